@@ -1,0 +1,64 @@
+# Python 3.11, make and the package registry are all that this needs; `make help` lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PORT ?= 8000
+export PORT
+
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py setup_demo
+	@exec $(BIN)/python manage.py serve --port $(PORT)
+
+test: .venv/tests var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
+	@$(BIN)/python -m tests.suite
+
+check: .venv/tests  ## lint, types, import rules, migrations, templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/djlint templates --check --lint --quiet
+
+bench: .venv/tests var/static/done  ## measure training and serving, and print the figures
+	$(BIN)/python -m tests.bench
+
+fmt: .venv/tests  ## format Python and templates
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	-$(BIN)/djlint templates --reformat --quiet
+
+lock: .venv/tests  ## pin requirements*.in anew, with hashes
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean:  ## remove the virtual environment and everything the site has stored
+	@printf 'This deletes .venv and var (database, datasets, models). Type yes: ' && read answer && [ "$$answer" = yes ]
+	rm -rf .venv var
+
+.venv/made:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Python 3.11 was not found (tried '$(PYTHON)'); install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Making the virtual environment .venv"
+	@$(PYTHON) -m venv .venv && touch $@
+
+.venv/runs: .venv/made requirements.txt
+	@echo "Installing what the site runs on (one to two minutes the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt && touch $@
+
+.venv/tests: .venv/runs requirements-dev.txt
+	@echo "Installing what tests and checks need"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt && touch $@
+
+var/static/done: .venv/runs $(shell find static -type f)
+	@echo "Collecting static files"
+	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
+
+.PHONY: help run test check bench fmt lock clean
