@@ -1,0 +1,153 @@
+"""Every environment variable the site reads, in one place; a bad value stops the start with its name."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+WANDB_MODES = ("offline", "online", "disabled")
+SWITCHES = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+_TOO_SHORT = 32
+
+
+@dataclass(frozen=True)
+class Env:
+    """The site's settings from outside, checked and typed."""
+
+    state_dir: Path
+    debug: bool
+    secret_key: str
+    allowed_hosts: list[str]
+    csrf_trusted_origins: list[str]
+    https: bool
+    port: int
+    database: dict[str, Any]
+    broker_url: str
+    metrics_token: str
+    wandb_mode: str
+    wandb_api_key: str
+    batch_rows: int
+    body_bytes: int
+    upload_bytes: int
+    proxies: int
+    log_level: str
+
+
+def read() -> Env:
+    """Read and check the environment, after `.env` in the project's folder where there is one.
+
+    Raises:
+        ImproperlyConfigured: naming the variable, what was found and what is expected.
+    """
+    if (BASE_DIR / ".env").exists():
+        environ.Env.read_env(BASE_DIR / ".env")
+    source = environ.Env()
+    state_dir = Path(source.str("CLFSITE_STATE_DIR", default=str(BASE_DIR / "var"))).resolve()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    wandb_api_key = source.str("WANDB_API_KEY", default="")
+    return Env(
+        state_dir=state_dir,
+        debug=_switch(source, "DEBUG"),
+        secret_key=_secret_key(source.str("SECRET_KEY", default=""), state_dir / "secret_key"),
+        allowed_hosts=source.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]),
+        csrf_trusted_origins=source.list("CSRF_TRUSTED_ORIGINS", default=[]),
+        https=_switch(source, "CLFSITE_HTTPS"),
+        port=_positive(source, "PORT", 8000),
+        database=_database(source, state_dir),
+        broker_url=_broker_url(source.str("CELERY_BROKER_URL", default="filesystem://localhost")),
+        metrics_token=source.str("CLFSITE_METRICS_TOKEN", default=""),
+        wandb_mode=_one_of(
+            "WANDB_MODE", source.str("WANDB_MODE", default="online" if wandb_api_key else "offline")
+        ),
+        wandb_api_key=wandb_api_key,
+        batch_rows=_positive(source, "CLFSITE_BATCH_ROWS", 10_000),
+        body_bytes=_positive(source, "CLFSITE_BODY_BYTES", 16 * 1024**2),
+        upload_bytes=_positive(source, "CLFSITE_UPLOAD_BYTES", 200 * 1024**2),
+        proxies=_typed(source.int, "CLFSITE_PROXIES", 0, "how many proxies stand in front"),
+        log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
+    )
+
+
+def _typed(cast: Any, name: str, default: Any, expected: str) -> Any:
+    try:
+        return cast(name, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is {os.environ[name]!r}; expected {expected}") from error
+
+
+def _switch(source: environ.Env, name: str) -> bool:
+    value = source.str(name, default="false").strip().lower()
+    if value not in SWITCHES:
+        raise ImproperlyConfigured(f"{name} is {value!r}; expected one of {', '.join(SWITCHES)}")
+    return SWITCHES[value]
+
+
+def _positive(source: environ.Env, name: str, default: int) -> int:
+    value: int = _typed(source.int, name, default, "a whole number above 0")
+    if value <= 0:
+        raise ImproperlyConfigured(f"{name} is {value}; expected a whole number above 0")
+    return value
+
+
+def _one_of(name: str, value: str) -> str:
+    if value not in WANDB_MODES:
+        raise ImproperlyConfigured(f"{name} is {value!r}; expected one of {', '.join(WANDB_MODES)}")
+    return value
+
+
+def _secret_key(given: str, kept: Path) -> str:
+    """The key from the environment, or one made once and kept readable by the owner alone."""
+    if given:
+        if len(given) < _TOO_SHORT:
+            raise ImproperlyConfigured(
+                f"SECRET_KEY has {len(given)} characters; expected at least {_TOO_SHORT}"
+            )
+        return given
+    try:
+        descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return kept.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key := secrets.token_urlsafe(48))
+    return key
+
+
+def _database(source: environ.Env, state_dir: Path) -> dict[str, Any]:
+    config: dict[str, Any] = source.db_url("DATABASE_URL", default=f"sqlite:///{state_dir / 'db.sqlite3'}")
+    engine = config.get("ENGINE", "")
+    if engine.endswith("sqlite3"):
+        # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut; IMMEDIATE takes
+        # the write lock at BEGIN, without which concurrent read-then-write transactions fail as "locked".
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+        return config
+    if engine.endswith("postgresql"):
+        # a pooler in transaction mode (Neon's, pgbouncer) cannot keep a server-side cursor or a session
+        return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
+    raise ImproperlyConfigured(f"DATABASE_URL names {engine!r}; expected postgresql:// or sqlite:///")
+
+
+def _broker_url(value: str) -> str:
+    if not value.startswith(("filesystem://", "redis://", "rediss://")):
+        scheme = value.split("://", maxsplit=1)[0]
+        raise ImproperlyConfigured(
+            f"CELERY_BROKER_URL begins with {scheme!r}; expected redis://, rediss:// or filesystem://"
+        )
+    return value

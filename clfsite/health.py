@@ -1,0 +1,96 @@
+"""Whether the process is alive, and whether it can serve: what a load balancer and an operator ask."""
+
+import hmac
+import ipaddress
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from clfsite.api_errors import problem
+from predictions import metrics
+from predictions.live import models
+from predictions.models import Prediction
+from training.errors import Refused
+
+
+def check() -> dict[str, str]:
+    """What serving needs, each "ok" or what is wrong with it."""
+    checks = {"database": _database(), "model": "unknown", "log": "unknown"}
+    if checks["database"] == "ok":
+        checks |= {"model": _model(), "log": _log()}
+    return checks
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """The process answers; asks nothing of the database."""
+    return JsonResponse({"status": "ok", "live": True})
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """Able to serve: the database answers, a version is active and loaded, the log can be reached."""
+    checks = check()
+    is_ready = set(checks.values()) == {"ok"}
+    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    body = {"status": "ok" if is_ready else "unavailable", "live": True, "ready": is_ready, "checks": checks}
+    return JsonResponse(body, status=status, headers={} if is_ready else {"Retry-After": "2"})
+
+
+@require_safe
+def prometheus(request: HttpRequest) -> HttpResponse:
+    """Metrics, for the holder of CLFSITE_METRICS_TOKEN, or without one for this machine alone."""
+    token = settings.CLFSITE_METRICS_TOKEN
+    if token:
+        given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return problem(
+                HTTPStatus.UNAUTHORIZED, "send the metrics token as Authorization: Bearer", headers=headers
+            )
+    elif not _is_local(request):
+        return problem(
+            HTTPStatus.FORBIDDEN, "metrics are open to this machine alone; set CLFSITE_METRICS_TOKEN"
+        )
+    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _is_local(request: HttpRequest) -> bool:
+    """A call from this machine that no proxy passed on."""
+    if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return "the database does not answer"
+    return "ok"
+
+
+def _model() -> str:
+    try:
+        models.get()
+    except Refused as error:
+        return str(error)
+    except Error:
+        return "the active version cannot be read; were the migrations applied?"
+    return "ok"
+
+
+def _log() -> str:
+    try:
+        Prediction.objects.only("id").first()
+    except Error:
+        return "the prediction log cannot be read; were the migrations applied?"
+    return "ok"

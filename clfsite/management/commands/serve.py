@@ -1,0 +1,132 @@
+"""`manage.py serve`: the web server, and beside it the worker that a single machine needs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from clfsite import env
+
+STOP_SECONDS = 15
+RESTART_SECONDS = 2
+
+
+class Command(BaseCommand):
+    help = "Serve the site with granian; starts a Celery worker beside it unless told not to. SIGTERM ends both gracefully."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
+        parser.add_argument("--port", type=int, default=settings.ENV.port, help="default: PORT, or 8000")
+        parser.add_argument(
+            "--web", type=int, default=1, metavar="N", help="web processes; default: %(default)s"
+        )
+        parser.add_argument(
+            "--threads", type=int, default=4, metavar="N", help="threads of each; default: %(default)s"
+        )
+        parser.add_argument(
+            "--no-worker", action="store_true", help="start no Celery worker; one runs elsewhere"
+        )
+
+    def handle(
+        self, *, host: str, port: int, web: int, threads: int, no_worker: bool, **_options: object
+    ) -> None:
+        if web < 1 or threads < 1:
+            raise CommandError("--web and --threads take whole numbers above 0")
+        environment = dict(os.environ)
+        if web > 1:
+            environment["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh(settings.STATE_DIR / "prometheus"))
+        server = [
+            *(sys.executable, "-m", "granian", "clfsite.wsgi:application", "--interface", "wsgi"),
+            *("--host", host, "--port", str(port), "--workers", str(web), "--blocking-threads", str(threads)),
+            *(
+                "--no-ws",
+                "--respawn-failed-workers",
+                "--workers-kill-timeout",
+                str(STOP_SECONDS),
+                "--log-level",
+                "warning",
+            ),
+        ]
+        os.chdir(env.BASE_DIR)
+        self.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C ends it)")
+        self.stdout.flush()
+        if no_worker:
+            os.execve(sys.executable, server, environment)  # noqa: S606
+        worker = [
+            *(
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "clfsite",
+                "worker",
+                "--pool",
+                "threads",
+                "--concurrency",
+                "2",
+            ),
+            *("--loglevel", "warning", "--without-gossip", "--without-mingle"),
+        ]
+        status = _supervise(server, worker, environment)
+        if status:
+            raise CommandError(f"the web server ended with exit status {status}", returncode=1)
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder for the counters that web processes share; those of the last start would add up."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _supervise(server: Sequence[str], worker: Sequence[str], environment: dict[str, str]) -> int:
+    """Run both until the server ends or a signal asks for it; a worker that dies is started again.
+
+    Returns:
+        The server's exit status, 0 after a signal.
+    """
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    web = _start(server, environment)
+    helper = _start(worker, environment)
+    while not stopping and web.poll() is None:
+        if helper.poll() is not None:
+            time.sleep(RESTART_SECONDS)
+            helper = _start(worker, environment)
+        time.sleep(0.2)
+    status = web.poll() or 0
+    for process in (web, helper):
+        _stop(process)
+    return 0 if stopping else status
+
+
+def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    # a session of its own: Ctrl-C reaches this process alone, which then ends the others in order
+    return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children, gracefully at first."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+    except ProcessLookupError:
+        return
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

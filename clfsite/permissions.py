@@ -1,0 +1,47 @@
+"""Who may call which method of an API view: a key by its scopes, a staff session by Django's permissions."""
+
+from typing import TYPE_CHECKING
+
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+if TYPE_CHECKING:  # DRF's settings import the keys, which import this, before its views are there
+    from rest_framework.views import APIView
+
+# what a person must be allowed to do for what a key's scope allows; None is every member of staff
+PERMISSION_OF_SCOPE: dict[str, str | None] = {
+    "read": None,
+    "predict": "predictions.add_prediction",
+    "feedback": "predictions.change_prediction",
+    "train": "training.add_run",
+    "activate": "training.activate_version",
+}
+SCOPES = tuple(PERMISSION_OF_SCOPE)
+
+
+class DenyByDefault(BasePermission):
+    """A view that says nothing about who may call it is closed."""
+
+    message = "this address is closed"
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        return False
+
+
+class HasScope(BasePermission):
+    """The view's `scopes` names the scope that each method needs; a method it does not name is closed."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        scope = getattr(view, "scopes", {}).get(request.method or "")
+        if scope is None:
+            raise MethodNotAllowed(request.method or "")
+        self.message = f"this needs the scope {scope}"
+        scopes: frozenset[str] | None = getattr(request.auth, "scopes", None)
+        if scopes is not None:
+            return scope in scopes
+        user = request.user
+        permission = PERMISSION_OF_SCOPE[scope]
+        return bool(
+            user.is_authenticated and user.is_staff and (permission is None or user.has_perm(permission))
+        )

@@ -1,0 +1,68 @@
+"""How the portal writes numbers and names."""
+
+from typing import Any
+
+from django import template
+from django.template.defaultfilters import capfirst
+
+from training.ml.estimators import FAMILIES
+
+METRIC_TITLES = {
+    "roc_auc": "ROC-AUC",
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "precision": "Precision",
+    "recall": "Recall",
+}
+MINUTE, HOUR = 60, 3_600
+
+register = template.Library()
+
+
+@register.filter
+def percent(share: float) -> str:
+    """0.8342 as 83.4 %; what is not quite 0 or 1 does not read as if it were."""
+    if 0 < share < 0.001:  # noqa: PLR2004
+        return "< 0.1\u202f%"
+    if 0.999 < share < 1:  # noqa: PLR2004
+        return "> 99.9\u202f%"
+    return f"{100 * share:.1f}\u202f%"
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    if seconds < MINUTE:
+        return f"{seconds:.{1 if seconds >= 1 else 2}f}\u202fs"
+    whole = round(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE}\u202fmin {whole % MINUTE}\u202fs"
+    return f"{whole // HOUR:,}\u202fh {whole % HOUR // MINUTE}\u202fmin"
+
+
+@register.filter
+def shown(value: Any) -> str:
+    """A feature's value as a person would write it."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+@register.filter
+def metric(name: str) -> str:
+    """A metric's title; scikit-learn's own scorers keep their names."""
+    return METRIC_TITLES.get(name, name)
+
+
+@register.filter
+def estimator(name: str) -> str:
+    """The title of an estimator family, which a later release may have dropped."""
+    return FAMILIES[name].title if name in FAMILIES else capfirst(name)
+
+
+@register.filter
+def lookup(mapping: dict[str, Any], key: str) -> Any:
+    """The value under a key that a template knows as a variable."""
+    return mapping.get(key)

@@ -1,0 +1,29 @@
+"""Uploads end at the limit, not when the disk is full."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+
+
+class SizeLimitUploadHandler(FileUploadHandler):
+    """Counts the bytes of all files of a request and stops reading past CLFSITE_UPLOAD_BYTES.
+
+    The request gets the attribute `upload_too_large`, which forms and views turn into their message.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.received = 0
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        self.received += len(raw_data)
+        if self.received > settings.CLFSITE_UPLOAD_BYTES:
+            if self.request is not None:
+                self.request.upload_too_large = True  # type: ignore[attr-defined]
+            # reading the rest and dropping it lets the client see the answer instead of a reset connection
+            raise StopUpload(connection_reset=False)
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        return None

@@ -1,0 +1,55 @@
+"""Every address. Serving calls stand at the root with and without a trailing slash, and never redirect."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from clfsite import api_errors, health
+from predictions import api as serving
+from training import api as training
+
+admin.site.site_header = admin.site.site_title = "clfsite administration"
+admin.site.site_url = "/portal/"
+
+api: list[URLPattern | URLResolver] = [
+    re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^datasets/?$", training.DatasetList.as_view(), name="dataset-list"),
+    re_path(r"^datasets/(?P<pk>\d{1,18})/?$", training.DatasetDetail.as_view(), name="dataset-detail"),
+    re_path(r"^runs/?$", training.RunList.as_view(), name="run-list"),
+    re_path(r"^runs/(?P<pk>\d{1,18})/?$", training.RunDetail.as_view(), name="run-detail"),
+    re_path(r"^classifiers/?$", training.ClassifierList.as_view(), name="classifier-list"),
+    re_path(r"^versions/?$", training.VersionList.as_view(), name="version-list"),
+    re_path(r"^versions/(?P<pk>\d{1,18})/?$", training.VersionDetail.as_view(), name="version-detail"),
+    re_path(
+        r"^versions/(?P<pk>\d{1,18})/activate/?$", training.VersionActivate.as_view(), name="version-activate"
+    ),
+    re_path(r"^predictions/?$", serving.PredictionList.as_view(), name="prediction-list"),
+    re_path(
+        r"^predictions/(?P<pk>[0-9a-f-]{36})/?$", serving.PredictionDetail.as_view(), name="prediction-detail"
+    ),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^predict/?$", serving.PredictView.as_view(), name="predict"),
+    re_path(r"^predict-batch/?$", serving.PredictBatchView.as_view(), name="predict-batch"),
+    re_path(r"^info/?$", serving.InfoView.as_view(), name="info"),
+    re_path(r"^health/?$", health.ready, name="health"),
+    re_path(r"^health/live/?$", health.live, name="health-live"),
+    re_path(r"^health/ready/?$", health.ready, name="health-ready"),
+    re_path(r"^metrics/?$", health.prometheus, name="metrics"),
+    path("api/", include((api, "api"))),
+    re_path(r"^docs/?$", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+    path("", RedirectView.as_view(pattern_name="predictions:home")),
+    path("accounts/login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("portal/", include("predictions.urls")),
+    path("portal/", include("training.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = api_errors.bad_request
+handler403 = api_errors.permission_denied
+handler404 = api_errors.page_not_found
+handler500 = api_errors.server_error

@@ -1,0 +1,249 @@
+"""The serving calls: /predict, /predict-batch and /info.
+
+They are DRF views for the schema's sake and go past DRF's negotiation, parsing and rendering, which would cost
+more than scoring a row.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import exceptions, generics
+from rest_framework.views import APIView
+
+from clfsite.permissions import HasScope
+from predictions import keys, metrics, serializers, services
+from predictions.body import accepts_json, read_json
+from predictions.live import Live, models
+from predictions.models import Prediction
+from training.errors import Malformed, TooLarge
+
+PROBLEM = OpenApiResponse(
+    serializers.ProblemSerializer, description="What was found, what was expected, what to do."
+)
+
+
+def problems(*statuses: int) -> dict[int, OpenApiResponse]:
+    """Schema entries for the refusals that a call may answer with."""
+    return dict.fromkeys(statuses, PROBLEM)
+
+
+class ServingView(APIView):
+    """A view whose handler gets Django's own request and the key's caller, and returns JSON values."""
+
+    scopes: dict[str, frozenset[str]] = {}
+    http_method_names = ["get", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            response: HttpResponseBase = self._answer(request)
+        except Exception as error:  # noqa: BLE001  the handler answers every one
+            response = self.get_exception_handler()(error, {"view": self})
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response["Allow"] = ", ".join(name.upper() for name in self.scopes)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            metrics.refusals_total.labels(str(response.status_code)).inc()
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        method = (request.method or "").lower()
+        allowed = self.scopes.get(method)
+        if allowed is None:
+            raise exceptions.MethodNotAllowed(request.method or "")
+        caller = keys.identify(request)
+        if not allowed & caller.scopes:
+            raise exceptions.PermissionDenied(f"this needs the scope {' or '.join(sorted(allowed))}")
+        if not accepts_json(request):
+            raise exceptions.NotAcceptable("only application/json is sent; ask for it in Accept")
+        body = getattr(self, method)(request, caller)
+        return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
+
+
+class PredictView(ServingView):
+    scopes = {"post": frozenset({"predict"})}
+
+    @extend_schema(
+        operation_id="predict",
+        tags=["serving"],
+        summary="Answer one row",
+        request=serializers.PredictRequestSerializer,
+        responses={
+            200: serializers.PredictResponseSerializer,
+            **problems(400, 401, 403, 404, 406, 413, 415, 422, 503),
+        },
+        examples=[
+            OpenApiExample("one row", {"features": {"tenure": 5, "contract": "One year"}}, request_only=True)
+        ],
+    )
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        body = _object(read_json(request), required="features", optional=("model", "version"))
+        if not isinstance(body["features"], dict):
+            raise Malformed('"features" is not an object of feature names and values')
+        answer = services.predict(
+            records=[body["features"]],
+            source=Prediction.Source.API,
+            caller=caller.name,
+            model=_model(body),
+            version=_version(body),
+        )
+        live = answer.live
+        return {
+            "prediction_id": str(answer.predictions[0].id),
+            "model": live.classifier,
+            "version": live.number,
+            **_outcome(answer.predictions[0]),
+            "threshold": live.scorer.threshold,
+            "warnings": answer.predictions[0].warnings,
+        }
+
+
+class PredictBatchView(ServingView):
+    scopes = {"post": frozenset({"predict"})}
+
+    @extend_schema(
+        operation_id="predict_batch",
+        tags=["serving"],
+        summary="Answer many rows, all or none",
+        request=serializers.PredictBatchRequestSerializer,
+        responses={
+            200: serializers.PredictBatchResponseSerializer,
+            **problems(400, 401, 403, 404, 406, 413, 415, 422, 503),
+        },
+    )
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        body = _object(read_json(request), required="records", optional=("model", "version"))
+        answer = services.predict(
+            records=_records(body["records"]),
+            source=Prediction.Source.API,
+            caller=caller.name,
+            model=_model(body),
+            version=_version(body),
+        )
+        return {
+            "model": answer.live.classifier,
+            "version": answer.live.number,
+            "threshold": answer.live.scorer.threshold,
+            "predictions": [
+                {"prediction_id": str(each.id), **_outcome(each), "warnings": each.warnings}
+                for each in answer.predictions
+            ],
+        }
+
+
+class InfoView(ServingView):
+    scopes = {"get": frozenset({"predict", "read"})}
+
+    @extend_schema(
+        operation_id="info",
+        tags=["serving"],
+        summary="What is being served",
+        responses={200: serializers.InfoSerializer, **problems(401, 403, 406, 503)},
+    )
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        lives = models.all()
+        return {
+            "default": next((live.classifier for live in lives if live.is_default), None),
+            "limits": {"batch_rows": settings.CLFSITE_BATCH_ROWS, "body_bytes": settings.CLFSITE_BODY_BYTES},
+            "classifiers": [describe(live) for live in lives],
+        }
+
+
+class PredictionList(generics.ListAPIView[Prediction]):
+    """The log, newest first."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    serializer_class = serializers.PredictionSerializer
+    queryset = Prediction.objects.select_related("version__classifier")
+
+
+class PredictionDetail(generics.RetrieveAPIView[Prediction]):
+    """One logged prediction."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    serializer_class = serializers.PredictionSerializer
+    queryset = Prediction.objects.select_related("version__classifier")
+
+
+def describe(live: Live) -> dict[str, Any]:
+    """What /info tells of one classifier."""
+    return {
+        "model": live.classifier,
+        "version": live.number,
+        "default": live.is_default,
+        "strict": live.strict,
+        "engine": live.scorer.engine,
+        "threshold": live.scorer.threshold,
+        "activated_at": live.activated_at,
+        "metrics": live.metrics,
+        "contract": live.contract.to_dict(),
+        "example": live.contract.example,
+    }
+
+
+def _outcome(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "probabilities": prediction.probabilities,
+    }
+
+
+def _object(value: Any, *, required: str, optional: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed(f'the body is not an object; expected {{"{required}": ...}}')
+    if required not in value:
+        raise Malformed(f'"{required}" is missing from the body')
+    unknown = [name for name in value if name != required and name not in optional]
+    if unknown:
+        names = ", ".join(f'"{name}"' for name in (required, *optional))
+        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected {names}')
+    return value
+
+
+def _records(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise Malformed('"records" is not a list of objects')
+    if not value:
+        raise Malformed(f'"records" is empty; send 1 to {settings.CLFSITE_BATCH_ROWS:,} records')
+    if len(value) > settings.CLFSITE_BATCH_ROWS:
+        raise TooLarge(
+            f"{len(value):,} records are more than the limit of {settings.CLFSITE_BATCH_ROWS:,}; "
+            "send them in several requests, or upload them as a CSV file"
+        )
+    faults = [
+        {
+            "row": row,
+            "feature": "",
+            "code": "not_an_object",
+            "message": "expected an object of feature names and values",
+        }
+        for row, record in enumerate(value)
+        if not isinstance(record, dict)
+    ]
+    if faults:
+        raise Malformed(f"{len(faults)} of {len(value)} records are not objects", faults)
+    return value
+
+
+def _model(body: dict[str, Any]) -> str | None:
+    model = body.get("model")
+    if model is not None and (not isinstance(model, str) or not model):
+        raise Malformed('"model" is not a classifier\'s name; leave it out for the default one')
+    if model and "\x00" in model:
+        raise Malformed('"model" holds a NUL character')
+    return model
+
+
+def _version(body: dict[str, Any]) -> int | None:
+    version = body.get("version")
+    if version is None:
+        return None
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 2**31:
+        raise Malformed('"version" is not a whole number above 0; leave it out for the active one')
+    return version

@@ -1,0 +1,132 @@
+"""Charts of answers as Plotly figures; see `training.charts` for what a chart is."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from training.charts import Chart, chart, labelled_axis
+
+BINS = 20
+# of many classes the chart shows the most probable, the table all
+SHOWN_CLASSES = 12
+# an axis from 0 to 1, read as 0 to 100 %
+SHARES = {"range": [0, 1.001], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+
+
+def probabilities(label: str, shares: Mapping[str, float]) -> Chart:
+    """The probability of every class in one answer, the most probable on top.
+
+    Args:
+        label: the class that was answered.
+        shares: class to probability, from 0 to 1.
+    """
+    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
+    shown = ranked[:SHOWN_CLASSES]
+    left_out = len(ranked) - len(shown)
+    figure = go.Figure(
+        go.Bar(
+            x=[share for _, share in shown],
+            y=list(range(len(shown))),
+            orientation="h",
+            marker={"color": [f"var(--chart-{1 if name == label else 7})" for name, _ in shown]},
+            text=[f"{share:.1%}" for _, share in shown],
+            customdata=[html.escape(name, quote=False) for name, _ in shown],
+            hovertemplate="%{customdata}: %{x:.2%}<extra></extra>",
+        ),
+        {
+            "xaxis": {"title": {"text": "Probability"}, **SHARES},
+            "yaxis": {
+                **labelled_axis("Class", [name for name, _ in shown]),
+                "range": [len(shown) - 0.5, -0.5],
+            },
+            "bargap": 0.4,
+        },
+    )
+    return chart(
+        name="probabilities",
+        title="Probability of each class",
+        note=f"The {SHOWN_CLASSES} most probable; {left_out} more are in the table." if left_out else "",
+        figure=figure,
+        table={
+            "headers": ["Class", "Probability"],
+            "rows": [[name, f"{share:.2%}"] for name, share in ranked],
+        },
+    )
+
+
+def label_mix(counts: Mapping[str, int]) -> Chart:
+    """How many rows got each label.
+
+    Args:
+        counts: label to rows, in the order to show.
+    """
+    total = max(sum(counts.values()), 1)
+    ranked = (
+        sorted(counts.items(), key=lambda pair: -pair[1])
+        if len(counts) > SHOWN_CLASSES
+        else list(counts.items())
+    )
+    shown = ranked[:SHOWN_CLASSES]
+    left_out = len(ranked) - len(shown)
+    figure = go.Figure(
+        go.Bar(
+            x=list(range(len(shown))),
+            y=[count for _, count in shown],
+            text=[f"{count / total:.0%}" for _, count in shown],
+            customdata=[html.escape(name, quote=False) for name, _ in shown],
+            hovertemplate="%{customdata}: %{y:,} rows (%{text})<extra></extra>",
+        ),
+        {
+            "xaxis": labelled_axis("Label", [name for name, _ in shown]),
+            "yaxis": {"title": {"text": "Rows"}, "rangemode": "tozero", "tickformat": ",d"},
+            "bargap": 0.5,
+        },
+    )
+    return chart(
+        name="label-mix",
+        title="Labels",
+        note=f"The {SHOWN_CLASSES} most frequent; {left_out} more are in the table." if left_out else "",
+        figure=figure,
+        table={
+            "headers": ["Label", "Rows", "Share"],
+            "rows": [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in ranked],
+        },
+    )
+
+
+def probability_histogram(counts: Sequence[int], of: str) -> Chart:
+    """How a probability is spread over the rows.
+
+    Args:
+        counts: rows in each of the equal bins between 0 and 1.
+        of: whose probability, for title and axis.
+    """
+    width = 1 / len(counts)
+    ranges = [f"{place * width:.0%} to {(place + 1) * width:.0%}" for place in range(len(counts))]
+    figure = go.Figure(
+        go.Bar(
+            x=[(place + 0.5) * width for place in range(len(counts))],
+            y=list(counts),
+            width=[width] * len(counts),
+            customdata=ranges,
+            hovertemplate="%{customdata}: %{y:,} rows<extra></extra>",
+        ),
+        {
+            "xaxis": {
+                "title": {"text": html.escape(f"Probability of {of}", quote=False)},
+                **SHARES,
+            },
+            "yaxis": {"title": {"text": "Rows"}, "rangemode": "tozero", "tickformat": ",d"},
+            "bargap": 0.05,
+        },
+    )
+    return chart(
+        name="probability-histogram",
+        title=f"Probability of {of}",
+        figure=figure,
+        table={
+            "headers": [f"Probability of {of}", "Rows"],
+            "rows": [[span, f"{count:,}"] for span, count in zip(ranges, counts, strict=True)],
+        },
+    )

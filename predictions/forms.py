@@ -1,0 +1,124 @@
+"""What people fill in to get answers, and to find them again."""
+
+from typing import Any
+from urllib.parse import quote
+
+from django import forms
+from django.http import HttpRequest
+from django.template.defaultfilters import capfirst
+
+from clfsite.templatetags.portal import shown
+from predictions.batches import read_cell
+from predictions.live import Live
+from predictions.models import Prediction
+from training.errors import Refused
+from training.forms import UploadForm
+from training.ml.contract import Contract, Feature, Kind
+from training.models import Classifier, Version
+
+
+class FeatureField(forms.CharField):
+    """One input of a contract, which alone judges the value; empty stands for missing."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(
+            required=not feature.missing,
+            strip=False,
+            label=feature.name,
+            initial=shown(feature.default),
+            help_text=_hint(feature),
+            widget=_widget(feature),
+        )
+        self.feature = feature
+
+    def to_python(self, value: Any) -> Any:
+        return read_cell(self.feature, value or "")
+
+    def validate(self, value: Any) -> None:
+        error, _ = self.feature.check(value)
+        if error:
+            raise forms.ValidationError(error.message, error.code)
+
+    def run_validators(self, value: Any) -> None:
+        """The contract has said it all."""
+
+
+class FeaturesForm(forms.Form):
+    """A record to predict, one field per feature of a contract."""
+
+    def __init__(self, contract: Contract, data: Any = None, record: dict[str, Any] | None = None) -> None:
+        known = {name: "" if value is None else shown(value) for name, value in (record or {}).items()}
+        super().__init__(data, initial=known)
+        for feature in contract.features:
+            field = self.fields[feature.name] = FeatureField(feature)
+            value = self[feature.name].value()
+            if isinstance(field.widget, forms.Select) and value and value not in dict(field.widget.choices):
+                # a value that training never saw may come with the form, and stays in it
+                field.widget.choices = [*field.widget.choices, (value, value)]
+
+    def add_prefix(self, field_name: str) -> str:
+        # names of features may hold spaces, which no id in HTML may
+        return f"feature-{quote(field_name, safe='')}"
+
+    def refuse(self, error: Refused) -> None:
+        """Show what the contract said of each feature, or else of the whole."""
+        faults = [fault for fault in error.errors if fault.get("feature") in self.fields]
+        for fault in faults:
+            self.add_error(fault["feature"], fault["message"])
+        if not faults:
+            self.add_error(None, capfirst(str(error)))
+
+
+class BatchForm(UploadForm):
+    """A table to score, and by which classifier."""
+
+    model = forms.ChoiceField(label="Classifier")
+    field_order = ["model", "file"]
+
+    def __init__(self, request: HttpRequest, lives: list[Live]) -> None:
+        super().__init__(request)
+        names = [live.classifier for live in lives]
+        self.fields["model"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+        self.fields["model"].initial = names[0] if names else ""
+        if len(names) == 1:
+            self.fields["model"].widget = forms.HiddenInput()
+
+
+class LogForm(forms.Form):
+    """Which predictions to list; `before` is the last one of the page before."""
+
+    classifier = forms.ModelChoiceField(
+        Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
+    )
+    label = forms.ChoiceField(required=False)
+    source = forms.ChoiceField(required=False, choices=[("", "All"), *Prediction.Source.choices])
+    caller = forms.CharField(required=False, max_length=150)
+    batch = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    before = forms.UUIDField(required=False, widget=forms.HiddenInput())
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.fields["label"].choices = [("", "All"), *((label, label) for label in labels())]  # type: ignore[attr-defined]
+
+
+def labels() -> list[str]:
+    """Every class of every version: a short list, where asking the log would read all of it."""
+    classes = Version.objects.order_by().values_list("contract_data__classes", flat=True).distinct()
+    return sorted({label for each in classes for label in each})
+
+
+def _widget(feature: Feature) -> forms.Widget:
+    if feature.kind in {Kind.INTEGER, Kind.NUMBER}:
+        return forms.NumberInput(attrs={"step": 1 if feature.kind is Kind.INTEGER else "any"})
+    values = ("true", "false") if feature.kind is Kind.BOOLEAN else feature.categories
+    missing = [("", "(missing)")] if feature.missing else []
+    return forms.Select(choices=[*missing, *((value, value) for value in values)])
+
+
+def _hint(feature: Feature) -> str:
+    hints = []
+    if feature.low is not None and feature.high is not None:
+        hints.append(f"Training saw {shown(feature.low)} to {shown(feature.high)}.")
+        if feature.missing:
+            hints.append("Empty: missing.")
+    return " ".join(hints)

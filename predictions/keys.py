@@ -1,0 +1,155 @@
+"""API keys: made once, stored as a hash, checked on every call without a query for the most part."""
+
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from clfsite.permissions import SCOPES
+from predictions.models import ApiKey
+from training.errors import InvalidInput
+
+PREFIX = "clf_"
+MAX_LENGTH = 200
+# a revoked key is refused everywhere after this long at the latest; the promise is 5 s
+CACHE_SECONDS = 3.0
+CACHE_SIZE = 10_000
+LAST_USE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class KeyCaller:
+    """Who calls with a key: `request.auth` of API views."""
+
+    key_id: int
+    name: str
+    scopes: frozenset[str]
+
+
+class KeyUser:
+    """Stands for a key where DRF expects a user; no one logs in as it."""
+
+    is_authenticated = True
+    is_staff = False
+    pk = None
+
+    def __init__(self, caller: KeyCaller) -> None:
+        self.username = caller.name
+
+    def get_username(self) -> str:
+        return f"key {self.username}"
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <key>`."""
+
+    def authenticate(self, request: Request) -> tuple[KeyUser, KeyCaller] | None:
+        if "HTTP_AUTHORIZATION" not in request.META:
+            return None
+        caller = identify(request)
+        return KeyUser(caller), caller
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+_cache: dict[str, tuple[float, KeyCaller, datetime | None]] = {}
+_lock = threading.Lock()
+
+
+def create(
+    *, name: str, scopes: Sequence[str], secret: str = "", expires_in: timedelta | None = None
+) -> tuple[ApiKey, str]:
+    """Create a key.
+
+    Args:
+        secret: used as the key where given; otherwise 256 random bits.
+
+    Returns:
+        (row, key): the key itself is nowhere else and cannot be had again.
+
+    Raises:
+        InvalidInput: no name, no scope, an unknown scope, or a secret that no header can carry.
+    """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        found = f"there is no scope {', '.join(unknown)}" if unknown else "a key needs at least one scope"
+        raise InvalidInput(f"{found}; choose from {', '.join(SCOPES)}")
+    if not name.strip():
+        raise InvalidInput("a key needs a name that says who calls with it")
+    key = secret or PREFIX + secrets.token_urlsafe(32)
+    if not key.isascii() or not key.isprintable() or " " in key or len(key) > MAX_LENGTH:
+        raise InvalidInput(f"a key is 1 to {MAX_LENGTH} printable ASCII characters without spaces")
+    row = ApiKey.objects.create(
+        name=name.strip()[:100],
+        digest=_digest(key),
+        hint=key[: len(PREFIX) + 4] if not secret else "",
+        scopes=sorted(set(scopes)),
+        expires_at=timezone.now() + expires_in if expires_in else None,
+    )
+    return row, key
+
+
+def exists(key: str) -> bool:
+    return ApiKey.objects.filter(digest=_digest(key)).exists()
+
+
+def identify(request: HttpRequest | Request) -> KeyCaller:
+    """Return who calls.
+
+    Raises:
+        AuthenticationFailed: no key, not a key, unknown, expired or revoked; the message does not tell which.
+    """
+    scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise refused("a key is needed: send the header Authorization: Bearer <key>")
+    if len(key) > MAX_LENGTH:
+        raise refused("the key is not valid")
+    digest = _digest(key.strip())
+    now = time.monotonic()
+    kept = _cache.get(digest)
+    if kept and now - kept[0] < CACHE_SECONDS and (kept[2] is None or kept[2] > timezone.now()):
+        return kept[1]
+    return _look_up(digest, now)
+
+
+def refused(message: str) -> AuthenticationFailed:
+    """A 401 that carries the challenge, also from views that go without DRF's own."""
+    error = AuthenticationFailed(message)
+    error.auth_header = "Bearer"  # type: ignore[attr-defined]
+    return error
+
+
+def forget() -> None:
+    """Empty this process's cache of keys."""
+    _cache.clear()
+
+
+def _look_up(digest: str, now: float) -> KeyCaller:
+    row = ApiKey.objects.filter(digest=digest).first()
+    if row is None or not row.is_usable:
+        _cache.pop(digest, None)
+        raise refused("the key is not valid")
+    stale = timezone.now() - timedelta(seconds=LAST_USE_SECONDS)
+    if row.last_used_at is None or row.last_used_at < stale:
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
+    caller = KeyCaller(row.pk, row.name, frozenset(row.scopes))
+    with _lock:
+        if len(_cache) >= CACHE_SIZE:
+            _cache.clear()
+        _cache[digest] = (now, caller, row.expires_at)
+    return caller
+
+
+def _digest(key: str) -> str:
+    # a key is random, so one round of a fast hash is as good as a slow one; see docs/development.md
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

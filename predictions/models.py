@@ -1,0 +1,169 @@
+"""Keys, batches and the log of predictions."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from training.models import Version
+
+
+def new_id() -> uuid.UUID:
+    """A UUIDv7: unique without a database, and growing with time."""
+    return uuid7()
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """The smallest UUIDv7 of a moment: ids grow with time, so the primary key finds a time in the log."""
+    return uuid.UUID(int=int(moment.timestamp() * 1_000) << 80)
+
+
+class ApiKey(models.Model):
+    """A caller's key, known by the SHA-256 of a secret that is shown once."""
+
+    name = models.CharField(max_length=100, help_text="Who or what calls with it.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=12, editable=False, help_text="How the key begins, to recognise it.")
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}...)"
+
+    @property
+    def is_usable(self) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+
+
+class Batch(models.Model):
+    """A CSV scored as a job; only the methods below change its state."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    version = models.ForeignKey(Version, models.PROTECT, related_name="batches")
+    file_name = models.CharField(max_length=255, help_text="As the uploader called it.")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    rows_total = models.PositiveIntegerField(default=0)
+    rows_done = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    problems = models.JSONField(default=list, help_text="Faults of the file by line and column.")
+    caller = models.CharField(max_length=150)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "batches"
+        constraints = [
+            models.CheckConstraint(
+                name="batch_finished_has_time",
+                condition=Q(state__in=["queued", "running"], finished_at=None)
+                | Q(state__in=["succeeded", "failed"], finished_at__isnull=False),
+            ),
+            models.CheckConstraint(name="batch_failed_has_reason", condition=~Q(state="failed", error="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.pk}"
+
+    @property
+    def source_name(self) -> str:
+        return f"{self.pk}/source.csv"
+
+    @property
+    def result_name(self) -> str:
+        return f"{self.pk}/result.csv"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {self.State.SUCCEEDED, self.State.FAILED}
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.rows_done // self.rows_total if self.rows_total else 0
+
+    def start(self) -> bool:
+        """Claim the queued batch; False when another process was first."""
+        return self._change(self.State.QUEUED, state=self.State.RUNNING, started_at=timezone.now())
+
+    def note(self, *, done: int, total: int) -> None:
+        self._change(self.State.RUNNING, rows_done=done, rows_total=total)
+
+    def succeed(self) -> None:
+        self._change(self.State.RUNNING, state=self.State.SUCCEEDED, finished_at=timezone.now())
+
+    def fail(self, reason: str, problems: list[dict[str, Any]] | None = None) -> None:
+        self._change(
+            self.State.RUNNING,
+            state=self.State.FAILED,
+            finished_at=timezone.now(),
+            error=reason,
+            problems=problems or [],
+        )
+
+    def _change(self, from_state: str, **values: Any) -> bool:
+        changed = bool(Batch.objects.filter(pk=self.pk, state=from_state).update(**values))
+        if changed:
+            self.refresh_from_db()
+        return changed
+
+
+class Prediction(models.Model):
+    """One logged answer. Never edited."""
+
+    class Source(models.TextChoices):
+        API = "api", "API"
+        FORM = "form"
+        CSV = "csv", "CSV"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    version = models.ForeignKey(Version, models.PROTECT, related_name="predictions", db_index=False)
+    features = models.JSONField()
+    label = models.CharField(max_length=1_000)
+    probability = models.FloatField(help_text="Of the label.")
+    probabilities = models.JSONField()
+    warnings = models.JSONField(default=list)
+    latency_ms = models.FloatField(help_text="From the checked request to the scored row, without the log.")
+    source = models.CharField(max_length=20, choices=Source)
+    caller = models.CharField(max_length=150, help_text="A key's name or a login.")
+    batch = models.ForeignKey(
+        Batch, models.CASCADE, null=True, blank=True, related_name="predictions", db_index=False
+    )
+    row = models.PositiveIntegerField(null=True, blank=True, help_text="Position in the batch, from 0.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["version", "id"], name="prediction_version")]
+        constraints = [
+            # a row scored twice after a crash is logged once
+            models.UniqueConstraint(
+                fields=["batch", "row"], condition=~Q(batch=None), name="prediction_batch_row_once"
+            ),
+            models.CheckConstraint(
+                name="prediction_row_in_batch",
+                condition=Q(batch=None, row=None) | Q(batch__isnull=False, row__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

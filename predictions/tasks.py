@@ -1,0 +1,12 @@
+"""Celery tasks: each takes an id; the row says what there is to do."""
+
+from celery import shared_task
+
+from predictions import batches
+from predictions.models import Batch
+
+
+@shared_task
+def score_batch(batch_id: int) -> None:
+    """Score one uploaded file."""
+    batches.execute_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))

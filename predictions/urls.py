@@ -1,0 +1,19 @@
+"""The portal's addresses for answers; numbers have at most 18 digits, which every database can compare."""
+
+from django.urls import path, re_path
+
+from predictions.views import batches, home, log, predict
+
+app_name = "predictions"
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("predict", predict.predict, name="predict"),
+    path("batches", batches.batch_list, name="batch-list"),
+    path("batches/sample.csv", batches.batch_sample, name="batch-sample"),
+    re_path(r"^batches/(?P<pk>[0-9]{1,18})$", batches.batch_detail, name="batch-detail"),
+    re_path(r"^batches/(?P<pk>[0-9]{1,18})/progress$", batches.batch_progress, name="batch-progress"),
+    re_path(r"^batches/(?P<pk>[0-9]{1,18})/result\.csv$", batches.batch_result, name="batch-result"),
+    path("predictions", log.prediction_list, name="prediction-list"),
+    path("predictions/<uuid:pk>", log.prediction_detail, name="prediction-detail"),
+]

@@ -1,0 +1,70 @@
+// Draws each <div class="chart" data-figure="ID"> from the figure in <script type="application/json" id="ID">.
+// The server says what to show; colours and fonts come from the page's CSS variables.
+(() => {
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function template() {
+    const axis = {
+      gridcolor: css("--chart-grid"),
+      linecolor: css("--chart-grid"),
+      zerolinecolor: css("--chart-grid"),
+      automargin: true,
+      // room between the axis and its labels
+      ticks: "outside",
+      ticklen: 6,
+      tickcolor: "rgba(0,0,0,0)",
+      title: { standoff: 12 },
+    };
+    const sequential = [[0, css("--chart-low")], [1, css("--chart-1")]];
+    return {
+      data: { heatmap: [{ colorscale: sequential }] },
+      layout: {
+        colorway: [1, 2, 3, 4, 5, 6, 7, 8].map((n) => css(`--chart-${n}`)),
+        colorscale: { sequential },
+        font: { family: css("--chart-font"), size: 12, color: css("--chart-text") },
+        paper_bgcolor: "rgba(0,0,0,0)",
+        plot_bgcolor: "rgba(0,0,0,0)",
+        hoverlabel: {
+          bgcolor: css("--chart-surface"),
+          bordercolor: css("--chart-grid"),
+          font: { family: css("--chart-font"), color: css("--chart-text") },
+        },
+        legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0 },
+        margin: { t: 24, r: 24, b: 48, l: 56 },
+        xaxis: axis,
+        yaxis: axis,
+      },
+    };
+  }
+
+  // A figure may name a colour as "var(--chart-3)"; Plotly itself cannot read CSS variables.
+  const resolve = (key, value) =>
+    typeof value === "string" ? value.replace(/^var\((--[\w-]+)\)$/, (_, name) => css(name)) : value;
+
+  function draw(div) {
+    const source = document.getElementById(div.dataset.figure);
+    if (!source) return;
+    const figure = JSON.parse(source.textContent, resolve);
+    const layout = { ...figure.layout, template: template(), autosize: true };
+    const config = {
+      responsive: true,
+      displaylogo: false,
+      staticPlot: "static" in div.dataset,
+      modeBarButtons: [["toImage"]],
+      // PNG would be rendered through a blob: image, which the Content-Security-Policy forbids
+      toImageButtonOptions: { format: "svg", filename: div.dataset.figure },
+    };
+    Plotly.react(div, figure.data, layout, config);
+  }
+
+  const drawAll = () => document.querySelectorAll(".chart").forEach(draw);
+  const drawNew = () => document.querySelectorAll(".chart:not(.js-plotly-plot)").forEach(draw);
+
+  document.addEventListener("themechange", drawAll);
+  matchMedia("print").addEventListener("change", drawAll);
+  document.addEventListener("htmx:afterSwap", drawNew);
+  document.addEventListener("htmx:beforeCleanupElement", (event) => {
+    if (event.target.classList?.contains("js-plotly-plot")) Plotly.purge(event.target);
+  });
+  drawNew();
+})();

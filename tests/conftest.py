@@ -1,0 +1,66 @@
+"""What every test gets: files of its own, empty caches, a queue in memory; and the mark `database`."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+
+from clfsite import celery_app
+from predictions import keys, live
+
+PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that talk to the database, so that `-m database` runs them once more on PostgreSQL."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
+            item.add_marker("database")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep SQLite's test database in a file: in memory, threads share one cache and get no busy timeout."""
+    for connection in connections.all():
+        if connection.vendor == "sqlite":
+            folder = tmp_path_factory.mktemp("database")
+            connection.settings_dict["TEST"]["NAME"] = str(folder / f"{connection.alias}.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Let go of connections that ended threads left behind, before PostgreSQL is asked to drop the database."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _queue_in_memory() -> None:
+    """No test talks to a broker, least of all to that of a site running beside it."""
+    celery_app.conf.update(broker_url="memory://localhost/")
+
+
+@pytest.fixture(autouse=True)
+def _private_files(settings: Settings, tmp_path: Path) -> None:
+    """Every test has folders of its own; the settings fixture tells Django's storages to forget the old ones."""
+    storages: dict[str, Any] = {**settings.STORAGES}
+    storages["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    for name in PRIVATE_FOLDERS:
+        storages[name] = {**storages[name], "OPTIONS": {"location": tmp_path / "state" / name}}
+    settings.STORAGES = storages
+    # WhiteNoise warns where nothing was collected yet
+    settings.STATIC_ROOT = tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    """Nothing that one test's requests loaded answers in the next."""
+    yield
+    keys.forget()
+    live.models.forget()

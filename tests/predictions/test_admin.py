@@ -1,0 +1,238 @@
+"""Django's admin: the log and the rest to read, and the few things to decide there."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from predictions import keys
+from predictions.models import first_id
+from tests.factories import (
+    ActivationFactory,
+    ApiKeyFactory,
+    BatchFactory,
+    ClassifierFactory,
+    PredictionFactory,
+    VersionFactory,
+    trained_version,
+)
+from training import storage
+from training.models import Activation, Classifier, Version
+
+LOG = reverse("admin:predictions_prediction_changelist")
+VERSIONS = reverse("admin:training_version_changelist")
+CLASSIFIERS = reverse("admin:training_classifier_changelist")
+KEYS = reverse("admin:predictions_apikey_changelist")
+
+
+@pytest.fixture
+def admin(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def act(client: Client, path: str, action: str, *chosen: Any, **more: str) -> Any:
+    """Take an action on rows of a list and follow to the page that comes of it."""
+    data = {"action": action, "_selected_action": [str(row.pk) for row in chosen], **more}
+    return client.post(path, data, follow=True)
+
+
+def found(client: Client, **query: str) -> list[Any]:
+    """What the log lists for a query."""
+    return list(client.get(LOG, query).context["cl"].result_list)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "predictions.prediction",
+        "predictions.batch",
+        "predictions.apikey",
+        "training.dataset",
+        "training.run",
+        "training.version",
+        "training.activation",
+    ],
+)
+def test_rows_can_be_read_and_neither_added_nor_changed_nor_deleted(model: str, admin: Client) -> None:
+    prediction = PredictionFactory.create()
+    rows = {
+        "predictions.prediction": prediction,
+        "predictions.batch": BatchFactory.create(version=prediction.version),
+        "predictions.apikey": ApiKeyFactory.create(),
+        "training.dataset": prediction.version.run.dataset,
+        "training.run": prediction.version.run,
+        "training.version": prediction.version,
+        "training.activation": ActivationFactory.create(version=prediction.version),
+    }
+    base = f"admin:{model.replace('.', '_')}"
+    row = rows[model]
+    assert admin.get(reverse(f"{base}_changelist")).status_code == 200
+    shown = admin.get(reverse(f"{base}_change", args=[row.pk]))
+    assert shown.status_code == 200
+    assert 'name="_save"' not in shown.content.decode()
+    assert admin.post(reverse(f"{base}_change", args=[row.pk]), {"name": "x"}).status_code == 403
+    assert admin.get(reverse(f"{base}_add")).status_code == 403
+    assert admin.post(reverse(f"{base}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_the_log_is_searched_by_the_whole_id_and_by_the_caller(admin: Client) -> None:
+    version = VersionFactory.create()
+    wanted = PredictionFactory.create(version=version, caller="shop 1")
+    PredictionFactory.create(version=version, caller="shop 10")
+    assert found(admin, q=str(wanted.pk)) == [wanted]
+    assert found(admin, q=f" {str(wanted.pk).upper()} ") == [wanted]
+    assert found(admin, q="shop 1") == [wanted]
+    assert found(admin, q="shop") == []
+
+
+def test_the_log_is_filtered_by_time_label_source_and_classifier(admin: Client) -> None:
+    version = VersionFactory.create()
+    old = first_id(timezone.now() - timedelta(days=3))
+    PredictionFactory.create(version=version, id=old)
+    wanted = PredictionFactory.create(version=version, label="no", source="form")
+    other = PredictionFactory.create()
+    assert set(found(admin, days="1")) == {wanted, other}
+    assert len(found(admin, days="7")) == 3
+    assert found(admin, label="no") == [wanted]
+    assert found(admin, source__exact="form") == [wanted]
+    assert found(admin, version__classifier__id__exact=str(other.version.classifier_id)) == [other]
+    assert len(found(admin, days="nonsense")) == 3
+
+
+def test_the_log_is_read_without_counting_it_and_without_distinct(admin: Client) -> None:
+    PredictionFactory.create_batch(12, version=VersionFactory.create())
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(LOG)
+    log = [query["sql"] for query in queries if "predictions_prediction" in query["sql"]]
+    assert [sql for sql in log if "COUNT" in sql and "LIMIT" not in sql] == []
+    assert [sql for sql in log if "DISTINCT" in sql] == []
+    assert len(queries) <= 10
+
+
+def test_an_id_of_nothing_leads_back_to_the_log(admin: Client) -> None:
+    for pk in ("1", "00000000-0000-0000-0000-000000000000", "x" * 500):
+        assert admin.get(reverse("admin:predictions_prediction_change", args=[pk])).status_code == 302
+
+
+def test_activating_a_version_asks_for_a_reason_and_keeps_it(admin: Client) -> None:
+    trained_version(classifier="churn", activate=True)
+    second = trained_version(classifier="churn")
+    asked = act(admin, VERSIONS, "activate", second)
+    assert "churn v1 answers now. churn v2 takes its place" in asked.content.decode()
+    assert Activation.objects.count() == 1
+    done = act(admin, VERSIONS, "activate", second, confirmed="yes", reason="better on new customers")
+    activation = Activation.objects.latest("number")
+    assert (activation.version, activation.reason, activation.actor) == (
+        second,
+        "better on new customers",
+        "root",
+    )
+    assert "Churn v2 is active" in done.content.decode()
+
+
+def test_activating_without_a_reason_asks_again(admin: Client) -> None:
+    version = trained_version()
+    asked = act(admin, VERSIONS, "activate", version, confirmed="yes", reason=" ")
+    assert "This field is required" in asked.content.decode()
+    assert not Activation.objects.exists()
+
+
+def test_of_two_chosen_versions_none_is_activated(admin: Client) -> None:
+    shown = act(admin, VERSIONS, "activate", VersionFactory.create(), VersionFactory.create())
+    assert "Choose one version: only one can be active." in shown.content.decode()
+    assert not Activation.objects.exists()
+
+
+def test_a_version_that_cannot_serve_is_refused_with_the_reason(admin: Client) -> None:
+    version = trained_version()
+    storage.artifacts().delete(version.artifacts["pipeline"]["name"])
+    shown = act(admin, VERSIONS, "activate", version, confirmed="yes", reason="try").content.decode()
+    assert "is gone from storage" in shown
+    assert not Activation.objects.exists()
+
+
+def test_a_viewer_of_versions_is_not_offered_to_activate(client: Client, db: None) -> None:
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.set(_permissions("view_version"))
+    client.force_login(viewer)
+    version = trained_version()
+    assert "Activate the version" not in client.get(VERSIONS).content.decode()
+    act(client, VERSIONS, "activate", version, confirmed="yes", reason="try")
+    assert not Activation.objects.exists()
+
+
+def test_the_active_version_is_marked_in_the_list(admin: Client) -> None:
+    old = ActivationFactory.create().version
+    new = ActivationFactory.create(version__classifier=old.classifier).version
+    listed = {row.pk: row.active for row in admin.get(VERSIONS).context["cl"].result_list}
+    assert listed == {old.pk: False, new.pk: True}
+
+
+def test_the_default_classifier_is_changed_in_one_step(admin: Client) -> None:
+    before = ClassifierFactory.create(is_default=True)
+    after = ClassifierFactory.create()
+    act(admin, CLASSIFIERS, "make_default", after)
+    assert list(Classifier.objects.filter(is_default=True)) == [after]
+    assert "Choose one classifier" in act(admin, CLASSIFIERS, "make_default", before, after).content.decode()
+    assert list(Classifier.objects.filter(is_default=True)) == [after]
+
+
+def test_a_classifier_can_be_made_strict_and_keeps_its_name(admin: Client) -> None:
+    classifier = ClassifierFactory.create()
+    path = reverse("admin:training_classifier_change", args=[classifier.pk])
+    assert admin.post(path, {"strict": "on", "name": "other"}).status_code == 302
+    changed = Classifier.objects.get(pk=classifier.pk)
+    assert (changed.strict, changed.name) == (True, classifier.name)
+
+
+def test_revoking_keys_stops_them_and_is_recorded(admin: Client) -> None:
+    key, kept = ApiKeyFactory.create(), ApiKeyFactory.create()
+    shown = act(admin, KEYS, "revoke", key).content.decode()
+    key.refresh_from_db()
+    kept.refresh_from_db()
+    assert not key.is_usable
+    assert kept.is_usable
+    assert str(key) in shown
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == (str(key.pk), "Revoked.")
+
+
+def test_a_key_revoked_twice_keeps_its_first_time(admin: Client) -> None:
+    key = ApiKeyFactory.create(revoked_at=timezone.now() - timedelta(days=1))
+    before = key.revoked_at
+    act(admin, KEYS, "revoke", key)
+    key.refresh_from_db()
+    assert key.revoked_at == before
+
+
+def test_the_digest_of_a_key_is_not_shown(admin: Client) -> None:
+    key = ApiKeyFactory.create(secret="clf_" + "s" * 40)
+    shown = admin.get(reverse("admin:predictions_apikey_change", args=[key.pk])).content.decode()
+    assert key.digest not in shown
+    assert "s" * 40 not in shown
+    assert keys.exists("clf_" + "s" * 40)
+
+
+def _permissions(*codenames: str) -> Any:
+    from django.contrib.auth.models import Permission
+
+    return Permission.objects.filter(codename__in=codenames)
+
+
+def test_lists_take_no_more_queries_for_more_rows(admin: Client, django_assert_max_num_queries: Any) -> None:
+    for _ in range(4):
+        version: Version = VersionFactory.create()
+        BatchFactory.create(version=version)
+        ActivationFactory.create(version=version)
+    for name in ("training_version", "training_run", "training_activation", "predictions_batch"):
+        with django_assert_max_num_queries(9):
+            assert admin.get(reverse(f"admin:{name}_changelist")).status_code == 200

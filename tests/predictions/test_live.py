@@ -1,0 +1,74 @@
+"""Following activations: what answers, and what happens when an artifact is not what it was."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import storages
+from django.test import Client
+
+from predictions import live
+from tests.factories import trained_version
+from tests.predictions.conftest import Post, problem_of
+from training.errors import Unavailable
+from training.models import Activation, Version
+from training.services import activate_version
+
+
+def artifact_of(version: Version) -> Path:
+    """The pipeline's file."""
+    return Path(storages["artifacts"].path(version.artifacts["pipeline"]["name"]))
+
+
+@pytest.fixture(autouse=True)
+def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "CHECK_SECONDS", 0.0)
+
+
+def test_an_activation_is_followed(version: Version) -> None:
+    assert live.models.get("churn").number == version.number
+    second = trained_version(classifier="churn", activate=True)
+    assert live.models.get("churn").number == second.number
+    activate_version(version=version, actor="tests", reason="back")
+    assert live.models.get("churn").number == version.number
+
+
+def test_a_version_that_stays_active_is_loaded_once(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = live.models.get("churn")
+    monkeypatch.setattr(live, "verify_version", pytest.fail)
+    trained_version(classifier="other")
+    assert live.models.get("churn").scorer is first.scorer
+
+
+def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) -> None:
+    assert live.models.get("churn").number == version.number
+    second = trained_version(classifier="churn")
+    path = artifact_of(second)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    # as a process that activated it from an intact copy would leave it
+    Activation.objects.create(
+        classifier=second.classifier, number=2, version=second, actor="tests", reason="x"
+    )
+    assert live.models.get("churn").number == version.number
+    assert "SHA-256" in live.models.faults["churn"]
+
+
+def test_a_missing_artifact_makes_the_site_unready(client: Client, version: Version) -> None:
+    artifact_of(version).unlink()
+    with pytest.raises(Unavailable, match="gone from storage"):
+        live.models.get("churn")
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert "gone from storage" in response.json()["checks"]["model"]
+
+
+def test_a_pinned_version_whose_artifact_is_gone_is_refused(
+    post: Post, version: Version, example: dict[str, Any]
+) -> None:
+    second = trained_version(classifier="churn")
+    artifact_of(second).unlink()
+    problem_of(post("/predict", {"features": example, "version": second.number}), 503)

@@ -1,0 +1,149 @@
+"""Who may open which page of the portal: every address is in one table, and a new one has to be added to it."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.test import Client
+from django.urls import reverse
+
+from predictions import batches
+from predictions import urls as predictions_urls
+from tests.factories import BatchFactory, PredictionFactory, RunFactory, UserFactory
+from tests.portal import staff_client
+from training import urls as training_urls
+from training.models import Version
+
+# name: what a page needs beyond being staff, and what posting needs on top (None: nobody can)
+ACCESS: dict[str, tuple[str, str | None]] = {
+    "predictions:home": ("", None),
+    "predictions:predict": ("predictions.add_prediction", ""),
+    "predictions:batch-list": ("", "predictions.add_batch"),
+    "predictions:batch-sample": ("predictions.add_batch", None),
+    "predictions:batch-detail": ("", None),
+    "predictions:batch-progress": ("", None),
+    "predictions:batch-result": ("", None),
+    "predictions:prediction-list": ("", None),
+    "predictions:prediction-detail": ("", None),
+    "training:dataset-list": ("", "training.add_dataset"),
+    "training:dataset-detail": ("", None),
+    "training:run-list": ("", None),
+    "training:run-create": ("training.add_run", ""),
+    "training:run-repeat": ("training.add_run", ""),
+    "training:run-fits": ("training.add_run", None),
+    "training:run-detail": ("", None),
+    "training:run-progress": ("", None),
+    "training:version-list": ("", None),
+    "training:version-detail": ("", "training.activate_version"),
+    "training:version-artifact": ("", None),
+}
+NAMES = sorted(ACCESS)
+
+
+@pytest.fixture
+def paths(version: Version) -> dict[str, str]:
+    """A path for each name, to things that exist."""
+    csv = ContentFile(b"spend,tenure,member,plan\n100,5,true,pro\n", name="one.csv")
+    batch = batches.create_batch(source=csv, caller="tests")
+    batches.execute_batch(batch)
+    arguments: dict[str, list[Any]] = {
+        "predictions:batch-detail": [batch.pk],
+        "predictions:batch-progress": [BatchFactory.create(version=version).pk],
+        "predictions:batch-result": [batch.pk],
+        "predictions:prediction-detail": [PredictionFactory.create(version=version).pk],
+        "training:dataset-detail": [version.run.dataset_id],
+        "training:run-repeat": [version.run_id],
+        "training:run-detail": [version.run_id],
+        "training:run-progress": [RunFactory.create(running=True).pk],
+        "training:version-detail": [version.pk],
+        "training:version-artifact": [version.pk, "model"],
+    }
+    return {name: reverse(name, args=arguments.get(name, [])) for name in NAMES}
+
+
+def test_every_address_is_in_the_table() -> None:
+    names = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
+    names |= {f"training:{route.name}" for route in training_urls.urlpatterns}
+    assert names == set(ACCESS)
+
+
+def statuses(paths: dict[str, str], send: Any) -> dict[str, int]:
+    """What each address answers; downloads are read to their end, which closes the file."""
+    found = {}
+    for name, path in paths.items():
+        response = send(path)
+        response.getvalue()
+        found[name] = response.status_code
+    return found
+
+
+def test_someone_unknown_logs_in_first_and_then_comes_back(paths: dict[str, str], client: Client) -> None:
+    for path in paths.values():
+        for response in (client.get(path), client.post(path)):
+            assert response.status_code == 302
+            assert response["Location"] == f"{reverse('login')}?next={path}"
+
+
+def test_someone_outside_the_staff_is_refused_whatever_else_they_may(
+    paths: dict[str, str], client: Client
+) -> None:
+    client.force_login(UserFactory.create(is_staff=False, is_superuser=True, password=None))
+    assert statuses(paths, client.get) == dict.fromkeys(NAMES, 403)
+    assert statuses(paths, client.post) == dict.fromkeys(NAMES, 403)
+    assert "members of staff" in client.get(paths["predictions:home"]).content.decode()
+
+
+def test_staff_without_a_permission_open_and_post_to_what_needs_none(paths: dict[str, str]) -> None:
+    client = staff_client()
+    assert statuses(paths, client.get) == {name: 403 if ACCESS[name][0] else 200 for name in NAMES}
+    assert statuses(paths, client.post) == {name: 403 if any(ACCESS[name]) else 405 for name in NAMES}
+
+
+@pytest.mark.parametrize("permission", sorted({each for pair in ACCESS.values() for each in pair if each}))
+def test_a_permission_opens_its_pages_and_no_others(permission: str, paths: dict[str, str]) -> None:
+    client = staff_client(permission)
+    opened = {"", permission}
+    assert statuses(paths, client.get) == {name: 200 if ACCESS[name][0] in opened else 403 for name in NAMES}
+    posted = statuses(paths, client.post)
+    for name, (needs, to_post) in ACCESS.items():
+        if to_post is None:
+            assert posted[name] == (405 if needs in opened else 403), name
+        else:
+            assert (posted[name] == 403) == (not {needs, to_post} <= opened), name
+
+
+def test_a_post_without_the_token_is_refused(version: Version) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("root"))
+    assert client.post(reverse("predictions:predict")).status_code == 403
+    assert client.post(reverse("training:version-detail", args=[version.pk])).status_code == 403
+
+
+def test_a_piece_of_a_page_asks_for_the_whole_page_when_the_login_is_over(
+    paths: dict[str, str], client: Client
+) -> None:
+    response = client.get(paths["training:run-progress"], headers={"HX-Request": "true"})
+    assert response["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/portal/runs/0",
+        "/portal/runs/-1",
+        "/portal/runs/999999999999999999",
+        "/portal/runs/99999999999999999999999",
+        "/portal/versions/1%00",
+        "/portal/datasets/..%2f..%2fetc",
+        "/portal/batches/one",
+        "/portal/predictions/not-a-uuid",
+        "/portal/predictions/00000000-0000-0000-0000-000000000000",
+        "/portal/nothing",
+    ],
+)
+@pytest.mark.django_db
+def test_an_address_of_nothing_gets_the_page_that_says_so(path: str) -> None:
+    response = staff_client().get(path)
+    assert response.status_code == 404
+    assert "There is no page at this address" in response.content.decode()

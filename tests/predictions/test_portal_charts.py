@@ -1,0 +1,96 @@
+"""Figures: plain JSON with titles, axis titles and a table beneath."""
+
+import json
+from typing import Any
+
+import pytest
+
+from predictions import charts
+from training.charts import Chart, confusion, spark, text
+
+CHARTS: list[Chart] = [
+    charts.probabilities("yes", {"no": 0.2, "yes": 0.8}),
+    charts.label_mix({"no": 3, "yes": 1}),
+    charts.probability_histogram([1] * charts.BINS, "yes"),
+    confusion([[5, 1], [2, 8]], ["no", "yes"]),
+]
+IDS = [chart["id"] for chart in CHARTS]
+
+
+def trace(chart: Chart) -> dict[str, Any]:
+    only: dict[str, Any] = chart["figure"]["data"][0]
+    return only
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=IDS)
+def test_a_figure_is_plain_json_without_a_template_or_colours_of_its_own(chart: Chart) -> None:
+    written = json.dumps(chart["figure"], allow_nan=False)
+    assert "template" not in chart["figure"]["layout"]
+    assert "bdata" not in written
+    assert "#" not in written
+    assert "rgb" not in written
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=IDS)
+def test_a_figure_has_titles_a_readable_hover_and_a_table(chart: Chart) -> None:
+    layout = chart["figure"]["layout"]
+    assert chart["title"]
+    assert layout["xaxis"]["title"]["text"]
+    assert layout["yaxis"]["title"]["text"]
+    assert trace(chart)["hovertemplate"].endswith("<extra></extra>")
+    assert all(len(row) == len(chart["table"]["headers"]) for row in chart["table"]["rows"])
+    assert chart["table"]["rows"]
+
+
+def test_probabilities_stand_from_the_largest_down_and_the_answer_is_coloured() -> None:
+    chart = charts.probabilities("b", {"a": 0.3, "b": 0.6, "c": 0.1})
+    assert trace(chart)["x"] == [0.6, 0.3, 0.1]
+    assert trace(chart)["marker"]["color"] == ["var(--chart-1)", "var(--chart-7)", "var(--chart-7)"]
+    assert chart["table"]["rows"] == [["b", "60.00%"], ["a", "30.00%"], ["c", "10.00%"]]
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        charts.probabilities("c0", {f"c{number}": 0.01 for number in range(100)}),
+        charts.label_mix({f"c{number}": number for number in range(100)}),
+    ],
+    ids=["probabilities", "label mix"],
+)
+def test_of_many_classes_the_chart_shows_a_few_and_the_table_all(chart: Chart) -> None:
+    assert len(trace(chart)["x"]) == charts.SHOWN_CLASSES
+    assert len(chart["table"]["rows"]) == 100
+    assert "88 more are in the table" in chart["note"]
+
+
+def test_a_confusion_matrix_is_coloured_by_the_share_of_the_actual_class() -> None:
+    chart = confusion([[9, 1], [0, 0]], ["no", "yes"])
+    assert trace(chart)["z"] == [[0.9, 0.1], [0.0, 0.0]]
+    assert chart["table"]["rows"] == [["no", "9 (90%)", "1 (10%)"], ["yes", "0 (0%)", "0 (0%)"]]
+
+
+def test_labels_show_as_they_are_written_and_long_ones_are_cut() -> None:
+    assert text("<b>bold</b>") == "&lt;b&gt;bold&lt;/b&gt;"
+    assert len(text("x" * 100)) == 24
+    hover = trace(charts.label_mix({"<a href='javascript:1'>": 1}))["customdata"]
+    assert hover == ["&lt;a href='javascript:1'&gt;"]
+
+
+def test_labels_cut_alike_keep_places_of_their_own() -> None:
+    chart = charts.label_mix({"x" * 50 + "1": 1, "x" * 50 + "2": 2})
+    assert chart["figure"]["layout"]["xaxis"]["tickvals"] == [0, 1]
+    assert trace(chart)["y"] == [1, 2]
+
+
+def test_charts_of_nothing_are_empty() -> None:
+    assert trace(charts.label_mix({}))["y"] == []
+    assert sum(trace(charts.probability_histogram([0] * charts.BINS, "yes"))["y"]) == 0
+    assert spark([]) == []
+
+
+def test_spark_bars_reach_the_top_at_the_highest_count() -> None:
+    assert spark([0, 5, 10]) == [
+        {"x": 0, "y": 100.0, "height": 0.0},
+        {"x": 1, "y": 50.0, "height": 50.0},
+        {"x": 2, "y": 0.0, "height": 100.0},
+    ]

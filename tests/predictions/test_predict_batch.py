@@ -1,0 +1,58 @@
+"""POST /predict-batch: in order, all or none, and within its limit."""
+
+from typing import Any
+
+import pytest
+
+from predictions.models import Prediction
+from tests.predictions.conftest import Post, problem_of
+from training.models import Version
+
+
+def test_records_are_answered_in_order_and_logged(
+    post: Post, version: Version, example: dict[str, Any]
+) -> None:
+    records = [{**example, "tenure": tenure} for tenure in range(1, 51)]
+    body = post("/predict-batch", {"records": records, "model": "churn"}).json()
+    assert (body["model"], body["version"], len(body["predictions"])) == ("churn", version.number, 50)
+    logged = Prediction.objects.in_bulk([each["prediction_id"] for each in body["predictions"]])
+    by_id = {str(key): row for key, row in logged.items()}
+    assert [by_id[each["prediction_id"]].features for each in body["predictions"]] == records
+
+
+def test_a_batch_answers_each_record_as_a_single_call_does(
+    post: Post, version: Version, example: dict[str, Any]
+) -> None:
+    records = [example, {**example, "spend": None, "tenure": 70}]
+    together = post("/predict-batch", {"records": records}).json()["predictions"]
+    alone = [post("/predict", {"features": record}).json() for record in records]
+    assert [each["probabilities"] for each in together] == [each["probabilities"] for each in alone]
+
+
+def test_one_bad_row_fails_the_request_and_every_bad_row_is_reported(
+    post: Post, version: Version, example: dict[str, Any]
+) -> None:
+    records = [example, {**example, "spend": "much"}, example, {"spend": 1}]
+    faults = problem_of(post("/predict-batch", {"records": records}), 422)["errors"]
+    assert {fault["row"] for fault in faults} == {1, 3}
+    assert not Prediction.objects.exists()
+
+
+@pytest.mark.parametrize("records", [[], {}, None, "x"])
+def test_a_batch_without_records_is_malformed(post: Post, version: Version, records: Any) -> None:
+    assert '"records"' in problem_of(post("/predict-batch", {"records": records}), 400)["detail"]
+
+
+def test_a_record_that_is_no_object_is_named_by_its_row(
+    post: Post, version: Version, example: dict[str, Any]
+) -> None:
+    faults = problem_of(post("/predict-batch", {"records": [example, 1, None]}), 400)["errors"]
+    assert [fault["row"] for fault in faults] == [1, 2]
+
+
+def test_one_record_over_the_limit_is_too_large(
+    post: Post, version: Version, example: dict[str, Any], settings: Any
+) -> None:
+    settings.CLFSITE_BATCH_ROWS = 3
+    assert post("/predict-batch", {"records": [example] * 3}).status_code == 200
+    assert "limit of 3" in problem_of(post("/predict-batch", {"records": [example] * 4}), 413)["detail"]

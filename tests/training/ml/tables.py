@@ -1,0 +1,62 @@
+"""Small tables of every kind of problem, made from a seed."""
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_iris
+
+ROWS = 90
+
+
+def numbers() -> pd.DataFrame:
+    """Two classes, numbers alone; `a` tells them apart."""
+    random = np.random.default_rng(1)
+    label = random.integers(0, 2, ROWS)
+    return pd.DataFrame(
+        {
+            "a": label + random.normal(0, 0.5, ROWS),
+            "b": random.normal(0, 1, ROWS),
+            "label": np.where(label, "yes", "no"),
+        }
+    )
+
+
+def texts() -> pd.DataFrame:
+    """Two classes, texts alone."""
+    random = np.random.default_rng(2)
+    colour = random.choice(["red", "green", "blue"], ROWS)
+    guess = random.random(ROWS) < np.where(colour == "red", 0.9, 0.2)
+    return pd.DataFrame(
+        {"colour": colour, "size": random.choice(["s", "m"], ROWS), "label": np.where(guess, "yes", "no")}
+    )
+
+
+def mixed() -> pd.DataFrame:
+    """Two classes; a number, an integer, a boolean and a text, each with gaps but the integer."""
+    random = np.random.default_rng(3)
+    table = numbers().assign(
+        visits=random.integers(0, 9, ROWS),
+        member=pd.Series(random.random(ROWS) < 0.5, dtype=object),
+        colour=random.choice(["red", "green"], ROWS),
+    )
+    table.loc[::5, "a"] = np.nan
+    table.loc[::6, "member"] = np.nan
+    table.loc[::7, "colour"] = np.nan
+    return table[["a", "visits", "member", "colour", "label"]]
+
+
+def three_classes() -> pd.DataFrame:
+    """Three classes of 50 rows, four numbers: the iris flowers."""
+    iris = load_iris(as_frame=True)
+    species = pd.Series(iris.target_names[iris.target], name="label")
+    return pd.concat([iris.data, species], axis=1)
+
+
+def three_classes_with_gaps() -> pd.DataFrame:
+    """Three classes with a text that has gaps."""
+    random = np.random.default_rng(4)
+    label = random.choice(["low", "middle", "high"], ROWS)
+    hint = np.where(random.random(ROWS) < 0.7, label, "none")
+    table = pd.DataFrame({"hint": hint, "noise": random.normal(size=ROWS), "label": label}, dtype=object)
+    table["noise"] = table["noise"].astype(float)
+    table.loc[::9, ["hint", "noise"]] = np.nan
+    return table

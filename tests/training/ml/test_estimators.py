@@ -1,0 +1,115 @@
+"""The catalogue: every family fits every kind of table, from scikit-learn's own classes alone."""
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from tests.training.ml import tables
+from training.ml.contract import infer
+from training.ml.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
+
+KINDS = [tables.numbers, tables.texts, tables.mixed, tables.three_classes, tables.three_classes_with_gaps]
+QUICK = {"n_estimators": 5, "max_iter": 20, "max_leaf_nodes": 7}
+
+
+def fitted(table: pd.DataFrame, family: str, seed: int = 0) -> Pipeline:
+    """A quick model of this family, fitted on the whole table."""
+    contract = infer(table, "label")
+    pipeline = build_pipeline(contract, family, seed)
+    quick = {name: value for name, value in QUICK.items() if name in FAMILIES[family].space}
+    pipeline.named_steps["model"].set_params(**quick)
+    return pipeline.fit(contract.prepare(table), table["label"].to_numpy(dtype=object))
+
+
+def answers(family: str, seed: int) -> NDArray[np.float64]:
+    """Probabilities for rows that a model with this seed has not seen."""
+    table = tables.mixed()
+    pipeline = fitted(table.iloc[::2], family, seed)
+    proba: NDArray[np.float64] = pipeline.predict_proba(infer(table, "label").prepare(table.iloc[1::2]))
+    return proba
+
+
+class Unpickler(pickle.Unpickler):
+    """Notes the packages that a pickle takes its classes from."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.packages: set[str] = set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        self.packages.add(module.split(".", maxsplit=1)[0])
+        return super().find_class(module, name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+def test_every_family_learns_every_kind_of_table(family: str, make: Callable[[], pd.DataFrame]) -> None:
+    table = make()
+    labels = fitted(table, family).predict(infer(table, "label").prepare(table))
+    most_frequent = table["label"].value_counts(normalize=True).iloc[0]
+    assert (labels == table["label"]).mean() > most_frequent
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_same_seed_gives_the_same_model(family: str) -> None:
+    np.testing.assert_array_equal(answers(family, 1), answers(family, 1))
+
+
+@pytest.mark.parametrize("family", ["random_forest", "extra_trees"])
+def test_another_seed_gives_another_model(family: str) -> None:
+    assert not np.array_equal(answers(family, 1), answers(family, 2))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_default_space_names_parameters_that_the_family_has(family: str) -> None:
+    known = FAMILIES[family].build(0).get_params()
+    assert set(FAMILIES[family].space) <= set(known)
+    assert all(FAMILIES[family].space.values())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pipeline_is_made_of_scikit_learn_alone(family: str) -> None:
+    unpickler = Unpickler(io.BytesIO(pickle.dumps(fitted(tables.mixed(), family))))
+    unpickler.load()
+    assert "sklearn" in unpickler.packages
+    assert unpickler.packages <= {
+        "sklearn",
+        "numpy",
+        "scipy",
+        "pandas",
+        "builtins",
+        "copyreg",
+        "collections",
+        "_codecs",
+    }
+
+
+def test_rare_categories_share_one_column() -> None:
+    names = [f"c{number % 100}" for number in range(400)]
+    table = pd.DataFrame({"name": names, "label": ["yes", "no"] * 200})
+    contract = infer(table, "label")
+    preprocessor = build_pipeline(contract, "random_forest", 0).named_steps["preprocessor"]
+    assert preprocessor.fit_transform(contract.prepare(table)).shape == (400, MAX_CATEGORIES)
+
+
+def test_missing_category_is_a_category_of_its_own() -> None:
+    table = tables.three_classes_with_gaps()[["hint", "label"]]
+    contract = infer(table, "label")
+    preprocessor = build_pipeline(contract, "random_forest", 0).named_steps["preprocessor"]
+    assert preprocessor.fit_transform(contract.prepare(table)).shape[1] == table["hint"].nunique() + 1
+
+
+@pytest.mark.parametrize("values", [["x", "y"], [1.5, 2.5]], ids=["texts", "numbers"])
+def test_feature_without_any_value_in_a_fold_does_no_harm(values: list[object]) -> None:
+    table = pd.DataFrame({"sparse": [*values, None, None, None, None], "label": ["yes", "no"] * 3})
+    contract = infer(table, "label")
+    X, y = contract.prepare(table), table["label"]
+    pipeline = build_pipeline(contract, "logistic_regression", 0).fit(X.iloc[2:], y.iloc[2:])
+    assert pipeline.predict_proba(X).shape == (6, 2)

@@ -1,0 +1,138 @@
+"""Carrying out a run: the row tells how it ended, and a version is whole or not there."""
+
+import pytest
+from django.core.files.storage import storages
+
+from tests.factories import DatasetFactory, RunFactory, UserFactory, tiny
+from tests.training.conftest import Files
+from training import services
+from training.ml.artifact import digest
+from training.ml.metrics import METRICS
+from training.ml.recipe import Recipe
+from training.ml.scoring import Progress
+from training.models import Activation, Run, Version
+
+# the search reports from a thread of its own, which would not see an open transaction
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("few_resamples")]
+
+
+def execute(run: Run) -> Version:
+    version = services.execute_run(run, jobs=1)
+    assert version is not None
+    return version
+
+
+def test_run_ends_as_a_version_with_all_that_is_known_of_it(files: Files) -> None:
+    run = RunFactory.create()
+    version = execute(run)
+    version.refresh_from_db()
+    assert (version.number, version.classifier, version.run) == (1, run.classifier, run)
+    assert version.contract == tiny().contract
+    assert version.params == {"n_estimators": 5}
+    assert set(version.cross_validation) == set(METRICS)
+    assert version.metrics == tiny().trained.held_out.metrics
+    assert version.held_out["confusion"] == tiny().trained.held_out.confusion
+    assert version.golden == tiny().trained.golden
+    assert version.libraries["scikit-learn"]
+    assert sorted(entry["name"] for entry in version.artifacts.values()) == files("artifacts")
+    assert not version.is_active
+
+
+def test_artifacts_are_those_recorded() -> None:
+    version = execute(RunFactory.create())
+    assert set(version.artifacts) == {"pipeline", "model", "preprocessor"}
+    for entry in version.artifacts.values():
+        with storages["artifacts"].open(entry["name"]) as file:
+            data = file.read()
+        assert (digest(data), len(data)) == (entry["sha256"], entry["size_bytes"])
+
+
+def test_run_that_succeeded_tells_its_figures() -> None:
+    run = RunFactory.create()
+    execute(run)
+    run.refresh_from_db()
+    assert run.state == Run.State.SUCCEEDED
+    assert (run.fits_done, run.fits_total, run.percent) == (3, 3, 100)
+    assert [candidate["params"] for candidate in run.candidates] == [{"n_estimators": 5}]
+    assert run.best_score == run.candidates[0]["mean"] > 0.5
+    assert run.seconds is not None
+    assert run.seconds > 0
+
+
+def test_same_dataset_recipe_and_seed_give_the_same_artifacts() -> None:
+    dataset = DatasetFactory.create()
+    first, second = (execute(RunFactory.create(dataset=dataset)) for _ in range(2))
+    assert [each["sha256"] for each in first.artifacts.values()] == [
+        each["sha256"] for each in second.artifacts.values()
+    ]
+
+
+def test_versions_of_a_classifier_are_numbered() -> None:
+    run = RunFactory.create()
+    again = RunFactory.create(classifier=run.classifier, dataset=run.dataset)
+    assert [execute(run).number, execute(again).number] == [1, 2]
+
+
+def test_progress_is_reported_and_kept_in_the_row() -> None:
+    run, reports = RunFactory.create(), list[Progress]()
+    services.execute_run(run, jobs=1, report=reports.append)
+    assert (reports[-1].done, reports[-1].total) == (3, 3)
+
+
+@pytest.mark.parametrize("by", ["ada", None], ids=["a person", "nobody"])
+def test_run_activates_its_version_when_asked(by: str | None) -> None:
+    user = UserFactory.create(username=by) if by else None
+    run = RunFactory.create(activate_when_done=True, created_by=user)
+    version = execute(run)
+    assert version.is_active
+    activation = Activation.objects.get()
+    assert activation.actor == (by or "command line")
+    assert f"run {run.pk}" in activation.reason
+
+
+@pytest.mark.parametrize("state", ["running", "succeeded", "failed"])
+def test_run_that_is_not_waiting_is_left_alone(state: str, files: Files) -> None:
+    run = RunFactory.create(**{state: True})
+    before = Run.objects.values().get(pk=run.pk)
+    assert services.execute_run(run, jobs=1) is None
+    assert Run.objects.values().get(pk=run.pk) == before
+    assert files("artifacts") == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        (Recipe(folds=50), "Use fewer folds"),
+        (Recipe(folds=2, space={"n_estimators": ["many"]}), "n_estimators"),
+        (Recipe(folds=2, scoring="r2"), "r2|could not convert"),
+    ],
+    ids=["folds", "space", "scoring"],
+)
+def test_run_that_cannot_work_fails_with_the_reason(recipe: Recipe, reason: str, files: Files) -> None:
+    run = RunFactory.create(recipe_data=recipe.to_dict())
+    assert services.execute_run(run, jobs=1) is None
+    run.refresh_from_db()
+    assert run.state == Run.State.FAILED
+    assert any(part in run.error for part in reason.split("|"))
+    assert "Traceback" not in run.error
+    assert files("artifacts") == []
+
+
+def test_run_fails_when_the_file_of_its_dataset_is_gone() -> None:
+    run = RunFactory.create(dataset__file=False)
+    assert services.execute_run(run, jobs=1) is None
+    run.refresh_from_db()
+    assert (run.state, "is gone from storage" in run.error) == (Run.State.FAILED, True)
+
+
+def test_run_ended_by_another_process_leaves_no_version(files: Files) -> None:
+    run = RunFactory.create()
+
+    def end_it(_progress: Progress) -> None:
+        Run.objects.get(pk=run.pk).fail("the worker was shut down")
+
+    assert services.execute_run(run, jobs=1, report=end_it) is None
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.FAILED, "the worker was shut down")
+    assert not Version.objects.exists()
+    assert files("artifacts") == []

@@ -1,0 +1,134 @@
+"""Datasets in the portal: upload, contract, profile."""
+
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import DatasetFactory, tiny_csv
+from tests.portal import staff_client
+from training.models import Dataset
+
+LIST = reverse("training:dataset-list")
+
+
+@pytest.fixture
+def trainer(db: None) -> Client:
+    return staff_client("training.add_dataset", "training.add_run")
+
+
+def upload(client: Client, content: bytes, *, name: str = "customers", target: str = "left") -> Any:
+    file = SimpleUploadedFile("table.csv", content)
+    return client.post(LIST, {"name": name, "target": target, "file": file}, follow=True)
+
+
+def test_a_table_is_stored_and_its_page_follows(trainer: Client) -> None:
+    response = upload(trainer, tiny_csv())
+    dataset = Dataset.objects.get()
+    assert response.redirect_chain == [(reverse("training:dataset-detail", args=[dataset.pk]), 302)]
+    assert (dataset.name, dataset.target, dataset.rows) == ("customers", "left", 60)
+    assert str(dataset.created_by) == "ada"
+    shown = response.content.decode()
+    assert "customers v1 is stored" in shown
+    assert f'href="{reverse("training:run-create")}?dataset={dataset.pk}"' in shown
+
+
+def test_the_same_table_again_is_not_stored_twice(trainer: Client) -> None:
+    upload(trainer, tiny_csv())
+    assert "is there already, as customers v1" in upload(trainer, tiny_csv()).content.decode()
+    assert Dataset.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "words"),
+    [
+        (b"", {}, "The file is empty"),
+        (b"PK\x03\x04rest", {}, "Excel"),
+        (b"a,left\n1,yes\n2,yes\n", {}, "one class only"),
+        (tiny_csv(), {"target": "lefd"}, 'no column "lefd" to predict'),
+        (tiny_csv(), {"name": "../etc"}, "cannot name a dataset"),
+    ],
+    ids=["0 bytes", "xlsx", "one class", "no such target", "hostile name"],
+)
+def test_a_table_that_cannot_be_used_is_refused_in_the_form(
+    content: bytes, changes: dict[str, str], words: str, trainer: Client
+) -> None:
+    form = upload(trainer, content, **changes).context["form"]
+    assert words in form.errors["file"][0]
+    assert form["target"].value() == changes.get("target", "left")
+    assert not Dataset.objects.exists()
+
+
+def test_faults_are_listed_by_line_and_column(trainer: Client) -> None:
+    rows = "".join(f"{number}.5,{'yes' if number % 2 else 'no'}\n" for number in range(30))
+    shown = upload(trainer, f'price,left\n{rows}"1,5",no\n'.encode()).content.decode()
+    assert "What to mend in the file" in shown
+    assert "has a decimal comma; write 1.5" in shown
+    assert '<td data-label="Column">price</td>' in shown
+
+
+@pytest.mark.parametrize("missing", ["name", "target", "file"])
+def test_a_form_with_something_left_out_says_what(missing: str, trainer: Client) -> None:
+    data = {"name": "customers", "target": "left", "file": SimpleUploadedFile("t.csv", tiny_csv())}
+    del data[missing]
+    form = trainer.post(LIST, data).context["form"]
+    assert list(form.errors) == [missing]
+
+
+def test_a_table_over_the_limit_is_refused_with_the_limit(trainer: Client, settings: LazySettings) -> None:
+    settings.CLFSITE_UPLOAD_BYTES = 200
+    form = upload(trainer, tiny_csv()).context["form"]
+    assert "larger than the limit of 200\xa0bytes" in form.errors["file"][0]
+    assert form["name"].value() == "customers"
+
+
+def test_the_contract_stands_with_what_was_left_out_and_why(trainer: Client) -> None:
+    rows = "".join(
+        f"{number},{number * 1.5},{'red' if number % 3 else ''},same,{'<b>' if number % 2 else 'no'}\n"
+        for number in range(40)
+    )
+    shown = upload(trainer, f"id,size,colour,constant,left\n{rows}".encode()).content.decode()
+    assert "0 to 58.5" in shown
+    assert "Identifier-like: 40 whole numbers in a row" in shown
+    assert "Every value is the same" in shown
+    assert "&lt;b&gt;" in shown
+    assert "<b>," not in shown
+    assert "(35.0\u202f%)" in shown
+
+
+def test_every_column_has_its_profile(trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    response = trainer.get(reverse("training:dataset-detail", args=[dataset.pk]))
+    columns = {column["name"]: column for column in response.context["columns"]}
+    assert list(columns) == ["spend", "tenure", "member", "plan", "left"]
+    assert len(columns["spend"]["bars"]) == 20
+    assert sum(share for _, share in columns["plan"]["top"]) == pytest.approx(1)
+    assert 'class="spark"' in response.content.decode()
+
+
+def test_someone_who_may_only_look_sees_neither_form_nor_button(db: None) -> None:
+    dataset = DatasetFactory.create()
+    viewer = staff_client()
+    assert "Add a table" not in viewer.get(LIST).content.decode()
+    detail = viewer.get(reverse("training:dataset-detail", args=[dataset.pk])).content.decode()
+    assert "Train on this" not in detail
+
+
+def test_an_empty_list_says_what_a_table_is(trainer: Client) -> None:
+    assert "No table yet" in trainer.get(LIST).content.decode()
+
+
+def test_the_list_is_paged_and_a_page_beyond_the_end_is_the_last(trainer: Client) -> None:
+    DatasetFactory.create_batch(30)
+    assert len(trainer.get(LIST).context["page"]) == 25
+    assert len(trainer.get(LIST, {"page": "99"}).context["page"]) == 5
+    assert trainer.get(LIST, {"page": "x"}).context["page"].number == 1
+
+
+def test_more_datasets_take_no_more_queries(trainer: Client, django_assert_max_num_queries: Any) -> None:
+    DatasetFactory.create_batch(8)
+    with django_assert_max_num_queries(8):
+        assert len(trainer.get(LIST).context["page"]) == 8

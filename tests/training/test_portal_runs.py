@@ -1,0 +1,241 @@
+"""Runs in the portal: start, watch, judge, repeat."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import TINY_SPACE, DatasetFactory, RunFactory, VersionFactory
+from tests.portal import staff_client
+from training import storage
+from training.models import Dataset, Run
+
+LIST = reverse("training:run-list")
+NEW = reverse("training:run-create")
+FITS = reverse("training:run-fits")
+
+
+@pytest.fixture
+def trainer(db: None) -> Client:
+    return staff_client("training.add_run")
+
+
+@pytest.fixture
+def approver(db: None) -> Client:
+    return staff_client("training.add_run", "training.activate_version", username="grace")
+
+
+def filled(chosen: Dataset, **changes: Any) -> dict[str, Any]:
+    values = {
+        "dataset": chosen.pk,
+        "classifier": "",
+        "estimator": "random_forest",
+        "search": "grid",
+        "scoring": "roc_auc",
+        "folds": 3,
+        "seed": 7,
+        "space": json.dumps(TINY_SPACE),
+    }
+    return {**values, **changes}
+
+
+def detail(client: Client, run: Run) -> Any:
+    response = client.get(reverse("training:run-detail", args=[run.pk]))
+    assert response.status_code == 200
+    return response
+
+
+def test_a_run_is_queued_and_its_page_follows(
+    trainer: Client, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    dataset = DatasetFactory.create(name="customers")
+    with django_capture_on_commit_callbacks(execute=True) as sent:
+        response = trainer.post(NEW, filled(dataset))
+    run = Run.objects.get()
+    assert response["Location"] == reverse("training:run-detail", args=[run.pk])
+    assert (run.state, run.classifier.name, run.dataset, run.activate_when_done) == (
+        "queued",
+        "customers",
+        dataset,
+        False,
+    )
+    assert (run.recipe.folds, run.recipe.seed, run.recipe.space) == (3, 7, TINY_SPACE)
+    assert str(run.created_by) == "ada"
+    assert len(sent) == 1
+
+
+def test_the_form_begins_with_sensible_values_and_says_how_much_work_they_are(trainer: Client) -> None:
+    DatasetFactory.create(name="older")
+    newest = DatasetFactory.create(name="newest")
+    response = trainer.get(NEW)
+    shown = response.content.decode()
+    assert f'<option value="{newest.pk}">newest v1: 60 rows, predicts left</option>' in shown
+    assert "<strong>60</strong> models are fitted" in shown
+    assert "12 settings, each on 5 folds" in shown
+
+
+def test_the_address_may_name_the_dataset(trainer: Client) -> None:
+    chosen = DatasetFactory.create(name="older")
+    DatasetFactory.create(name="newest")
+    shown = trainer.get(NEW, {"dataset": chosen.pk}).content.decode()
+    assert f'<option value="{chosen.pk}" selected>' in shown
+    assert trainer.get(NEW, {"dataset": "x\0"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"estimator": "logistic_regression", "space": ""}, "<strong>15</strong> models are fitted"),
+        ({"search": "random", "space": ""}, "<strong>24</strong> models are fitted"),
+        ({"folds": "10"}, "1 setting, each on 10 folds"),
+        ({"search": "halving", "space": ""}, "most of them on few rows"),
+        ({"folds": "none"}, "models are fitted"),
+        ({"space": "{"}, "models are fitted"),
+        ({"space": '{"n_estimators": [[1]]}'}, "models are fitted"),
+    ],
+)
+def test_the_amount_of_work_follows_the_form(changes: dict[str, str], words: str, trainer: Client) -> None:
+    shown = trainer.get(FITS, filled(DatasetFactory.create(), **changes)).content.decode()
+    assert words in shown
+    assert "<html" not in shown
+
+
+def test_activation_is_offered_to_those_who_may_activate(trainer: Client, approver: Client) -> None:
+    dataset = DatasetFactory.create()
+    assert "Activate when done" not in trainer.get(NEW).content.decode()
+    trainer.post(NEW, filled(dataset, activate="on"))
+    assert Run.objects.latest("pk").activate_when_done is False
+    assert "Activate when done" in approver.get(NEW).content.decode()
+    approver.post(NEW, filled(dataset, activate="on"))
+    assert Run.objects.latest("pk").activate_when_done is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"dataset": "999"}, "dataset"),
+        ({"dataset": "x"}, "dataset"),
+        ({"estimator": "magic"}, "estimator"),
+        ({"search": "magic"}, "search"),
+        ({"scoring": "magic"}, "scoring"),
+        ({"folds": "1"}, "folds"),
+        ({"folds": "1e3"}, "folds"),
+        ({"seed": "-1"}, "seed"),
+        ({"seed": str(2**32)}, "seed"),
+        ({"space": "{"}, "space"),
+        ({"space": "[1]"}, "space"),
+        ({"space": '{"max_depth": [NaN]}'}, "space"),
+        ({"space": '{"max_depth": [1e999]}'}, "space"),
+        ({"space": '{"max_depth": ["\\u0000"]}'}, "space"),
+        ({"space": "[" * 1_900}, "space"),
+        ({"space": '{"max_depth": [' + "1," * 1_100 + "1]}"}, "space"),
+        ({"space": '{"magic": [1]}'}, "__all__"),
+        ({"space": '{"max_depth": 3}'}, "__all__"),
+        ({"classifier": "../etc"}, "__all__"),
+        ({"folds": "50"}, "__all__"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_where_it_is_wrong(
+    changes: dict[str, str], field: str, trainer: Client
+) -> None:
+    form = trainer.post(NEW, filled(DatasetFactory.create(), **changes)).context["form"]
+    assert list(form.errors) == [field]
+    assert not Run.objects.exists()
+
+
+def test_a_dataset_whose_file_is_gone_is_said_to_be_gone(trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    storage.datasets().delete(dataset.file_name)
+    shown = trainer.post(NEW, filled(dataset)).content.decode()
+    assert "is gone from storage; upload the table again" in shown
+
+
+def test_without_a_table_the_form_leads_to_the_tables(trainer: Client) -> None:
+    shown = trainer.get(NEW).content.decode()
+    assert "There is no table to train on" in shown
+    assert f'href="{reverse("training:dataset-list")}">Add a table' in shown
+
+
+def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:
+    before = RunFactory.create(classifier__name="churn")
+    recipe = {
+        **before.recipe_data,
+        "scoring": "balanced_accuracy",
+        "seed": 41,
+        "space": {"max_depth": [3, None]},
+    }
+    Run.objects.filter(pk=before.pk).update(recipe_data=recipe)
+    path = reverse("training:run-repeat", args=[before.pk])
+    form = trainer.get(path).context["form"]
+    data = {name: form[name].value() for name in form.fields}
+    assert data["classifier"] == "churn"
+    response = trainer.post(path, data)
+    assert response.status_code == 302, response.context["form"].errors
+    again = Run.objects.latest("pk")
+    assert again.recipe_data == recipe
+    assert (again.dataset, again.classifier) == (before.dataset, before.classifier)
+
+
+def test_a_run_under_way_fetches_its_progress_until_it_is_over(trainer: Client) -> None:
+    run = RunFactory.create(running=True, fits_total=60, fits_done=15, best_score=0.8123)
+    progress = reverse("training:run-progress", args=[run.pk])
+    assert f'hx-get="{progress}"' in detail(trainer, run).content.decode()
+    piece = trainer.get(progress).content.decode()
+    assert "15 of 60 models fitted" in piece
+    assert 'value="25"' in piece
+    assert "0.812" in piece
+    run.fail("it was stopped")
+    assert trainer.get(progress)["HX-Refresh"] == "true"
+    assert "It was stopped" in detail(trainer, run).content.decode()
+
+
+def test_a_queued_run_says_that_it_waits(trainer: Client) -> None:
+    assert "Waiting for a worker" in detail(trainer, RunFactory.create()).content.decode()
+
+
+def test_a_run_that_succeeded_shows_metrics_settings_and_its_version(trainer: Client) -> None:
+    version = VersionFactory.create()
+    response = detail(trainer, version.run)
+    shown = response.content.decode()
+    assert reverse("training:version-detail", args=[version.pk]) in shown
+    folds = version.cross_validation["roc_auc"]
+    assert f"{folds['mean']:.3f}" in shown
+    assert f"± {folds['std']:.3f}" in shown
+    assert f"{version.metrics['roc_auc']:.3f}" in shown
+    assert "n_estimators = 5" in shown
+    assert response.context["confusion"]["table"]["headers"] == [
+        "Actual class",
+        "Predicted no",
+        "Predicted yes",
+    ]
+
+
+def test_what_a_run_tells_is_escaped(trainer: Client) -> None:
+    run = RunFactory.create(failed=True, error="<script>alert(1)</script>")
+    assert "<script>alert(1)" not in detail(trainer, run).content.decode()
+
+
+def test_someone_who_may_only_look_sees_no_way_to_train(db: None) -> None:
+    viewer = staff_client()
+    run = RunFactory.create()
+    assert NEW not in viewer.get(LIST).content.decode()
+    assert "Train again" not in detail(viewer, run).content.decode()
+
+
+def test_the_list_shows_every_state(trainer: Client) -> None:
+    for state in ({}, {"running": True}, {"succeeded": True}, {"failed": True}):
+        RunFactory.create(**state)
+    shown = trainer.get(LIST).content.decode()
+    for word in ("Queued", "Running", "Succeeded", "Failed"):
+        assert word in shown
+
+
+def test_more_runs_take_no_more_queries(trainer: Client, django_assert_max_num_queries: Any) -> None:
+    for _ in range(6):
+        VersionFactory.create()
+        RunFactory.create(failed=True)
+    with django_assert_max_num_queries(8):
+        assert len(trainer.get(LIST).context["page"]) == 12

@@ -1,0 +1,159 @@
+"""Versions in the portal: compare, download, activate."""
+
+import hashlib
+from typing import Any
+
+import joblib
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
+from tests.portal import staff_client
+from training import storage
+from training.models import Activation, Version
+
+LIST = reverse("training:version-list")
+
+
+@pytest.fixture
+def approver(db: None) -> Client:
+    return staff_client("training.activate_version")
+
+
+def path(version: Version) -> str:
+    return reverse("training:version-detail", args=[version.pk])
+
+
+def download(client: Client, version: Version, part: str) -> Any:
+    return client.get(reverse("training:version-artifact", args=[version.pk, part]))
+
+
+def test_versions_stand_under_their_classifier_with_the_active_one_marked(approver: Client) -> None:
+    churn = ClassifierFactory.create(name="churn")
+    first = ActivationFactory.create(version=VersionFactory.create(classifier=churn)).version
+    second = VersionFactory.create(classifier=churn)
+    other = VersionFactory.create(classifier__name="other")
+    context = approver.get(LIST).context
+    assert [(classifier.name, versions) for classifier, versions in context["groups"]] == [
+        ("churn", [second, first]),
+        ("other", [other]),
+    ]
+    assert set(context["active"]) == {first.pk}
+
+
+def test_all_that_is_known_of_a_version_stands_on_its_page(approver: Client) -> None:
+    version = trained_version(classifier="churn", activate=True)
+    response = approver.get(path(version))
+    shown = response.content.decode()
+    for entry in version.artifacts.values():
+        assert entry["sha256"] in shown
+    assert f"scikit-learn {version.libraries['scikit-learn']}" in shown
+    assert f"± {version.cross_validation['f1']['std']:.3f}" in shown
+    assert f"{version.metrics['f1']:.3f}" in shown
+    assert "n_estimators = 5" in shown
+    assert "a test needs it" in shown
+    assert "yes above 0.5" in shown
+    assert response.context["confusion"]["id"] == "confusion"
+
+
+def test_a_version_is_activated_with_a_reason(approver: Client) -> None:
+    trained_version(classifier="churn", activate=True)
+    version = trained_version(classifier="churn")
+    assert "data-confirm" in approver.get(path(version)).content.decode()
+    response = approver.post(path(version), {"reason": "  better on new customers "}, follow=True)
+    activation = Activation.objects.latest("number")
+    assert (activation.version, activation.actor, activation.reason) == (
+        version,
+        "ada",
+        "better on new customers",
+    )
+    shown = response.content.decode()
+    assert "churn v2 is active" in shown
+    assert "Activate this version" not in shown
+
+
+def test_an_older_version_is_rolled_back_to(approver: Client) -> None:
+    old = trained_version(classifier="churn", activate=True)
+    trained_version(classifier="churn", activate=True)
+    assert "Roll back to this version" in approver.get(path(old)).content.decode()
+    approver.post(path(old), {"reason": "the new one is worse"})
+    assert [each.version.number for each in Activation.objects.order_by("number")] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
+def test_without_a_fitting_reason_nothing_is_activated(reason: str, approver: Client) -> None:
+    version = trained_version()
+    form = approver.post(path(version), {"reason": reason}).context["form"]
+    assert form.errors["reason"]
+    assert not Activation.objects.exists()
+
+
+def test_a_version_that_is_active_already_is_said_to_be(approver: Client) -> None:
+    version = trained_version(classifier="churn", activate=True)
+    shown = approver.post(path(version), {"reason": "again"}, follow=True).content.decode()
+    assert "Nothing was changed: churn v1 is active already." in shown
+    assert Activation.objects.count() == 1
+
+
+def test_a_version_whose_file_was_changed_is_refused_with_the_reason(approver: Client) -> None:
+    version = trained_version()
+    name = version.artifacts["pipeline"]["name"]
+    with storage.artifacts().open(name) as file:
+        data = bytearray(file.read())
+    data[100] ^= 1
+    storage.artifacts().delete(name)
+    storage.write(storage.artifacts(), name, bytes(data))
+    shown = approver.post(path(version), {"reason": "try"}, follow=True).content.decode()
+    assert "SHA-256" in shown
+    assert "Nothing was changed" in shown
+    assert not Activation.objects.exists()
+
+
+def test_looking_activates_nothing_and_shows_no_form(db: None) -> None:
+    version = trained_version()
+    viewer = staff_client()
+    assert "Activate this version" not in viewer.get(path(version), {"reason": "x"}).content.decode()
+    assert viewer.post(path(version), {"reason": "x"}).status_code == 403
+    assert not Activation.objects.exists()
+
+
+@pytest.mark.parametrize("part", ["pipeline", "model", "preprocessor"])
+def test_a_part_is_downloaded_as_it_was_recorded_and_loads_with_joblib(
+    part: str, approver: Client, tmp_path: Any
+) -> None:
+    version = trained_version(classifier="churn")
+    response = download(approver, version, part)
+    data = response.getvalue()
+    assert response["Content-Disposition"] == f'attachment; filename="churn-v1-{part}.joblib"'
+    assert hashlib.sha256(data).hexdigest() == version.artifacts[part]["sha256"]
+    (tmp_path / "part.joblib").write_bytes(data)
+    assert hasattr(joblib.load(tmp_path / "part.joblib"), "get_params")
+
+
+def test_a_part_that_does_not_exist_or_was_lost_is_not_found(approver: Client) -> None:
+    version = trained_version()
+    assert download(approver, version, "secret").status_code == 404
+    assert download(approver, VersionFactory.create(), "model").status_code == 404
+
+
+def test_without_versions_the_page_leads_to_the_first_run(db: None) -> None:
+    assert "Someone who may train" in staff_client().get(LIST).content.decode()
+    trainer = staff_client("training.add_run", username="grace")
+    assert reverse("training:run-create") in trainer.get(LIST).content.decode()
+
+
+def test_reasons_and_names_are_escaped(approver: Client) -> None:
+    version = VersionFactory.create()
+    ActivationFactory.create(version=version, reason="<script>alert(1)</script>", actor="<i>")
+    shown = approver.get(path(version)).content.decode()
+    assert "<script>alert(1)" not in shown
+    assert "<i>" not in shown
+
+
+def test_more_versions_take_no_more_queries(approver: Client, django_assert_max_num_queries: Any) -> None:
+    for _ in range(4):
+        VersionFactory.create_batch(2, classifier=ActivationFactory.create().classifier)
+    with django_assert_max_num_queries(8):
+        groups = approver.get(LIST).context["groups"]
+    assert sum(len(versions) for _, versions in groups) == 12

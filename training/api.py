@@ -1,0 +1,125 @@
+"""Managing what is trained: datasets, runs, classifiers, versions and their activation, under /api/."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clfsite.permissions import HasScope
+from training import serializers, services
+from training.errors import TooLarge
+from training.ml.recipe import Recipe
+from training.models import Classifier, Dataset, Run, Version
+
+
+def actor_of(request: Request) -> str:
+    """Who to name in histories: the key's name or the login."""
+    return request.user.get_username()
+
+
+def person_of(request: Request) -> Any:
+    """The logged-in user, None for a key."""
+    return None if request.auth is not None else request.user
+
+
+class DatasetList(generics.ListAPIView[Dataset]):
+    """Uploaded tables, newest first; POST a CSV as multipart form data to add one."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read", "POST": "train"}
+    parser_classes = [MultiPartParser]
+    queryset = Dataset.objects.all()
+    serializer_class = serializers.DatasetSerializer
+
+    @extend_schema(
+        request=serializers.DatasetUploadSerializer, responses={201: serializers.DatasetSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        form = serializers.DatasetUploadSerializer(data=request.data)
+        if getattr(request._request, "upload_too_large", False):
+            raise TooLarge("the file is larger than the limit (CLFSITE_UPLOAD_BYTES)")
+        form.is_valid(raise_exception=True)
+        data = form.validated_data
+        dataset = services.import_dataset(
+            name=data["name"], target=data["target"], source=data["file"], user=person_of(request)
+        )
+        return Response(serializers.DatasetSerializer(dataset).data, status.HTTP_201_CREATED)
+
+
+class DatasetDetail(generics.RetrieveAPIView[Dataset]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Dataset.objects.all()
+    serializer_class = serializers.DatasetSerializer
+
+
+class RunList(generics.ListAPIView[Run]):
+    """Training jobs, newest first; POST to queue one."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read", "POST": "train"}
+    queryset = Run.objects.select_related("classifier", "version")
+    serializer_class = serializers.RunSerializer
+
+    @extend_schema(request=serializers.RunRequestSerializer, responses={201: serializers.RunSerializer})
+    def post(self, request: Request) -> Response:
+        form = serializers.RunRequestSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = dict(form.validated_data)
+        run = services.request_run(
+            dataset=data.pop("dataset"),
+            classifier=data.pop("classifier", ""),
+            activate=data.pop("activate"),
+            recipe=Recipe(**data),
+            user=person_of(request),
+        )
+        return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)
+
+
+class RunDetail(generics.RetrieveAPIView[Run]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Run.objects.select_related("classifier", "version")
+    serializer_class = serializers.RunSerializer
+
+
+class ClassifierList(generics.ListAPIView[Classifier]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Classifier.objects.all()
+    serializer_class = serializers.ClassifierSerializer
+
+
+class VersionList(generics.ListAPIView[Version]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Version.objects.select_related("classifier")
+    serializer_class = serializers.VersionSerializer
+
+
+class VersionDetail(generics.RetrieveAPIView[Version]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Version.objects.select_related("classifier")
+    serializer_class = serializers.VersionSerializer
+
+
+class VersionActivate(APIView):
+    """Let this version answer from now on; an older one rolls back."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "activate"}
+
+    @extend_schema(request=serializers.ReasonSerializer, responses={200: serializers.ActivationSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        version = generics.get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
+        form = serializers.ReasonSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        activation = services.activate_version(
+            version=version, actor=actor_of(request), reason=form.validated_data["reason"]
+        )
+        return Response(serializers.ActivationSerializer(activation).data)

@@ -1,0 +1,165 @@
+"""What people fill in to get from a table to an active version."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+from django.template.defaultfilters import capfirst, filesizeformat
+
+from clfsite.templatetags.portal import METRIC_TITLES, metric
+from training.errors import Refused
+from training.ml.estimators import AUTO, FAMILIES
+from training.ml.recipe import RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
+from training.models import Dataset, Run
+
+SEARCH_TITLES = {
+    "grid": "Grid: try every combination of settings",
+    "random": f"Random: try {RANDOM_CANDIDATES} combinations drawn by the seed",
+    "halving": "Halving: try all on few rows, go on with the best third",
+    "optuna": f"Optuna: try {RANDOM_CANDIDATES} combinations, each chosen by what came before",
+}
+NAME_HINT = "Letters, digits, dots, hyphens and underscores."
+
+
+class UploadForm(forms.Form):
+    """A form with a CSV; `problems` are the faults found in it, by line and column."""
+
+    file = forms.FileField(
+        label="CSV file",
+        allow_empty_file=True,
+        max_length=255,
+        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
+        error_messages={"required": "No file came with the form; choose a CSV file."},
+    )
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(*(request.POST, request.FILES) if request.method == "POST" else ())
+        self.problems: list[dict[str, Any]] = []
+        if getattr(request, "upload_too_large", False):
+            limit = filesizeformat(settings.CLFSITE_UPLOAD_BYTES)
+            self.fields["file"].error_messages["required"] = (
+                f"The file is larger than the limit of {limit} (CLFSITE_UPLOAD_BYTES); "
+                "upload a smaller one, or have the limit raised."
+            )
+
+    def refuse(self, error: Refused) -> None:
+        """Show what a service said about the file."""
+        self.problems = error.errors
+        self.add_error("file", capfirst(str(error)))
+
+
+class DatasetForm(UploadForm):
+    """A table to learn from."""
+
+    name = forms.CharField(max_length=100, help_text=f"{NAME_HINT} A name that exists gets the next number.")
+    target = forms.CharField(
+        max_length=255,
+        strip=False,
+        label="Target column",
+        help_text="The column to predict, as the header writes it. Every other column may become an input.",
+    )
+    field_order = ["name", "target", "file"]
+
+
+class RunForm(forms.Form):
+    """A training job in plain words; `recipe` is what comes of it, or what it started from."""
+
+    dataset = forms.ModelChoiceField(Dataset.objects.none(), empty_label=None)
+    classifier = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text=f"Which classifier gets the new version; it is created if there is none of this name. "
+        f"Empty: the dataset's name. {NAME_HINT}",
+    )
+    estimator = forms.ChoiceField(
+        choices=[*((key, family.title) for key, family in FAMILIES.items()), (AUTO, "All of them")],
+        help_text="The kind of model. A random forest does well on most tables; logistic regression is the quickest.",
+    )
+    search = forms.ChoiceField(
+        choices=[(key, SEARCH_TITLES.get(key, key)) for key in SEARCHES],
+        help_text="How settings of the model are tried.",
+    )
+    scoring = forms.ChoiceField(
+        help_text="What “best” means. ROC-AUC asks how well the classes are told apart, whatever the threshold."
+    )
+    folds = forms.IntegerField(
+        min_value=2,
+        max_value=100,
+        help_text="Each setting is trained this often, every time judged on another part of the rows. More takes longer.",
+    )
+    seed = forms.IntegerField(
+        min_value=0,
+        max_value=2**32 - 1,
+        help_text="The same seed, table and recipe give the same model again.",
+    )
+    space = forms.CharField(
+        required=False,
+        max_length=2_000,
+        label="Values to try",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "font-monospace"}),
+        help_text='Empty: a sensible choice. Otherwise JSON, the values of each setting: {"max_depth": [4, 8]}',
+    )
+    activate = forms.BooleanField(
+        required=False,
+        label="Activate when done",
+        help_text="The new version answers at once. Otherwise it waits until someone activates it.",
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        may_activate: bool,
+        dataset: str = "",
+        repeats: Run | None = None,
+    ) -> None:
+        self.recipe = self.start = repeats.recipe if repeats else Recipe()
+        initial = {"dataset": dataset, **self.start.to_dict()}
+        initial["space"] = json.dumps(self.start.space) if self.start.space else ""
+        if repeats:
+            initial |= {"dataset": repeats.dataset_id, "classifier": repeats.classifier.name}
+        super().__init__(data, initial=initial)
+        datasets = Dataset.objects.order_by("-id").defer("contract_data", "profile")
+        self.fields["dataset"].queryset = datasets  # type: ignore[attr-defined]
+        self.fields["dataset"].label_from_instance = describe  # type: ignore[attr-defined]
+        # a recipe of the API may look at any of scikit-learn's scorers
+        scorings = {**METRIC_TITLES, self.start.scoring: metric(self.start.scoring)}
+        self.fields["scoring"].choices = list(scorings.items())  # type: ignore[attr-defined]
+        if not may_activate:
+            del self.fields["activate"]
+
+    def clean_space(self) -> dict[str, Any] | None:
+        written = self.cleaned_data["space"].strip()
+        try:
+            space = json.loads(written or "{}")
+            kept = json.dumps(space, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(
+                'This is not JSON; expected an object such as {"max_depth": [4, 8]}.'
+            ) from error
+        if not isinstance(space, dict) or "\\u0000" in kept:
+            raise forms.ValidationError(
+                'Expected a list of values for each setting, such as {"max_depth": [4, 8]}.'
+            )
+        return space or None
+
+    def clean(self) -> None:
+        """Put the recipe together; what the form does not ask for stays as it was in the run that is repeated."""
+        values = {**self.start.to_dict(), **self.cleaned_data}
+        try:
+            self.recipe = Recipe(**{name: values[name] for name in self.start.to_dict()}).check()
+        except RecipeError as error:
+            raise forms.ValidationError(capfirst(str(error))) from error
+
+
+class ReasonForm(forms.Form):
+    """Why a version goes live."""
+
+    reason = forms.CharField(max_length=500, help_text="Kept in the history of the classifier.")
+
+
+def describe(dataset: Any) -> str:
+    """A dataset as one line of a list."""
+    return f"{dataset}: {dataset.rows:,} rows, predicts {dataset.target}"

@@ -1,0 +1,58 @@
+"""Curves of a classifier on held-out rows, thinned to what a chart can show."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+POINTS = 200
+BINS = 10
+
+
+def curves(
+    y: NDArray[np.object_], proba: NDArray[np.float64], classes: tuple[str, ...]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the `roc`, `precision_recall` and `calibration` curves, one-vs-rest for each class.
+
+    A binary problem has the positive class's curves alone.
+
+    Args:
+        y: true labels, shape (rows,).
+        proba: shape (rows, classes), in the order of `classes`.
+
+    Returns:
+        Per kind a list of `{"label", "x", "y", "area"}`; calibration has `counts` in place of `area`, the rows in each
+        tenth of the probability scale that has any.
+    """
+    places = [1] if len(classes) == 2 else range(len(classes))  # noqa: PLR2004
+    kinds: dict[str, list[dict[str, Any]]] = {"roc": [], "precision_recall": [], "calibration": []}
+    for place in places:
+        truth, score, label = y == classes[place], proba[:, place], classes[place]
+        false_rate, true_rate, _ = roc_curve(truth, score)
+        kinds["roc"].append(
+            {"label": label, **_thin(false_rate, true_rate), "area": float(auc(false_rate, true_rate))}
+        )
+        precision, recall, _ = precision_recall_curve(truth, score)
+        area = float(average_precision_score(truth, score))
+        kinds["precision_recall"].append(
+            {"label": label, **_thin(recall[::-1], precision[::-1]), "area": area}
+        )
+        observed, predicted = calibration_curve(truth, score, n_bins=BINS)
+        counts, _ = np.histogram(score, bins=BINS, range=(0, 1))
+        kinds["calibration"].append(
+            {
+                "label": label,
+                "x": predicted.tolist(),
+                "y": observed.tolist(),
+                "counts": counts[counts > 0].tolist(),
+            }
+        )
+    return kinds
+
+
+def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Keep at most POINTS points, the first and the last among them."""
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS)).round().astype(int))
+    return {"x": x[kept].round(5).tolist(), "y": y[kept].round(5).tolist()}

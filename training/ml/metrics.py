@@ -1,0 +1,50 @@
+"""The five metrics, and the decision that three of them need."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
+
+METRICS = ("accuracy", "f1", "roc_auc", "precision", "recall")
+DEFAULT_THRESHOLD = 0.5
+
+
+def decide(proba: NDArray[np.float64], threshold: float | None) -> NDArray[np.intp]:
+    """Return the class index of each row.
+
+    Args:
+        proba: shape (rows, classes), in the contract's class order.
+        threshold: binary only; the positive class is chosen when its probability is above it, which at 0.5
+            is what scikit-learn's `predict` does. None takes the most probable class.
+    """
+    if threshold is None:
+        best: NDArray[np.intp] = np.argmax(proba, axis=1)
+        return best
+    return (proba[:, 1] > threshold).astype(np.intp)
+
+
+def measure(
+    y: NDArray[np.object_],
+    proba: NDArray[np.float64],
+    classes: tuple[str, ...],
+    threshold: float | None = DEFAULT_THRESHOLD,
+) -> dict[str, float]:
+    """Return the five metrics.
+
+    Args:
+        y: true labels, shape (rows,), each class present at least once.
+        proba: shape (rows, classes), in the order of `classes`.
+        threshold: of the positive class; without meaning where there are more than two classes.
+    """
+    binary = len(classes) == 2  # noqa: PLR2004
+    predicted = np.asarray(classes, dtype=object)[decide(proba, threshold if binary else None)]
+    averaging = {"average": "binary", "pos_label": classes[1]} if binary else {"average": "macro"}
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y, predicted, labels=list(classes), zero_division=0.0, **averaging
+    )
+    auc = (
+        roc_auc_score(y == classes[1], proba[:, 1])
+        if binary
+        else roc_auc_score(y, proba, multi_class="ovr", average="macro", labels=list(classes))
+    )
+    values = (accuracy_score(y, predicted), f1, auc, precision, recall)
+    return {name: float(value) for name, value in zip(METRICS, values, strict=True)}

@@ -1,0 +1,252 @@
+"""The searches: scikit-learn's and Optuna's own, behind one interface, each with a budget."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  unlocks HalvingGridSearchCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedKFold,
+)
+from sklearn.pipeline import Pipeline
+
+from training.ml.estimators import build_model
+from training.ml.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
+from training.ml.scoring import FoldScorer
+
+FAMILY = "family"
+# settings that Optuna draws at random before its model of the space takes over
+STARTUP_TRIALS = 4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting that was tried: its family, mean and standard deviation over the folds, seconds of one fit."""
+
+    family: str
+    params: dict[str, Any]
+    mean: float
+    std: float
+    rank: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every search gets: the pipeline whose model it replaces, the rows, and how to judge."""
+
+    pipeline: Pipeline
+    recipe: Recipe
+    X: pd.DataFrame
+    y: NDArray[np.object_]
+    folds: StratifiedKFold
+    scorer: FoldScorer
+    jobs: int
+    accelerate: bool
+    clock: Callable[[], float]
+
+    @property
+    def ends(self) -> float:
+        """When the budget of minutes is used up if it begins now, on the task's clock."""
+        minutes = self.recipe.max_minutes
+        return math.inf if minutes is None else self.clock() + minutes * 60
+
+    def model(self, family: str) -> Any:
+        """The unfitted estimator that stands for a family in the search."""
+        recipe = self.recipe
+        return build_model(family, recipe.seed, class_weight=recipe.class_weight, accelerate=self.accelerate)
+
+    def grids(self) -> list[dict[str, list[Any]]]:
+        """The spaces as scikit-learn takes them, the estimator among the parameters."""
+        return [
+            {
+                "model": [self.model(family)],
+                **{f"model__{name}": list(values) for name, values in space.items()},
+            }
+            for family, space in self.recipe.spaces.items()
+        ]
+
+    def family_of(self, model: Any) -> str:
+        """The family of an estimator made by `model`."""
+        return next(family for family in self.recipe.spaces if type(self.model(family)) is type(model))
+
+
+class BudgetSpent(Exception):
+    """No time is left for more candidates; those tried so far count."""
+
+
+class BudgetedGridSearch(GridSearchCV):  # type: ignore[misc]
+    """GridSearchCV over a given list of settings, asking between groups of them whether time is left."""
+
+    settings: Sequence[Mapping[str, Any]]
+    group: int
+    is_over: Callable[[], bool]
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any]) -> None:
+        waiting = iter(self.settings)
+        while chunk := list(islice(waiting, self.group)):
+            evaluate_candidates(chunk)
+            if self.is_over():
+                return
+
+
+class BudgetedHalvingSearch(HalvingGridSearchCV):  # type: ignore[misc]
+    """HalvingGridSearchCV that ends after the round in which its time runs out."""
+
+    is_over: Callable[[], bool]
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        def evaluate(*args: Any, **kwargs: Any) -> Any:
+            results = evaluate_candidates(*args, **kwargs)
+            if self.is_over():
+                raise BudgetSpent
+            return results
+
+        try:
+            super()._run_search(evaluate, callback_ctx=callback_ctx)
+        except BudgetSpent:
+            self.n_iterations_ = len(self.n_resources_)
+
+
+def _deadline(task: Task) -> Callable[[], bool]:
+    """Whether the budget of minutes, which begins now, is used up."""
+    ends = task.ends
+    return lambda: task.clock() > ends
+
+
+def find(task: Task) -> list[Candidate]:
+    """Try the recipe's candidates and return them, the best first."""
+    return {"grid": _listed, "random": _listed, "halving": _halving, "optuna": _optuna}[task.recipe.search](
+        task
+    )
+
+
+def _listed(task: Task) -> list[Candidate]:
+    """Grid and randomized search: a list of settings, all of them or a seeded sample."""
+    recipe = task.recipe
+    if recipe.search == "random" or recipe.candidates < recipe.size:
+        settings = list(ParameterSampler(task.grids(), recipe.candidates, random_state=recipe.seed))
+    else:
+        settings = list(ParameterGrid(task.grids()))
+    # without a budget of time all go at once, which keeps every core busy to the end
+    group = len(settings) if recipe.max_minutes is None else max(1, task.jobs)
+    search = BudgetedGridSearch(
+        task.pipeline,
+        {},
+        scoring=task.scorer,
+        cv=task.folds,
+        n_jobs=task.jobs,
+        refit=False,
+        error_score="raise",
+    )
+    search.settings, search.group, search.is_over = settings, group, _deadline(task)
+    search.fit(task.X, task.y)
+    return _ranked(task, _tried(search.cv_results_))
+
+
+def _halving(task: Task) -> list[Candidate]:
+    """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
+    rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
+    fewest = min(len(task.y), math.ceil(HALVING_ROWS * task.recipe.folds / rarest))
+    search = BudgetedHalvingSearch(
+        task.pipeline, task.grids(), factor=HALVING_FACTOR, min_resources=fewest, scoring=task.scorer, cv=task.folds,
+        n_jobs=task.jobs, refit=False, random_state=task.recipe.seed, return_train_score=False, error_score="raise",
+    )  # fmt: skip
+    search.is_over = _deadline(task)
+    search.fit(task.X, task.y)
+    # a setting of several rounds counts with its last, on the most rows; a later round beats an earlier one
+    rounds = search.cv_results_["iter"]
+    last = {repr(params): place for place, params in enumerate(search.cv_results_["params"])}
+    tried = list(_tried(search.cv_results_))
+    order = sorted(last.values(), key=lambda place: (-rounds[place], -tried[place][1]))
+    return _ranked(task, [tried[place] for place in order], presorted=True)
+
+
+def _optuna(task: Task) -> list[Candidate]:
+    """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    recipe, is_over = task.recipe, _deadline(task)
+    splits = list(task.folds.split(task.X, task.y))
+    found: dict[str, tuple[dict[str, Any], float, float, float]] = {}
+    fits = 0
+
+    def objective(trial: optuna.Trial) -> float:
+        nonlocal fits
+        names = list(recipe.spaces)
+        family = names[0] if len(names) == 1 else trial.suggest_categorical(FAMILY, names)
+        params = {
+            name: list(values)[trial.suggest_categorical(f"{family}.{name}", list(range(len(values))))]
+            for name, values in recipe.spaces[family].items()
+        }
+        setting = {"model": task.model(family), **{f"model__{name}": value for name, value in params.items()}}
+        if repr(setting) in found:
+            return found[repr(setting)][1]
+        scores: list[float] = []
+        began = task.clock()
+        for step, (fit, test) in enumerate(splits):
+            pipeline = clone(task.pipeline).set_params(**setting).fit(task.X.iloc[fit], task.y[fit])
+            scores.append(task.scorer(pipeline, task.X.iloc[test], task.y[test]))
+            fits += 1
+            trial.report(float(np.mean(scores)), step)
+            if step + 1 < len(splits) and trial.should_prune():
+                raise optuna.TrialPruned
+        seconds = (task.clock() - began) / len(splits)
+        found[repr(setting)] = (setting, float(np.mean(scores)), float(np.std(scores)), seconds)
+        return float(np.mean(scores))
+
+    def stop(study: optuna.Study, _trial: optuna.trial.FrozenTrial) -> None:
+        spent = recipe.max_fits is not None and fits + recipe.folds > recipe.max_fits
+        if spent or is_over() or len(study.trials) >= 2 * recipe.candidates or fits >= recipe.fits:
+            study.stop()
+
+    sampler = optuna.samplers.TPESampler(seed=recipe.seed, n_startup_trials=STARTUP_TRIALS)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    study.optimize(objective, callbacks=[stop])
+    return _ranked(task, list(found.values()))
+
+
+def _tried(results: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], float, float, float]]:
+    """(setting, mean, std, seconds of a fit) of each row of scikit-learn's results."""
+    for params, mean, std, seconds in zip(
+        results["params"],
+        results["mean_test_score"],
+        results["std_test_score"],
+        results["mean_fit_time"],
+        strict=True,
+    ):
+        yield params, float(mean), float(std), float(seconds)
+
+
+def _ranked(
+    task: Task,
+    tried: Sequence[tuple[dict[str, Any], float, float, float]] | Iterator[Any],
+    *,
+    presorted: bool = False,
+) -> list[Candidate]:
+    """Number the settings from the best on; of equals the first tried comes first."""
+    rows = list(tried) if presorted else sorted(tried, key=lambda row: -row[1])
+    return [
+        Candidate(
+            family=task.family_of(setting["model"]),
+            params={
+                name.removeprefix("model__"): value for name, value in setting.items() if name != "model"
+            },
+            mean=mean,
+            std=std,
+            rank=rank,
+            seconds=seconds,
+        )
+        for rank, (setting, mean, std, seconds) in enumerate(rows, start=1)
+    ]

@@ -1,0 +1,264 @@
+"""Reading CSV strictly: what is wrong is named by line and column, and nothing is guessed silently."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from training.ml.contract import LARGEST
+
+DELIMITERS = (",", ";", "\t", "|")
+MAX_COLUMNS = 10_000
+MAX_PROBLEMS = 20
+# one list for training tables and for files to score; the marks are those that pandas reads by default
+MISSING = frozenset(
+    [
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+        "",
+    ]
+)
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x89PNG": "a PNG picture",
+    b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    codecs.BOM_UTF16_LE: "UTF-16 text",
+    codecs.BOM_UTF16_BE: "UTF-16 text",
+}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+# from this share of numbers on, a text among them is taken for a slip and not for a category
+_MOSTLY_NUMBERS = 0.9
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a file: the line as an editor counts it, the column's name where one is known."""
+
+    line: int
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f'line {self.line}, column "{self.column}"' if self.column else f"line {self.line}"
+        return f"{where}: {self.message}"
+
+
+class TableError(ValueError):
+    """The file is not a table; `problems` says where."""
+
+    def __init__(self, message: str, problems: list[Problem] | None = None) -> None:
+        self.problems = problems or []
+        shown = "; ".join(map(str, self.problems[:3]))
+        more = f" (and {len(self.problems) - 3} more)" if len(self.problems) > 3 else ""  # noqa: PLR2004
+        super().__init__(f"{message}: {shown}{more}" if shown else message)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file with a header into a frame, shape (rows, columns).
+
+    Raises:
+        TableError: not text, not UTF-8, no rows, ragged rows, blank or duplicate names, unusable numbers.
+    """
+    delimiter = ","
+    columns: list[str] = []
+    count = 0
+    for _, cells in rows(path):
+        if not columns:
+            columns, delimiter = cells, _delimiter_of(path)
+        else:
+            count += 1
+    if count == 0:
+        raise TableError("the file has a header and no rows; add at least one row of data")
+    frame = pd.read_csv(
+        path,
+        sep=delimiter,
+        encoding="utf-8-sig",
+        na_values=sorted(MISSING),
+        keep_default_na=False,
+        float_precision="round_trip",
+        low_memory=False,
+    )
+    frame.columns = pd.Index(columns)
+    frame = _blank_cells_to_missing(frame)
+    problems = list(_bad_numbers(frame, path))
+    if problems:
+        raise TableError("some values cannot be read", problems[:MAX_PROBLEMS])
+    return frame
+
+
+def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of a CSV file, the checked header first; never holds more than a row.
+
+    Raises:
+        TableError: at the first fault of form.
+    """
+    delimiter = _delimiter_of(path)
+    header: list[str] = []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(_no_nul(file), delimiter=delimiter, strict=True)
+        line = 1
+        try:
+            for cells in reader:
+                if not cells:
+                    line = reader.line_num + 1
+                    continue
+                if not header:
+                    header = cells
+                    _check_header(header, line)
+                elif len(cells) != len(header):
+                    raise TableError(
+                        "the rows differ in length",
+                        [Problem(line, "", f"{len(cells)} cells where the header has {len(header)}")],
+                    )
+                yield line, cells
+                line = reader.line_num + 1
+        except csv.Error as error:
+            message = "a quote is opened and never closed" if "unexpected end" in str(error) else str(error)
+            raise TableError("the file is not well-formed CSV", [Problem(line, "", message)]) from error
+        except UnicodeDecodeError as error:
+            raise TableError(_not_utf8(path)) from error
+    if not header:
+        raise TableError("the file is empty; expected a header line and rows of data")
+
+
+def _delimiter_of(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(65_536)
+    if not start.strip():
+        raise TableError("the file is empty; expected a header line and rows of data")
+    for magic, name in _MAGIC.items():
+        if start.startswith(magic):
+            raise TableError(f"this is {name}, not CSV text; save the table as CSV (UTF-8) and try again")
+    text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(start).lstrip("\r\n")
+    # the header without its quoted names, which may hold delimiters and line ends
+    header = re.split(r"[\r\n]", re.sub(r'"(?:[^"]|"")*"', "", text), maxsplit=1)[0]
+    return max(DELIMITERS, key=header.count)
+
+
+def _no_nul(file: io.TextIOWrapper) -> Iterator[str]:
+    for number, text in enumerate(file, start=1):
+        if "\x00" in text:
+            raise TableError("the file is not text", [Problem(number, "", "holds a NUL byte")])
+        yield text
+
+
+def _not_utf8(path: Path) -> str:
+    with path.open("rb") as file:
+        for number, text in enumerate(file, start=1):
+            try:
+                text.decode()
+            except UnicodeDecodeError as error:
+                found = f"byte 0x{text[error.start]:02x} on line {number}"
+                return f"the file is not UTF-8 ({found}); save it as CSV (UTF-8) and try again"
+    return "the file is not UTF-8; save it as CSV (UTF-8) and try again"
+
+
+def _check_header(header: list[str], line: int) -> None:
+    if len(header) > MAX_COLUMNS:
+        raise TableError(f"the table has {len(header):,} columns; at most {MAX_COLUMNS:,} are taken")
+    problems = []
+    seen: dict[str, int] = {}
+    for position, name in enumerate(header, start=1):
+        if not name.strip():
+            problems.append(Problem(line, "", f"column {position} has no name; give every column a name"))
+        elif name in seen:
+            problems.append(
+                Problem(line, name, f"the name stands twice, as column {seen[name]} and {position}")
+            )
+        seen.setdefault(name, position)
+    if problems:
+        raise TableError("the header is not usable", problems[:MAX_PROBLEMS])
+
+
+def _blank_cells_to_missing(frame: pd.DataFrame) -> pd.DataFrame:
+    """Read cells of spaces alone as missing, and a column of numbers beside them as numbers."""
+    for name in frame.select_dtypes(object):
+        column = frame[name]
+        blank = column.map(lambda value: isinstance(value, str) and not value.strip())
+        if blank.any():
+            kept = column.mask(blank.astype(bool))
+            numbers = pd.to_numeric(kept, errors="coerce")
+            frame[name] = numbers if numbers.notna().equals(kept.notna()) else kept
+    return frame
+
+
+def _bad_numbers(frame: pd.DataFrame, path: Path) -> Iterator[Problem]:
+    suspects: dict[str, list[int]] = {}
+    for name in frame.columns:
+        column = frame[name]
+        if pd.api.types.is_float_dtype(column):
+            bad = column.abs() > LARGEST
+        elif pd.api.types.is_integer_dtype(column):
+            bad = column.astype(float).abs() > LARGEST
+        elif column.dtype == object:
+            bad = _slips(column)
+        else:
+            continue
+        if bad.any():
+            suspects[str(name)] = [int(position) for position in bad.to_numpy().nonzero()[0][:MAX_PROBLEMS]]
+    if not suspects:
+        return
+    wanted = {position for positions in suspects.values() for position in positions}
+    reader = rows(path)
+    header = next(reader)[1]
+    lines = {position: row for position, row in enumerate(reader) if position in wanted}
+    for name, positions in suspects.items():
+        for position in positions:
+            line, cells = lines[position]
+            yield Problem(line, name, _why(cells[header.index(name)]))
+
+
+def _slips(column: pd.Series) -> pd.Series:
+    """Mark the few texts in a column of numbers, and numbers written with a decimal comma."""
+    texts = column.dropna().astype(str)
+    numeric = pd.to_numeric(texts, errors="coerce").notna()
+    comma = texts.str.fullmatch(_DECIMAL_COMMA)
+    bad = ~numeric
+    looks_numeric = numeric | comma
+    is_numeric = looks_numeric.mean() >= _MOSTLY_NUMBERS and (numeric.any() or comma.all())
+    return (bad if is_numeric else bad & False).reindex(column.index, fill_value=False)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _why(cell: str) -> str:
+    shown = f'"{cell[:60]}"'
+    if _DECIMAL_COMMA.fullmatch(cell):
+        return f"{shown} has a decimal comma; write {cell.replace(',', '.')}"
+    if cell.strip().lower().lstrip("+-") in {"inf", "infinity"}:
+        return f"{shown} is not a finite number; leave the cell empty if the value is missing"
+    if _is_number(cell):
+        return f"{shown} is too large to compute with; expected a number from -{LARGEST:g} to {LARGEST:g}"
+    return (
+        f"expected a number like the other values, got {shown}; leave the cell empty if the value is missing"
+    )

@@ -1,0 +1,201 @@
+"""From a table and a recipe to a fitted, judged pipeline: hold-out, search, threshold, evaluation.
+
+Everything random takes the recipe's seed; the same table, recipe and library versions give the same model.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.pipeline import Pipeline
+
+from training.ml.artifact import record_golden
+from training.ml.contract import Contract, labels
+from training.ml.estimators import FAMILIES, build_pipeline, can_accelerate
+from training.ml.evaluate import Evaluation, evaluate
+from training.ml.metrics import DEFAULT_THRESHOLD, METRICS, measure
+from training.ml.recipe import HOLD_OUT, Recipe, RecipeError, smallest_classes
+from training.ml.scoring import FoldScorer, Progress, check_scoring, journal
+from training.ml.search import Candidate, Task, find
+from training.ml.threshold import Aim, choose
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted pipeline and all that is known about it."""
+
+    pipeline: Pipeline
+    family: str
+    params: dict[str, Any]
+    candidates: list[Candidate]
+    fits: int
+    cross_validation: dict[str, dict[str, float]]
+    held_out: Evaluation
+    threshold: float | None
+    warnings: list[str]
+    golden: dict[str, Any]
+
+
+def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the row positions to learn from and the untouched fifth, stratified by class.
+
+    Raises:
+        RecipeError: a class has too few rows for the folds, with what to do about it.
+    """
+    counts = y.value_counts()
+    fitting, held_out = np.empty(0, np.intp), np.empty(0, np.intp)
+    if counts.iloc[-1] > 1 and len(y) * HOLD_OUT >= len(counts):
+        fitting, held_out = train_test_split(
+            np.arange(len(y)), test_size=HOLD_OUT, stratify=y.to_numpy(), random_state=recipe.seed
+        )
+    learned = y.iloc[fitting].value_counts().reindex(counts.index, fill_value=0)
+    if learned.min() < recipe.folds or y.iloc[held_out].nunique() < len(counts):
+        needed = math.ceil(recipe.folds / (1 - HOLD_OUT)) + 1
+        few = smallest_classes(y, needed) or f"{len(counts)} classes in {len(y)} rows"
+        raise RecipeError(
+            f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need about {needed} of every class. "
+            "Use fewer folds, add rows, or leave the class out"
+        )
+    return fitting, held_out
+
+
+def check(y: pd.Series, contract: Contract, recipe: Recipe) -> None:
+    """Raise RecipeError unless the recipe fits the labels; cheap, for use before anything is queued."""
+    recipe.check()
+    check_scoring(recipe.scoring, contract.classes)
+    if recipe.aim and not contract.positive:
+        raise RecipeError(
+            f"an aim chooses the threshold of two classes; this table has {len(contract.classes)}"
+        )
+    split(y, recipe)
+
+
+def train(
+    table: pd.DataFrame,
+    contract: Contract,
+    recipe: Recipe,
+    *,
+    jobs: int = -1,
+    accelerate: bool = True,
+    report: Callable[[Progress], None] = lambda progress: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Trained:
+    """Search for the best setting, fit it and judge it.
+
+    Args:
+        table: as read from CSV, shape (rows, columns); rows without a label are dropped.
+        contract: inferred from the same table.
+        recipe: what to try.
+        jobs: processes that fit side by side; -1 takes every core.
+        accelerate: search with scikit-learn-intelex where it is installed; the winner is fitted by scikit-learn.
+        report: called about twice a second, from another thread.
+        clock: seconds, for the recipe's budget of minutes alone.
+
+    Raises:
+        RecipeError: the recipe does not fit the table.
+    """
+    table = table[table[contract.target].notna()]
+    X, y = contract.prepare(table), labels(table[contract.target])
+    check(y, contract, recipe)
+    fitting, held_out = split(y, recipe)
+    X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
+    # scikit-learn-intelex uses every core by itself, so its fits go one after the other
+    accelerate = (
+        accelerate and can_accelerate() and all(FAMILIES[family].accelerated for family in recipe.spaces)
+    )
+    reports: list[Progress] = []
+
+    def note(progress: Progress) -> None:
+        reports.append(progress)
+        report(progress)
+
+    with journal(recipe.fits, note) as path:
+        task = Task(
+            pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
+            recipe=recipe,
+            X=X_fit,
+            y=y_fit,
+            folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
+            scorer=FoldScorer(recipe.scoring, contract.classes, path),
+            jobs=1 if accelerate else effective_n_jobs(jobs),
+            accelerate=accelerate,
+            clock=clock,
+        )
+        candidates = find(task)
+    winner = candidates[0]
+    proba = _out_of_fold(task, winner)
+    threshold, warnings = _threshold(y_fit, proba, contract, recipe)
+    pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
+    X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
+    return Trained(
+        pipeline=pipeline,
+        family=winner.family,
+        params=winner.params,
+        candidates=candidates,
+        fits=reports[-1].done,
+        cross_validation=_over_folds(task, proba, contract, threshold),
+        held_out=evaluate(
+            pipeline, X_held, y_held, contract.classes, threshold=threshold, seed=recipe.seed, jobs=jobs
+        ),
+        threshold=threshold,
+        warnings=warnings,
+        golden=record_golden(pipeline, X_held),
+    )
+
+
+def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
+    """The winner's probabilities of each row by the fold that did not learn it, shape (rows, classes)."""
+    model = task.model(winner.family).set_params(**winner.params)
+    pipeline = Pipeline([task.pipeline.steps[0], ("model", model)])
+    proba: NDArray[np.float64] = cross_val_predict(
+        pipeline, task.X, task.y, cv=task.folds, n_jobs=task.jobs, method="predict_proba"
+    )
+    return proba
+
+
+def _threshold(
+    y: NDArray[np.object_], proba: NDArray[np.float64], contract: Contract, recipe: Recipe
+) -> tuple[float | None, list[str]]:
+    if not contract.positive:
+        return None, []
+    aim = Aim.from_dict(recipe.aim)
+    if aim is None:
+        return DEFAULT_THRESHOLD, []
+    threshold, reached = choose(y == contract.positive, proba[:, 1], aim)
+    if reached:
+        return threshold, []
+    return threshold, [f"no threshold reaches a {aim.goal} of {aim.value}; {threshold:.4f} comes nearest"]
+
+
+def _fit_winner(
+    contract: Contract, recipe: Recipe, winner: Candidate, X: pd.DataFrame, y: NDArray[np.object_], jobs: int
+) -> Pipeline:
+    """Fit scikit-learn's own estimator, so that the artifact loads anywhere and answers one row without a thread pool."""
+    pipeline = build_pipeline(contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
+    model = pipeline.named_steps["model"].set_params(**winner.params)
+    is_forest = "n_estimators" in model.get_params()
+    if is_forest:
+        model.set_params(n_jobs=jobs)
+    pipeline.fit(X, y)
+    if is_forest:
+        model.set_params(n_jobs=None)
+    return pipeline
+
+
+def _over_folds(
+    task: Task, proba: NDArray[np.float64], contract: Contract, threshold: float | None
+) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of the five metrics over the folds, whichever one the search looked at."""
+    scores = [
+        measure(task.y[test], proba[test], contract.classes, threshold)
+        for _, test in task.folds.split(task.X, task.y)
+    ]
+    values = {name: [score[name] for score in scores] for name in METRICS}
+    return {name: {"mean": float(np.mean(each)), "std": float(np.std(each))} for name, each in values.items()}

@@ -1,0 +1,254 @@
+"""Datasets, runs, versions and activations: the rows that are the truth about training."""
+
+import uuid
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from training.ml.contract import Contract
+from training.ml.recipe import Recipe
+from training.ml.scoring import Progress
+
+name_validator = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
+    "letters, digits, dots, hyphens and underscores only, beginning with a letter or digit",
+)
+
+
+class Classifier(models.Model):
+    """A named thing to predict, with numbered versions of which at most one is active."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[name_validator])
+    is_default = models.BooleanField(default=False, help_text="Answers requests that name no model.")
+    strict = models.BooleanField(
+        default=False, help_text="Refuse categories and ranges that training never saw, instead of warning."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_classifier"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def activation(self) -> "Activation | None":
+        """The activation in force: the one with the highest number."""
+        return self.activations.select_related("version").order_by("-number").first()
+
+
+class Dataset(models.Model):
+    """An immutable table; the same bytes with the same target under the same name are the same dataset."""
+
+    name = models.CharField(max_length=100, validators=[name_validator])
+    number = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    target = models.CharField(max_length=255)
+    contract_data = models.JSONField()
+    profile = models.JSONField()
+    rows = models.PositiveIntegerField()
+    columns = models.PositiveIntegerField()
+    size_bytes = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        ordering = ["name", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "number"], name="dataset_number_once"),
+            models.UniqueConstraint(fields=["name", "target", "sha256"], name="dataset_content_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.number}"
+
+    @property
+    def file_name(self) -> str:
+        """Where the content lies; datasets of the same bytes share it."""
+        return f"{self.sha256}.csv"
+
+    @property
+    def contract(self) -> Contract:
+        return Contract.from_dict(self.contract_data)
+
+
+class Run(models.Model):
+    """One training job and its whole life; only the methods below change its state."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="runs")
+    dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="runs")
+    recipe_data = models.JSONField()
+    activate_when_done = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    claim = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="Token of the process that owns the run."
+    )
+    fits_done = models.PositiveIntegerField(default=0)
+    fits_total = models.PositiveIntegerField(default=0)
+    best_score = models.FloatField(null=True, blank=True)
+    candidates = models.JSONField(default=list)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state"], name="run_state")]
+        constraints = [
+            models.CheckConstraint(
+                name="run_finished_has_time",
+                condition=Q(state__in=["queued", "running"], finished_at=None)
+                | Q(state__in=["succeeded", "failed"], finished_at__isnull=False),
+            ),
+            models.CheckConstraint(name="run_failed_has_reason", condition=~Q(state="failed", error="")),
+            models.CheckConstraint(name="run_running_has_owner", condition=~Q(state="running", claim=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(**self.recipe_data)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {self.State.SUCCEEDED, self.State.FAILED}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, or has been running."""
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.fits_done // self.fits_total if self.fits_total else 0
+
+    def start(self) -> bool:
+        """Claim the queued run; False when another process was first."""
+        self.claim = uuid.uuid4()
+        return self._change(
+            self.State.QUEUED, state=self.State.RUNNING, claim=self.claim, started_at=timezone.now()
+        )
+
+    def note(self, progress: Progress) -> None:
+        """Show how far the search is."""
+        self._change(
+            self.State.RUNNING, fits_done=progress.done, fits_total=progress.total, best_score=progress.best
+        )
+
+    def succeed(self, candidates: list[dict[str, Any]]) -> bool:
+        """Close the run as done; False when it is no longer ours."""
+        return self._change(
+            self.State.RUNNING,
+            state=self.State.SUCCEEDED,
+            finished_at=timezone.now(),
+            fits_done=F("fits_total"),
+            candidates=candidates,
+            best_score=candidates[0]["mean"],
+        )
+
+    def fail(self, reason: str) -> bool:
+        """Close the run with the reason, whether it had begun or not; False when it was over."""
+        now = timezone.now()
+        return self._change(
+            self.State.RUNNING, state=self.State.FAILED, finished_at=now, error=reason
+        ) or self._change(self.State.QUEUED, state=self.State.FAILED, finished_at=now, error=reason)
+
+    def _change(self, from_state: str, **values: Any) -> bool:
+        """Update the row only while it is in the expected state and ours."""
+        rows = Run.objects.filter(pk=self.pk, state=from_state)
+        if from_state == self.State.RUNNING:
+            rows = rows.filter(claim=self.claim)
+        changed = bool(rows.update(**values))
+        if changed:
+            self.refresh_from_db()
+        return changed
+
+
+class Version(models.Model):
+    """What a run produced: files known by their SHA-256, and all that is known about them. Never edited."""
+
+    classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    run = models.OneToOneField(Run, models.PROTECT, related_name="version")
+    contract_data = models.JSONField()
+    params = models.JSONField()
+    cross_validation = models.JSONField()
+    held_out = models.JSONField()
+    threshold = models.FloatField(null=True, blank=True)
+    artifacts = models.JSONField(help_text="Per part of the model: file name, SHA-256 and size in bytes.")
+    libraries = models.JSONField()
+    golden = models.JSONField(help_text="Held-out rows with the probabilities given at training.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["classifier", "-number"]
+        constraints = [models.UniqueConstraint(fields=["classifier", "number"], name="version_number_once")]
+        permissions = [("activate_version", "Can activate a version")]
+
+    def __str__(self) -> str:
+        return f"{self.classifier} v{self.number}"
+
+    @property
+    def contract(self) -> Contract:
+        return Contract.from_dict(self.contract_data)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The five held-out metrics."""
+        metrics: dict[str, float] = self.held_out["metrics"]
+        return metrics
+
+    @property
+    def is_active(self) -> bool:
+        activation = self.classifier.activation
+        return activation is not None and activation.version_id == self.pk
+
+
+class ActivationQuerySet(models.QuerySet["Activation"]):
+    def in_force(self) -> Self:
+        """The newest activation of each classifier."""
+        newest = Activation.objects.filter(classifier=OuterRef("classifier")).order_by("-number")
+        return self.filter(number=Subquery(newest.values("number")[:1]))
+
+
+class Activation(models.Model):
+    """From here on this version serves; the highest number of a classifier is in force. Never edited."""
+
+    classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="activations")
+    number = models.PositiveIntegerField()
+    version = models.ForeignKey(Version, models.PROTECT, related_name="activations")
+    reason = models.CharField(max_length=500)
+    actor = models.CharField(max_length=150, help_text="Who: a login, a key's name, or the command line.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ActivationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["classifier", "number"], name="activation_number_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} since {self.created_at:%Y-%m-%d %H:%M} UTC"

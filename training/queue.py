@@ -1,0 +1,27 @@
+"""Telling a worker that a row waits for it. The row is the truth, the message only a wake-up."""
+
+import logging
+from threading import Thread
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+
+def wake(task: str, job: int) -> Thread:
+    """Send a task by name with one row's id, in a thread of its own: a broker that is down holds nobody up.
+
+    Returns:
+        The thread; a process that ends at once joins it first.
+    """
+    thread = Thread(target=_send, args=(task, job), name=f"wake {task} {job}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _send(task: str, job: int) -> None:
+    try:
+        current_app.send_task(task, args=[job])
+    except (OperationalError, OSError) as error:
+        logger.warning("%s %s is queued; the broker could not be told: %s", task, job, error)

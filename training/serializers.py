@@ -1,0 +1,100 @@
+"""Shapes of datasets, runs, classifiers and versions in the API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from training.ml.estimators import FAMILIES
+from training.ml.recipe import SEARCHES, Recipe
+from training.models import Activation, Classifier, Dataset, Run, Version
+
+_DEFAULT = Recipe()
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    contract = serializers.JSONField(source="contract_data")
+
+    class Meta:
+        model = Dataset
+        fields = [
+            "id", "name", "number", "sha256", "target", "rows", "columns", "size_bytes", "contract", "profile", "created_at",
+        ]  # fmt: skip
+
+
+class DatasetUploadSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=100)
+    target = serializers.CharField(max_length=255)
+    file = serializers.FileField()
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    classifier = serializers.CharField(source="classifier.name")
+    recipe = serializers.JSONField(source="recipe_data")
+    version = serializers.SerializerMethodField(
+        help_text="Number of the version it produced, null until then."
+    )
+
+    class Meta:
+        model = Run
+        fields = [
+            "id", "classifier", "dataset", "recipe", "state", "fits_done", "fits_total", "best_score", "candidates",
+            "error", "version", "created_at", "started_at", "finished_at",
+        ]  # fmt: skip
+
+    def get_version(self, run: Run) -> int | None:
+        version: Version | None = getattr(run, "version", None)
+        return version.number if version else None
+
+
+class RunRequestSerializer(serializers.Serializer[Any]):
+    dataset = serializers.PrimaryKeyRelatedField(queryset=Dataset.objects.all())
+    classifier = serializers.CharField(
+        max_length=100, required=False, help_text="Default: the dataset's name."
+    )
+    estimator = serializers.ChoiceField(choices=list(FAMILIES), default=_DEFAULT.estimator)
+    search = serializers.ChoiceField(choices=list(SEARCHES), default=_DEFAULT.search)
+    scoring = serializers.CharField(default=_DEFAULT.scoring)
+    folds = serializers.IntegerField(default=_DEFAULT.folds, min_value=2, max_value=100)
+    seed = serializers.IntegerField(default=_DEFAULT.seed, min_value=0, max_value=2**32 - 1)
+    space = serializers.DictField(
+        child=serializers.ListField(), required=False, allow_null=True, default=None
+    )
+    activate = serializers.BooleanField(default=False, help_text="Let the new version answer at once.")
+
+
+class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
+    active_version = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Classifier
+        fields = ["id", "name", "is_default", "strict", "active_version", "created_at"]
+
+    def get_active_version(self, classifier: Classifier) -> int | None:
+        activation = classifier.activation
+        return activation.version.number if activation else None
+
+
+class VersionSerializer(serializers.ModelSerializer[Version]):
+    classifier = serializers.CharField(source="classifier.name")
+    contract = serializers.JSONField(source="contract_data")
+    active = serializers.BooleanField(source="is_active")
+
+    class Meta:
+        model = Version
+        fields = [
+            "id", "classifier", "number", "active", "run", "contract", "params", "cross_validation", "held_out",
+            "threshold", "artifacts", "libraries", "created_at",
+        ]  # fmt: skip
+
+
+class ActivationSerializer(serializers.ModelSerializer[Activation]):
+    classifier = serializers.CharField(source="classifier.name", read_only=True)
+    version = serializers.IntegerField(source="version.number", read_only=True)
+
+    class Meta:
+        model = Activation
+        fields = ["number", "classifier", "version", "reason", "actor", "created_at"]
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500)

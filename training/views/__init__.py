@@ -1,0 +1,1 @@
+"""The portal's pages for datasets, runs and versions."""

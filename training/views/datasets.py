@@ -1,0 +1,69 @@
+"""Tables to learn from: upload them and see what a classifier would make of them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clfsite.staff import StaffRequest, staff
+from training import charts, services
+from training.errors import Refused
+from training.forms import DatasetForm
+from training.models import Dataset
+
+PER_PAGE = 25
+
+
+@staff(to_post="training.add_dataset")
+@require_http_methods(["GET", "HEAD", "POST"])
+def dataset_list(request: StaffRequest) -> HttpResponse:
+    """Every table, the newest first, and the form to add one."""
+    form = DatasetForm(request)
+    if form.is_valid() and (dataset := _import(request, form)):
+        return redirect("training:dataset-detail", dataset.pk)
+    datasets = Dataset.objects.order_by("-id").defer("contract_data", "profile").select_related("created_by")
+    page = Paginator(datasets, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "training/dataset_list.html", {"form": form, "page": page})
+
+
+def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
+    """Return the stored table, or None when the form now says why there is none."""
+    data, began = form.cleaned_data, timezone.now()
+    try:
+        dataset = services.import_dataset(
+            name=data["name"], target=data["target"], source=data["file"], user=request.user
+        )
+    except Refused as error:
+        form.refuse(error)
+        return None
+    if dataset.created_at < began:
+        messages.info(request, f"This very table is there already, as {dataset}. Nothing was added.")
+    else:
+        messages.success(request, f"{dataset} is stored. Look through its contract, then train on it.")
+    return dataset
+
+
+@staff()
+@require_safe
+def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """What is in a table, and the contract that a classifier trained on it would keep."""
+    dataset = get_object_or_404(Dataset.objects.select_related("created_by"), pk=pk)
+    contract = dataset.contract
+    columns = [_column(profile, dataset.rows) for profile in dataset.profile]
+    context = {"dataset": dataset, "contract": contract, "columns": columns}
+    return render(request, "training/dataset_detail.html", context)
+
+
+def _column(profile: dict[str, Any], rows: int) -> dict[str, Any]:
+    """A column's profile with shares of the rows, and bars to draw."""
+    present = max(rows - profile["missing"], 1)
+    return {
+        **profile,
+        "missing_share": profile["missing"] / max(rows, 1),
+        "top": [(value, count / present) for value, count in profile.get("top", [])],
+        "bars": charts.spark(profile.get("counts", [])),
+    }

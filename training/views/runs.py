@@ -1,0 +1,99 @@
+"""Training jobs: start one, watch it, see what came of it."""
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import capfirst
+from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from clfsite.staff import StaffRequest, staff
+from training import charts, services
+from training.errors import Refused
+from training.forms import RunForm
+from training.models import Dataset, Run, Version
+
+PER_PAGE = 25
+# the version's bulky columns are for the version's own page
+VERSION_BULK = ("version__contract_data", "version__golden", "version__artifacts", "version__libraries")
+
+
+def _runs() -> QuerySet[Run]:
+    return Run.objects.select_related("classifier", "dataset", "created_by", "version").defer(
+        "dataset__contract_data", "dataset__profile", *VERSION_BULK
+    )
+
+
+@staff()
+@require_safe
+def run_list(request: StaffRequest) -> HttpResponse:
+    """Every training job, the newest first."""
+    page = Paginator(_runs().defer("candidates"), PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "training/run_list.html", {"page": page})
+
+
+@staff(needs="training.add_run")
+@require_http_methods(["GET", "HEAD", "POST"])
+def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
+    """The form to start a run; with the number of an earlier run it begins with that one's recipe."""
+    form = RunForm(
+        request.POST or None,
+        may_activate=request.user.has_perm("training.activate_version"),
+        dataset=request.GET.get("dataset", ""),
+        repeats=get_object_or_404(_runs(), pk=pk) if pk else None,
+    )
+    if form.is_valid() and (run := _request(request, form)):
+        return redirect("training:run-detail", run.pk)
+    context = {"form": form, "any_dataset": Dataset.objects.exists()}
+    return render(request, "training/run_create.html", context)
+
+
+def _request(request: StaffRequest, form: RunForm) -> Run | None:
+    """Return the queued run, or None when the form now says why there is none."""
+    data = form.cleaned_data
+    try:
+        return services.request_run(
+            dataset=data["dataset"],
+            recipe=form.recipe,
+            classifier=data["classifier"],
+            activate=data.get("activate", False),
+            user=request.user,
+        )
+    except Refused as error:
+        form.add_error(None, capfirst(str(error)))
+        return None
+
+
+@staff(needs="training.add_run")
+@require_safe
+def run_fits(request: StaffRequest) -> HttpResponse:
+    """How much work the form as filled in asks for."""
+    form = RunForm(request.GET, may_activate=False)
+    form.is_valid()
+    return render(request, "training/_run_fits.html", {"recipe": form.recipe})
+
+
+@staff()
+@require_safe
+def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """One run: its progress, then its metrics and the settings it tried."""
+    run = get_object_or_404(_runs(), pk=pk)
+    version: Version | None = getattr(run, "version", None)
+    confusion = None
+    if version:
+        confusion = charts.confusion(version.held_out["confusion"], run.dataset.contract.classes)
+    context = {"run": run, "version": version, "confusion": confusion}
+    return render(request, "training/run_detail.html", context)
+
+
+@staff()
+@require_safe
+def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
+    """The piece of a run's page that is fetched every second; the page is loaded anew once the run is over."""
+    run = get_object_or_404(Run.objects.defer("candidates"), pk=pk)
+    return (
+        HttpResponseClientRefresh()
+        if run.is_over
+        else render(request, "training/_run_progress.html", {"run": run})
+    )

@@ -1,0 +1,85 @@
+"""What runs produced: judge versions, fetch their files, decide which one answers."""
+
+from itertools import groupby
+from operator import attrgetter
+
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clfsite.staff import StaffRequest, staff
+from training import charts, services, storage
+from training.errors import Refused
+from training.forms import ReasonForm
+from training.models import Activation, Version
+
+BULK = ("contract_data", "golden", "artifacts", "libraries")
+
+
+@staff()
+@require_safe
+def version_list(request: StaffRequest) -> HttpResponse:
+    """Every version under its classifier, the newest first."""
+    versions = (
+        Version.objects.select_related("classifier", "run__dataset")
+        .defer(*BULK, "run__candidates", "run__dataset__contract_data", "run__dataset__profile")
+        .order_by("classifier__name", "-number")
+    )
+    context = {
+        "groups": [
+            (classifier, list(group)) for classifier, group in groupby(versions, attrgetter("classifier"))
+        ],
+        "active": {each.version_id: each for each in Activation.objects.in_force()},
+    }
+    return render(request, "training/version_list.html", context)
+
+
+@staff(to_post="training.activate_version")
+@require_http_methods(["GET", "HEAD", "POST"])
+def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """All that is known of a version; posting a reason makes it the one that answers."""
+    version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        _activate(request, version, form.cleaned_data["reason"])
+        return redirect("training:version-detail", version.pk)
+    activations = list(version.classifier.activations.select_related("version").order_by("-number")[:50])
+    context = {
+        "version": version,
+        "form": form,
+        "contract": version.contract,
+        "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),
+        "activations": activations,
+        "current": activations[0] if activations else None,
+    }
+    return render(request, "training/version_detail.html", context)
+
+
+def _activate(request: StaffRequest, version: Version, reason: str) -> None:
+    try:
+        services.activate_version(version=version, actor=request.user.get_username(), reason=reason)
+    except Refused as error:
+        messages.error(request, f"Nothing was changed: {error}.")
+    else:
+        messages.success(request, f"{version} is active: it answers from now on.")
+
+
+@staff()
+@require_safe
+def version_artifact(request: StaffRequest, pk: str, part: str) -> FileResponse:
+    """One file of a version, to load elsewhere with joblib."""
+    version = get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
+    entry = version.artifacts.get(part)
+    if entry is None:
+        raise Http404
+    try:
+        file = storage.artifacts().open(entry["name"])
+    except OSError as error:
+        raise Http404 from error
+    return FileResponse(
+        file,
+        as_attachment=True,
+        filename=f"{version.classifier}-v{version.number}-{part}.joblib",
+        content_type="application/octet-stream",
+    )
