@@ -1,0 +1,114 @@
+"""The same work on both stacks: SQLite with the filesystem broker, PostgreSQL with Redis."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg2
+import pytest
+
+from tests import services
+from tests.site import ROOT, Site, demo_site, wait_for
+
+pytestmark = pytest.mark.site
+
+
+@pytest.fixture(scope="module", params=["embedded", "postgresql-redis"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    state: Path = tmp_path_factory.mktemp("site")
+    if request.param == "embedded":
+        with demo_site(state) as site:
+            site.serve()
+            yield site
+        return
+    for service in ("postgresql", "redis"):
+        if service in services.missing():
+            pytest.skip(f"{service}: {services.missing()[service]}")
+    database = f"clfsite_test_{uuid.uuid4().hex[:8]}"
+    server = psycopg2.connect(services.DATABASE_URL)
+    server.autocommit = True
+    try:
+        with server.cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{database}"')
+        url = services.DATABASE_URL.rsplit("/", 1)[0] + f"/{database}"
+        # a queue of its own, so that a worker of another site on the same Redis takes nothing
+        broker = services.REDIS_URL.rsplit("/", 1)[0] + "/9"
+        with demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": broker}) as site:
+            site.serve("--no-worker")
+            site.start("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
+            yield site
+    finally:
+        with server.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def trainer(site: Site) -> Iterator[httpx.Client]:
+    scopes = [part for scope in ("train", "read", "activate", "predict") for part in ("--scope", scope)]
+    with site.client(site.manage("createkey", "trainer", *scopes).strip()) as client:
+        yield client
+
+
+def test_the_example_of_info_is_answered_and_logged(site: Site, trainer: httpx.Client) -> None:
+    with site.client() as caller:
+        served = caller.get("/info").json()["classifiers"][0]
+        answer = caller.post("/predict", json={"features": served["example"]})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    logged = trainer.get(f"/api/predictions/{answer.json()['prediction_id']}").json()
+    assert logged["features"] == served["example"]
+    assert logged["label"] == answer.json()["label"]
+    assert logged["caller"] == "demo"
+
+
+def test_a_queued_run_is_trained_by_the_worker_and_its_version_answers(
+    site: Site, trainer: httpx.Client
+) -> None:
+    table = (ROOT / "data" / "churn.csv").read_bytes().splitlines(keepends=True)[:401]
+    dataset = trainer.post(
+        "/api/datasets",
+        data={"name": "small", "target": "churn"},
+        files={"file": ("small.csv", b"".join(table))},
+    ).json()
+    run = trainer.post(
+        "/api/runs",
+        json={"dataset": dataset["id"], "space": {"n_estimators": [5, 10]}, "folds": 2, "activate": True},
+    )
+    assert run.status_code == httpx.codes.CREATED, run.text
+
+    def finished() -> dict[str, object] | None:
+        found: dict[str, object] = trainer.get(f"/api/runs/{run.json()['id']}").json()
+        return found if found["state"] in {"succeeded", "failed"} else None
+
+    over = wait_for(finished, "the run to end", 120)
+    assert over["state"] == "succeeded", site.logs()
+    assert over["fits_done"] == over["fits_total"] == 4
+    example = next(
+        one["example"] for one in trainer.get("/info").json()["classifiers"] if one["model"] == "small"
+    )
+    answer = wait_for(
+        lambda: (
+            (found := trainer.post("/predict", json={"model": "small", "features": example})).is_success
+            and found
+        ),
+        "the new version to answer",
+        5,
+    )
+    assert answer.json()["version"] == over["version"]
+
+
+def test_metrics_count_what_was_answered(site: Site) -> None:
+    text = httpx.get(f"{site.url}/metrics", trust_env=False).text
+    assert 'clfsite_predictions_total{classifier="churn"' in text
+    assert 'clfsite_active_version{classifier="churn"} 1.0' in text
+
+
+def test_sigterm_ends_the_site_and_its_worker(tmp_path: Path) -> None:
+    with demo_site(tmp_path) as site:
+        site.serve()
+        server = site.processes[0]
+        server.terminate()
+        assert server.wait(20) == 0, site.logs()
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{site.url}/health/live", trust_env=False)

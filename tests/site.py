@@ -1,0 +1,144 @@
+"""The whole site in processes of its own, as a user would start it."""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "a-password-for-tests"
+KEY = "a-key-for-tests-0123456789"
+START_SECONDS = 60
+DEMO_ROWS = 1_200
+
+
+@dataclass
+class Site:
+    """A site with its own state folder; `url` answers once it was started."""
+
+    state: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in {"DATABASE_URL", "CELERY_BROKER_URL"}
+        }
+        mine = {"CLFSITE_STATE_DIR": str(self.state), "DEMO_PASSWORD": PASSWORD, "DEMO_API_KEY": KEY}
+        return {**kept, **mine, **self.environment}
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, ROOT / "manage.py", *arguments],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a process of the site, its output in the state folder."""
+        with (self.state / f"{command[-1].strip('-')}-{len(self.processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                env=self.environ,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def serve(self, *options: str) -> None:
+        """Start the web server and wait until it can answer."""
+        self.port = free_port()
+        server = self.start(str(ROOT / "manage.py"), "serve", "--port", str(self.port), *options)
+        wait_for(lambda: self._answers(server), "the site to start", START_SECONDS)
+
+    def client(self, key: str = KEY) -> httpx.Client:
+        """A caller with a key."""
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False
+        )
+
+    def stop(self) -> None:
+        """End every process, the hard way where asking does not help."""
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def logs(self) -> str:
+        """What the processes wrote."""
+        return "\n".join(f"== {path.name}\n{path.read_text()}" for path in sorted(self.state.glob("*.log")))
+
+    def _answers(self, server: subprocess.Popen[bytes]) -> bool:
+        assert server.poll() is None, self.logs()
+        try:
+            return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterator[Site]:
+    """A migrated site with a demo classifier trained on a part of the demo table, not yet serving."""
+    site = Site(state, environment or {})
+    table = state / "churn.csv"
+    with (ROOT / "data" / "churn.csv").open(newline="") as source, table.open("w", newline="") as target:
+        writer = csv.writer(target)
+        for number, row in enumerate(csv.reader(source)):
+            if number <= DEMO_ROWS:
+                writer.writerow(row)
+    if not (ROOT / "var" / "static" / "staticfiles.json").exists():
+        site.manage("collectstatic", "--noinput", "--verbosity", "0")
+    try:
+        site.manage("migrate", "--verbosity", "0")
+        site.manage("setup_demo", "--table", str(table), "--estimator", "logistic_regression")
+        yield site
+    finally:
+        site.stop()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Any, what: str, seconds: float = 60) -> Any:
+    """Wait until the condition returns something true, and return that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"waited {seconds} s for {what}")
