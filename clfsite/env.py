@@ -43,6 +43,8 @@ class Env:
     batch_rows: int
     body_bytes: int
     upload_bytes: int
+    run_minutes: int
+    run_memory_bytes: int
     proxies: int
     log_level: str
 
@@ -77,6 +79,8 @@ def read() -> Env:
         batch_rows=_positive(source, "CLFSITE_BATCH_ROWS", 10_000),
         body_bytes=_positive(source, "CLFSITE_BODY_BYTES", 16 * 1024**2),
         upload_bytes=_positive(source, "CLFSITE_UPLOAD_BYTES", 200 * 1024**2),
+        run_minutes=_positive(source, "CLFSITE_RUN_MINUTES", 720),
+        run_memory_bytes=_typed(source.int, "CLFSITE_RUN_MEMORY_BYTES", 0, "a whole number of bytes"),
         proxies=_typed(source.int, "CLFSITE_PROXIES", 0, "how many proxies stand in front"),
         log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
     )

@@ -53,7 +53,8 @@ class LabelFilter(admin.SimpleListFilter):
         return [(label, label) for label in labels()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> QuerySet[Prediction]:
-        return queryset.filter(label=self.value()) if self.value() else queryset
+        chosen = self.value()
+        return queryset.filter(label=chosen) if chosen in dict(self.lookup_choices) else queryset
 
 
 @admin.register(Prediction)

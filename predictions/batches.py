@@ -16,7 +16,7 @@ from django.db import transaction
 from predictions import services
 from predictions.live import Live, models
 from predictions.models import Batch, Prediction
-from training.errors import InvalidInput, Refused, TooLarge
+from training.errors import InvalidInput, Refused
 from training.ml.contract import Contract, Feature, Kind
 from training.ml.table import MAX_PROBLEMS, MISSING, TableError, rows
 from training.queue import wake
@@ -225,9 +225,3 @@ def read_result(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
         reader = csv.reader(io.TextIOWrapper(stored, encoding="utf-8", newline=""))
         header = next(reader)
         return header, list(islice(reader, limit))
-
-
-def check_upload_size(request: Any) -> None:
-    """Raise TooLarge when the upload handler stopped at the limit."""
-    if getattr(request, "upload_too_large", False):
-        raise TooLarge("the file is larger than the limit (CLFSITE_UPLOAD_BYTES); split it")

@@ -67,7 +67,7 @@ class LiveModels:
             return live if live and live.number == version else self._pin(name, version)
         if live:
             return live
-        if model and not Classifier.objects.filter(name=model).exists():
+        if model and ("\x00" in model or not Classifier.objects.filter(name=model).exists()):
             raise NotFound(f"there is no classifier {model[:100]!r}; /info lists those that answer")
         name = model or "any classifier"
         fault = self.faults.get(model or self._default_name())

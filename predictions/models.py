@@ -41,7 +41,7 @@ class ApiKey(models.Model):
         verbose_name_plural = "API keys"
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.hint}...)"
+        return f"{self.name} ({self.hint}...)" if self.hint else self.name
 
     @property
     def is_usable(self) -> bool:
@@ -157,7 +157,7 @@ class Prediction(models.Model):
         constraints = [
             # a row scored twice after a crash is logged once
             models.UniqueConstraint(
-                fields=["batch", "row"], condition=~Q(batch=None), name="prediction_batch_row_once"
+                fields=["batch", "row"], condition=Q(batch__isnull=False), name="prediction_batch_row_once"
             ),
             models.CheckConstraint(
                 name="prediction_row_in_batch",

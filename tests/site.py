@@ -116,7 +116,7 @@ def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterato
         for number, row in enumerate(csv.reader(source)):
             if number <= DEMO_ROWS:
                 writer.writerow(row)
-    if not (ROOT / "var" / "static" / "staticfiles.json").exists():
+    if not _is_collected():
         site.manage("collectstatic", "--noinput", "--verbosity", "0")
     try:
         site.manage("migrate", "--verbosity", "0")
@@ -124,6 +124,13 @@ def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterato
         yield site
     finally:
         site.stop()
+
+
+def _is_collected() -> bool:
+    """Whether no file under static/ is newer than what was collected last."""
+    manifest = ROOT / "var" / "static" / "staticfiles.json"
+    files = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
+    return manifest.exists() and all(path.stat().st_mtime <= manifest.stat().st_mtime for path in files)
 
 
 def free_port() -> int:

@@ -96,7 +96,7 @@ class RunForm(forms.Form):
     )
     space = forms.CharField(
         required=False,
-        max_length=2_000,
+        max_length=10_000,
         label="Values to try",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "font-monospace"}),
         help_text='Empty: a sensible choice. Otherwise JSON, the values of each setting: {"max_depth": [4, 8]}',

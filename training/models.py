@@ -1,6 +1,7 @@
 """Datasets, runs, versions and activations: the rows that are the truth about training."""
 
 import uuid
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -12,6 +13,10 @@ from django.utils import timezone
 from training.ml.contract import Contract
 from training.ml.recipe import Recipe
 from training.ml.scoring import Progress
+
+# an owner renews its lease every few seconds; without a renewal another process may begin the run anew
+LEASE = timedelta(seconds=20)
+ATTEMPTS = 3
 
 name_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -89,6 +94,9 @@ class Run(models.Model):
         RUNNING = "running"
         SUCCEEDED = "succeeded"
         FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    OVER = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="runs")
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="runs")
@@ -98,11 +106,24 @@ class Run(models.Model):
     claim = models.UUIDField(
         null=True, blank=True, editable=False, help_text="Token of the process that owns the run."
     )
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
+    lease_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Until when its owner is taken to be alive; another may begin it anew after.",
+    )
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
     best_score = models.FloatField(null=True, blank=True)
     candidates = models.JSONField(default=list)
     error = models.TextField(blank=True)
+    warnings = models.JSONField(
+        default=list, help_text="What went less well than asked, without harm to the result."
+    )
+    tracking_url = models.URLField(
+        max_length=500, blank=True, help_text="The run's page at Weights & Biases."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -115,7 +136,7 @@ class Run(models.Model):
             models.CheckConstraint(
                 name="run_finished_has_time",
                 condition=Q(state__in=["queued", "running"], finished_at=None)
-                | Q(state__in=["succeeded", "failed"], finished_at__isnull=False),
+                | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),
             ),
             models.CheckConstraint(name="run_failed_has_reason", condition=~Q(state="failed", error="")),
             models.CheckConstraint(name="run_running_has_owner", condition=~Q(state="running", claim=None)),
@@ -130,7 +151,7 @@ class Run(models.Model):
 
     @property
     def is_over(self) -> bool:
-        return self.state in {self.State.SUCCEEDED, self.State.FAILED}
+        return self.state in self.OVER
 
     @property
     def seconds(self) -> float | None:
@@ -144,10 +165,41 @@ class Run(models.Model):
         return 100 * self.fits_done // self.fits_total if self.fits_total else 0
 
     def start(self) -> bool:
-        """Claim the queued run; False when another process was first."""
+        """Claim a queued run, or one whose owner has not been heard of; False when there is nothing to claim.
+
+        A run that was begun three times already fails instead.
+        """
+        now = timezone.now()
+        orphaned = Q(state=self.State.RUNNING, lease_until__lt=now)
+        tired = Run.objects.filter(orphaned, pk=self.pk, attempt__gte=ATTEMPTS)
+        reason = f"given up after {ATTEMPTS} attempts: each time the process or its machine was lost"
+        tired.update(state=self.State.FAILED, finished_at=now, error=reason)
         self.claim = uuid.uuid4()
+        claimed = Run.objects.filter(orphaned | Q(state=self.State.QUEUED), pk=self.pk).update(
+            state=self.State.RUNNING,
+            claim=self.claim,
+            attempt=F("attempt") + 1,
+            started_at=now,
+            lease_until=now + LEASE,
+            fits_done=0,
+            best_score=None,
+        )
+        if claimed:
+            self.refresh_from_db()
+        return bool(claimed)
+
+    def renew(self) -> bool:
+        """Say that the owner is alive; False when the run is no longer its own."""
+        return self._change(self.State.RUNNING, lease_until=timezone.now() + LEASE)
+
+    def release(self) -> bool:
+        """Give a running run back to the queue as if it had not been begun, because its worker ends."""
         return self._change(
-            self.State.QUEUED, state=self.State.RUNNING, claim=self.claim, started_at=timezone.now()
+            self.State.RUNNING,
+            state=self.State.QUEUED,
+            attempt=F("attempt") - 1,
+            started_at=None,
+            lease_until=None,
         )
 
     def note(self, progress: Progress) -> None:
@@ -156,7 +208,7 @@ class Run(models.Model):
             self.State.RUNNING, fits_done=progress.done, fits_total=progress.total, best_score=progress.best
         )
 
-    def succeed(self, candidates: list[dict[str, Any]]) -> bool:
+    def succeed(self, candidates: list[dict[str, Any]], warnings: list[str] | None = None) -> bool:
         """Close the run as done; False when it is no longer ours."""
         return self._change(
             self.State.RUNNING,
@@ -165,14 +217,34 @@ class Run(models.Model):
             fits_done=F("fits_total"),
             candidates=candidates,
             best_score=candidates[0]["mean"],
+            warnings=warnings or [],
         )
 
     def fail(self, reason: str) -> bool:
         """Close the run with the reason, whether it had begun or not; False when it was over."""
+        values = {"state": self.State.FAILED, "finished_at": timezone.now(), "error": reason}
+        return self._change(self.State.RUNNING, **values) or self._change(self.State.QUEUED, **values)
+
+    def request_cancel(self) -> bool:
+        """Ask for the end of the run; one that waits ends at once, a running one when its owner sees it."""
         now = timezone.now()
-        return self._change(
-            self.State.RUNNING, state=self.State.FAILED, finished_at=now, error=reason
-        ) or self._change(self.State.QUEUED, state=self.State.FAILED, finished_at=now, error=reason)
+        if self._change(
+            self.State.QUEUED, state=self.State.CANCELLED, finished_at=now, cancel_requested_at=now
+        ):
+            return True
+        asked = Run.objects.filter(pk=self.pk, state=self.State.RUNNING).update(cancel_requested_at=now)
+        self.refresh_from_db()
+        return bool(asked)
+
+    def cancel(self) -> bool:
+        """Close the run as cancelled; its owner calls this once nothing of it runs any more."""
+        return self._change(self.State.RUNNING, state=self.State.CANCELLED, finished_at=timezone.now())
+
+    def warn(self, message: str) -> None:
+        """Add a remark to a run, over or not."""
+        self.refresh_from_db(fields=["warnings"])
+        self.warnings = [*self.warnings, message]
+        Run.objects.filter(pk=self.pk).update(warnings=self.warnings)
 
     def _change(self, from_state: str, **values: Any) -> bool:
         """Update the row only while it is in the expected state and ours."""
@@ -192,6 +264,7 @@ class Version(models.Model):
     number = models.PositiveIntegerField()
     run = models.OneToOneField(Run, models.PROTECT, related_name="version")
     contract_data = models.JSONField()
+    family = models.CharField(max_length=50, blank=True, help_text="The estimator family that won.")
     params = models.JSONField()
     cross_validation = models.JSONField()
     held_out = models.JSONField()

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.db import IntegrityError, transaction
 from django.db.models import Max
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from training import queue, storage
 from training.errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -191,13 +192,11 @@ def load_table(dataset: Dataset) -> pd.DataFrame:
 def execute_run(
     run: Run, *, jobs: int = -1, report: Callable[[scoring.Progress], None] = lambda progress: None
 ) -> Version | None:
-    """Train what a queued run asks for, in this process; the run's row tells how it ended.
+    """Train what a claimed run asks for, in this process; the run's row tells how it ended.
 
     Returns:
-        The new version, or None when another process owns the run or the run failed.
+        The new version, or None when the run failed or is no longer this process's.
     """
-    if not run.start():
-        return None
 
     def note(progress: scoring.Progress) -> None:
         run.note(progress)
@@ -210,6 +209,10 @@ def execute_run(
         version = register_version(run=run, trained=trained)
     except (*REFUSALS, NotFound, Conflict) as error:
         run.fail(str(error))
+        return None
+    except (MemoryError, TerminatedWorkerError) as error:
+        logger.exception("run %s ran out of memory", run.pk)
+        run.fail(f"out of memory ({type(error).__name__}); use fewer rows or a smaller search space")
         return None
     except Exception as error:
         logger.exception("run %s failed", run.pk)
@@ -248,6 +251,7 @@ def register_version(*, run: Run, trained: training.Trained) -> Version:
                 number=(last or 0) + 1,
                 run=run,
                 contract_data=run.dataset.contract_data,
+                family=trained.family,
                 params=trained.params,
                 cross_validation=trained.cross_validation,
                 held_out=trained.held_out.to_dict(),
@@ -256,7 +260,7 @@ def register_version(*, run: Run, trained: training.Trained) -> Version:
                 libraries=artifact.libraries(),
                 golden=trained.golden,
             )
-            if not run.succeed([vars(candidate) for candidate in trained.candidates]):
+            if not run.succeed([vars(candidate) for candidate in trained.candidates], trained.warnings):
                 raise Conflict(f"run {run.pk} was ended by another process")
     except BaseException:
         storage.remove_quietly(store, written)

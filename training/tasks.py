@@ -1,20 +1,25 @@
 """Celery tasks: each takes an id; the row says what there is to do."""
 
-import subprocess
-import sys
-
 from celery import shared_task
-from django.conf import settings
+from celery.signals import worker_ready, worker_shutting_down
 
-from training.models import Run
+from training import lifecycle
 
 
 @shared_task
 def train_run(run_id: int) -> None:
-    """Train in a process of its own, so that joblib may use every core and a crash leaves the worker alive."""
-    child = subprocess.run(  # noqa: S603
-        [sys.executable, settings.BASE_DIR / "manage.py", "execute_run", str(run_id)], check=False
-    )
-    if child.returncode:
-        run = Run.objects.get(pk=run_id)
-        run.fail(f"the training process ended with exit status {child.returncode} (killed, or out of memory)")
+    """Carry out one queued run."""
+    lifecycle.supervise(run_id)
+
+
+@worker_ready.connect
+def look_after_forgotten_runs(**_: object) -> None:
+    """A worker that comes up looks for runs whose message or owner was lost, then and every few seconds."""
+    lifecycle.stopping.clear()
+    lifecycle.keep_sweeping()
+
+
+@worker_shutting_down.connect
+def give_runs_back(**_: object) -> None:
+    """A worker that is told to end does not wait for its runs; they go back to the queue."""
+    lifecycle.stopping.set()

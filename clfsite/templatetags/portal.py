@@ -1,5 +1,6 @@
 """How the portal writes numbers and names."""
 
+import json
 from typing import Any
 
 from django import template
@@ -51,9 +52,21 @@ def shown(value: Any) -> str:
 
 
 @register.filter
+def as_json(value: Any) -> str:
+    """A value as a person would have to write it for the API."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
 def metric(name: str) -> str:
     """A metric's title; scikit-learn's own scorers keep their names."""
     return METRIC_TITLES.get(name, name)
+
+
+@register.filter
+def in_order(metrics: dict[str, float]) -> list[tuple[str, float]]:
+    """Metrics as they are always listed; PostgreSQL does not keep the order of JSON's keys."""
+    return [(name, metrics[name]) for name in METRIC_TITLES if name in metrics]
 
 
 @register.filter

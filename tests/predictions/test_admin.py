@@ -106,6 +106,7 @@ def test_the_log_is_filtered_by_time_label_source_and_classifier(admin: Client) 
     assert found(admin, source__exact="form") == [wanted]
     assert found(admin, version__classifier__id__exact=str(other.version.classifier_id)) == [other]
     assert len(found(admin, days="nonsense")) == 3
+    assert len(found(admin, label="a\0b")) == 3
 
 
 def test_the_log_is_read_without_counting_it_and_without_distinct(admin: Client) -> None:

@@ -145,6 +145,7 @@ def test_a_logged_prediction_can_be_changed_and_asked_again(analyst: Client, ver
     "query",
     [
         {"model": "nobody"},
+        {"model": "a\0b"},
         {"prediction": "1"},
         {"prediction": "../x"},
         {"prediction": "00000000-0000-0000-0000-000000000000"},

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def execute(run: Run) -> Version:
+    assert run.start()
     version = services.execute_run(run, jobs=1)
     assert version is not None
     return version
@@ -75,6 +76,7 @@ def test_versions_of_a_classifier_are_numbered() -> None:
 
 def test_progress_is_reported_and_kept_in_the_row() -> None:
     run, reports = RunFactory.create(), list[Progress]()
+    run.start()
     services.execute_run(run, jobs=1, report=reports.append)
     assert (reports[-1].done, reports[-1].total) == (3, 3)
 
@@ -90,15 +92,6 @@ def test_run_activates_its_version_when_asked(by: str | None) -> None:
     assert f"run {run.pk}" in activation.reason
 
 
-@pytest.mark.parametrize("state", ["running", "succeeded", "failed"])
-def test_run_that_is_not_waiting_is_left_alone(state: str, files: Files) -> None:
-    run = RunFactory.create(**{state: True})
-    before = Run.objects.values().get(pk=run.pk)
-    assert services.execute_run(run, jobs=1) is None
-    assert Run.objects.values().get(pk=run.pk) == before
-    assert files("artifacts") == []
-
-
 @pytest.mark.parametrize(
     ("recipe", "reason"),
     [
@@ -110,6 +103,7 @@ def test_run_that_is_not_waiting_is_left_alone(state: str, files: Files) -> None
 )
 def test_run_that_cannot_work_fails_with_the_reason(recipe: Recipe, reason: str, files: Files) -> None:
     run = RunFactory.create(recipe_data=recipe.to_dict())
+    run.start()
     assert services.execute_run(run, jobs=1) is None
     run.refresh_from_db()
     assert run.state == Run.State.FAILED
@@ -120,6 +114,7 @@ def test_run_that_cannot_work_fails_with_the_reason(recipe: Recipe, reason: str,
 
 def test_run_fails_when_the_file_of_its_dataset_is_gone() -> None:
     run = RunFactory.create(dataset__file=False)
+    run.start()
     assert services.execute_run(run, jobs=1) is None
     run.refresh_from_db()
     assert (run.state, "is gone from storage" in run.error) == (Run.State.FAILED, True)
@@ -127,6 +122,7 @@ def test_run_fails_when_the_file_of_its_dataset_is_gone() -> None:
 
 def test_run_ended_by_another_process_leaves_no_version(files: Files) -> None:
     run = RunFactory.create()
+    run.start()
 
     def end_it(_progress: Progress) -> None:
         Run.objects.get(pk=run.pk).fail("the worker was shut down")

@@ -16,6 +16,8 @@ from training.models import Dataset, Run
 LIST = reverse("training:run-list")
 NEW = reverse("training:run-create")
 FITS = reverse("training:run-fits")
+# parameters that make a space of 58 ** 6 settings
+GRID = ("n_estimators", "max_depth", "min_samples_leaf", "max_leaf_nodes", "max_features", "random_state")
 
 
 @pytest.fixture
@@ -131,9 +133,10 @@ def test_activation_is_offered_to_those_who_may_activate(trainer: Client, approv
         ({"space": '{"max_depth": [1e999]}'}, "space"),
         ({"space": '{"max_depth": ["\\u0000"]}'}, "space"),
         ({"space": "[" * 1_900}, "space"),
-        ({"space": '{"max_depth": [' + "1," * 1_100 + "1]}"}, "space"),
+        ({"space": '{"max_depth": [' + "1," * 5_100 + "1]}"}, "space"),
         ({"space": '{"magic": [1]}'}, "__all__"),
         ({"space": '{"max_depth": 3}'}, "__all__"),
+        ({"space": json.dumps({name: list(range(2, 60)) for name in GRID})}, "__all__"),
         ({"classifier": "../etc"}, "__all__"),
         ({"folds": "50"}, "__all__"),
     ],

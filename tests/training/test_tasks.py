@@ -1,22 +1,29 @@
-"""A worker's task: the run is carried out by a process of its own, and its death is written down."""
+"""A worker's task: a run is carried out by a process of its own, and whatever happens to it is written down."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.utils import timezone
 
-from tests.factories import DatasetFactory, RunFactory, tiny
+from tests.factories import RunFactory, tiny
+from tests.site import wait_for
+from training import lifecycle
 from training.ml.recipe import Recipe
-from training.models import Run, Version
+from training.models import ATTEMPTS, Run, Version
 from training.tasks import train_run
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = Recipe(folds=3, space={"n_estimators": [2_000, 2_001, 2_002, 2_003]})
+LONG = Recipe(folds=3, space={"n_estimators": [900, 901, 902, 903, 904, 905]})
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,18 +38,59 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         url = f"{os.environ['DATABASE_URL'].rsplit('/', 1)[0]}/{name}"
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("CLFSITE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(lifecycle, "POLL_SECONDS", 0.2)
+    lifecycle.stopping.clear()
+
+
+def supervised(run: Run) -> threading.Thread:
+    """Carry out a run as a worker's thread does."""
+
+    def work() -> None:
+        try:
+            train_run(run.pk)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def stored(run: Run) -> Run:
+    return Run.objects.get(pk=run.pk)
+
+
+def is_running(run: Run) -> Callable[[], bool]:
+    return lambda: stored(run).state == Run.State.RUNNING and bool(processes_of(run))
+
+
+def processes_of(run: Run) -> list[str]:
+    """Command lines of the processes that carry out a run, those they started among them."""
+    found = subprocess.run(["ps", "-ww", "-eo", "pgid,pid,args"], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(None, 2) for line in found.splitlines()[1:]]
+    groups = {group for group, _, args in lines if f"execute_run {run.pk} {stored(run).claim}" in args}
+    return [args for group, _, args in lines if group in groups]
 
 
 def test_run_is_carried_out_by_a_process_of_its_own() -> None:
     run = RunFactory.create()
     train_run(run.pk)
-    run.refresh_from_db()
-    assert (run.state, run.error) == (Run.State.SUCCEEDED, "")
+    assert (stored(run).state, stored(run).error, stored(run).attempt) == (Run.State.SUCCEEDED, "", 1)
     assert Version.objects.get().golden == tiny().trained.golden
 
 
-def test_second_message_for_a_run_changes_nothing() -> None:
-    run = RunFactory.create(succeeded=True)
+def test_same_message_five_times_makes_one_version() -> None:
+    run = RunFactory.create()
+    threads = [supervised(run) for _ in range(5)]
+    for thread in threads:
+        thread.join()
+    assert (stored(run).state, stored(run).attempt) == (Run.State.SUCCEEDED, 1)
+    assert Version.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed"])
+def test_message_for_a_run_that_is_over_changes_nothing(state: str) -> None:
+    run = RunFactory.create(**{state: True})
     before = Run.objects.values().get(pk=run.pk)
     train_run(run.pk)
     assert Run.objects.values().get(pk=run.pk) == before
@@ -52,24 +100,120 @@ def test_process_that_dies_fails_its_run_with_the_exit_status(monkeypatch: pytes
     run = RunFactory.create()
     monkeypatch.setenv("PORT", "a setting that stops the process")
     train_run(run.pk)
-    run.refresh_from_db()
-    assert run.state == Run.State.FAILED
-    assert "exit status 1" in run.error
+    assert stored(run).state == Run.State.FAILED
+    assert "exit status 1" in stored(run).error
 
 
-def test_process_that_is_told_to_end_fails_its_run_with_the_reason() -> None:
-    run = RunFactory.create(dataset=DatasetFactory.create(), recipe_data=LONG.to_dict())
-    child = subprocess.Popen([sys.executable, ROOT / "manage.py", "execute_run", str(run.pk)])
+def test_process_that_is_killed_fails_its_run_and_the_worker_lives() -> None:
+    run = RunFactory.create(recipe_data=LONG.to_dict())
+    worker = supervised(run)
+    wait_for(is_running(run), "the run to begin")
+    subprocess.run(["pkill", "-KILL", "-f", f"execute_run {run.pk} "], check=True)
+    worker.join(10)
+    assert not worker.is_alive()
+    assert stored(run).state == Run.State.FAILED
+    assert "memory" in stored(run).error
+
+
+def test_run_that_needs_more_memory_than_allowed_fails_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLFSITE_RUN_MEMORY_BYTES", str(450 * 1024**2))
+    space = {"n_estimators": [200_000]}
+    run = RunFactory.create(recipe_data=Recipe(folds=3, space=space).to_dict())
+    train_run(run.pk)
+    assert stored(run).state == Run.State.FAILED
+    assert "memory" in stored(run).error
+    assert not Version.objects.exists()
+
+
+def test_cancelled_run_ends_within_five_seconds_with_no_process_left() -> None:
+    run = RunFactory.create(recipe_data=LONG.to_dict())
+    worker = supervised(run)
+    wait_for(is_running(run), "the run to begin")
+    assert stored(run).request_cancel()
+    began = time.monotonic()
+    worker.join(10)
+    assert time.monotonic() - began < 5
+    assert stored(run).state == Run.State.CANCELLED
+    assert processes_of(run) == []
+
+
+def test_run_that_waits_is_cancelled_at_once() -> None:
+    run = RunFactory.create()
+    assert run.request_cancel()
+    train_run(run.pk)
+    assert (stored(run).state, stored(run).attempt) == (Run.State.CANCELLED, 0)
+
+
+def test_run_over_its_time_limit_fails_with_the_limit(settings: Any) -> None:
+    settings.CLFSITE_RUN_MINUTES = 0.02
+    run = RunFactory.create(recipe_data=LONG.to_dict())
+    train_run(run.pk)
+    assert stored(run).state == Run.State.FAILED
+    assert "CLFSITE_RUN_MINUTES" in stored(run).error
+
+
+def test_worker_that_is_told_to_end_gives_its_run_back() -> None:
+    run = RunFactory.create(recipe_data=LONG.to_dict())
+    worker = supervised(run)
+    wait_for(is_running(run), "the run to begin")
+    lifecycle.stopping.set()
+    worker.join(10)
+    assert (stored(run).state, stored(run).attempt) == (Run.State.QUEUED, 0)
+    assert processes_of(run) == []
+
+
+def test_process_ends_with_the_worker_that_started_it() -> None:
+    run = RunFactory.create(recipe_data=LONG.to_dict())
+    assert run.start()
+    command = [sys.executable, str(ROOT / "manage.py"), "execute_run", str(run.pk), str(run.claim)]
+    script = (
+        f"import subprocess, time; subprocess.Popen({command!r}, start_new_session=True); time.sleep(600)"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", script])
     try:
-        deadline = time.monotonic() + 60
-        while Run.objects.get(pk=run.pk).state != Run.State.RUNNING:
-            assert time.monotonic() < deadline, "the run did not start"
-            time.sleep(0.1)
-        child.send_signal(signal.SIGTERM)
-        child.wait(60)
+        wait_for(lambda: processes_of(run), "the run to begin")
+        time.sleep(8)  # long enough to be fitting, in processes of its own
     finally:
-        child.kill()
-        child.wait()
-    run.refresh_from_db()
-    assert run.state == Run.State.FAILED
-    assert "shut down" in run.error
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    wait_for(lambda: not processes_of(run), "its processes to end", 10)
+
+
+def test_run_whose_owner_is_lost_begins_anew_at_most_three_times() -> None:
+    run = RunFactory.create()
+    for attempt in range(1, ATTEMPTS + 1):
+        assert run.start()
+        assert stored(run).attempt == attempt
+        assert not stored(run).start()
+        Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert not stored(run).start()
+    assert stored(run).state == Run.State.FAILED
+    assert "3 attempts" in stored(run).error
+
+
+def test_owner_that_comes_back_too_late_changes_nothing() -> None:
+    run = RunFactory.create()
+    late = stored(run)
+    assert late.start()
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert run.start()
+    assert not late.renew()
+    assert not late.fail("I was away")
+    assert stored(run).state == Run.State.RUNNING
+
+
+def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
+    told: Callable[[], list[tuple[str, list[int]]]],
+) -> None:
+    long_ago = timezone.now() - timedelta(minutes=5)
+    waiting = RunFactory.create(created_at=long_ago)
+    lost = RunFactory.create(running=True, lease_until=long_ago)
+    RunFactory.create(running=True, lease_until=timezone.now() + timedelta(minutes=1))
+    RunFactory.create()
+    RunFactory.create(failed=True)
+    reminded: dict[int, float] = {}
+    for _ in range(2):
+        lifecycle.sweep(reminded)
+    assert sorted(told()) == [("training.tasks.train_run", [pk]) for pk in sorted([waiting.pk, lost.pk])]

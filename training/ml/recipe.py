@@ -20,6 +20,7 @@ HALVING_FACTOR = 3
 HALVING_ROWS = 5
 SEARCHES = ("grid", "random", "halving", "optuna")
 BALANCED = "balanced"
+MAX_FITS = 100_000
 
 Space = Mapping[str, Sequence[Any]]
 
@@ -68,6 +69,11 @@ class Recipe:
         self._check_numbers()
         for family, space in self.spaces.items():
             _check_space(family, space)
+        if self.fits > MAX_FITS:
+            raise RecipeError(
+                f"the recipe asks for {self.fits:,} fits; at most {MAX_FITS:,} are made. "
+                "Try fewer values, or set a budget of fits"
+            )
         try:
             aim = Aim.from_dict(self.aim)
             if aim:

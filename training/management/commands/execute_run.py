@@ -1,30 +1,33 @@
 """What a worker starts for every run; a person uses `train`."""
 
-import signal
+import resource
 from argparse import ArgumentParser
-from types import FrameType
-from typing import NoReturn
+from uuid import UUID
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 
+from training.lifecycle import die_with_parent
 from training.models import Run
 from training.services import execute_run
 
 
-class Stopped(Exception):
-    """The process was told to end; the run fails with this as its reason."""
-
-
 class Command(BaseCommand):
-    help = "Train one queued run in this process. Workers call it; to train by hand use `train`."
+    help = "Carry out a run that a worker has claimed. Workers call it; to train by hand use `train`."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="the run's number")
+        parser.add_argument("claim", type=UUID, help="the token that the worker claimed it with")
 
-    def handle(self, *, run: int, **_options: object) -> None:
-        signal.signal(signal.SIGTERM, _stop)
-        execute_run(Run.objects.select_related("classifier", "dataset", "created_by").get(pk=run))
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Stopped("the worker was shut down before the run ended; start it again")
+    def handle(self, *, run: int, claim: UUID, **_options: object) -> None:
+        die_with_parent()
+        if settings.CLFSITE_RUN_MEMORY_BYTES:
+            # also of the processes that fit side by side, each for itself
+            resource.setrlimit(resource.RLIMIT_DATA, (settings.CLFSITE_RUN_MEMORY_BYTES,) * 2)
+        claimed = Run.objects.select_related("classifier", "dataset", "created_by").filter(
+            pk=run, claim=claim
+        )
+        row = claimed.filter(state=Run.State.RUNNING).first()
+        if row is None:
+            raise CommandError(f"run {run} is not claimed with this token; to train by hand use `train`")
+        execute_run(row)

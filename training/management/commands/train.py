@@ -14,6 +14,7 @@ from rich.table import Table
 
 from training import services
 from training.errors import Refused
+from training.lifecycle import kept_alive
 from training.ml.estimators import AUTO, FAMILIES
 from training.ml.metrics import METRICS
 from training.ml.recipe import SEARCHES, Recipe
@@ -129,10 +130,13 @@ class Command(BaseCommand):
                         f"{run.classifier}: {progress.done} of {progress.total} fits, best fold {best}"
                     )
 
-            version = services.execute_run(run, jobs=options["jobs"], report=report)
+            if not run.start():
+                raise CommandError(f"run {run.pk} was taken by another process")
+            with kept_alive(run):
+                version = services.execute_run(run, jobs=options["jobs"], report=report)
         if version is None:
             run.refresh_from_db()
-            raise CommandError(run.error or f"run {run.pk} was taken by another process")
+            raise CommandError(run.error or f"run {run.pk} was ended by another process")
         return version
 
     def _print(self, version: Version, seconds: float, *, active: bool) -> None:

@@ -1,0 +1,17 @@
+"""People in front of the portal."""
+
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from tests.factories import UserFactory
+
+
+def staff_client(*permissions: str, username: str = "ada") -> Client:
+    """The browser of a member of staff who has exactly these permissions."""
+    person = UserFactory.create(username=username, password=None)
+    for permission in permissions:
+        app, codename = permission.split(".")
+        person.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    client = Client()
+    client.force_login(person)
+    return client

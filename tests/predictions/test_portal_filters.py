@@ -1,0 +1,61 @@
+"""How the portal writes numbers and names."""
+
+from typing import Any
+
+import pytest
+
+from clfsite.templatetags import portal
+
+
+@pytest.mark.parametrize(
+    ("share", "written"),
+    [
+        (0, "0.0"),
+        (0.8342, "83.4"),
+        (1, "100.0"),
+        (0.00001, "< 0.1"),
+        (0.9999999, "> 99.9"),
+        (1 / 3, "33.3"),
+    ],
+)
+def test_a_share_is_written_in_percent_and_never_rounded_to_certainty(share: float, written: str) -> None:
+    assert portal.percent(share) == f"{written}\u202f%"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.0421, "0.04 s"),
+        (5, "5.0 s"),
+        (59.9, "59.9 s"),
+        (61.4, "1 min 1 s"),
+        (7_384, "2 h 3 min"),
+        (360_000, "100 h 0 min"),
+    ],
+)
+def test_a_length_of_time_is_written_in_its_two_largest_units(seconds: float, written: str) -> None:
+    assert portal.duration(seconds).replace("\u202f", " ") == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "missing"),
+        (True, "true"),
+        (False, "false"),
+        (2024, "2024"),
+        (72.0, "72"),
+        (0.1 + 0.2, "0.3"),
+        ("a b", "a b"),
+    ],
+)
+def test_a_value_of_a_feature_is_written_as_a_person_would(value: Any, written: str) -> None:
+    assert portal.shown(value) == written
+
+
+def test_metrics_and_estimators_have_titles_and_unknown_ones_keep_their_names() -> None:
+    assert portal.metric("roc_auc") == "ROC-AUC"
+    assert portal.metric("balanced_accuracy") == "balanced_accuracy"
+    assert portal.estimator("random_forest") == "Random forest"
+    assert portal.estimator("of another release") == "Of another release"
+    assert portal.in_order({"f1": 0.5, "accuracy": 0.7}) == [("accuracy", 0.7), ("f1", 0.5)]
