@@ -10,7 +10,6 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
-	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py setup_demo
 	@exec $(BIN)/python manage.py serve --port $(PORT)
 

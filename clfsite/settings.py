@@ -209,3 +209,4 @@ CLFSITE_UPLOAD_BYTES = ENV.upload_bytes
 CLFSITE_RUN_MINUTES = ENV.run_minutes
 CLFSITE_RUN_MEMORY_BYTES = ENV.run_memory_bytes
 CLFSITE_METRICS_TOKEN = ENV.metrics_token
+CLFSITE_WANDB_MODE = ENV.wandb_mode

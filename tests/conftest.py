@@ -54,6 +54,8 @@ def _private_files(settings: Settings, tmp_path: Path) -> None:
     for name in PRIVATE_FOLDERS:
         storages[name] = {**storages[name], "OPTIONS": {"location": tmp_path / "state" / name}}
     settings.STORAGES = storages
+    settings.STATE_DIR = tmp_path / "state"
+    settings.CLFSITE_WANDB_MODE = "disabled"
     # WhiteNoise warns where nothing was collected yet
     settings.STATIC_ROOT = tmp_path
 

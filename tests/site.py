@@ -42,7 +42,12 @@ class Site:
             for key, value in os.environ.items()
             if key not in {"DATABASE_URL", "CELERY_BROKER_URL"}
         }
-        mine = {"CLFSITE_STATE_DIR": str(self.state), "DEMO_PASSWORD": PASSWORD, "DEMO_API_KEY": KEY}
+        mine = {
+            "CLFSITE_STATE_DIR": str(self.state),
+            "DEMO_PASSWORD": PASSWORD,
+            "DEMO_API_KEY": KEY,
+            "WANDB_MODE": "disabled",
+        }
         return {**kept, **mine, **self.environment}
 
     def manage(self, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.parsers import MultiPartParser
@@ -13,7 +14,10 @@ from clfsite.permissions import HasScope
 from training import serializers, services
 from training.errors import TooLarge
 from training.ml.recipe import Recipe
-from training.models import Classifier, Dataset, Run, Version
+from training.models import Activation, Classifier, Dataset, Run, Version
+
+# one query for a whole list
+IS_ACTIVE = Exists(Activation.objects.in_force().filter(version=OuterRef("pk")))
 
 
 def actor_of(request: Request) -> str:
@@ -97,14 +101,14 @@ class ClassifierList(generics.ListAPIView[Classifier]):
 class VersionList(generics.ListAPIView[Version]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
-    queryset = Version.objects.select_related("classifier")
+    queryset = Version.objects.select_related("classifier").annotate(active=IS_ACTIVE)
     serializer_class = serializers.VersionSerializer
 
 
 class VersionDetail(generics.RetrieveAPIView[Version]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
-    queryset = Version.objects.select_related("classifier")
+    queryset = Version.objects.select_related("classifier").annotate(active=IS_ACTIVE)
     serializer_class = serializers.VersionSerializer
 
 

@@ -77,7 +77,7 @@ class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
 class VersionSerializer(serializers.ModelSerializer[Version]):
     classifier = serializers.CharField(source="classifier.name")
     contract = serializers.JSONField(source="contract_data")
-    active = serializers.SerializerMethodField()
+    active = serializers.BooleanField(read_only=True)
 
     class Meta:
         model = Version
@@ -85,12 +85,6 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
             "id", "classifier", "number", "active", "run", "contract", "params", "cross_validation", "held_out",
             "threshold", "artifacts", "libraries", "created_at",
         ]  # fmt: skip
-
-    def get_active(self, version: Version) -> bool:
-        # one query for a whole list
-        if "in_force" not in self.context:
-            self.context["in_force"] = set(Activation.objects.in_force().values_list("version_id", flat=True))
-        return version.pk in self.context["in_force"]
 
 
 class ActivationSerializer(serializers.ModelSerializer[Activation]):

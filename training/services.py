@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from training import queue, storage
+from training import queue, storage, tracking
 from training.errors import Conflict, InvalidInput, NotFound, TooLarge
 from training.ml import artifact, contract, scoring, table
 from training.ml import recipe as recipes
@@ -218,10 +218,20 @@ def execute_run(
         logger.exception("run %s failed", run.pk)
         run.fail(f"{type(error).__name__}: {error}"[:2_000])
         return None
+    _track(version, trained)
     if run.activate_when_done:
         actor = run.created_by.get_username() if run.created_by else "command line"
         activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
     return version
+
+
+def _track(version: Version, trained: training.Trained) -> None:
+    """Tell Weights & Biases of a new version; the version stands whatever comes of it."""
+    path = artifact_path(version.artifacts["pipeline"]["name"])
+    tracked = tracking.record(version, trained, Path(path) if Path(path).is_file() else None)
+    Run.objects.filter(pk=version.run_id).update(tracking_url=tracked.url)
+    if tracked.warning:
+        version.run.warn(tracked.warning)
 
 
 def register_version(*, run: Run, trained: training.Trained) -> Version:

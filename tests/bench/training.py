@@ -32,7 +32,9 @@ def plain() -> tuple[float, float]:
         (texts, make_column_selector(dtype_exclude="number")),
     )
     forest = RandomForestClassifier(random_state=0)
-    grid = {f"randomforestclassifier__{name}": values for name, values in Recipe().spaces["random_forest"].items()}
+    grid = {
+        f"randomforestclassifier__{name}": values for name, values in Recipe().spaces["random_forest"].items()
+    }
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     search = GridSearchCV(make_pipeline(preprocessor, forest), grid, scoring="roc_auc", cv=folds, n_jobs=-1)
     began = time.perf_counter()

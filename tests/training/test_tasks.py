@@ -38,6 +38,7 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         url = f"{os.environ['DATABASE_URL'].rsplit('/', 1)[0]}/{name}"
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("CLFSITE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(lifecycle, "POLL_SECONDS", 0.2)
     lifecycle.stopping.clear()
 
@@ -66,7 +67,9 @@ def is_running(run: Run) -> Callable[[], bool]:
 
 def processes_of(run: Run) -> list[str]:
     """Command lines of the processes that carry out a run, those they started among them."""
-    found = subprocess.run(["ps", "-ww", "-eo", "pgid,pid,args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(
+        ["ps", "-ww", "-eo", "pgid,pid,args"], capture_output=True, text=True, check=True
+    ).stdout
     lines = [line.split(None, 2) for line in found.splitlines()[1:]]
     groups = {group for group, _, args in lines if f"execute_run {run.pk} {stored(run).claim}" in args}
     return [args for group, _, args in lines if group in groups]
@@ -118,7 +121,7 @@ def test_process_that_is_killed_fails_its_run_and_the_worker_lives() -> None:
 def test_run_that_needs_more_memory_than_allowed_fails_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CLFSITE_RUN_MEMORY_BYTES", str(450 * 1024**2))
+    monkeypatch.setenv("CLFSITE_RUN_MEMORY_BYTES", str(350 * 1024**2))
     space = {"n_estimators": [200_000]}
     run = RunFactory.create(recipe_data=Recipe(folds=3, space=space).to_dict())
     train_run(run.pk)

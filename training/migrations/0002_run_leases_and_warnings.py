@@ -5,54 +5,80 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0001_datasets_runs_versions'),
+        ("training", "0001_datasets_runs_versions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='run',
-            name='run_finished_has_time',
+            model_name="run",
+            name="run_finished_has_time",
         ),
         migrations.AddField(
-            model_name='run',
-            name='attempt',
-            field=models.PositiveSmallIntegerField(default=0, help_text='How often it was begun.'),
+            model_name="run",
+            name="attempt",
+            field=models.PositiveSmallIntegerField(default=0, help_text="How often it was begun."),
         ),
         migrations.AddField(
-            model_name='run',
-            name='cancel_requested_at',
+            model_name="run",
+            name="cancel_requested_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='run',
-            name='lease_until',
-            field=models.DateTimeField(blank=True, help_text='Until when its owner is taken to be alive; another may begin it anew after.', null=True),
+            model_name="run",
+            name="lease_until",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="Until when its owner is taken to be alive; another may begin it anew after.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='tracking_url',
-            field=models.URLField(blank=True, help_text="The run's page at Weights & Biases.", max_length=500),
+            model_name="run",
+            name="tracking_url",
+            field=models.URLField(
+                blank=True, help_text="The run's page at Weights & Biases.", max_length=500
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='warnings',
-            field=models.JSONField(default=list, help_text='What went less well than asked, without harm to the result.'),
+            model_name="run",
+            name="warnings",
+            field=models.JSONField(
+                default=list, help_text="What went less well than asked, without harm to the result."
+            ),
         ),
         migrations.AddField(
-            model_name='version',
-            name='family',
-            field=models.CharField(blank=True, help_text='The estimator family that won.', max_length=50),
+            model_name="version",
+            name="family",
+            field=models.CharField(blank=True, help_text="The estimator family that won.", max_length=50),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='state',
-            field=models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10),
+            model_name="run",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("queued", "Queued"),
+                    ("running", "Running"),
+                    ("succeeded", "Succeeded"),
+                    ("failed", "Failed"),
+                    ("cancelled", "Cancelled"),
+                ],
+                default="queued",
+                max_length=10,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ['queued', 'running'])), models.Q(('finished_at__isnull', False), ('state__in', ['succeeded', 'failed', 'cancelled'])), _connector='OR'), name='run_finished_has_time'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("finished_at", None), ("state__in", ["queued", "running"])),
+                    models.Q(
+                        ("finished_at__isnull", False), ("state__in", ["succeeded", "failed", "cancelled"])
+                    ),
+                    _connector="OR",
+                ),
+                name="run_finished_has_time",
+            ),
         ),
     ]

@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -24,6 +23,9 @@ from sklearn.pipeline import Pipeline
 from training.ml.estimators import build_model
 from training.ml.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
 from training.ml.scoring import FoldScorer
+
+if TYPE_CHECKING:
+    import optuna
 
 FAMILY = "family"
 # settings that Optuna draws at random before its model of the space takes over
@@ -175,13 +177,15 @@ def _halving(task: Task) -> list[Candidate]:
 
 def _optuna(task: Task) -> list[Candidate]:
     """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
+    import optuna  # takes a second, which every start of the site would pay
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe, is_over = task.recipe, _deadline(task)
     splits = list(task.folds.split(task.X, task.y))
     found: dict[str, tuple[dict[str, Any], float, float, float]] = {}
     fits = 0
 
-    def objective(trial: optuna.Trial) -> float:
+    def objective(trial: "optuna.Trial") -> float:
         nonlocal fits
         names = list(recipe.spaces)
         family = names[0] if len(names) == 1 else trial.suggest_categorical(FAMILY, names)
@@ -205,7 +209,7 @@ def _optuna(task: Task) -> list[Candidate]:
         found[repr(setting)] = (setting, float(np.mean(scores)), float(np.std(scores)), seconds)
         return float(np.mean(scores))
 
-    def stop(study: optuna.Study, _trial: optuna.trial.FrozenTrial) -> None:
+    def stop(study: "optuna.Study", _trial: "optuna.trial.FrozenTrial") -> None:
         spent = recipe.max_fits is not None and fits + recipe.folds > recipe.max_fits
         if spent or is_over() or len(study.trials) >= 2 * recipe.candidates or fits >= recipe.fits:
             study.stop()

@@ -24,7 +24,7 @@ KEY_SCOPES = ("predict", "read", "feedback")
 
 class Command(BaseCommand):
     help = (
-        "Train and activate the demo classifier, create a staff login and an API key, and print both once. "
+        "Apply the migrations, train and activate the demo classifier, create a staff login and an API key, and print both once. "
         "DEMO_PASSWORD and DEMO_API_KEY choose them. Run again, it leaves what is there."
     )
 
@@ -41,6 +41,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, table: Path, target: str, estimator: str, **_options: object) -> None:
+        call_command("migrate", verbosity=0)
         password, key = os.environ.get("DEMO_PASSWORD", ""), os.environ.get("DEMO_API_KEY", "")
         classifier = Classifier.objects.filter(name=table.stem).first()
         if classifier is None or classifier.activation is None:

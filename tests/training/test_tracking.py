@@ -1,0 +1,121 @@
+"""Weights & Biases, offline and for real: what a run's file holds, and what an unreachable server costs."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wandb.proto import wandb_internal_pb2
+
+from tests.factories import tiny, trained_version
+from tests.site import free_port
+from training import services, tracking
+from training.models import Version
+
+pytestmark = [
+    pytest.mark.django_db,
+    # wandb's client and its service talk over a socket of this machine and leave closing it to the end of the process
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+BLOCK = 32 * 1024
+SECRET = "local-0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`record` sets variables for wandb; they go again with the test."""
+    for name in ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, "")
+
+
+def record(version: Version) -> tracking.Tracked:
+    path = Path(services.artifact_path(version.artifacts["pipeline"]["name"]))
+    return tracking.record(version, tiny().trained, path)
+
+
+def records_of(state: Path) -> list[Any]:
+    """Every record of the one offline run below a state folder.
+
+    The file is a LevelDB log: blocks of 32 KiB with pieces of records, each after a header of 7 bytes (checksum, length,
+    and 1 for a whole record, 2 for its first, 3 for a middle and 4 for its last piece); 7 bytes name the format.
+    """
+    (file,) = state.glob("wandb/offline-run-*/run-*.wandb")
+    data, place, pieces, found = file.read_bytes(), 7, b"", []
+    assert data[:4] == b":W&B"
+    while place + 7 <= len(data):
+        left = BLOCK - place % BLOCK
+        if left < 7:
+            place += left
+            continue
+        _, length, kind = struct.unpack("<IHB", data[place : place + 7])
+        pieces = (b"" if kind in {1, 2} else pieces) + data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in {1, 4}:
+            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made by protobuf
+            record.ParseFromString(pieces)
+            found.append(record)
+    return found
+
+
+def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any, tmp_path: Path) -> None:
+    settings.CLFSITE_WANDB_MODE = "offline"
+    version = trained_version(classifier="churn")
+    assert record(version) == tracking.Tracked()
+    records = records_of(tmp_path / "state")
+    config = {
+        item.key: json.loads(item.value_json)
+        for each in records
+        if each.HasField("run")
+        for item in each.run.config.update
+    }
+    assert config["recipe"] == version.run.recipe_data
+    assert config["dataset"]["sha256"] == version.run.dataset.sha256
+    history = [
+        {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in each.history.item}
+        for each in records
+        if each.HasField("history")
+    ]
+    means = [row["candidate/mean"] for row in history if "candidate/mean" in row]
+    assert sorted(means) == sorted(candidate.mean for candidate in tiny().trained.candidates)
+    logged = {key.split("/")[0] for row in history for key in row}
+    assert {"candidates", "confusion", "roc", "precision_recall"} <= logged
+    summary = {
+        (item.key or "/".join(item.nested_key)): json.loads(item.value_json)
+        for each in records
+        if each.HasField("summary")
+        for item in each.summary.update
+    }
+    assert summary["held_out/roc_auc"] == tiny().trained.held_out.metrics["roc_auc"]
+    logged_artifacts = [
+        each.request.log_artifact.artifact if each.request.HasField("log_artifact") else each.artifact
+        for each in records
+        if each.HasField("artifact") or each.request.HasField("log_artifact")
+    ]
+    (artifact,) = [each for each in logged_artifacts if each.type == "model"]
+    assert json.loads(artifact.metadata)["sha256"] == version.artifacts["pipeline"]["sha256"]
+
+
+def test_unreachable_server_costs_a_warning_and_nothing_else(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings.CLFSITE_WANDB_MODE = "online"
+    monkeypatch.setattr(tracking, "CONNECT_SECONDS", 3)
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    version = trained_version(classifier="churn")
+    services._track(version, tiny().trained)
+    version.run.refresh_from_db()
+    assert (version.run.state, version.run.tracking_url) == ("succeeded", "")
+    assert "Weights & Biases" in version.run.warnings[0]
+    assert SECRET not in " ".join(version.run.warnings)
+    kept = [
+        path for path in (tmp_path / "state").rglob("*") if path.is_file() and "artifacts" not in path.parts
+    ]
+    assert not any(SECRET.encode() in path.read_bytes() for path in kept)
+
+
+def test_disabled_tracking_writes_nothing(tmp_path: Path) -> None:
+    assert record(trained_version()) == tracking.Tracked()
+    assert not (tmp_path / "state" / "wandb").exists()

@@ -1,0 +1,146 @@
+"""Weights & Biases: all that the project knows of it. Never on the way of a run: what fails here is a warning."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+
+from training.ml.train import Trained
+from training.models import Version
+
+logger = logging.getLogger(__name__)
+
+PROJECT = "clfsite"
+CONNECT_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What became of it: the run's page where there is one, and a warning where something failed."""
+
+    url: str = ""
+    warning: str = ""
+
+
+def record(version: Version, trained: Trained, artifact: Path | None) -> Tracked:
+    """Write a version's recipe, candidates, metrics, curves and artifact to W&B.
+
+    Offline runs are files under the state folder's `wandb`, for `wandb sync` to send later.
+
+    Args:
+        artifact: the pipeline's file, None where storage is no folder.
+    """
+    mode = settings.CLFSITE_WANDB_MODE
+    if mode == "disabled":
+        return Tracked()
+    try:
+        return _record(version, trained, artifact, mode)
+    except Exception as error:  # noqa: BLE001  whatever a foreign service or its client raises
+        logger.warning("run %s was not tracked: %s", version.run_id, error)
+        return Tracked(
+            warning=f"Weights & Biases did not take the run: {type(error).__name__}: {error}"[:500]
+        )
+
+
+def _record(version: Version, trained: Trained, artifact: Path | None, mode: str) -> Tracked:
+    # the mode has to be in the environment before wandb is imported, or its first call may ask for a login
+    folder = settings.STATE_DIR / "wandb"
+    folders = {f"WANDB_{name}_DIR": str(folder / name.lower()) for name in ("DATA", "CACHE", "CONFIG")}
+    os.environ |= {"WANDB_MODE": mode, "WANDB_SILENT": "true", **folders}
+    import wandb
+
+    run = wandb.init(
+        project=PROJECT,
+        name=f"{version.classifier}-v{version.number}",
+        dir=str(settings.STATE_DIR),
+        mode=cast(Any, mode),  # checked with the settings
+        config=_config(version),
+        reinit="create_new",
+        settings=wandb.Settings(
+            init_timeout=CONNECT_SECONDS,
+            console="off",
+            disable_git=True,
+            save_code=False,
+            x_disable_stats=True,
+        ),
+    )
+    try:
+        for candidate in reversed(trained.candidates):
+            run.log(
+                {
+                    "candidate/mean": candidate.mean,
+                    "candidate/std": candidate.std,
+                    "candidate/rank": candidate.rank,
+                }
+            )
+        run.log({"candidates": _candidates(wandb, trained), "confusion": _confusion(wandb, version)})
+        run.log(_curves(wandb, trained))
+        for name, value in trained.held_out.metrics.items():
+            run.summary[f"held_out/{name}"] = value
+            run.summary[f"cross_validation/{name}"] = trained.cross_validation[name]["mean"]
+        if artifact:
+            model = wandb.Artifact(
+                f"{version.classifier}",
+                type="model",
+                metadata={"version": version.number, "sha256": version.artifacts["pipeline"]["sha256"]},
+            )
+            # where it lies: a copy of every model would double what the state folder holds
+            model.add_file(str(artifact), name="pipeline.joblib", policy="immutable", skip_cache=True)
+            run.log_artifact(model, aliases=[f"v{version.number}"])
+        url = (run.url or "") if mode == "online" else ""
+    finally:
+        run.finish()
+    return Tracked(url=url)
+
+
+def _config(version: Version) -> dict[str, Any]:
+    dataset = version.run.dataset
+    return {
+        "classifier": version.classifier.name,
+        "version": version.number,
+        "run": version.run_id,
+        "dataset": {
+            "name": dataset.name,
+            "number": dataset.number,
+            "sha256": dataset.sha256,
+            "rows": dataset.rows,
+        },
+        "recipe": version.run.recipe_data,
+        "family": version.family,
+        "params": version.params,
+        "threshold": version.threshold,
+        "libraries": version.libraries,
+    }
+
+
+def _candidates(wandb: Any, trained: Trained) -> Any:
+    rows = [
+        [each.rank, each.family, str(each.params), each.mean, each.std, each.seconds]
+        for each in trained.candidates
+    ]
+    return wandb.Table(columns=["rank", "family", "params", "mean", "std", "seconds"], data=rows)
+
+
+def _confusion(wandb: Any, version: Version) -> Any:
+    classes = version.contract.classes
+    rows = [
+        [truth, predicted, count]
+        for truth, counts in zip(classes, version.held_out["confusion"], strict=True)
+        for predicted, count in zip(classes, counts, strict=True)
+    ]
+    return wandb.Table(columns=["true", "predicted", "rows"], data=rows)
+
+
+def _curves(wandb: Any, trained: Trained) -> dict[str, Any]:
+    tables = {}
+    for kind in ("roc", "precision_recall"):
+        rows = [
+            [curve["label"], x, y]
+            for curve in trained.held_out.curves[kind]
+            for x, y in zip(curve["x"], curve["y"], strict=True)
+        ]
+        tables[kind] = wandb.Table(columns=["class", "x", "y"], data=rows)
+    return tables
