@@ -1,5 +1,6 @@
 """Everything that changes more than one row or file on the way from a CSV to an active version."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -138,8 +139,8 @@ def request_run(
         raise InvalidInput(str(error)) from error
     with transaction.atomic():
         owner, created = Classifier.objects.get_or_create(name=name)
-        if created and not Classifier.objects.filter(is_default=True).exists():
-            Classifier.objects.filter(pk=owner.pk).update(is_default=True)
+        if created:
+            _make_first_default(owner)
         run = Run.objects.create(
             classifier=owner,
             dataset=dataset,
@@ -151,6 +152,14 @@ def request_run(
         if queued:
             transaction.on_commit(lambda: queue.wake("training.tasks.train_run", run.pk))
     return run
+
+
+def _make_first_default(classifier: Classifier) -> None:
+    """Let the first classifier of all be the default; of several at once the constraint lets one through."""
+    if Classifier.objects.filter(is_default=True).exists():
+        return
+    with contextlib.suppress(IntegrityError), transaction.atomic():
+        Classifier.objects.filter(pk=classifier.pk).update(is_default=True)
 
 
 def _check_name(name: str, what: str) -> None:

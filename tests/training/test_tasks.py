@@ -121,8 +121,9 @@ def test_process_that_is_killed_fails_its_run_and_the_worker_lives() -> None:
 def test_run_that_needs_more_memory_than_allowed_fails_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CLFSITE_RUN_MEMORY_BYTES", str(350 * 1024**2))
-    space = {"n_estimators": [200_000]}
+    monkeypatch.setenv("CLFSITE_RUN_MEMORY_BYTES", str(2 * 1024**3))
+    # a tree with a bound on its leaves makes room for all of them at once: 13 GB
+    space = {"n_estimators": [1], "max_leaf_nodes": [10**8]}
     run = RunFactory.create(recipe_data=Recipe(folds=3, space=space).to_dict())
     train_run(run.pk)
     assert stored(run).state == Run.State.FAILED
