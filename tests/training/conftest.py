@@ -9,7 +9,6 @@ import pytest
 from django.core.files.storage import storages
 
 from clfsite import celery_app
-from training.ml.intervals import intervals
 
 Told = Callable[[], list[tuple[str, list[int]]]]
 Files = Callable[[str], list[str]]
@@ -34,12 +33,6 @@ def told() -> Told:
     celery_app.send_task("nothing")
     take()
     return take
-
-
-@pytest.fixture
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train with rough intervals: drawing 300 samples takes most of the time of training on a tiny table."""
-    monkeypatch.setattr(intervals, "__kwdefaults__", {"resamples": 10})
 
 
 @pytest.fixture

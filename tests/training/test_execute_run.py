@@ -1,5 +1,7 @@
 """Carrying out a run: the row tells how it ended, and a version is whole or not there."""
 
+import threading
+
 import pytest
 from django.core.files.storage import storages
 
@@ -13,7 +15,7 @@ from training.ml.scoring import Progress
 from training.models import Activation, Run, Version
 
 # the search reports from a thread of its own, which would not see an open transaction
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("few_resamples")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def execute(run: Run) -> Version:
@@ -132,3 +134,17 @@ def test_run_ended_by_another_process_leaves_no_version(files: Files) -> None:
     assert (run.state, run.error) == (Run.State.FAILED, "the worker was shut down")
     assert not Version.objects.exists()
     assert files("artifacts") == []
+
+
+def test_run_that_is_interrupted_at_the_terminal_does_not_look_alive() -> None:
+    run = RunFactory.create()
+    assert run.start()
+
+    def interrupt(_progress: Progress) -> None:
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        services.execute_run(run, jobs=1, report=interrupt)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.FAILED, "interrupted at the terminal")

@@ -15,13 +15,14 @@ from django.core.management import CommandError, call_command
 from tests.factories import tiny
 from training.ml.artifact import digest
 from training.ml.metrics import METRICS
+from training.ml.recipe import Recipe
 from training.models import Classifier, Dataset, Run, Version
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("--estimator", "logistic_regression", "--folds", "2", "--jobs", "1")
+QUICK = ("--estimator", "logistic_regression", "--folds", "2", "--jobs", "1", "--space", '{"C": [1.0]}')
 
 # the search reports from a thread of its own, which would not see an open transaction
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("few_resamples")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_json_is_one_object_of_the_documented_shape(csv: Path) -> None:
     assert all(set(each) == {"mean", "std"} for each in found["cross_validation"].values())
     assert found["held_out"] == version.metrics
     assert (found["classes"], found["active"]) == (["no", "yes"], False)
-    assert set(found["params"]) == {"C"}
+    assert found["params"] == {"C": 1.0}
     assert found["seconds"] > 0
 
 
@@ -65,6 +66,11 @@ def test_output_is_nothing_but_the_object(csv: Path, capfd: pytest.CaptureFixtur
     out, err = capfd.readouterr()
     assert json.loads(out)["version"] == 1
     assert err == ""
+
+
+def test_fits_are_not_logged_one_by_one(csv: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(csv, "--estimator", "random_forest", "--space", '{"n_estimators": [5]}')
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_tables_show_every_metric_and_what_comes_next(csv: Path) -> None:
@@ -90,14 +96,24 @@ def test_activate_lets_the_version_answer_at_once(csv: Path) -> None:
 
 
 def test_options_reach_the_recipe(csv: Path) -> None:
-    train(
-        csv, "--classifier", "leavers", "--search", "random", "--scoring", "f1", "--folds", "3", "--seed", "7"
+    options = (
+        "--classifier leavers --search random --scoring f1 --folds 3 --seed 7 --max-fits 9 --max-minutes 2.5"
     )
+    train(csv, *options.split(), "--class-weight", "balanced", "--aim", "recall=0.5")
     run = Run.objects.get()
     assert run.classifier.name == "leavers"
-    recipe = run.recipe
-    assert (recipe.estimator, recipe.search, recipe.scoring) == ("logistic_regression", "random", "f1")
-    assert (recipe.folds, recipe.seed) == (3, 7)
+    assert run.recipe == Recipe(
+        estimator="logistic_regression",
+        search="random",
+        scoring="f1",
+        folds=3,
+        seed=7,
+        space={"C": [1.0]},
+        class_weight="balanced",
+        max_fits=9,
+        max_minutes=2.5,
+        aim={"goal": "recall", "value": 0.5},
+    )
 
 
 def test_same_file_again_is_the_next_version_on_the_same_dataset(csv: Path) -> None:
@@ -115,7 +131,15 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     "name": (["--classifier", "my model"], "'my model' cannot name"),
     "estimator": (["--estimator", "oracle"], "'oracle'.*choose from"),
     "search": (["--search", "luck"], "'luck'.*choose from"),
-    "jobs": (["--jobs", "0"], "jobs"),
+    "jobs": (["--jobs", "0"], "--jobs is 0"),
+    "space that is no JSON": (["--space", "C=1"], "--space is not JSON"),
+    "space that is no object": (["--space", "[1]"], "the space is \\[1\\]"),
+    "parameter": (["--space", '{"depth": [1]}'], "no parameter 'depth'"),
+    "class weight": (["--class-weight", "heavy"], "class_weight is 'heavy'"),
+    "budget of fits": (["--max-fits", "1"], "the budget is 1 fits"),
+    "budget of minutes": (["--max-minutes", "0"], "the budget is 0.0 minutes"),
+    "aim": (["--aim", "glory"], "no aim 'glory'"),
+    "aim without a value": (["--aim", "precision"], "the aim precision takes a value"),
 }
 
 
