@@ -197,7 +197,11 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # a line for every fit of a search
+        "sklearnex": {"level": "WARNING", "propagate": False},
+    },
 }
 
 # django-prometheus would read the migration state of the database at every start

@@ -18,6 +18,25 @@ from clfsite import env
 
 STOP_SECONDS = 15
 RESTART_SECONDS = 2
+GRANIAN = (
+    f"granian clfsite.wsgi:application --interface wsgi --no-ws --respawn-failed-workers "
+    f"--workers-kill-timeout {STOP_SECONDS} --log-level warning"
+).split()
+CELERY = [
+    "celery",
+    "--quiet",
+    "--app",
+    "clfsite",
+    "worker",
+    "--pool",
+    "threads",
+    "--concurrency",
+    "2",
+    "--loglevel",
+    "warning",
+    "--without-gossip",
+    "--without-mingle",
+]
 
 
 class Command(BaseCommand):
@@ -44,38 +63,14 @@ class Command(BaseCommand):
         environment = dict(os.environ)
         if web > 1:
             environment["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh(settings.STATE_DIR / "prometheus"))
-        server = [
-            *(sys.executable, "-m", "granian", "clfsite.wsgi:application", "--interface", "wsgi"),
-            *("--host", host, "--port", str(port), "--workers", str(web), "--blocking-threads", str(threads)),
-            *(
-                "--no-ws",
-                "--respawn-failed-workers",
-                "--workers-kill-timeout",
-                str(STOP_SECONDS),
-                "--log-level",
-                "warning",
-            ),
-        ]
+        server = [sys.executable, "-m", *GRANIAN, "--host", host, "--port", str(port)]
+        server += ["--workers", str(web), "--blocking-threads", str(threads)]
         os.chdir(env.BASE_DIR)
         self.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C ends it)")
         self.stdout.flush()
         if no_worker:
             os.execve(sys.executable, server, environment)  # noqa: S606
-        worker = [
-            *(
-                sys.executable,
-                "-m",
-                "celery",
-                "-A",
-                "clfsite",
-                "worker",
-                "--pool",
-                "threads",
-                "--concurrency",
-                "2",
-            ),
-            *("--loglevel", "warning", "--without-gossip", "--without-mingle"),
-        ]
+        worker = [sys.executable, "-m", *CELERY]
         status = _supervise(server, worker, environment)
         if status:
             raise CommandError(f"the web server ended with exit status {status}", returncode=1)
