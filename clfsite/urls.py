@@ -19,6 +19,7 @@ api: list[URLPattern | URLResolver] = [
     re_path(r"^datasets/(?P<pk>\d{1,18})/?$", training.DatasetDetail.as_view(), name="dataset-detail"),
     re_path(r"^runs/?$", training.RunList.as_view(), name="run-list"),
     re_path(r"^runs/(?P<pk>\d{1,18})/?$", training.RunDetail.as_view(), name="run-detail"),
+    re_path(r"^runs/(?P<pk>\d{1,18})/cancel/?$", training.RunCancel.as_view(), name="run-cancel"),
     re_path(r"^classifiers/?$", training.ClassifierList.as_view(), name="classifier-list"),
     re_path(r"^versions/?$", training.VersionList.as_view(), name="version-list"),
     re_path(r"^versions/(?P<pk>\d{1,18})/?$", training.VersionDetail.as_view(), name="version-detail"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import Exists, OuterRef
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from clfsite.permissions import HasScope
 from training import serializers, services
-from training.errors import TooLarge
+from training.errors import Conflict, TooLarge
 from training.ml.recipe import Recipe
 from training.models import Activation, Classifier, Dataset, Run, Version
 
@@ -89,6 +89,26 @@ class RunDetail(generics.RetrieveAPIView[Run]):
     scopes = {"GET": "read"}
     queryset = Run.objects.select_related("classifier", "version")
     serializer_class = serializers.RunSerializer
+
+
+class RunCancel(APIView):
+    """End a run: one that waits ends at once, one under way within seconds; 409 when it is over."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "train"}
+
+    @extend_schema(
+        request=None,
+        responses={
+            200: serializers.RunSerializer,
+            409: OpenApiResponse(description="The run is over; nothing was changed."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        run = generics.get_object_or_404(Run.objects.select_related("classifier", "version"), pk=pk)
+        if not run.request_cancel():
+            raise Conflict(f"run {run.pk} is over: it is {run.state}")
+        return Response(serializers.RunSerializer(run).data)
 
 
 class ClassifierList(generics.ListAPIView[Classifier]):

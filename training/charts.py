@@ -5,7 +5,7 @@ A figure names no colours but "var(--chart-N)"; the page's script gives it those
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import plotly.graph_objects as go
@@ -13,6 +13,11 @@ import plotly.graph_objects as go
 LONGEST_LABEL = 24
 # more classes than this leave no room for numbers in the cells
 NUMBERED_CLASSES = 12
+# more curves than the palette has colours cannot be told apart
+SHOWN_CURVES = 6
+SHOWN_FEATURES = 15
+# points of a curve that its table lists
+LISTED_POINTS = 21
 
 
 class Table(TypedDict):
@@ -99,6 +104,207 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
             "rows": [[label, *row] for label, row in zip(classes, cells, strict=True)],
         },
     )
+
+
+def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
+    """Every chart that a version's judgement on held-out rows has the numbers for; early versions have none.
+
+    Args:
+        held_out: `Evaluation.to_dict()`, maybe without `curves` and `importance`.
+    """
+    curves = held_out.get("curves") or {}
+    drawn = [draw(curves[kind]) for kind, draw in CURVES.items() if curves.get(kind)]
+    features = held_out.get("importance")
+    return [*drawn, importance(features)] if features else drawn
+
+
+def roc(curves: Sequence[Mapping[str, Any]]) -> Chart:
+    """ROC curves, one for each class.
+
+    Args:
+        curves: `label`, `x` (false positive rate), `y` (true positive rate) and `area` of each.
+    """
+    figure = go.Figure(
+        [
+            *lines(curves, "false positives %{x:.1%}<br>true positives %{y:.1%}"),
+            diagonal("by chance"),
+        ],
+        {"xaxis": share_axis("False positive rate"), "yaxis": share_axis("True positive rate")},
+    )
+    return chart(
+        name="roc",
+        title="ROC curve",
+        note=curves_note(
+            "How many of the class are found, for how many false alarms; the higher to the left, the better.",
+            curves,
+        ),
+        figure=figure,
+        table=curves_table(curves, ["False positive rate", "True positive rate"]),
+    )
+
+
+def precision_recall(curves: Sequence[Mapping[str, Any]]) -> Chart:
+    """Precision-recall curves, one for each class.
+
+    Args:
+        curves: `label`, `x` (recall), `y` (precision) and `area` (average precision) of each.
+    """
+    figure = go.Figure(
+        lines(curves, "recall %{x:.1%}<br>precision %{y:.1%}"),
+        {"xaxis": share_axis("Recall"), "yaxis": share_axis("Precision"), "showlegend": True},
+    )
+    return chart(
+        name="precision-recall",
+        title="Precision-recall curve",
+        note=curves_note(
+            "How many of those labelled so are right, for how many of the class are found.", curves
+        ),
+        figure=figure,
+        table=curves_table(curves, ["Recall", "Precision"]),
+    )
+
+
+def calibration(curves: Sequence[Mapping[str, Any]]) -> Chart:
+    """Calibration curves, one for each class.
+
+    Args:
+        curves: `label`, `x` (mean probability), `y` (share of the class) and `counts` (rows), a point for each tenth
+            of the probability scale that has rows.
+    """
+    hover = "probability %{x:.1%}<br>observed %{y:.1%}<br>%{customdata:,} rows"
+    figure = go.Figure(
+        [
+            *(
+                line.update(mode="lines+markers", customdata=curve["counts"])
+                for line, curve in zip(lines(curves, hover), curves, strict=False)
+            ),
+            diagonal("as predicted"),
+        ],
+        {"xaxis": share_axis("Predicted probability"), "yaxis": share_axis("Observed share")},
+    )
+    return chart(
+        name="calibration",
+        title="Calibration",
+        note=curves_note(
+            "Whether of the rows with a probability of 70\u202f% about 70\u202f% are of the class: the nearer to the "
+            "diagonal, the better.",
+            curves,
+        ),
+        figure=figure,
+        table={
+            "headers": ["Class", "Predicted probability", "Observed share of the class", "Rows"],
+            "rows": [
+                [curve["label"], f"{x:.1%}", f"{y:.1%}", f"{count:,}"]
+                for curve in curves
+                for x, y, count in zip(curve["x"], curve["y"], curve["counts"], strict=True)
+            ],
+        },
+    )
+
+
+CURVES = {"roc": roc, "precision_recall": precision_recall, "calibration": calibration}
+
+
+def importance(features: Sequence[Mapping[str, Any]]) -> Chart:
+    """Permutation importance as bars, the most important feature on top.
+
+    Args:
+        features: `feature`, `mean` and `std` of each, the most important first.
+    """
+    shown = features[:SHOWN_FEATURES]
+    left_out = len(features) - len(shown)
+    note = "By how much ROC-AUC falls when the values of an input are shuffled; inputs alike stand in for each other."
+    figure = go.Figure(
+        go.Bar(
+            x=[row["mean"] for row in shown],
+            y=list(range(len(shown))),
+            error_x={
+                "array": [row["std"] for row in shown],
+                "thickness": 1,
+                "color": "var(--chart-7)",
+            },
+            orientation="h",
+            customdata=[[html.escape(row["feature"], quote=False), row["std"]] for row in shown],
+            hovertemplate="%{customdata[0]}: %{x:.4f} ± %{customdata[1]:.4f}<extra></extra>",
+        ),
+        {
+            "xaxis": {"title": {"text": "Fall of ROC-AUC"}},
+            "yaxis": {
+                **labelled_axis("Input", [row["feature"] for row in shown]),
+                "range": [len(shown) - 0.5, -0.5],
+            },
+            "bargap": 0.4,
+        },
+    )
+    return chart(
+        name="importance",
+        title="Permutation importance",
+        note=f"{note} The {SHOWN_FEATURES} most important; {left_out} more are in the table."
+        if left_out
+        else note,
+        figure=figure,
+        table={
+            "headers": ["Input", "Fall of ROC-AUC", "Standard deviation"],
+            "rows": [[row["feature"], f"{row['mean']:.4f}", f"{row['std']:.4f}"] for row in features],
+        },
+    )
+
+
+def lines(curves: Sequence[Mapping[str, Any]], hover: str) -> list[go.Scatter]:
+    """A line for each of the first curves, named by its class and the area beneath it."""
+    return [
+        go.Scatter(
+            x=curve["x"],
+            y=curve["y"],
+            mode="lines",
+            name=text(curve["label"]) + (f" (area {curve['area']:.3f})" if "area" in curve else ""),
+            hovertemplate=f"{hover}<extra>%{{fullData.name}}</extra>",
+        )
+        for curve in curves[:SHOWN_CURVES]
+    ]
+
+
+def diagonal(name: str) -> go.Scatter:
+    """A line from corner to corner to compare with."""
+    return go.Scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name=name,
+        line={"dash": "dot", "width": 1, "color": "var(--chart-7)"},
+        hoverinfo="skip",
+    )
+
+
+def share_axis(title: str) -> dict[str, Any]:
+    """An axis from 0 to 1, read as 0 to 100 %, with room for a line along its ends."""
+    return {
+        "title": {"text": title},
+        "range": [-0.01, 1.01],
+        "tickformat": ".0%",
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+        "zeroline": False,
+    }
+
+
+def curves_note(note: str, curves: Sequence[Mapping[str, Any]]) -> str:
+    """What a chart of curves shows, and how many classes it leaves to its table."""
+    left_out = len(curves) - SHOWN_CURVES
+    return (
+        f"{note} The first {SHOWN_CURVES} classes; {left_out} more are in the table."
+        if left_out > 0
+        else note
+    )
+
+
+def curves_table(curves: Sequence[Mapping[str, Any]], headers: list[str]) -> Table:
+    """Points of every curve, evenly picked along it, the first and the last among them."""
+    rows = []
+    for curve in curves:
+        last = len(curve["x"]) - 1
+        picked = sorted({round(step * last / (LISTED_POINTS - 1)) for step in range(LISTED_POINTS)})
+        rows += [[curve["label"], f"{curve['x'][place]:.1%}", f"{curve['y'][place]:.1%}"] for place in picked]
+    return {"headers": ["Class", *headers], "rows": rows}
 
 
 def spark(counts: Sequence[int]) -> list[dict[str, float]]:

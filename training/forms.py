@@ -1,6 +1,7 @@
 """What people fill in to get from a table to an active version."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
@@ -11,7 +12,8 @@ from django.template.defaultfilters import capfirst, filesizeformat
 from clfsite.templatetags.portal import METRIC_TITLES, metric
 from training.errors import Refused
 from training.ml.estimators import AUTO, FAMILIES
-from training.ml.recipe import RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
+from training.ml.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
+from training.ml.threshold import Aim, AimError
 from training.models import Dataset, Run
 
 SEARCH_TITLES = {
@@ -19,6 +21,13 @@ SEARCH_TITLES = {
     "random": f"Random: try {RANDOM_CANDIDATES} combinations drawn by the seed",
     "halving": "Halving: try all on few rows, go on with the best third",
     "optuna": f"Optuna: try {RANDOM_CANDIDATES} combinations, each chosen by what came before",
+}
+GOAL_TITLES = {
+    "": "No aim: the more probable class",
+    "f1": "The best F1",
+    "precision": "A precision of at least …",
+    "recall": "A recall of at least …",
+    "cost": "The least cost, a missed case costing … false alarms",
 }
 NAME_HINT = "Letters, digits, dots, hyphens and underscores."
 
@@ -101,6 +110,37 @@ class RunForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "font-monospace"}),
         help_text='Empty: a sensible choice. Otherwise JSON, the values of each setting: {"max_depth": [4, 8]}',
     )
+    class_weight = forms.TypedChoiceField(
+        required=False,
+        empty_value=None,
+        choices=[("", "Every row counts the same"), (BALANCED, "Balanced: rows of rare classes count more")],
+        label="Class weights",
+        help_text="Balanced helps where the class that matters is rare; probabilities then read too high for it.",
+    )
+    max_fits = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_FITS,
+        label="At most this many fits",
+        help_text="The search ends with the best setting so far. Empty: no limit.",
+    )
+    max_minutes = forms.FloatField(
+        required=False,
+        min_value=0.01,
+        label="At most this many minutes",
+        help_text="For the search alone; judging the best model comes on top. Empty: no limit.",
+    )
+    goal = forms.ChoiceField(
+        required=False,
+        choices=list(GOAL_TITLES.items()),
+        label="Aim of the threshold",
+        help_text="From what probability on the positive class is answered. For tables of two classes.",
+    )
+    goal_value = forms.FloatField(
+        required=False,
+        label="Value of the aim",
+        help_text="For precision and recall a share such as 0.9, for the cost a number such as 5.",
+    )
     activate = forms.BooleanField(
         required=False,
         label="Activate when done",
@@ -116,7 +156,14 @@ class RunForm(forms.Form):
         repeats: Run | None = None,
     ) -> None:
         self.recipe = self.start = repeats.recipe if repeats else Recipe()
-        initial = {"dataset": dataset, **self.start.to_dict()}
+        empty = {name: "" if value is None else value for name, value in self.start.to_dict().items()}
+        aim = self.start.aim or {}
+        initial = {
+            "dataset": dataset,
+            **empty,
+            "goal": aim.get("goal", ""),
+            "goal_value": aim.get("value") or "",
+        }
         initial["space"] = json.dumps(self.start.space) if self.start.space else ""
         if repeats:
             initial |= {"dataset": repeats.dataset_id, "classifier": repeats.classifier.name}
@@ -129,6 +176,12 @@ class RunForm(forms.Form):
         self.fields["scoring"].choices = list(scorings.items())  # type: ignore[attr-defined]
         if not may_activate:
             del self.fields["activate"]
+
+    @property
+    def has_advanced(self) -> bool:
+        """Whether the part of the form that begins closed holds something to see."""
+        names = ("class_weight", "max_fits", "max_minutes", "goal", "goal_value")
+        return any(self[name].value() or self[name].errors for name in names)
 
     def clean_space(self) -> dict[str, Any] | None:
         written = self.cleaned_data["space"].strip()
@@ -147,11 +200,33 @@ class RunForm(forms.Form):
 
     def clean(self) -> None:
         """Put the recipe together; what the form does not ask for stays as it was in the run that is repeated."""
-        values = {**self.start.to_dict(), **self.cleaned_data}
+        self._check_budget()
+        values = {**self.start.to_dict(), **self.cleaned_data, "aim": self._aim()}
         try:
             self.recipe = Recipe(**{name: values[name] for name in self.start.to_dict()}).check()
         except RecipeError as error:
             raise forms.ValidationError(capfirst(str(error))) from error
+
+    def _check_budget(self) -> None:
+        folds, fits = self.cleaned_data.get("folds"), self.cleaned_data.get("max_fits")
+        if folds and fits and fits < folds:
+            self.add_error("max_fits", f"One setting takes {folds} fits, one for each fold; got {fits}.")
+
+    def _aim(self) -> dict[str, Any] | None:
+        """What the threshold is to serve; None where nothing was chosen, or something that cannot be."""
+        goal, dataset = self.cleaned_data.get("goal"), self.cleaned_data.get("dataset")
+        if not goal or "goal_value" in self.errors:
+            return None
+        if dataset and not dataset.contract.positive:
+            count = len(dataset.contract.classes)
+            self.add_error("goal", f"An aim chooses between two classes; this table has {count}.")
+            return None
+        try:
+            aim = Aim(goal, None if goal == "f1" else self.cleaned_data.get("goal_value")).check()
+        except AimError as error:
+            self.add_error("goal_value", f"{capfirst(str(error))}.")
+            return None
+        return asdict(aim)
 
 
 class ReasonForm(forms.Form):

@@ -14,6 +14,7 @@ urlpatterns = [
     path("runs/fits", runs.run_fits, name="run-fits"),
     re_path(r"^runs/(?P<pk>[0-9]{1,18})$", runs.run_detail, name="run-detail"),
     re_path(r"^runs/(?P<pk>[0-9]{1,18})/again$", runs.run_create, name="run-repeat"),
+    re_path(r"^runs/(?P<pk>[0-9]{1,18})/cancel$", runs.run_cancel, name="run-cancel"),
     re_path(r"^runs/(?P<pk>[0-9]{1,18})/progress$", runs.run_progress, name="run-progress"),
     path("versions", versions.version_list, name="version-list"),
     re_path(r"^versions/(?P<pk>[0-9]{1,18})$", versions.version_detail, name="version-detail"),

@@ -4,19 +4,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('predictions', '0001_keys_batches_predictions'),
-        ('training', '0002_run_leases_and_warnings'),
+        ("predictions", "0001_keys_batches_predictions"),
+        ("training", "0002_run_leases_and_warnings"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='prediction',
-            name='prediction_batch_row_once',
+            model_name="prediction",
+            name="prediction_batch_row_once",
         ),
         migrations.AddConstraint(
-            model_name='prediction',
-            constraint=models.UniqueConstraint(condition=models.Q(('batch__isnull', False)), fields=('batch', 'row'), name='prediction_batch_row_once'),
+            model_name="prediction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("batch__isnull", False)),
+                fields=("batch", "row"),
+                name="prediction_batch_row_once",
+            ),
         ),
     ]

@@ -34,11 +34,14 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "training:run-fits": ("training.add_run", None),
     "training:run-detail": ("", None),
     "training:run-progress": ("", None),
+    "training:run-cancel": ("training.add_run", ""),
     "training:version-list": ("", None),
     "training:version-detail": ("", "training.activate_version"),
     "training:version-artifact": ("", None),
 }
 NAMES = sorted(ACCESS)
+# addresses that cannot be opened, only posted to
+POSTED = {"training:run-cancel"}
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ def paths(version: Version) -> dict[str, str]:
         "training:dataset-detail": [version.run.dataset_id],
         "training:run-repeat": [version.run_id],
         "training:run-detail": [version.run_id],
+        "training:run-cancel": [RunFactory.create(running=True).pk],
         "training:run-progress": [RunFactory.create(running=True).pk],
         "training:version-detail": [version.pk],
         "training:version-artifact": [version.pk, "model"],
@@ -66,6 +70,11 @@ def test_every_address_is_in_the_table() -> None:
     names = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
     names |= {f"training:{route.name}" for route in training_urls.urlpatterns}
     assert names == set(ACCESS)
+
+
+def opened(name: str) -> int:
+    """What opening an address answers to someone who may."""
+    return 405 if name in POSTED else 200
 
 
 def statuses(paths: dict[str, str], send: Any) -> dict[str, int]:
@@ -96,21 +105,23 @@ def test_someone_outside_the_staff_is_refused_whatever_else_they_may(
 
 def test_staff_without_a_permission_open_and_post_to_what_needs_none(paths: dict[str, str]) -> None:
     client = staff_client()
-    assert statuses(paths, client.get) == {name: 403 if ACCESS[name][0] else 200 for name in NAMES}
+    assert statuses(paths, client.get) == {name: 403 if ACCESS[name][0] else opened(name) for name in NAMES}
     assert statuses(paths, client.post) == {name: 403 if any(ACCESS[name]) else 405 for name in NAMES}
 
 
 @pytest.mark.parametrize("permission", sorted({each for pair in ACCESS.values() for each in pair if each}))
 def test_a_permission_opens_its_pages_and_no_others(permission: str, paths: dict[str, str]) -> None:
     client = staff_client(permission)
-    opened = {"", permission}
-    assert statuses(paths, client.get) == {name: 200 if ACCESS[name][0] in opened else 403 for name in NAMES}
+    allowed = {"", permission}
+    assert statuses(paths, client.get) == {
+        name: opened(name) if ACCESS[name][0] in allowed else 403 for name in NAMES
+    }
     posted = statuses(paths, client.post)
     for name, (needs, to_post) in ACCESS.items():
         if to_post is None:
-            assert posted[name] == (405 if needs in opened else 403), name
+            assert posted[name] == (405 if needs in allowed else 403), name
         else:
-            assert (posted[name] == 403) == (not {needs, to_post} <= opened), name
+            assert (posted[name] == 403) == (not {needs, to_post} <= allowed), name
 
 
 def test_a_post_without_the_token_is_refused(version: Version) -> None:

@@ -90,6 +90,22 @@ def test_a_run_is_queued_with_its_recipe(client: Client) -> None:
     assert Run.objects.get().recipe_data["estimator"] == "extra_trees"
 
 
+def test_a_run_takes_weights_a_budget_an_aim_and_all_families(client: Client) -> None:
+    options = {
+        "estimator": "auto",
+        "space": {"random_forest": {"n_estimators": [5]}},
+        "class_weight": "balanced",
+        "max_fits": 30,
+        "max_minutes": 2.5,
+        "aim": {"goal": "precision", "value": 0.9},
+    }
+    body = {"dataset": DatasetFactory.create().pk, "folds": 3, **options}
+    response = client.post("/api/runs", body, content_type="application/json", headers=bearer("train"))
+    assert response.status_code == 201, response.content
+    recipe = Run.objects.get().recipe_data
+    assert {name: recipe[name] for name in options} == options
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -97,6 +113,15 @@ def test_a_run_is_queued_with_its_recipe(client: Client) -> None:
         ({"scoring": "luck"}, "luck"),
         ({"space": {"wings": [2]}}, "wings"),
         ({"space": {"max_depth": []}}, "max_depth"),
+        ({"space": {"max_depth": 3}}, "expected a list of values"),
+        ({"estimator": "auto", "space": {"oracle": {}}}, "oracle"),
+        ({"class_weight": "heavy"}, "heavy"),
+        ({"max_fits": 2}, "2 fits"),
+        ({"max_minutes": 0}, "0.0 minutes"),
+        ({"max_minutes": "inf"}, "max_minutes"),
+        ({"aim": {"goal": "luck"}}, "luck"),
+        ({"aim": {"goal": "recall"}}, "above 0 and at most 1"),
+        ({"aim": {"goal": "cost", "value": "inf"}}, "value"),
         ({"folds": 60}, "60 folds"),
         ({"dataset": 10**9}, "does not exist"),
         ({"classifier": "../etc"}, "letters"),
@@ -110,6 +135,20 @@ def test_a_run_that_cannot_work_is_refused_before_it_is_queued(
     problem_of(response, 422)
     assert words in response.content.decode()
     assert not Run.objects.exists()
+
+
+def test_a_run_is_cancelled_until_it_is_over(client: Client) -> None:
+    waiting, running = RunFactory.create(), RunFactory.create(running=True)
+    headers = bearer("train")
+    problem_of(client.post(f"/api/runs/{waiting.pk}/cancel", headers=bearer("read", "predict")), 403)
+    response = client.post(f"/api/runs/{waiting.pk}/cancel", headers=headers)
+    assert (response.status_code, response.json()["state"]) == (200, "cancelled")
+    response = client.post(f"/api/runs/{running.pk}/cancel", headers=headers)
+    assert (response.status_code, response.json()["state"]) == (200, "running")
+    assert response.json()["cancel_requested_at"]
+    problem = problem_of(client.post(f"/api/runs/{waiting.pk}/cancel", headers=headers), 409)
+    assert "it is cancelled" in problem["detail"]
+    problem_of(client.post("/api/runs/0/cancel", headers=headers), 404)
 
 
 def test_an_activation_needs_its_scope_and_a_reason(client: Client) -> None:
@@ -197,5 +236,12 @@ def test_a_finished_run_names_its_version(client: Client) -> None:
 def test_the_schema_is_valid_and_complete(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json")
     schema = capsys.readouterr().out
-    for path in ("/predict", "/predict-batch", "/info", "/api/datasets", "/api/versions/{id}/activate"):
+    for path in (
+        "/predict",
+        "/predict-batch",
+        "/info",
+        "/api/datasets",
+        "/api/versions/{id}/activate",
+        "/api/runs/{id}/cancel",
+    ):
         assert f'"{path}"' in schema

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.factories import TINY_SPACE, DatasetFactory, RunFactory, VersionFactory
 from tests.portal import staff_client
@@ -92,6 +94,8 @@ def test_the_address_may_name_the_dataset(trainer: Client) -> None:
     [
         ({"estimator": "logistic_regression", "space": ""}, "<strong>15</strong> models are fitted"),
         ({"search": "random", "space": ""}, "<strong>24</strong> models are fitted"),
+        ({"max_minutes": "2.5"}, "After 2.5 minutes the search ends"),
+        ({"space": "", "max_fits": "10"}, "3 settings, each on 3 folds"),
         ({"folds": "10"}, "1 setting, each on 10 folds"),
         ({"search": "halving", "space": ""}, "most of them on few rows"),
         ({"folds": "none"}, "models are fitted"),
@@ -149,6 +153,55 @@ def test_a_recipe_that_cannot_be_is_refused_where_it_is_wrong(
     assert not Run.objects.exists()
 
 
+def test_weights_budget_and_aim_become_part_of_the_recipe(trainer: Client) -> None:
+    chosen = {"class_weight": "balanced", "max_fits": "30", "max_minutes": "2.5"}
+    data = filled(
+        DatasetFactory.create(), **chosen, estimator="auto", space="", goal="recall", goal_value="0.8"
+    )
+    assert trainer.post(NEW, data).status_code == 302
+    recipe = Run.objects.get().recipe
+    assert (recipe.estimator, recipe.class_weight) == ("auto", "balanced")
+    assert (recipe.max_fits, recipe.max_minutes) == (30, 2.5)
+    assert recipe.aim == {"goal": "recall", "value": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"class_weight": "heavy"}, "class_weight"),
+        ({"max_fits": "0"}, "max_fits"),
+        ({"max_fits": "2"}, "max_fits"),
+        ({"max_minutes": "-1"}, "max_minutes"),
+        ({"max_minutes": "inf"}, "max_minutes"),
+        ({"goal": "luck"}, "goal"),
+        ({"goal": "precision"}, "goal_value"),
+        ({"goal": "recall", "goal_value": "1.5"}, "goal_value"),
+        ({"goal": "cost", "goal_value": "0"}, "goal_value"),
+        ({"goal": "cost", "goal_value": "nan"}, "goal_value"),
+    ],
+)
+def test_an_advanced_setting_that_cannot_be_is_refused_on_its_field_in_sight(
+    changes: dict[str, str], field: str, trainer: Client
+) -> None:
+    response = trainer.post(NEW, filled(DatasetFactory.create(), **changes))
+    assert list(response.context["form"].errors) == [field]
+    assert response.context["form"].has_advanced
+    assert not Run.objects.exists()
+
+
+def test_an_aim_for_more_than_two_classes_is_refused_on_its_field(trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    classes = ["no", "perhaps", "yes"]
+    Dataset.objects.filter(pk=dataset.pk).update(contract_data={**dataset.contract_data, "classes": classes})
+    form = trainer.post(NEW, filled(dataset, goal="f1")).context["form"]
+    assert form.errors["goal"] == ["An aim chooses between two classes; this table has 3."]
+
+
+def test_the_advanced_part_begins_closed(trainer: Client) -> None:
+    DatasetFactory.create()
+    assert not trainer.get(NEW).context["form"].has_advanced
+
+
 def test_a_dataset_whose_file_is_gone_is_said_to_be_gone(trainer: Client) -> None:
     dataset = DatasetFactory.create()
     storage.datasets().delete(dataset.file_name)
@@ -169,6 +222,10 @@ def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:
         "scoring": "balanced_accuracy",
         "seed": 41,
         "space": {"max_depth": [3, None]},
+        "class_weight": "balanced",
+        "max_fits": 6,
+        "max_minutes": 0.5,
+        "aim": {"goal": "cost", "value": 5.0},
     }
     Run.objects.filter(pk=before.pk).update(recipe_data=recipe)
     path = reverse("training:run-repeat", args=[before.pk])
@@ -197,6 +254,95 @@ def test_a_run_under_way_fetches_its_progress_until_it_is_over(trainer: Client) 
 
 def test_a_queued_run_says_that_it_waits(trainer: Client) -> None:
     assert "Waiting for a worker" in detail(trainer, RunFactory.create()).content.decode()
+
+
+def cancel(client: Client, run: Run) -> Any:
+    return client.post(reverse("training:run-cancel", args=[run.pk]), follow=True)
+
+
+def test_a_queued_run_is_cancelled_at_once(trainer: Client) -> None:
+    run = RunFactory.create()
+    assert "data-confirm" in detail(trainer, run).content.decode()
+    shown = cancel(trainer, run).content.decode()
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    assert f"Run {run.pk} is cancelled." in shown
+    assert "state-cancelled" in shown
+    assert "data-confirm" not in shown
+
+
+def test_a_running_run_is_cancelling_until_its_process_has_ended(trainer: Client) -> None:
+    run = RunFactory.create(running=True)
+    shown = cancel(trainer, run).content.decode()
+    assert "is being cancelled" in shown
+    assert "Cancelling" in shown
+    assert "data-confirm" not in shown
+    assert "Cancelling" in trainer.get(LIST).content.decode()
+    assert "Cancelling" in trainer.get(reverse("training:run-progress", args=[run.pk])).content.decode()
+    assert run.cancel()
+    shown = detail(trainer, run).content.decode()
+    assert "Cancelled" in shown
+    assert "Cancelling" not in shown
+
+
+def test_a_run_that_is_over_is_not_cancelled(trainer: Client) -> None:
+    run = RunFactory.create(failed=True)
+    assert "data-confirm" not in detail(trainer, run).content.decode()
+    assert f"Nothing was changed: run {run.pk} is over already." in cancel(trainer, run).content.decode()
+    run.refresh_from_db()
+    assert (run.state, run.cancel_requested_at) == ("failed", None)
+
+
+def test_someone_who_may_only_look_cannot_cancel(db: None) -> None:
+    run = RunFactory.create()
+    viewer = staff_client()
+    assert "data-confirm" not in detail(viewer, run).content.decode()
+    assert cancel(viewer, run).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("done", "budget", "words"),
+    [
+        (0, None, "0 of 60"),
+        (15, None, "about 5\u202fmin"),
+        (15, 3.5, "about 1\u202fmin"),
+        (15, 1, "15 of 60"),
+    ],
+)
+def test_the_time_left_follows_from_the_fits_done_and_the_budget(
+    done: int, budget: float | None, words: str, trainer: Client
+) -> None:
+    begun = timezone.now() - timedelta(seconds=100)
+    run = RunFactory.create(running=True, fits_total=60, fits_done=done, started_at=begun)
+    Run.objects.filter(pk=run.pk).update(recipe_data={**run.recipe_data, "max_minutes": budget})
+    shown = trainer.get(reverse("training:run-progress", args=[run.pk])).content.decode()
+    assert words in shown
+    assert (" left" in shown) == words.startswith("about")
+
+
+def test_a_run_tells_its_warnings_its_attempts_and_where_it_is_tracked(trainer: Client) -> None:
+    url = "https://wandb.example/runs/7"
+    run = RunFactory.create(
+        succeeded=True, attempt=2, warnings=["no threshold reaches a recall of 1"], tracking_url=url
+    )
+    shown = detail(trainer, run).content.decode()
+    assert "alert-warning" in shown
+    assert "No threshold reaches a recall of 1" in shown
+    assert f'href="{url}"' in shown
+    assert "2, because the process of the one before was lost" in shown
+    shown = detail(trainer, RunFactory.create(succeeded=True, attempt=1)).content.decode()
+    for words in ("alert-warning", "Weights &amp; Biases", "Attempt"):
+        assert words not in shown
+
+
+def test_the_leaderboard_names_families_and_knows_those_of_older_runs(trainer: Client) -> None:
+    run = RunFactory.create(succeeded=True)
+    new, old = {**run.candidates[0], "family": "extra_trees"}, dict(run.candidates[0])
+    del old["family"]
+    Run.objects.filter(pk=run.pk).update(candidates=[new, old])
+    shown = detail(trainer, run).content.decode()
+    assert "<td>Extra trees</td>" in shown
+    assert "<td>Random forest</td>" in shown
 
 
 def test_a_run_that_succeeded_shows_metrics_settings_and_its_version(trainer: Client) -> None:

@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client
-from training import storage
-from training.models import Activation, Version
+from training import charts, storage
+from training.models import Activation, Run, Version
 
 LIST = reverse("training:version-list")
 
@@ -55,6 +55,69 @@ def test_all_that_is_known_of_a_version_stands_on_its_page(approver: Client) -> 
     assert "a test needs it" in shown
     assert "yes above 0.5" in shown
     assert response.context["confusion"]["id"] == "confusion"
+
+
+def test_intervals_stand_beside_the_held_out_metrics(approver: Client) -> None:
+    version = VersionFactory.create()
+    low, high = version.held_out["intervals"]["recall"]
+    assert f"{low:.3f} to {high:.3f}" in approver.get(path(version)).content.decode()
+
+
+def test_the_charts_of_a_version_have_titles_axes_and_tables(approver: Client) -> None:
+    drawn = approver.get(path(VersionFactory.create())).context["charts"]
+    assert [each["id"] for each in drawn] == ["roc", "precision-recall", "calibration", "importance"]
+    for each in drawn:
+        assert each["title"]
+        assert each["note"]
+        assert each["figure"]["layout"]["xaxis"]["title"]["text"]
+        assert each["figure"]["layout"]["yaxis"]["title"]["text"]
+        assert each["table"]["rows"]
+        assert {len(row) for row in each["table"]["rows"]} == {len(each["table"]["headers"])}
+
+
+@pytest.mark.parametrize("kept", [(), ("curves",), ("importance",), ("intervals",)])
+def test_a_version_recorded_before_there_were_curves_still_has_its_page(
+    kept: tuple[str, ...], approver: Client
+) -> None:
+    version = VersionFactory.create()
+    late = {"curves", "importance", "intervals"} - set(kept)
+    held_out = {name: value for name, value in version.held_out.items() if name not in late}
+    Version.objects.filter(pk=version.pk).update(held_out=held_out)
+    response = approver.get(path(version))
+    assert f"{version.metrics['recall']:.3f}" in response.content.decode()
+    assert len(response.context["charts"]) == 3 * ("curves" in kept) + ("importance" in kept)
+
+
+def test_many_classes_and_inputs_are_drawn_in_part_and_listed_in_full() -> None:
+    curve = {"x": [0, 0.5, 1], "y": [0, 0.9, 1], "area": 0.8}
+    drawn = charts.roc([{"label": f"<b>{number}", **curve} for number in range(9)])
+    assert len(drawn["figure"]["data"]) == 1 + charts.SHOWN_CURVES
+    assert drawn["figure"]["data"][0]["name"] == "&lt;b&gt;0 (area 0.800)"
+    assert "3 more are in the table" in drawn["note"]
+    assert len(drawn["table"]["rows"]) == 27
+    bars = charts.importance([{"feature": f"<i>{number}", "mean": 0.1, "std": 0.01} for number in range(20)])
+    assert len(bars["figure"]["data"][0]["x"]) == charts.SHOWN_FEATURES
+    assert bars["figure"]["data"][0]["customdata"][0][0] == "&lt;i&gt;0"
+    assert "5 more are in the table" in bars["note"]
+    assert len(bars["table"]["rows"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("aim", "words"),
+    [
+        (None, "none stated"),
+        ({"goal": "f1", "value": None}, "the best F1"),
+        ({"goal": "precision", "value": 0.9}, "a precision of at least 90.0\u202f%"),
+        ({"goal": "recall", "value": 0.8}, "a recall of at least 80.0\u202f%"),
+        ({"goal": "cost", "value": 5.0}, "a missed case costs 5 times a false alarm"),
+    ],
+)
+def test_the_threshold_tells_what_it_serves(aim: dict[str, Any] | None, words: str, approver: Client) -> None:
+    version = VersionFactory.create()
+    Run.objects.filter(pk=version.run_id).update(recipe_data={**version.run.recipe_data, "aim": aim})
+    shown = approver.get(path(version)).content.decode()
+    assert "yes above 0.5" in shown
+    assert words in shown
 
 
 def test_a_version_is_activated_with_a_reason(approver: Client) -> None:

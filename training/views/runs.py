@@ -1,11 +1,12 @@
 """Training jobs: start one, watch it, see what came of it."""
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from clfsite.staff import StaffRequest, staff
@@ -83,7 +84,12 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
     confusion = None
     if version:
         confusion = charts.confusion(version.held_out["confusion"], run.dataset.contract.classes)
-    context = {"run": run, "version": version, "confusion": confusion}
+    context = {
+        "run": run,
+        "version": version,
+        "confusion": confusion,
+        "seconds_left": seconds_left(run),
+    }
     return render(request, "training/run_detail.html", context)
 
 
@@ -95,5 +101,28 @@ def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
     return (
         HttpResponseClientRefresh()
         if run.is_over
-        else render(request, "training/_run_progress.html", {"run": run})
+        else render(request, "training/_run_progress.html", {"run": run, "seconds_left": seconds_left(run)})
     )
+
+
+def seconds_left(run: Run) -> float | None:
+    """How long a running search may still take if it goes on as it went; None while nothing can be said."""
+    if run.state != Run.State.RUNNING or run.seconds is None or not run.fits_done:
+        return None
+    left = run.seconds / run.fits_done * max(run.fits_total - run.fits_done, 0)
+    budget = run.recipe.max_minutes
+    return left if budget is None else min(left, max(60 * budget - run.seconds, 0))
+
+
+@staff(needs="training.add_run")
+@require_POST
+def run_cancel(request: StaffRequest, pk: str) -> HttpResponse:
+    """End a run that waits or is under way."""
+    run = get_object_or_404(_runs(), pk=pk)
+    if not run.request_cancel():
+        messages.error(request, f"Nothing was changed: run {run.pk} is over already.")
+    elif run.is_over:
+        messages.success(request, f"Run {run.pk} is cancelled.")
+    else:
+        messages.success(request, f"Run {run.pk} is being cancelled; it ends within seconds.")
+    return redirect("training:run-detail", run.pk)
