@@ -23,7 +23,7 @@ check: .venv/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/djlint templates --check --lint
 
 bench: .venv/tests var/static/done  ## measure training and serving, and print the figures
 	$(BIN)/python -m tests.bench
