@@ -11,7 +11,6 @@ from pytest_django import Settings
 
 from clfsite import celery_app
 from predictions import keys, live
-from training.ml.intervals import intervals
 
 PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
 
@@ -59,12 +58,6 @@ def _private_files(settings: Settings, tmp_path: Path) -> None:
     settings.CLFSITE_WANDB_MODE = "disabled"
     # WhiteNoise warns where nothing was collected yet
     settings.STATIC_ROOT = tmp_path
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train with rough intervals: drawing 300 samples takes most of the time of training on a tiny table."""
-    monkeypatch.setattr(intervals, "__kwdefaults__", {"resamples": 10})
 
 
 @pytest.fixture(autouse=True)

@@ -219,6 +219,9 @@ def execute_run(
     except (*REFUSALS, NotFound, Conflict) as error:
         run.fail(str(error))
         return None
+    except KeyboardInterrupt:
+        run.fail("interrupted at the terminal")
+        raise
     except (MemoryError, TerminatedWorkerError) as error:
         logger.exception("run %s ran out of memory", run.pk)
         run.fail(f"out of memory ({type(error).__name__}); use fewer rows or a smaller search space")

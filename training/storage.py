@@ -26,7 +26,7 @@ class DurableFileSystemStorage(FileSystemStorage):
 
     def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
         path = Path(self.path(name))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made = _make_folders(path.parent)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".saving-")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -38,7 +38,8 @@ class DurableFileSystemStorage(FileSystemStorage):
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        _fsync_folder(path.parent)
+        for folder in (path.parent, *(each.parent for each in made)):
+            _fsync_folder(folder)
         return name
 
 
@@ -89,6 +90,13 @@ def copy_hashed(source: IO[bytes] | File, target: Path, limit: int) -> tuple[str
             sha256.update(chunk)
             file.write(chunk)
     return sha256.hexdigest(), size
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it, and return the new ones; each is an entry of the one above."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
 
 
 def _fsync_folder(folder: Path) -> None:

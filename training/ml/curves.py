@@ -40,7 +40,8 @@ def curves(
             {"label": label, **_thin(recall[::-1], precision[::-1]), "area": area}
         )
         observed, predicted = calibration_curve(truth, score, n_bins=BINS)
-        counts, _ = np.histogram(score, bins=BINS, range=(0, 1))
+        # as calibration_curve itself sorts into bins: an edge belongs to the bin below it
+        counts = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], score), minlength=BINS)
         kinds["calibration"].append(
             {
                 "label": label,

@@ -46,6 +46,8 @@ class FoldScorer:
     def __call__(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
         score = self.score(pipeline, X, y)
         if not math.isfinite(score):
+            if self.scoring not in METRICS:
+                raise RecipeError(f"the scoring {self.scoring!r} gave {score} on a fold; choose another")
             score = 0.0  # a fold of a small subsample that lacks a class tells nothing for the candidate
         if self.journal:
             # one write to a file opened for appending is atomic between processes

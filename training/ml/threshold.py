@@ -50,7 +50,21 @@ class Aim:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Self | None:
-        return cls(**data) if data else None
+        """Read what a recipe keeps.
+
+        Raises:
+            AimError: not of the shape {"goal", "value"}.
+        """
+        if not data:
+            return None
+        value = data.get("value")
+        if (
+            "goal" not in data
+            or set(data) - {"goal", "value"}
+            or not (value is None or isinstance(value, int | float))
+        ):
+            raise AimError(f'the aim is {dict(data)}; expected {{"goal": ..., "value": a number}}')
+        return cls(str(data["goal"]), value)
 
 
 def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) -> tuple[float, bool]:

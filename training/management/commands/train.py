@@ -141,7 +141,7 @@ class Command(BaseCommand):
 
     def _print(self, version: Version, seconds: float, *, active: bool) -> None:
         console = Console(file=cast(IO[str], self.stdout), markup=False, highlight=False)
-        title = f"{version}: {version.run.recipe.estimator}, {version.params}"
+        title = f"{version}: {version.family}, {version.params}"
         metrics = Table("metric", "cross-validation", "held out", title=title, title_justify="left")
         for name in METRICS:
             fold = version.cross_validation[name]
@@ -187,6 +187,7 @@ def outcome(version: Version, seconds: float) -> dict[str, Any]:
         "classifier": version.classifier.name,
         "version": version.number,
         "active": version.is_active,
+        "family": version.family,
         "params": version.params,
         "cross_validation": version.cross_validation,
         "held_out": version.metrics,
