@@ -167,3 +167,50 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class HourlyCount(models.Model):
+    """How many predictions of one kind an hour had, kept up with the log so that nobody has to count it.
+
+    Processes add to rows of different shards, so that none waits for another's commit; readers sum over them.
+    """
+
+    hour = models.DateTimeField()
+    version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
+    source = models.CharField(max_length=20, choices=Prediction.Source)
+    label = models.CharField(max_length=1_000)
+    decile = models.PositiveSmallIntegerField(help_text="Tenth of the label's probability, 0 to 9.")
+    shard = models.PositiveSmallIntegerField()
+    predictions = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "version", "source", "label", "decile", "shard"], name="hourly_count_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.predictions} in the hour from {self.hour:%Y-%m-%d %H:%M}"
+
+
+class HourlyLatency(models.Model):
+    """How many predictions of an hour took how long; see `predictions.counts` for the bounds of the buckets."""
+
+    hour = models.DateTimeField()
+    version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
+    source = models.CharField(max_length=20, choices=Prediction.Source)
+    bucket = models.PositiveSmallIntegerField()
+    shard = models.PositiveSmallIntegerField()
+    predictions = models.PositiveBigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "hourly latencies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "version", "source", "bucket", "shard"], name="hourly_latency_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.predictions} in the hour from {self.hour:%Y-%m-%d %H:%M}"
