@@ -105,7 +105,7 @@ def test_unreachable_server_costs_a_warning_and_nothing_else(
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     version = trained_version(classifier="churn")
-    services._track(version, tiny().trained)
+    services.track_version(version, tiny().trained)
     version.run.refresh_from_db()
     assert (version.run.state, version.run.tracking_url) == ("succeeded", "")
     assert "Weights & Biases" in version.run.warnings[0]

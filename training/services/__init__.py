@@ -1,0 +1,24 @@
+"""Everything that changes more than one row or file on the way from a CSV to an active version."""
+
+from training.services.datasets import import_dataset, load_table
+from training.services.runs import execute_run, request_run, track_version
+from training.services.versions import (
+    activate_version,
+    artifact_path,
+    make_default,
+    register_version,
+    verify_version,
+)
+
+__all__ = [
+    "activate_version",
+    "artifact_path",
+    "execute_run",
+    "import_dataset",
+    "load_table",
+    "make_default",
+    "register_version",
+    "request_run",
+    "track_version",
+    "verify_version",
+]

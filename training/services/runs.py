@@ -1,0 +1,127 @@
+"""Training jobs: asked for in one place, carried out in another, both by the run's row."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from training import queue, tracking
+from training.errors import Conflict, InvalidInput, NotFound
+from training.ml import contract, scoring, table
+from training.ml import recipe as recipes
+from training.ml import train as training
+from training.models import Classifier, Dataset, Run, Version
+from training.services.datasets import load_table
+from training.services.names import check_name
+from training.services.versions import activate_version, artifact_path, register_version
+
+logger = logging.getLogger(__name__)
+
+# exceptions of the pure core that tell a person what to change
+REFUSALS = (table.TableError, contract.ContractError, recipes.RecipeError)
+
+
+def request_run(
+    *,
+    dataset: Dataset,
+    recipe: recipes.Recipe,
+    classifier: str = "",
+    activate: bool = False,
+    user: User | None = None,
+    queued: bool = True,
+) -> Run:
+    """Create the run's row; a worker is told once the row is committed, unless the caller runs it.
+
+    Args:
+        classifier: its name; the dataset's where empty. Created with its first run.
+
+    Raises:
+        InvalidInput: the recipe does not fit the dataset.
+        NotFound: the dataset's file is gone from storage.
+    """
+    name = classifier or dataset.name
+    check_name(name, "classifier")
+    try:
+        training.check(_labels(dataset), dataset.contract, recipe)
+    except REFUSALS as error:
+        raise InvalidInput(str(error)) from error
+    with transaction.atomic():
+        owner, created = Classifier.objects.get_or_create(name=name)
+        if created:
+            _make_first_default(owner)
+        run = Run.objects.create(
+            classifier=owner,
+            dataset=dataset,
+            recipe_data=recipe.to_dict(),
+            activate_when_done=activate,
+            fits_total=recipe.fits,
+            created_by=user,
+        )
+        if queued:
+            transaction.on_commit(lambda: queue.wake("training.tasks.train_run", run.pk))
+    return run
+
+
+def _make_first_default(classifier: Classifier) -> None:
+    """Let the first classifier of all be the default; of several at once the constraint lets one through."""
+    if Classifier.objects.filter(is_default=True).exists():
+        return
+    with contextlib.suppress(IntegrityError), transaction.atomic():
+        Classifier.objects.filter(pk=classifier.pk).update(is_default=True)
+
+
+def _labels(dataset: Dataset) -> pd.Series:
+    return contract.labels(load_table(dataset)[dataset.target].dropna())
+
+
+def execute_run(
+    run: Run, *, jobs: int = -1, report: Callable[[scoring.Progress], None] = lambda progress: None
+) -> Version | None:
+    """Train what a claimed run asks for, in this process; the run's row tells how it ended.
+
+    Returns:
+        The new version, or None when the run failed or is no longer this process's.
+    """
+
+    def note(progress: scoring.Progress) -> None:
+        run.note(progress)
+        report(progress)
+
+    try:
+        trained = training.train(
+            load_table(run.dataset), run.dataset.contract, run.recipe, jobs=jobs, report=note
+        )
+        version = register_version(run=run, trained=trained)
+    except (*REFUSALS, NotFound, Conflict) as error:
+        run.fail(str(error))
+        return None
+    except KeyboardInterrupt:
+        run.fail("interrupted at the terminal")
+        raise
+    except (MemoryError, TerminatedWorkerError) as error:
+        logger.exception("run %s ran out of memory", run.pk)
+        run.fail(f"out of memory ({type(error).__name__}); use fewer rows or a smaller search space")
+        return None
+    except Exception as error:
+        logger.exception("run %s failed", run.pk)
+        run.fail(f"{type(error).__name__}: {error}"[:2_000])
+        return None
+    track_version(version, trained)
+    if run.activate_when_done:
+        actor = run.created_by.get_username() if run.created_by else "command line"
+        activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
+    return version
+
+
+def track_version(version: Version, trained: training.Trained) -> None:
+    """Tell Weights & Biases of a new version; the version stands whatever comes of it."""
+    path = artifact_path(version.artifacts["pipeline"]["name"])
+    tracked = tracking.record(version, trained, Path(path) if Path(path).is_file() else None)
+    Run.objects.filter(pk=version.run_id).update(tracking_url=tracked.url)
+    if tracked.warning:
+        version.run.warn(tracked.warning)
