@@ -12,7 +12,7 @@ from training.errors import Conflict, NotFound, Refused, Unavailable
 from training.ml.contract import Contract
 from training.ml.scorer import Scorer
 from training.models import Activation, Classifier, Version
-from training.services import verify_version
+from training.services import load_scorer
 
 logger = logging.getLogger(__name__)
 
@@ -133,9 +133,7 @@ class LiveModels:
         self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None
     ) -> Live:
         known = before if before and before.version_id == version.pk else None
-        scorer = (
-            known.scorer if known else Scorer(verify_version(version), version.contract, version.threshold)
-        )
+        scorer = known.scorer if known else load_scorer(version)
         return Live(
             classifier=classifier.name,
             is_default=classifier.is_default,

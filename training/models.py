@@ -272,6 +272,9 @@ class Version(models.Model):
     artifacts = models.JSONField(help_text="Per part of the model: file name, SHA-256 and size in bytes.")
     libraries = models.JSONField()
     golden = models.JSONField(help_text="Held-out rows with the probabilities given at training.")
+    engine = models.JSONField(
+        default=dict, help_text="What scores its rows, as it was compared with scikit-learn at registration."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

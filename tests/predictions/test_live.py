@@ -37,7 +37,7 @@ def test_a_version_that_stays_active_is_loaded_once(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = live.models.get("churn")
-    monkeypatch.setattr(live, "verify_version", pytest.fail)
+    monkeypatch.setattr(live, "load_scorer", pytest.fail)
     trained_version(classifier="other")
     assert live.models.get("churn").scorer is first.scorer
 

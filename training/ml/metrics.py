@@ -6,6 +6,9 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc
 
 METRICS = ("accuracy", "f1", "roc_auc", "precision", "recall")
 DEFAULT_THRESHOLD = 0.5
+# two engines agree to less than this, so that neither a threshold nor a tie may hang on it
+ROUNDING = 1e-6
+DECIMALS = 6
 
 
 def decide(proba: NDArray[np.float64], threshold: float | None) -> NDArray[np.intp]:
@@ -14,12 +17,13 @@ def decide(proba: NDArray[np.float64], threshold: float | None) -> NDArray[np.in
     Args:
         proba: shape (rows, classes), in the contract's class order.
         threshold: binary only; the positive class is chosen when its probability is above it, which at 0.5
-            is what scikit-learn's `predict` does. None takes the most probable class.
+            is what scikit-learn's `predict` does. None takes the most probable class, of equals the first.
+            Differences below a millionth count as none.
     """
     if threshold is None:
-        best: NDArray[np.intp] = np.argmax(proba, axis=1)
+        best: NDArray[np.intp] = np.argmax(np.round(proba, DECIMALS), axis=1)
         return best
-    return (proba[:, 1] > threshold).astype(np.intp)
+    return (proba[:, 1] > threshold + ROUNDING).astype(np.intp)
 
 
 def measure(

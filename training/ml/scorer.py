@@ -1,25 +1,93 @@
-"""A loaded version: records in, probabilities and labels out."""
+"""A loaded version: records in, probabilities and labels out, by the fastest engine that was accepted for it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from training.ml.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.contract import Contract
 from training.ml.metrics import decide
+
+logger = logging.getLogger(__name__)
+
+SCIKIT_LEARN = "scikit-learn"
+
+
+def choose_engine(
+    pipeline: Pipeline, contract: Contract, held_out: pd.DataFrame, threshold: float | None
+) -> dict[str, Any]:
+    """Compile a pipeline and accept that only where it answers as scikit-learn does.
+
+    Args:
+        held_out: prepared rows, shape (rows, features), every one of which is compared, and rows made from them with
+            missing, unseen and extreme values.
+
+    Returns:
+        JSON values: `name` of the engine, `scikit_learn_from` (rows of a batch from which scikit-learn is faster, or
+        None), and `reason` where nothing was compiled.
+    """
+    try:
+        compiled = compile_pipeline(pipeline, contract)
+    except Exception as error:  # noqa: BLE001  whatever a release of scikit-learn with other insides leads to
+        return _plain(f"{type(error).__name__}: {error}"[:200])
+    if compiled is None:
+        return _plain("its estimator has no compiled form, or is too large for one")
+    for rows in (held_out, edge_rows(contract, held_out)):
+        if not agrees(compiled, pipeline, rows, threshold):
+            return _plain("compiled answers differ from scikit-learn's")
+    return {
+        "name": compiled.engine,
+        "scikit_learn_from": fastest_from(compiled, pipeline, held_out),
+        "reason": "",
+    }
+
+
+def _plain(reason: str) -> dict[str, Any]:
+    return {"name": SCIKIT_LEARN, "scikit_learn_from": 1, "reason": reason}
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A fitted pipeline with the contract it was trained under."""
+    """A fitted pipeline with the contract it was trained under; `compiled` answers in its place where it is faster."""
 
     pipeline: Pipeline
     contract: Contract
     threshold: float | None
-    engine: str = "scikit-learn"
+    compiled: Compiled | None = None
+    scikit_learn_from: int | None = None
+
+    @classmethod
+    def load(
+        cls,
+        pipeline: Pipeline,
+        contract: Contract,
+        threshold: float | None,
+        engine: Mapping[str, Any],
+        known: Sequence[Mapping[str, Any]],
+    ) -> Self:
+        """Build the scorer of a version with the engine that `choose_engine` accepted at its registration.
+
+        Args:
+            known: records to compare both engines on once more; where they differ here, scikit-learn serves.
+        """
+        if engine.get("name", SCIKIT_LEARN) == SCIKIT_LEARN:
+            return cls(pipeline, contract, threshold)
+        compiled = compile_pipeline(pipeline, contract)
+        if compiled is None or not agrees(compiled, pipeline, contract.frame(known), threshold):
+            logger.error("the engine %s does not answer here as at registration", engine["name"])
+            return cls(pipeline, contract, threshold)
+        return cls(pipeline, contract, threshold, compiled, engine["scikit_learn_from"])
+
+    @property
+    def engine(self) -> str:
+        """What answers single rows."""
+        return self.compiled.engine if self.compiled else SCIKIT_LEARN
 
     def score(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[str], NDArray[np.float64]]:
         """Score records that the contract has accepted.
@@ -27,5 +95,26 @@ class Scorer:
         Returns:
             (labels, probabilities): lengths (records,) and (records, classes), in the contract's class order.
         """
-        proba = self.pipeline.predict_proba(self.contract.frame(records))
-        return [self.contract.classes[index] for index in decide(proba, self.threshold)], proba
+        if self.compiled and not self._is_large(len(records)):
+            proba = self.compiled.predict(self.compiled.preprocessor.records(records))
+        else:
+            proba = self.proba(self.contract.frame(records))
+        return self.labels(proba), proba
+
+    def proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
+        if self.compiled is None:
+            plain: NDArray[np.float64] = self.pipeline.predict_proba(frame)
+            return plain
+        X = self.compiled.preprocessor.frame(frame)
+        if self._is_large(len(frame)):
+            large: NDArray[np.float64] = self.pipeline.named_steps["model"].predict_proba(X)
+            return large
+        return self.compiled.predict(X)
+
+    def labels(self, proba: NDArray[np.float64]) -> list[str]:
+        """The label of each row of probabilities."""
+        return [self.contract.classes[index] for index in decide(proba, self.threshold).tolist()]
+
+    def _is_large(self, rows: int) -> bool:
+        return self.scikit_learn_from is not None and rows >= self.scikit_learn_from

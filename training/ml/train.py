@@ -22,6 +22,7 @@ from training.ml.estimators import FAMILIES, build_pipeline, can_accelerate
 from training.ml.evaluate import Evaluation, evaluate
 from training.ml.metrics import DEFAULT_THRESHOLD, METRICS, measure
 from training.ml.recipe import HOLD_OUT, Recipe, RecipeError, smallest_classes
+from training.ml.scorer import choose_engine
 from training.ml.scoring import FoldScorer, Progress, check_scoring, journal
 from training.ml.search import Candidate, Task, find
 from training.ml.threshold import Aim, choose
@@ -41,6 +42,7 @@ class Trained:
     threshold: float | None
     warnings: list[str]
     golden: dict[str, Any]
+    engine: dict[str, Any]
 
 
 def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -147,6 +149,7 @@ def train(
         threshold=threshold,
         warnings=warnings,
         golden=record_golden(pipeline, X_held),
+        engine=choose_engine(pipeline, contract, X_held, threshold),
     )
 
 

@@ -5,6 +5,7 @@ from training.services.runs import execute_run, request_run, track_version
 from training.services.versions import (
     activate_version,
     artifact_path,
+    load_scorer,
     make_default,
     register_version,
     verify_version,
@@ -15,6 +16,7 @@ __all__ = [
     "artifact_path",
     "execute_run",
     "import_dataset",
+    "load_scorer",
     "load_table",
     "make_default",
     "register_version",

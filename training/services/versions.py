@@ -8,6 +8,7 @@ from django.db.models import Max
 from training import storage
 from training.errors import Conflict, InvalidInput
 from training.ml import artifact
+from training.ml.scorer import Scorer
 from training.ml.train import Trained
 from training.models import Activation, Classifier, Run, Version
 
@@ -50,6 +51,7 @@ def register_version(*, run: Run, trained: Trained) -> Version:
                 artifacts=artifacts,
                 libraries=artifact.libraries(),
                 golden=trained.golden,
+                engine=trained.engine,
             )
             if not run.succeed([vars(candidate) for candidate in trained.candidates], trained.warnings):
                 raise Conflict(f"run {run.pk} was ended by another process")
@@ -117,6 +119,17 @@ def verify_version(version: Version) -> Any:
     except artifact.ArtifactError as error:
         raise Conflict(f"{version} cannot serve: {error}") from error
     return pipeline
+
+
+def load_scorer(version: Version) -> Scorer:
+    """Load what answers for a version.
+
+    Raises:
+        Conflict: see `verify_version`.
+    """
+    pipeline = verify_version(version)
+    records = version.golden["records"]
+    return Scorer.load(pipeline, version.contract, version.threshold, version.engine, records)
 
 
 def artifact_path(name: str) -> str:

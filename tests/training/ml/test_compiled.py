@@ -1,0 +1,130 @@
+"""The compiled form of a pipeline: the same answers as scikit-learn's, or none."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+
+from training.ml.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
+from training.ml.contract import Contract, infer, labels
+from training.ml.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
+from training.ml.scorer import SCIKIT_LEARN, Scorer, choose_engine
+
+ROWS = 600
+
+
+def table(classes: int) -> pd.DataFrame:
+    """Numbers on three scales, gaps, a flag, a small category and one with more values than a block has columns."""
+    random = np.random.default_rng(1)
+    size = random.normal(0, 1, ROWS)
+    frame = pd.DataFrame(
+        {
+            "size": size,
+            "price": np.where(random.random(ROWS) < 0.1, np.nan, np.exp(size * 3) * 1_000),
+            "count": random.integers(0, 40, ROWS),
+            "flag": random.random(ROWS) < 0.5,
+            "colour": random.choice(np.array(["red", "green", None], dtype=object), ROWS),
+            "city": [f"city {number}" for number in random.integers(0, 2 * MAX_CATEGORIES, ROWS)],
+        }
+    )
+    score = size + frame["flag"] + random.normal(0, 0.5, ROWS)
+    frame["label"] = pd.qcut(score, classes, labels=[f"class {number}" for number in range(classes)]).astype(
+        str
+    )
+    return frame
+
+
+def fitted(family: str, classes: int = 2) -> tuple[Pipeline, Contract, pd.DataFrame]:
+    frame = table(classes)
+    contract = infer(frame, "label")
+    X = contract.prepare(frame)
+    pipeline = build_pipeline(contract, family, 0).fit(X[: ROWS // 2], labels(frame["label"])[: ROWS // 2])
+    return pipeline, contract, X
+
+
+def compiled_of(family: str, classes: int = 2) -> tuple[Compiled, Pipeline, Contract, pd.DataFrame]:
+    pipeline, contract, X = fitted(family, classes)
+    compiled = compile_pipeline(pipeline, contract)
+    assert compiled
+    return compiled, pipeline, contract, X
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_answers_as_scikit_learn_on_real_and_on_extreme_rows(family: str, classes: int) -> None:
+    compiled, pipeline, contract, X = compiled_of(family, classes)
+    for rows in (X, edge_rows(contract, X)):
+        assert np.abs(compiled.proba(rows) - pipeline.predict_proba(rows)).max() < 1e-6
+        assert agrees(compiled, pipeline, rows, 0.5 if classes == 2 else None)
+
+
+def test_records_and_frames_are_preprocessed_alike() -> None:
+    compiled, pipeline, _, X = compiled_of("random_forest")
+    records = [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in X.to_dict("records")
+    ]
+    expected = pipeline.named_steps["preprocessor"].transform(X)
+    assert np.array_equal(compiled.preprocessor.frame(X), expected)
+    assert np.array_equal(compiled.preprocessor.records(records), expected)
+
+
+def test_edge_rows_hold_every_kind_of_trouble() -> None:
+    _, contract, X = fitted("logistic_regression")
+    edges = edge_rows(contract, X)
+    assert edges.isna().any().all()
+    assert (edges["size"].abs() == 1e30).any()
+    assert not set(edges["colour"].dropna()) <= set(X["colour"].dropna())
+    assert list(edges.dtypes) == list(X.dtypes)
+
+
+def test_a_difference_in_one_row_is_no_agreement() -> None:
+    compiled, pipeline, _, X = compiled_of("logistic_regression")
+
+    def bent(rows: np.ndarray) -> np.ndarray:
+        proba = compiled.predict(rows)
+        proba[7] += [2e-6, -2e-6]
+        return proba
+
+    assert not agrees(dataclasses.replace(compiled, predict=bent), pipeline, X, 0.5)
+
+
+def test_an_unknown_estimator_is_left_to_scikit_learn() -> None:
+    pipeline, contract, X = fitted("random_forest")
+    pipeline.steps[-1] = ("model", KNeighborsClassifier())
+    pipeline.fit(X.fillna({"colour": "red"}), table(2)["label"])
+    engine = choose_engine(pipeline, contract, X, 0.5)
+    assert engine["name"] == SCIKIT_LEARN
+    assert "no compiled form" in engine["reason"]
+    assert Scorer.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
+
+
+def test_an_engine_that_differs_at_load_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    pipeline, contract, X = fitted("logistic_regression")
+    engine = choose_engine(pipeline, contract, X, 0.5)
+    assert Scorer.load(pipeline, contract, 0.5, engine, [contract.example]).engine == "numpy"
+    # a fitted part that the compiled form does not know of
+    pipeline.named_steps["preprocessor"].set_params(transformer_weights={"numbers": 2.0})
+    assert Scorer.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
+    assert "does not answer here as at registration" in caplog.text
+
+
+def test_large_batches_go_to_whichever_engine_was_faster() -> None:
+    compiled, pipeline, contract, X = compiled_of("random_forest")
+    assert fastest_from(compiled, pipeline, X) in {None, 1_000, 10_000}
+    asked: list[int] = []
+
+    def counting(rows: np.ndarray) -> np.ndarray:
+        asked.append(len(rows))
+        return compiled.predict(rows)
+
+    scorer = Scorer(pipeline, contract, 0.5, dataclasses.replace(compiled, predict=counting), 100)
+    small, large = scorer.proba(X[:99]), scorer.proba(X)
+    assert asked == [99]
+    assert np.abs(small - large[:99]).max() < 1e-6
+    found, proba = scorer.score([contract.example] * 100)
+    assert asked == [99]
+    assert len(found) == len(proba) == 100

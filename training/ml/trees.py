@@ -1,0 +1,174 @@
+"""Forests and boosted trees as an ONNX model that computes in double precision: written here, run by onnxruntime.
+
+scikit-learn's trees compare float32 features with float64 thresholds, boosted ones float64 features; both are exact in
+double precision. The scores come out as float32, which is the only rounding: about 1e-7 of a probability.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from scipy.special import expit, softmax
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+
+Matrix = NDArray[np.float64]
+Predict = Callable[[Matrix], Matrix]
+
+# beyond it the model in ONNX's own format comes near the 2 GB that a protocol buffer can hold
+MAX_NODES = 5_000_000
+OPSET, ML_OPSET, IR_VERSION = 18, 3, 8
+
+
+@dataclass
+class _Nodes:
+    """Nodes and leaf weights of many trees, in the parallel lists that ONNX wants."""
+
+    tree: list[NDArray[np.int64]] = field(default_factory=list)
+    node: list[NDArray[np.int64]] = field(default_factory=list)
+    feature: list[NDArray[np.int64]] = field(default_factory=list)
+    threshold: list[Matrix] = field(default_factory=list)
+    left: list[NDArray[np.int64]] = field(default_factory=list)
+    right: list[NDArray[np.int64]] = field(default_factory=list)
+    leaf: list[NDArray[np.bool_]] = field(default_factory=list)
+    leaf_tree: list[NDArray[np.int64]] = field(default_factory=list)
+    leaf_node: list[NDArray[np.int64]] = field(default_factory=list)
+    leaf_target: list[NDArray[np.int64]] = field(default_factory=list)
+    leaf_weight: list[Matrix] = field(default_factory=list)
+
+    def add(
+        self,
+        feature: NDArray[Any],
+        threshold: NDArray[Any],
+        left: NDArray[Any],
+        right: NDArray[Any],
+        is_leaf: NDArray[np.bool_],
+        weights: Matrix,
+        targets: NDArray[np.int64],
+    ) -> None:
+        """Add one tree.
+
+        Args:
+            feature, threshold, left, right, is_leaf: of each node, shape (nodes,).
+            weights: what a leaf adds to each of its targets, shape (nodes, len(targets)); other rows are not read.
+        """
+        count, tree = len(feature), len(self.tree)
+        leaves = np.flatnonzero(is_leaf)
+        self.tree.append(np.full(count, tree))
+        self.node.append(np.arange(count))
+        self.feature.append(np.where(is_leaf, 0, feature).astype(np.int64))
+        self.threshold.append(np.where(is_leaf, 0.0, threshold))
+        self.left.append(np.where(is_leaf, 0, left).astype(np.int64))
+        self.right.append(np.where(is_leaf, 0, right).astype(np.int64))
+        self.leaf.append(is_leaf)
+        self.leaf_tree.append(np.full(len(leaves) * len(targets), tree))
+        self.leaf_node.append(np.repeat(leaves, len(targets)))
+        self.leaf_target.append(np.tile(targets, len(leaves)))
+        self.leaf_weight.append(weights[leaves].ravel())
+
+    def session(self, features: int, targets: int) -> onnxruntime.InferenceSession:
+        """The model that sums the leaves' weights, with input `x` (rows, features) and output `y` (rows, targets)."""
+        is_leaf = np.concatenate(self.leaf)
+        node = helper.make_node(
+            "TreeEnsembleRegressor",
+            ["x"],
+            ["y"],
+            domain="ai.onnx.ml",
+            n_targets=targets,
+            post_transform="NONE",
+            aggregate_function="SUM",
+            nodes_treeids=np.concatenate(self.tree).tolist(),
+            nodes_nodeids=np.concatenate(self.node).tolist(),
+            nodes_featureids=np.concatenate(self.feature).tolist(),
+            nodes_truenodeids=np.concatenate(self.left).tolist(),
+            nodes_falsenodeids=np.concatenate(self.right).tolist(),
+            nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
+            nodes_values_as_tensor=_tensor("nodes_values", np.concatenate(self.threshold)),
+            target_treeids=np.concatenate(self.leaf_tree).tolist(),
+            target_nodeids=np.concatenate(self.leaf_node).tolist(),
+            target_ids=np.concatenate(self.leaf_target).tolist(),
+            target_weights_as_tensor=_tensor("target_weights", np.concatenate(self.leaf_weight)),
+        )
+        graph = helper.make_graph(
+            [node],
+            "trees",
+            [helper.make_tensor_value_info("x", TensorProto.DOUBLE, [None, features])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, targets])],
+        )
+        imports = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
+        options = onnxruntime.SessionOptions()
+        # requests bring their own threads; a pool beside them would only compete
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+
+def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | None:
+    """Return a function from scaled features to probabilities, both (rows, ...); None where a forest is too large."""
+    trees = [estimator.tree_ for estimator in model.estimators_]
+    if sum(tree.node_count for tree in trees) > MAX_NODES:
+        return None
+    targets = np.arange(len(model.classes_))
+    nodes = _Nodes()
+    for tree in trees:
+        # since scikit-learn 1.3 a leaf's value holds the shares of the classes, which the forest averages
+        shares = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
+        nodes.add(
+            tree.feature,
+            tree.threshold,
+            tree.children_left,
+            tree.children_right,
+            tree.children_left < 0,
+            shares,
+            targets,
+        )
+    run, count = nodes.session(model.n_features_in_, len(targets)).run, len(trees)
+
+    def predict(X: Matrix) -> Matrix:
+        votes = run(["y"], {"x": X.astype(np.float32).astype(np.float64)})[0]
+        shares: Matrix = np.divide(votes, count, dtype=np.float64)
+        return shares
+
+    return predict
+
+
+def boosting(model: HistGradientBoostingClassifier) -> Predict | None:
+    """The same for histogram gradient boosting without categorical splits."""
+    if model.is_categorical_ is not None and np.any(model.is_categorical_):
+        return None
+    baseline = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, -1)
+    nodes = _Nodes()
+    for round_ in model._predictors:
+        for target, predictor in enumerate(round_):
+            table = predictor.nodes
+            nodes.add(
+                table["feature_idx"],
+                table["num_threshold"],
+                table["left"],
+                table["right"],
+                table["is_leaf"].astype(bool),
+                table["value"][:, None].astype(np.float64),
+                np.array([target]),
+            )
+    run = nodes.session(model.n_features_in_, baseline.shape[1]).run
+
+    def predict(X: Matrix) -> Matrix:
+        raw = run(["y"], {"x": X})[0].astype(np.float64) + baseline
+        if raw.shape[1] > 1:
+            shares: Matrix = softmax(raw, axis=1)
+            return shares
+        positive = expit(raw[:, 0])
+        return np.column_stack([1 - positive, positive])
+
+    return predict
+
+
+def _tensor(name: str, values: Matrix) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float64), name)
