@@ -54,13 +54,28 @@ class ServingView(APIView):
         allowed = self.scopes.get(method)
         if allowed is None:
             raise exceptions.MethodNotAllowed(request.method or "")
-        caller = keys.identify(request)
-        if not allowed & caller.scopes:
-            raise exceptions.PermissionDenied(f"this needs the scope {' or '.join(sorted(allowed))}")
+        caller = self.admit(request, allowed)
         if not accepts_json(request):
             raise exceptions.NotAcceptable("only application/json is sent; ask for it in Accept")
         body = getattr(self, method)(request, caller)
+        if isinstance(body, HttpResponse):
+            return body
         return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
+
+    def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
+        """Return who calls.
+
+        Raises:
+            AuthenticationFailed: no usable key. PermissionDenied: a key without any of the allowed scopes.
+        """
+        caller = self.identify(request)
+        if not allowed & caller.scopes:
+            raise exceptions.PermissionDenied(f"this needs the scope {' or '.join(sorted(allowed))}")
+        return caller
+
+    def identify(self, request: HttpRequest) -> keys.KeyCaller:
+        """Return whose key came with the request."""
+        return keys.identify(request)
 
 
 class PredictView(ServingView):

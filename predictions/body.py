@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from training.errors import Malformed, TooLarge
 
 MEDIA_TYPES = ("application/json", "application/problem+json")
 _LONGEST_INTEGER = 400  # digits; a float holds 309
+_DEEPEST = 64
 
 
 def read_json(request: HttpRequest) -> Any:
@@ -23,20 +25,60 @@ def read_json(request: HttpRequest) -> Any:
         TooLarge: more than CLFSITE_BODY_BYTES.
         Malformed: not JSON, or JSON with a name twice in one object, NaN, or text that is not Unicode.
     """
-    _check_media_type(request)
+    check_media_type(request, ("application/json",))
+    return parse_json(read_bytes(request))
+
+
+def check_media_type(request: HttpRequest, accepted: Sequence[str]) -> None:
+    """Refuse a body that is not of an accepted media type, not in UTF-8, or compressed.
+
+    Raises:
+        UnsupportedMediaType: says what was sent and what to send.
+    """
+    if request.content_type not in accepted:
+        wanted = " or ".join(name for name in accepted if name)
+        sent = request.content_type or "none"
+        raise exceptions.UnsupportedMediaType(sent, f"the Content-Type is {sent[:100]}; send {wanted}")
+    charset = (request.content_params or {}).get("charset", "utf-8").lower().strip('"')
+    if charset not in {"utf-8", "utf8"}:
+        raise exceptions.UnsupportedMediaType(charset, f"the charset is {charset[:40]}; send UTF-8")
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding != "identity":
+        raise exceptions.UnsupportedMediaType(
+            encoding, f"the body is encoded with {encoding[:40]}; send it plain"
+        )
+
+
+def read_bytes(request: HttpRequest) -> bytes:
+    """Return the body.
+
+    Raises:
+        TooLarge: more than CLFSITE_BODY_BYTES.
+    """
     try:
-        data = request.body
+        return request.body
     except RequestDataTooBig as error:
         raise TooLarge(
             "the body is larger than the limit (CLFSITE_BODY_BYTES); send fewer rows at once"
         ) from error
+
+
+def parse_json(data: bytes, *, nan_is_null: bool = False) -> Any:
+    """Return the JSON value of these bytes.
+
+    Args:
+        nan_is_null: read the literal NaN, which clients built on Python send for a missing value, as null.
+
+    Raises:
+        Malformed: not JSON, or JSON with a name twice in one object, Infinity, or text that is not Unicode.
+    """
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        return _read_slowly(data, error)
+        return _read_slowly(data, error, nan_is_null)
     # Every quote of a body without backslashes delimits a string, so a dropped duplicate shows in the count.
     if b"\\" in data or data.count(b'"') != 2 * _count_strings(value):
-        return _read_slowly(data, None)
+        return _read_slowly(data, None, nan_is_null)
     return value
 
 
@@ -55,36 +97,43 @@ def accepts_json(request: HttpRequest) -> bool:
     return False
 
 
-def _check_media_type(request: HttpRequest) -> None:
-    if request.content_type != "application/json":
-        raise exceptions.UnsupportedMediaType(request.content_type or "none", "send application/json")
-    charset = (request.content_params or {}).get("charset", "utf-8").lower().strip('"')
-    if charset not in {"utf-8", "utf8"}:
-        raise exceptions.UnsupportedMediaType(charset, f"the charset is {charset[:40]}; JSON is UTF-8")
-    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
-    if encoding != "identity":
-        raise exceptions.UnsupportedMediaType(
-            encoding, f"the body is encoded with {encoding[:40]}; send it plain"
-        )
-
-
-def _count_strings(value: Any) -> int:
-    if isinstance(value, str):
-        return 1
+def _count_strings(value: Any, depth: int = 0) -> int:
+    """How many strings a value holds, names included; written for speed, as every row passes through it."""
+    if not isinstance(value, dict | list):
+        return int(isinstance(value, str))
+    _check_depth(depth)
+    count = 0
     if isinstance(value, dict):
-        return len(value) + sum(map(_count_strings, value.values()))
-    if isinstance(value, list):
-        return sum(map(_count_strings, value))
-    return 0
+        count = len(value)
+        value = value.values()
+    for inner in value:
+        if isinstance(inner, str):
+            count += 1
+        elif isinstance(inner, dict | list):
+            count += _count_strings(inner, depth + 1)
+    return count
 
 
-def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None) -> Any:
+def _check_depth(depth: int) -> None:
+    # far from what Python's stack holds, wherever in it a request is answered
+    if depth >= _DEEPEST:
+        raise Malformed(f"the body is nested too deeply; {_DEEPEST} levels are read")
+
+
+def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_null: bool) -> Any:
     """Read with the standard library: slower, but it says what is wrong and takes huge numbers as infinite."""
+    nulls: list[str] = []
+
+    def constant(name: str) -> None:
+        if not nan_is_null or name != "NaN":
+            raise Malformed(f"{name} is not JSON; send null for a missing value")
+        nulls.append(name)
+
     try:
         value = json.loads(
             data.decode(),
             object_pairs_hook=_without_duplicates,
-            parse_constant=_no_constant,
+            parse_constant=constant,
             parse_int=_integer,
         )
     except UnicodeDecodeError as error:
@@ -94,9 +143,9 @@ def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None) -> Any:
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error}") from error
     except RecursionError as error:
-        raise Malformed("the body is nested too deeply") from error
+        raise Malformed(f"the body is nested too deeply; {_DEEPEST} levels are read") from error
     _check_text(value)
-    if refusal is not None and not _has_infinity(value):
+    if refusal is not None and not nulls and not _has_infinity(value):
         raise Malformed(f"the body is not JSON: {refusal}") from refusal
     return value
 
@@ -110,10 +159,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _no_constant(name: str) -> float:
-    raise Malformed(f"{name} is not JSON; send null for a missing value")
-
-
 def _integer(digits: str) -> int | float:
     return (
         int(digits)
@@ -122,19 +167,19 @@ def _integer(digits: str) -> int | float:
     )
 
 
-def _check_text(value: Any) -> None:
+def _check_text(value: Any, depth: int = 0) -> None:
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError as error:
             raise Malformed("a text holds half of a surrogate pair, which is not Unicode") from error
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _check_text(name)
-            _check_text(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_text(inner)
+    elif isinstance(value, dict | list):
+        _check_depth(depth)
+        if isinstance(value, dict):
+            for name in value:
+                _check_text(name)
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_text(inner, depth + 1)
 
 
 def _has_infinity(value: Any) -> bool:

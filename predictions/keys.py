@@ -112,6 +112,15 @@ def identify(request: HttpRequest | Request) -> KeyCaller:
     scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise refused("a key is needed: send the header Authorization: Bearer <key>")
+    return recognise(key)
+
+
+def recognise(key: str) -> KeyCaller:
+    """Return whose key this is.
+
+    Raises:
+        AuthenticationFailed: see `identify`.
+    """
     if len(key) > MAX_LENGTH:
         raise refused("the key is not valid")
     digest = _digest(key.strip())

@@ -134,6 +134,8 @@ class Prediction(models.Model):
         API = "api", "API"
         FORM = "form"
         CSV = "csv", "CSV"
+        MLFLOW = "mlflow", "MLflow"
+        OPEN_INFERENCE = "open_inference", "Open Inference"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     version = models.ForeignKey(Version, models.PROTECT, related_name="predictions", db_index=False)

@@ -24,6 +24,8 @@ JSON_CASES: dict[str, tuple[bytes, str]] = {
     "duplicate key": (b'{"features": {"tenure": 1, "tenure": 2}}', '"tenure" stands twice'),
     "duplicate key, escaped": (b'{"features": {"tenure": 1, "\\u0074enure": 2}}', '"tenure" stands twice'),
     "depth 100,000": (b"[" * 100_000, "nested too deeply"),
+    "depth 1,000, closed": (b"[" * 1_000 + b"]" * 1_000, "nested too deeply"),
+    "depth 1,000, closed, with a backslash": (b"[" * 1_000 + b'"\\n"' + b"]" * 1_000, "nested too deeply"),
     "lone surrogate": (b'{"features": {"plan": "\\ud800"}}', "surrogate"),
     "invalid UTF-8": (b'{"features": {"plan": "\xff"}}', "not UTF-8"),
     "features missing": (b"{}", '"features" is missing'),
