@@ -1,13 +1,16 @@
 """The catalogue of estimator families: to add one, add an entry to FAMILIES."""
 
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
@@ -22,6 +25,8 @@ AUTO = "auto"
 # a column with more categories than this keeps the most frequent ones and learns the rest as one
 MAX_CATEGORIES = 50
 MISSING_CATEGORY = "(missing)"
+# how pandas writes a whole number of a column in which another is missing
+WHOLE_NUMBER = re.compile(r"\A(-?\d+)\.0\Z")
 # trees compare in float32, which ends at 3.4e38
 LARGEST_SCALED = 1e30
 
@@ -107,7 +112,9 @@ def build_model(
 def build_preprocessor(contract: Contract) -> ColumnTransformer:
     """Return the unfitted preprocessor: imputation and scaling of numbers, imputation and one-hot of categories.
 
-    A column without any value in a fold is kept, as zeros or as the category for missing.
+    A column without any value in a fold is kept, as zeros or as the category for missing. A frame straight from
+    `pandas.read_csv` is taken as well as one that the contract prepared: columns of missing values alone, which are
+    floats then, and categories such as `1` that became numbers.
     """
     numbers = Pipeline(
         [
@@ -125,9 +132,20 @@ def build_preprocessor(contract: Contract) -> ColumnTransformer:
     )
     categories = Pipeline(
         [
+            *(_texts() if _are_read_as_numbers(contract) else []),
+            (
+                "objects",
+                FunctionTransformer(np.asarray, kw_args={"dtype": object}, feature_names_out="one-to-one"),
+            ),
             (
                 "imputer",
-                SimpleImputer(strategy="constant", fill_value=MISSING_CATEGORY, keep_empty_features=True),
+                # NA stands for None and NaN too
+                SimpleImputer(
+                    missing_values=pd.NA,
+                    strategy="constant",
+                    fill_value=MISSING_CATEGORY,
+                    keep_empty_features=True,
+                ),
             ),
             (
                 "encoder",
@@ -140,6 +158,33 @@ def build_preprocessor(contract: Contract) -> ColumnTransformer:
     return ColumnTransformer(
         [("numbers", numbers, contract.numbers), ("categories", categories, contract.categories)]
     )
+
+
+def _are_read_as_numbers(contract: Contract) -> bool:
+    """Whether pandas may take a category for a number or a boolean, in the whole table or in some rows of it."""
+    return any(_is_number(category) for feature in contract.features for category in feature.categories)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text.lower() in {"true", "false"}
+    return True
+
+
+def _texts() -> list[tuple[str, FunctionTransformer]]:
+    """Steps that turn numbers and booleans into the texts that the contract has for them; missing values stay."""
+    functions = {"texts": str, "whole_numbers": partial(WHOLE_NUMBER.sub, r"\1")}
+    return [
+        (
+            name,
+            FunctionTransformer(
+                methodcaller("map", function, na_action="ignore"), feature_names_out="one-to-one"
+            ),
+        )
+        for name, function in functions.items()
+    ]
 
 
 def build_pipeline(

@@ -44,6 +44,18 @@ def mixed() -> pd.DataFrame:
     return table[["a", "visits", "member", "colour", "label"]]
 
 
+def codes() -> pd.DataFrame:
+    """Two classes; texts that pandas takes for numbers or booleans wherever the row with the letter is not there."""
+    random = np.random.default_rng(5)
+    table = mixed().assign(
+        zone=random.choice(["1", "2", "-30"], ROWS).astype(object),
+        active=random.choice(["True", "False"], ROWS),
+    )
+    table.loc[0, ["zone", "active"]] = ["A", "unknown"]
+    table.loc[1::8, "zone"] = np.nan
+    return table
+
+
 def three_classes() -> pd.DataFrame:
     """Three classes of 50 rows, four numbers: the iris flowers."""
     iris = load_iris(as_frame=True)

@@ -15,7 +15,14 @@ from tests.training.ml import tables
 from training.ml.contract import infer
 from training.ml.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
 
-KINDS = [tables.numbers, tables.texts, tables.mixed, tables.three_classes, tables.three_classes_with_gaps]
+KINDS = [
+    tables.numbers,
+    tables.texts,
+    tables.mixed,
+    tables.codes,
+    tables.three_classes,
+    tables.three_classes_with_gaps,
+]
 QUICK = {"n_estimators": 5, "max_iter": 20, "max_leaf_nodes": 7}
 
 
@@ -75,20 +82,60 @@ def test_default_space_names_parameters_that_the_family_has(family: str) -> None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_pipeline_is_made_of_scikit_learn_alone(family: str) -> None:
-    unpickler = Unpickler(io.BytesIO(pickle.dumps(fitted(tables.mixed(), family))))
+@pytest.mark.parametrize("make", [tables.mixed, tables.codes], ids=lambda make: make.__name__)
+def test_pipeline_is_made_of_scikit_learn_alone(family: str, make: Callable[[], pd.DataFrame]) -> None:
+    unpickler = Unpickler(io.BytesIO(pickle.dumps(fitted(make(), family))))
     unpickler.load()
     assert "sklearn" in unpickler.packages
-    assert unpickler.packages <= {
-        "sklearn",
-        "numpy",
-        "scipy",
-        "pandas",
-        "builtins",
-        "copyreg",
-        "collections",
-        "_codecs",
-    }
+    libraries, standard = {"sklearn", "numpy", "scipy", "pandas"}, {"_codecs", "operator", "functools", "re"}
+    assert unpickler.packages <= {*libraries, *standard, "builtins", "copyreg", "collections"}
+
+
+def as_read(table: pd.DataFrame, **options: Any) -> pd.DataFrame:
+    """A table written as CSV and read by pandas."""
+    read: pd.DataFrame = pd.read_csv(io.StringIO(table.to_csv(index=False)), **options)
+    return read
+
+
+def none_for_missing(table: pd.DataFrame) -> pd.DataFrame:
+    return as_read(table).astype(object).replace({np.nan: None})
+
+
+CHOSEN: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "the whole table": lambda table: table,
+    "one row": lambda table: table.iloc[[4]],
+    "a row with gaps": lambda table: table.iloc[[0]],
+    "rows without the letter": lambda table: table.iloc[1:],
+    "rows of whole numbers alone": lambda table: table.iloc[2:9],
+    "gaps alone": lambda table: table.assign(colour=np.nan, member=np.nan, zone=np.nan),
+    "another order": lambda table: table[table.columns[::-1]],
+    "more columns": lambda table: table.assign(name="x", a2=1),
+    "values never seen": lambda table: table.assign(colour="mauve", zone="7"),
+}
+READ: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "as it comes": as_read,
+    "with None": none_for_missing,
+    "with nullable types": lambda table: as_read(table, dtype_backend="numpy_nullable"),
+    "with categories": lambda table: as_read(table, dtype={"colour": "category", "zone": "category"}),
+}
+
+
+@pytest.mark.parametrize("choose", CHOSEN.values(), ids=list(CHOSEN))
+@pytest.mark.parametrize("read", READ.values(), ids=list(READ))
+def test_pipeline_takes_a_frame_as_pandas_reads_it(
+    choose: Callable[[pd.DataFrame], pd.DataFrame], read: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    table = tables.codes()
+    contract = infer(table, "label")
+    pipeline = fitted(table, "random_forest")
+    expected = pipeline.predict_proba(contract.prepare(choose(table)))
+    np.testing.assert_allclose(pipeline.predict_proba(read(choose(table))), expected, rtol=0, atol=1e-12)
+
+
+def test_only_category_that_is_missing_in_every_row_is_taken() -> None:
+    table = tables.texts()[["colour", "label"]]
+    proba = fitted(table, "logistic_regression").predict_proba(pd.DataFrame({"colour": [np.nan, np.nan]}))
+    assert proba.shape == (2, 2)
 
 
 def test_rare_categories_share_one_column() -> None:
