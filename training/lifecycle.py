@@ -1,9 +1,10 @@
-"""Keeping runs alive, or ending them: one process for each, watched by whoever claimed it.
+"""Keeping jobs alive, or ending them; a training run has a process of its own, watched by whoever claimed it.
 
 The row is the truth. A worker claims it, starts `manage.py execute_run` in a process group of its own, renews the
 lease while that lives, and ends the group when the run is cancelled, takes too long, or now belongs to another.
 """
 
+import copy
 import logging
 import os
 import signal
@@ -21,7 +22,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from training import queue
-from training.models import LEASE, Run
+from training.jobs import LEASE, Job
+from training.models import Run
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,13 @@ REMIND_SECONDS = 60.0
 
 # set when the worker of this process is told to end
 stopping = threading.Event()
+# the kinds of jobs that the sweeper looks after, each with the task that carries one out
+_tasks: dict[type[Job], str] = {}
+
+
+def look_after(model: type[Job], task: str) -> None:
+    """Let the sweeper send this task for every job of a kind that waits too long or has lost its owner."""
+    _tasks[model] = task
 
 
 def supervise(run_id: int) -> None:
@@ -131,17 +140,17 @@ def die_with_parent() -> None:
 
 
 @contextmanager
-def kept_alive(run: Run) -> Iterator[None]:
-    """Renew the lease of a run that this very process carries out."""
+def kept_alive(job: Job) -> Iterator[None]:
+    """Renew the lease of a job that this very process carries out."""
     over = threading.Event()
 
     def renew() -> None:
-        mine = Run(pk=run.pk, claim=run.claim)
+        mine = copy.copy(job)
         while not over.wait(RENEW_SECONDS):
             try:
                 mine.renew()
             except DatabaseError:
-                logger.warning("the lease of run %s could not be renewed", run.pk)
+                logger.warning("the lease of %s could not be renewed", job)
             finally:
                 close_old_connections()
 
@@ -154,33 +163,32 @@ def kept_alive(run: Run) -> Iterator[None]:
         thread.join()
 
 
-def sweep(reminded: dict[int, float]) -> None:
-    """Send another message for every run that waits too long or whose owner is lost.
+def sweep(reminded: dict[tuple[str, int], float]) -> None:
+    """Send another message for every job that waits too long or whose owner is lost.
 
     Args:
-        reminded: when each run was last reminded of, on the monotonic clock; changed here.
+        reminded: when each task of a job was last sent, on the monotonic clock; changed here.
     """
     now = timezone.now()
-    waiting = Run.objects.filter(
-        Q(state=Run.State.QUEUED, created_at__lt=now - FORGOTTEN)
-        | Q(state=Run.State.RUNNING, lease_until__lt=now)
-    )
-    for pk in waiting.values_list("pk", flat=True):
-        if time.monotonic() - reminded.get(pk, -REMIND_SECONDS) >= REMIND_SECONDS:
-            reminded[pk] = time.monotonic()
-            queue.wake("training.tasks.train_run", pk)
+    forgotten = Q(state=Job.QUEUED, created_at__lt=now - FORGOTTEN)
+    for model, task in _tasks.items():
+        lost = Q(state__in=model.OWNED, lease_until__lt=now)
+        for pk in model._default_manager.filter(forgotten | lost).values_list("pk", flat=True):
+            if time.monotonic() - reminded.get((task, pk), -REMIND_SECONDS) >= REMIND_SECONDS:
+                reminded[task, pk] = time.monotonic()
+                queue.wake(task, pk)
 
 
 def keep_sweeping() -> None:
     """Sweep for as long as the worker of this process lives; starts a thread."""
 
     def run() -> None:
-        reminded: dict[int, float] = {}
+        reminded: dict[tuple[str, int], float] = {}
         while not stopping.wait(SWEEP_SECONDS):
             try:
                 sweep(reminded)
             except DatabaseError:
-                logger.warning("the database does not answer; waiting runs are looked for again in a moment")
+                logger.warning("the database does not answer; waiting jobs are looked for again in a moment")
             finally:
                 close_old_connections()
 

@@ -1,7 +1,5 @@
 """Datasets, runs, versions and activations: the rows that are the truth about training."""
 
-import uuid
-from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -10,13 +8,10 @@ from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
+from training.jobs import Job
 from training.ml.contract import Contract
 from training.ml.recipe import Recipe
 from training.ml.scoring import Progress
-
-# an owner renews its lease every few seconds; without a renewal another process may begin the run anew
-LEASE = timedelta(seconds=20)
-ATTEMPTS = 3
 
 name_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -86,48 +81,31 @@ class Dataset(models.Model):
         return Contract.from_dict(self.contract_data)
 
 
-class Run(models.Model):
-    """One training job and its whole life; only the methods below change its state."""
+class Run(Job):
+    """One training job and its whole life; only its methods change its state."""
 
     class State(models.TextChoices):
-        QUEUED = "queued"
-        RUNNING = "running"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
-
-    OVER = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+        QUEUED = Job.QUEUED
+        RUNNING = Job.RUNNING
+        SUCCEEDED = Job.SUCCEEDED
+        FAILED = Job.FAILED
+        CANCELLED = Job.CANCELLED
 
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="runs")
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="runs")
     recipe_data = models.JSONField()
     activate_when_done = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    claim = models.UUIDField(
-        null=True, blank=True, editable=False, help_text="Token of the process that owns the run."
-    )
-    attempt = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
-    lease_until = models.DateTimeField(
-        null=True,
-        blank=True,
-        help_text="Until when its owner is taken to be alive; another may begin it anew after.",
-    )
-    cancel_requested_at = models.DateTimeField(null=True, blank=True)
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
     best_score = models.FloatField(null=True, blank=True)
     candidates = models.JSONField(default=list)
-    error = models.TextField(blank=True)
     warnings = models.JSONField(
         default=list, help_text="What went less well than asked, without harm to the result."
     )
     tracking_url = models.URLField(
         max_length=500, blank=True, help_text="The run's page at Weights & Biases."
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]
@@ -150,10 +128,6 @@ class Run(models.Model):
         return Recipe(**self.recipe_data)
 
     @property
-    def is_over(self) -> bool:
-        return self.state in self.OVER
-
-    @property
     def seconds(self) -> float | None:
         """How long it ran, or has been running."""
         if self.started_at is None:
@@ -164,54 +138,17 @@ class Run(models.Model):
     def percent(self) -> int:
         return 100 * self.fits_done // self.fits_total if self.fits_total else 0
 
-    def start(self) -> bool:
-        """Claim a queued run, or one whose owner has not been heard of; False when there is nothing to claim.
-
-        A run that was begun three times already fails instead.
-        """
-        now = timezone.now()
-        orphaned = Q(state=self.State.RUNNING, lease_until__lt=now)
-        tired = Run.objects.filter(orphaned, pk=self.pk, attempt__gte=ATTEMPTS)
-        reason = f"given up after {ATTEMPTS} attempts: each time the process or its machine was lost"
-        tired.update(state=self.State.FAILED, finished_at=now, error=reason)
-        self.claim = uuid.uuid4()
-        claimed = Run.objects.filter(orphaned | Q(state=self.State.QUEUED), pk=self.pk).update(
-            state=self.State.RUNNING,
-            claim=self.claim,
-            attempt=F("attempt") + 1,
-            started_at=now,
-            lease_until=now + LEASE,
-            fits_done=0,
-            best_score=None,
-        )
-        if claimed:
-            self.refresh_from_db()
-        return bool(claimed)
-
-    def renew(self) -> bool:
-        """Say that the owner is alive; False when the run is no longer its own."""
-        return self._change(self.State.RUNNING, lease_until=timezone.now() + LEASE)
-
-    def release(self) -> bool:
-        """Give a running run back to the queue as if it had not been begun, because its worker ends."""
-        return self._change(
-            self.State.RUNNING,
-            state=self.State.QUEUED,
-            attempt=F("attempt") - 1,
-            started_at=None,
-            lease_until=None,
-        )
+    def begun(self) -> dict[str, Any]:
+        return {"fits_done": 0, "best_score": None}
 
     def note(self, progress: Progress) -> None:
         """Show how far the search is."""
-        self._change(
-            self.State.RUNNING, fits_done=progress.done, fits_total=progress.total, best_score=progress.best
-        )
+        self.change(self.OWNED, fits_done=progress.done, fits_total=progress.total, best_score=progress.best)
 
     def succeed(self, candidates: list[dict[str, Any]], warnings: list[str] | None = None) -> bool:
         """Close the run as done; False when it is no longer ours."""
-        return self._change(
-            self.State.RUNNING,
+        return self.change(
+            self.OWNED,
             state=self.State.SUCCEEDED,
             finished_at=timezone.now(),
             fits_done=F("fits_total"),
@@ -220,41 +157,11 @@ class Run(models.Model):
             warnings=warnings or [],
         )
 
-    def fail(self, reason: str) -> bool:
-        """Close the run with the reason, whether it had begun or not; False when it was over."""
-        values = {"state": self.State.FAILED, "finished_at": timezone.now(), "error": reason}
-        return self._change(self.State.RUNNING, **values) or self._change(self.State.QUEUED, **values)
-
-    def request_cancel(self) -> bool:
-        """Ask for the end of the run; one that waits ends at once, a running one when its owner sees it."""
-        now = timezone.now()
-        if self._change(
-            self.State.QUEUED, state=self.State.CANCELLED, finished_at=now, cancel_requested_at=now
-        ):
-            return True
-        asked = Run.objects.filter(pk=self.pk, state=self.State.RUNNING).update(cancel_requested_at=now)
-        self.refresh_from_db()
-        return bool(asked)
-
-    def cancel(self) -> bool:
-        """Close the run as cancelled; its owner calls this once nothing of it runs any more."""
-        return self._change(self.State.RUNNING, state=self.State.CANCELLED, finished_at=timezone.now())
-
     def warn(self, message: str) -> None:
         """Add a remark to a run, over or not."""
         self.refresh_from_db(fields=["warnings"])
         self.warnings = [*self.warnings, message]
         Run.objects.filter(pk=self.pk).update(warnings=self.warnings)
-
-    def _change(self, from_state: str, **values: Any) -> bool:
-        """Update the row only while it is in the expected state and ours."""
-        rows = Run.objects.filter(pk=self.pk, state=from_state)
-        if from_state == self.State.RUNNING:
-            rows = rows.filter(claim=self.claim)
-        changed = bool(rows.update(**values))
-        if changed:
-            self.refresh_from_db()
-        return changed
 
 
 class Version(models.Model):

@@ -4,6 +4,9 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
 from training import lifecycle
+from training.models import Run
+
+lifecycle.look_after(Run, "training.tasks.train_run")
 
 
 @shared_task
@@ -13,13 +16,13 @@ def train_run(run_id: int) -> None:
 
 
 @worker_ready.connect
-def look_after_forgotten_runs(**_: object) -> None:
-    """A worker that comes up looks for runs whose message or owner was lost, then and every few seconds."""
+def look_after_forgotten_jobs(**_: object) -> None:
+    """A worker that comes up looks for jobs whose message or owner was lost, then and every few seconds."""
     lifecycle.stopping.clear()
     lifecycle.keep_sweeping()
 
 
 @worker_shutting_down.connect
-def give_runs_back(**_: object) -> None:
-    """A worker that is told to end does not wait for its runs; they go back to the queue."""
+def give_jobs_back(**_: object) -> None:
+    """A worker that is told to end does not wait for its jobs; they go back to the queue."""
     lifecycle.stopping.set()

@@ -18,8 +18,9 @@ from django.utils import timezone
 from tests.factories import RunFactory, tiny
 from tests.site import wait_for
 from training import lifecycle
+from training.jobs import ATTEMPTS
 from training.ml.recipe import Recipe
-from training.models import ATTEMPTS, Run, Version
+from training.models import Run, Version
 from training.tasks import train_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,7 +218,7 @@ def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
     RunFactory.create(running=True, lease_until=timezone.now() + timedelta(minutes=1))
     RunFactory.create()
     RunFactory.create(failed=True)
-    reminded: dict[int, float] = {}
+    reminded: dict[tuple[str, int], float] = {}
     for _ in range(2):
         lifecycle.sweep(reminded)
     assert sorted(told()) == [("training.tasks.train_run", [pk]) for pk in sorted([waiting.pk, lost.pk])]

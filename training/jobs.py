@@ -1,0 +1,127 @@
+"""What training runs and scoring jobs have in common: a row that one process at a time owns, and how it ends."""
+
+import uuid
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+# an owner renews its lease every few seconds; without a renewal another process may take the job over
+LEASE = timedelta(seconds=20)
+ATTEMPTS = 3
+
+
+class Job(models.Model):
+    """Work that waits in a queue, is claimed with a token and a lease, and ends; only these methods change its state."""
+
+    QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
+    OVER: ClassVar[tuple[str, ...]] = (SUCCEEDED, FAILED, CANCELLED)
+    # states in which nobody has it, and those in which one process does
+    WAITING: ClassVar[tuple[str, ...]] = (QUEUED,)
+    OWNED: ClassVar[tuple[str, ...]] = (RUNNING,)
+
+    state = models.CharField(max_length=10, default=QUEUED)
+    claim = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="Token of the process that owns the run."
+    )
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
+    lease_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Until when its owner is taken to be alive; another may begin it anew after.",
+    )
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in self.OVER
+
+    def start(self) -> bool:
+        """Claim a queued job, or one whose owner has not been heard of; False when there is nothing to claim.
+
+        A job that was begun three times already fails instead.
+        """
+        now = timezone.now()
+        orphaned = Q(state__in=self.OWNED, lease_until__lt=now)
+        reason = f"given up after {ATTEMPTS} attempts: each time the process or its machine was lost"
+        self._rows().filter(orphaned, attempt__gte=ATTEMPTS).update(
+            state=self.FAILED, finished_at=now, error=reason
+        )
+        self.claim = uuid.uuid4()
+        claimed = (
+            self._rows()
+            .filter(orphaned | Q(state=self.QUEUED))
+            .update(
+                **{
+                    "state": self.RUNNING,
+                    "claim": self.claim,
+                    "attempt": F("attempt") + 1,
+                    "started_at": now,
+                    "lease_until": now + LEASE,
+                    **self.begun(),
+                }
+            )
+        )
+        if claimed:
+            self.refresh_from_db()
+        return bool(claimed)
+
+    def begun(self) -> dict[str, Any]:
+        """What else to write into the row when it is claimed."""
+        return {}
+
+    def renew(self) -> bool:
+        """Say that the owner is alive; False when the job is no longer its own."""
+        return self.change(self.OWNED, lease_until=timezone.now() + LEASE)
+
+    def release(self) -> bool:
+        """Give the job back to the queue as if it had not been begun, because its worker ends."""
+        return self.change(
+            self.OWNED,
+            state=self.QUEUED,
+            attempt=F("attempt") - 1,
+            started_at=None,
+            lease_until=None,
+        )
+
+    def fail(self, reason: str, **values: Any) -> bool:
+        """Close the job with the reason, whether it had begun or not; False when it was over or is another's."""
+        closed = {"state": self.FAILED, "finished_at": timezone.now(), "error": reason, **values}
+        return self.change(self.OWNED, **closed) or self.change(self.WAITING, **closed)
+
+    def request_cancel(self) -> bool:
+        """Ask for the end of the job; one that waits ends at once, a running one when its owner sees it."""
+        now = timezone.now()
+        if self.change(self.WAITING, state=self.CANCELLED, finished_at=now, cancel_requested_at=now):
+            return True
+        asked = self._rows().filter(state__in=self.OWNED).update(cancel_requested_at=now)
+        self.refresh_from_db()
+        return bool(asked)
+
+    def cancel(self) -> bool:
+        """Close the job as cancelled; its owner calls this once nothing of it runs any more."""
+        return self.change(self.OWNED, state=self.CANCELLED, finished_at=timezone.now())
+
+    def change(self, from_states: tuple[str, ...], **values: Any) -> bool:
+        """Update the row only while it is in one of the states, and ours where they have an owner."""
+        rows = self._rows().filter(state__in=from_states)
+        if from_states == self.OWNED:
+            rows = rows.filter(claim=self.claim)
+        changed = bool(rows.update(**values))
+        if changed:
+            self.refresh_from_db()
+        return changed
+
+    def _rows(self) -> models.QuerySet[Any]:
+        return type(self)._default_manager.filter(pk=self.pk)
