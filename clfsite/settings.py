@@ -113,7 +113,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.proxies else None
-SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$", r"^ping$", r"^v2/health/"]
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
 CSRF_FAILURE_VIEW = "clfsite.api_errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"

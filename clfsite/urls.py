@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from clfsite import api_errors, health
 from predictions import api as serving
+from predictions.protocols import mlflow
 from training import api as training
 
 admin.site.site_header = admin.site.site_title = "clfsite administration"
@@ -36,6 +37,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^predict/?$", serving.PredictView.as_view(), name="predict"),
     re_path(r"^predict-batch/?$", serving.PredictBatchView.as_view(), name="predict-batch"),
     re_path(r"^info/?$", serving.InfoView.as_view(), name="info"),
+    re_path(r"^invocations/?$", mlflow.InvocationsView.as_view(), name="mlflow-invocations"),
+    re_path(r"^ping/?$", mlflow.PingView.as_view(), name="mlflow-ping"),
+    re_path(r"^version/?$", mlflow.VersionView.as_view(), name="mlflow-version"),
     re_path(r"^health/?$", health.ready, name="health"),
     re_path(r"^health/live/?$", health.live, name="health-live"),
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),

@@ -17,10 +17,10 @@ from rest_framework.views import APIView
 
 from clfsite.permissions import HasScope
 from predictions import keys, metrics, serializers, services
-from predictions.body import accepts_json, read_json
+from predictions.body import accepts, check_row_count, model_of, read_json, version_of
 from predictions.live import Live, models
 from predictions.models import Prediction
-from training.errors import Malformed, TooLarge
+from training.errors import Malformed
 
 PROBLEM = OpenApiResponse(
     serializers.ProblemSerializer, description="What was found, what was expected, what to do."
@@ -36,6 +36,7 @@ class ServingView(APIView):
     """A view whose handler gets Django's own request and the key's caller, and returns JSON values."""
 
     scopes: dict[str, frozenset[str]] = {}
+    media_types: tuple[str, ...] = ("application/json", "application/problem+json")
     http_method_names = ["get", "post", "options"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -55,8 +56,8 @@ class ServingView(APIView):
         if allowed is None:
             raise exceptions.MethodNotAllowed(request.method or "")
         caller = self.admit(request, allowed)
-        if not accepts_json(request):
-            raise exceptions.NotAcceptable("only application/json is sent; ask for it in Accept")
+        if not accepts(request, self.media_types):
+            raise exceptions.NotAcceptable(f"only {self.media_types[0]} is sent; ask for it in Accept")
         body = getattr(self, method)(request, caller)
         if isinstance(body, HttpResponse):
             return body
@@ -102,8 +103,8 @@ class PredictView(ServingView):
             records=[body["features"]],
             source=Prediction.Source.API,
             caller=caller.name,
-            model=_model(body),
-            version=_version(body),
+            model=model_of(body),
+            version=version_of(body),
         )
         live = answer.live
         return {
@@ -135,8 +136,8 @@ class PredictBatchView(ServingView):
             records=_records(body["records"]),
             source=Prediction.Source.API,
             caller=caller.name,
-            model=_model(body),
-            version=_version(body),
+            model=model_of(body),
+            version=version_of(body),
         )
         return {
             "model": answer.live.classifier,
@@ -226,11 +227,7 @@ def _records(value: Any) -> list[dict[str, Any]]:
         raise Malformed('"records" is not a list of objects')
     if not value:
         raise Malformed(f'"records" is empty; send 1 to {settings.CLFSITE_BATCH_ROWS:,} records')
-    if len(value) > settings.CLFSITE_BATCH_ROWS:
-        raise TooLarge(
-            f"{len(value):,} records are more than the limit of {settings.CLFSITE_BATCH_ROWS:,}; "
-            "send them in several requests, or upload them as a CSV file"
-        )
+    check_row_count(len(value))
     faults = [
         {
             "row": row,
@@ -244,21 +241,3 @@ def _records(value: Any) -> list[dict[str, Any]]:
     if faults:
         raise Malformed(f"{len(faults)} of {len(value)} records are not objects", faults)
     return value
-
-
-def _model(body: dict[str, Any]) -> str | None:
-    model = body.get("model")
-    if model is not None and (not isinstance(model, str) or not model):
-        raise Malformed('"model" is not a classifier\'s name; leave it out for the default one')
-    if model and "\x00" in model:
-        raise Malformed('"model" holds a NUL character')
-    return model
-
-
-def _version(body: dict[str, Any]) -> int | None:
-    version = body.get("version")
-    if version is None:
-        return None
-    if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 2**31:
-        raise Malformed('"version" is not a whole number above 0; leave it out for the active one')
-    return version

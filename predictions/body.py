@@ -2,17 +2,17 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from rest_framework import exceptions
 
 from training.errors import Malformed, TooLarge
 
-MEDIA_TYPES = ("application/json", "application/problem+json")
 _LONGEST_INTEGER = 400  # digits; a float holds 309
 _DEEPEST = 64
 
@@ -82,17 +82,69 @@ def parse_json(data: bytes, *, nan_is_null: bool = False) -> Any:
     return value
 
 
-def accepts_json(request: HttpRequest) -> bool:
-    """Whether the Accept header leaves room for a JSON answer."""
+def check_row_count(count: int) -> None:
+    """Refuse more rows than one request may hold.
+
+    Raises:
+        TooLarge: more than CLFSITE_BATCH_ROWS.
+    """
+    if count > settings.CLFSITE_BATCH_ROWS:
+        raise TooLarge(
+            f"{count:,} records are more than the limit of {settings.CLFSITE_BATCH_ROWS:,}; "
+            "send them in several requests, or upload them as a CSV file"
+        )
+
+
+def model_of(body: Mapping[str, Any]) -> str | None:
+    """Return the classifier's name that a body asks for, None for the default one.
+
+    Raises:
+        Malformed: "model" is no name.
+    """
+    model = body.get("model")
+    if model is not None and (not isinstance(model, str) or not model):
+        raise Malformed('"model" is not a classifier\'s name; leave it out for the default one')
+    if model and "\x00" in model:
+        raise Malformed('"model" holds a NUL character')
+    return model
+
+
+def version_of(body: Mapping[str, Any]) -> int | None:
+    """Return the version that a body pins, None for the active one.
+
+    Raises:
+        Malformed: "version" is no whole number above 0.
+    """
+    version = body.get("version")
+    if version is None:
+        return None
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 2**31:
+        raise Malformed('"version" is not a whole number above 0; leave it out for the active one')
+    return version
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that stands there a second time."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def accepts(request: HttpRequest, media_types: Collection[str]) -> bool:
+    """Whether the Accept header leaves room for an answer of one of these media types."""
     accept = request.META.get("HTTP_ACCEPT", "")
     if not accept:
         return True
+    ranges = {"*/*", *media_types, *(f"{name.partition('/')[0]}/*" for name in media_types)}
     for part in accept.split(","):
         media, *parameters = (piece.strip() for piece in part.split(";"))
         refused = any(
             parameter.replace(" ", "") in {"q=0", "q=0.0", "q=0.00", "q=0.000"} for parameter in parameters
         )
-        if not refused and media.lower() in {"*/*", "application/*", *MEDIA_TYPES}:
+        if not refused and media.lower() in ranges:
             return True
     return False
 
@@ -153,8 +205,7 @@ def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_nul
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = repeated([name for name, _ in pairs]) or ""
         raise Malformed(f"the name {json.dumps(twice[:60])} stands twice in one object")
     return result
 

@@ -1,0 +1,297 @@
+"""The MLflow scoring protocol: /invocations, /ping and /version, as `mlflow models serve` answers them.
+
+A missing value may be null or, as MLflow's own clients send it, the literal NaN.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema
+
+from clfsite import health
+from predictions import keys, services
+from predictions.batches import read_cell
+from predictions.body import (
+    check_media_type,
+    check_row_count,
+    model_of,
+    parse_json,
+    read_bytes,
+    repeated,
+    version_of,
+)
+from predictions.live import Live, models
+from predictions.models import Prediction
+from predictions.protocols import schema
+from predictions.protocols.view import OPEN, ProtocolView
+from training.errors import InvalidInput, Malformed, Unavailable
+from training.ml.contract import Contract
+from training.ml.table import TableError, rows
+from training.storage import scratch
+
+# clients ask for it to know the shape of requests, which has been the same since this version of MLflow
+PROTOCOL_VERSION = "2.0.0"
+FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+PARAMS = ("model", "version", "pyfunc_predict_fn")
+MAX_QUOTED = 10
+PREDICT, PREDICT_PROBA = "predict", "predict_proba"
+ERROR_CODES = {
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
+    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
+    HTTPStatus.NOT_FOUND: "RESOURCE_DOES_NOT_EXIST",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
+    HTTPStatus.SERVICE_UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
+}
+
+
+class MlflowView(ProtocolView):
+    """Refuses as MLflow does: the message beside one of its error codes."""
+
+    def refusal(self, status: int, message: str) -> dict[str, str]:
+        """Return the error code and the message."""
+        return {"error_code": ERROR_CODES.get(HTTPStatus(status), "BAD_REQUEST"), "message": message}
+
+    def identify(self, request: HttpRequest) -> keys.KeyCaller:
+        """Take the key also as the password of HTTP Basic, the one way in which MLflow's client sends a secret."""
+        scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "basic":
+            return super().identify(request)
+        try:
+            login = base64.b64decode(credentials, validate=True).decode()
+        except (binascii.Error, ValueError) as error:
+            raise keys.refused(
+                "the Basic credentials are not base64 of a name, a colon and the key"
+            ) from error
+        return keys.recognise(login.partition(":")[2])
+
+
+class PingView(MlflowView):
+    """Whether the site can answer."""
+
+    authentication_classes = []
+    scopes = {"get": OPEN, "head": OPEN}
+
+    @extend_schema(**schema.PING)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, str]:
+        faults = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
+        if faults:
+            raise Unavailable("; ".join(faults))
+        return {"status": "ok"}
+
+
+class VersionView(MlflowView):
+    """The version of MLflow whose protocol this is."""
+
+    authentication_classes = []
+    scopes = {"get": OPEN, "head": OPEN}
+    media_types = ("text/plain",)
+
+    @extend_schema(**schema.VERSION)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        return HttpResponse(PROTOCOL_VERSION, content_type="text/plain")
+
+
+class InvocationsView(MlflowView):
+    """Rows in one of MLflow's five shapes, answered by labels or probabilities."""
+
+    scopes = {"post": frozenset({"predict"})}
+
+    @extend_schema(**schema.INVOCATIONS)
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, list[Any]]:
+        query = _read_query(request)
+        answer = services.predict(
+            records=query.records,
+            source=Prediction.Source.MLFLOW,
+            caller=caller.name,
+            model=query.live.classifier,
+            version=query.live.number,
+        )
+        if query.function == PREDICT:
+            return {"predictions": [each.label for each in answer.predictions]}
+        return {"predictions": [list(each.probabilities.values()) for each in answer.predictions]}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of JSON values, with the columns where the request names them once for all."""
+
+    records: list[dict[str, Any]]
+    columns: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a request asks for: the version, the rows in its contract's names, and labels or probabilities."""
+
+    live: Live
+    records: list[dict[str, Any]]
+    function: str = PREDICT
+
+
+def _read_query(request: HttpRequest) -> Query:
+    """Read an invocation of any shape.
+
+    Raises:
+        UnsupportedMediaType, TooLarge, Malformed: see `predictions.body`. InvalidInput: columns that do not fit.
+        NotFound, Unavailable: see `LiveModels.get`.
+    """
+    check_media_type(request, ("application/json", "text/csv"))
+    data = read_bytes(request)
+    if request.content_type == "text/csv":
+        live = models.get()
+        return Query(live, _read_csv(data, live.contract))
+    body = parse_json(data, nan_is_null=True)
+    name, params = _members(body)
+    live = models.get(model_of(params), version_of(params))
+    found = READERS[name](name, body[name])
+    if not found.records:
+        raise Malformed(f'"{name}" holds no row; send at least one')
+    if found.columns is not None:
+        _check_columns(found.columns, live.contract)
+    return Query(live, found.records, _function(params))
+
+
+def _members(body: Any) -> tuple[str, dict[str, Any]]:
+    """Return the name of the one shape that the body holds, and its params."""
+    expected = f"exactly one of {', '.join(FORMATS)}, and optionally params"
+    if not isinstance(body, dict):
+        raise Malformed(f"the body is not an object; expected {expected}")
+    unknown = [name for name in body if name not in FORMATS and name != "params"]
+    if unknown:
+        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected {expected}')
+    names = [name for name in FORMATS if name in body]
+    if len(names) != 1:
+        raise Malformed(f"the body holds {' and '.join(names) or 'no rows'}; expected {expected}")
+    params = body.get("params") or {}
+    if not isinstance(params, dict):
+        raise Malformed(f'"params" is not an object; it may hold {", ".join(PARAMS)}')
+    strange = [name for name in params if name not in PARAMS]
+    if strange:
+        raise Malformed(
+            f'"params" holds "{strange[0][:60]}", which is not known here; it may hold {", ".join(PARAMS)}'
+        )
+    return names[0], params
+
+
+def _function(params: dict[str, Any]) -> str:
+    function = params.get("pyfunc_predict_fn", PREDICT)
+    if function not in (PREDICT, PREDICT_PROBA):
+        raise Malformed(f'"pyfunc_predict_fn" is not known; expected "{PREDICT}" or "{PREDICT_PROBA}"')
+    return str(function)
+
+
+def _read_split(name: str, value: Any) -> Rows:
+    """Read a frame as pandas splits it: columns once, then a list of values a row."""
+    if not isinstance(value, dict) or not {"columns", "data"} <= set(value) <= {"columns", "data", "index"}:
+        raise Malformed(f'"{name}" is not an object of "columns" and "data", with or without "index"')
+    columns, data = value["columns"], value["data"]
+    if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+        raise Malformed(f'"columns" of "{name}" is not a list of the features\' names')
+    twice = repeated(columns)
+    if twice is not None:
+        raise Malformed(f'"columns" of "{name}" names "{twice[:60]}" twice')
+    if not isinstance(data, list):
+        raise Malformed(f'"data" of "{name}" is not a list of rows')
+    check_row_count(len(data))
+    for position, row in enumerate(data):
+        if not isinstance(row, list) or len(row) != len(columns):
+            found = f"{len(row)} values" if isinstance(row, list) else "no list"
+            raise Malformed(
+                f'row {position} of "{name}" holds {found} where {len(columns)} columns are named'
+            )
+    return Rows([dict(zip(columns, row, strict=True)) for row in data], columns)
+
+
+def _read_records(name: str, value: Any) -> Rows:
+    """Read a list of objects, each a row."""
+    if not isinstance(value, list):
+        raise Malformed(f'"{name}" is not a list of objects, each a row')
+    check_row_count(len(value))
+    for position, row in enumerate(value):
+        if not isinstance(row, dict):
+            raise Malformed(
+                f'row {position} of "{name}" is not an object of feature names and values; for rows of bare values '
+                'send "dataframe_split" with "columns"'
+            )
+    return Rows(value)
+
+
+def _read_tensors(name: str, value: Any) -> Rows:
+    """Read records, or one row of single values, or an object of a list of values for every feature."""
+    if not isinstance(value, dict):
+        return _read_records(name, value)
+    columns = list(value)
+    if not any(isinstance(column, list) for column in value.values()):
+        return Rows([value] if value else [], columns)
+    lengths = {column: len(values) for column, values in value.items() if isinstance(values, list)}
+    single = next((column for column in columns if column not in lengths), None)
+    if single is not None:
+        raise Malformed(f'"{single[:60]}" of "{name}" is not a list of values, as others are')
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(
+            f'"{column[:60]}" {length:,}' for column, length in list(lengths.items())[:MAX_QUOTED]
+        )
+        raise Malformed(f'the features of "{name}" differ in their number of values: {found}')
+    check_row_count(len(value[columns[0]]))
+    return Rows([dict(zip(columns, row, strict=True)) for row in zip(*value.values(), strict=True)], columns)
+
+
+READERS = {
+    "dataframe_split": _read_split,
+    "dataframe_records": _read_records,
+    "instances": _read_tensors,
+    "inputs": _read_tensors,
+}
+
+
+def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
+    """Read CSV with a header, by the rules of CSV files to score: columns that training left out may stay."""
+    left_out = {contract.target, *contract.left_out}
+    records: list[dict[str, Any]] = []
+    with scratch() as folder:
+        path = folder / "rows.csv"
+        path.write_bytes(data)
+        try:
+            reader = rows(path)
+            header = next(reader)[1]
+            _check_columns(
+                [name for name in header if name not in left_out or name in contract.names], contract
+            )
+            places = [(feature, header.index(feature.name)) for feature in contract.features]
+            for _, cells in reader:
+                records.append({feature.name: read_cell(feature, cells[place]) for feature, place in places})
+                check_row_count(len(records))
+        except TableError as error:
+            raise Malformed(str(error)) from error
+    if not records:
+        raise Malformed("the CSV has a header and no rows; add at least one row")
+    return records
+
+
+def _check_columns(columns: Iterable[str], contract: Contract) -> None:
+    """Refuse columns named once for all rows that are not the contract's.
+
+    Raises:
+        InvalidInput: naming each column too few or too many.
+    """
+    found = set(columns)
+    faults = [
+        {"feature": name, "code": "missing", "message": "no column has this feature"}
+        for name in contract.names
+        if name not in found
+    ]
+    faults += [
+        {
+            "feature": name[:60],
+            "code": "unknown_feature",
+            "message": "this column is not a feature of the model",
+        }
+        for name in sorted(found - set(contract.names))
+    ]
+    if faults:
+        raise InvalidInput("the columns do not fit the model; nothing was stored", faults)

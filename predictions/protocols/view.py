@@ -1,0 +1,60 @@
+"""What the serving protocols share: the site's refusals in their own shape, and addresses that need no key."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+from predictions import keys
+from predictions.api import ServingView
+
+# the scopes of a method that anyone may call
+OPEN: frozenset[str] = frozenset()
+ANYONE = keys.KeyCaller(0, "anyone", frozenset())
+# faults told in a message; the count of the rest is told with them
+MAX_FAULTS = 10
+
+
+class ProtocolView(ServingView):
+    """A serving view that refuses in its protocol's own words."""
+
+    authentication_classes = [keys.KeyAuthentication]
+
+    def refusal(self, status: int, message: str) -> dict[str, Any]:
+        """Return a refusal as the protocol writes it."""
+        raise NotImplementedError
+
+    def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
+        """Let anyone call an open method, and otherwise the holders of a key; see `ServingView.admit`."""
+        return ANYONE if allowed == OPEN else super().admit(request, allowed)
+
+    def get_exception_handler(self) -> Callable[..., HttpResponse]:
+        """The site's own handler chooses status, headers and words; their shape is the protocol's."""
+        handler = super().get_exception_handler()
+        return lambda error, context: self._translate(handler(error, context))
+
+    def _translate(self, problem: HttpResponse) -> HttpResponse:
+        message = sentence(orjson.loads(problem.content))
+        headers = {name: value for name, value in problem.items() if name.lower() != "content-type"}
+        return HttpResponse(
+            orjson.dumps(self.refusal(problem.status_code, message)),
+            status=problem.status_code,
+            content_type="application/json",
+            headers=headers,
+        )
+
+
+def sentence(problem: dict[str, Any]) -> str:
+    """A problem document in one text: what was refused, and the first faults with their places."""
+    faults = [_fault(fault) for fault in problem["errors"][:MAX_FAULTS]]
+    more = len(problem["errors"]) - len(faults)
+    if more:
+        faults.append(f"and {more:,} more")
+    return ": ".join(filter(None, [problem["detail"], "; ".join(faults)]))
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    row = f"row {fault['row']}" if "row" in fault else ""
+    place = ", ".join(filter(None, [row, fault.get("feature", "")]))
+    return ": ".join(filter(None, [place, fault["message"]]))
