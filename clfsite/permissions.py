@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # DRF's settings import the keys, which import this, before i
 PERMISSION_OF_SCOPE: dict[str, str | None] = {
     "read": None,
     "predict": "predictions.add_prediction",
-    "feedback": "predictions.change_prediction",
+    "feedback": "predictions.add_feedback",
     "train": "training.add_run",
     "activate": "training.activate_version",
 }

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from clfsite import api_errors, health
 from predictions import api as serving
+from predictions import feedback_api as feedback
 from predictions.protocols import mlflow
 from training import api as training
 
@@ -22,6 +23,11 @@ api: list[URLPattern | URLResolver] = [
     re_path(r"^runs/(?P<pk>\d{1,18})/?$", training.RunDetail.as_view(), name="run-detail"),
     re_path(r"^runs/(?P<pk>\d{1,18})/cancel/?$", training.RunCancel.as_view(), name="run-cancel"),
     re_path(r"^classifiers/?$", training.ClassifierList.as_view(), name="classifier-list"),
+    re_path(
+        r"^classifiers/(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)/live/?$",
+        feedback.ClassifierLive.as_view(),
+        name="classifier-live",
+    ),
     re_path(r"^versions/?$", training.VersionList.as_view(), name="version-list"),
     re_path(r"^versions/(?P<pk>\d{1,18})/?$", training.VersionDetail.as_view(), name="version-detail"),
     re_path(
@@ -31,6 +37,12 @@ api: list[URLPattern | URLResolver] = [
     re_path(
         r"^predictions/(?P<pk>[0-9a-f-]{36})/?$", serving.PredictionDetail.as_view(), name="prediction-detail"
     ),
+    re_path(
+        r"^predictions/(?P<pk>[^/]+)/feedback/?$",
+        feedback.PredictionFeedback.as_view(),
+        name="prediction-feedback",
+    ),
+    re_path(r"^feedback/?$", feedback.FeedbackUpload.as_view(), name="feedback"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

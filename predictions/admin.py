@@ -14,7 +14,7 @@ from django.utils.functional import cached_property
 
 from predictions import keys
 from predictions.forms import labels
-from predictions.models import ApiKey, Batch, Prediction, first_id
+from predictions.models import ApiKey, Batch, Feedback, Prediction, first_id
 from training.admin import ReadOnlyAdmin
 
 
@@ -95,6 +95,35 @@ class PredictionAdmin(ReadOnlyAdmin):
             return queryset.filter(id=uuid.UUID(term)), False
         except ValueError:
             return queryset.filter(caller=term), False
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnlyAdmin):
+    """The truth as it came, corrections and what they superseded included; found by the prediction's whole id."""
+
+    list_display = ["prediction_id", "label", "source", "actor", "created_at", "superseded_at"]
+    list_filter = ["source", ("superseded_at", admin.EmptyFieldListFilter)]
+    list_per_page = 50
+    search_fields = ["prediction__id", "actor"]
+    search_help_text = "A prediction's whole id, or a whole name of who gave it."
+    sortable_by = ()
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def view_on_site(self, feedback: Feedback) -> str:
+        return reverse("predictions:prediction-detail", args=[feedback.prediction_id])
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Feedback], search_term: str
+    ) -> tuple[QuerySet[Feedback], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(prediction=uuid.UUID(term)), False
+        except ValueError:
+            return queryset.filter(actor=term), False
 
 
 @admin.register(Batch)

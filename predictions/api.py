@@ -174,7 +174,7 @@ class PredictionList(generics.ListAPIView[Prediction]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
     serializer_class = serializers.PredictionSerializer
-    queryset = Prediction.objects.select_related("version__classifier")
+    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
 
 
 class PredictionDetail(generics.RetrieveAPIView[Prediction]):
@@ -183,7 +183,7 @@ class PredictionDetail(generics.RetrieveAPIView[Prediction]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
     serializer_class = serializers.PredictionSerializer
-    queryset = Prediction.objects.select_related("version__classifier")
+    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
 
 
 def describe(live: Live) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What people fill in to get answers, and to find them again."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,8 @@ from training.errors import Refused
 from training.forms import UploadForm
 from training.ml.contract import Contract, Feature, Kind
 from training.models import Classifier, Version
+
+FEEDBACK = [("", "All"), ("with", "With"), ("without", "Without"), ("wrong", "Answer was wrong")]
 
 
 class FeatureField(forms.CharField):
@@ -84,6 +87,28 @@ class BatchForm(UploadForm):
             self.fields["model"].widget = forms.HiddenInput()
 
 
+class FeedbackForm(forms.Form):
+    """What one prediction should have answered; `replace` where the page showed another truth."""
+
+    label = forms.ChoiceField(label="What it should have been")
+    replace = forms.BooleanField(required=False, widget=forms.HiddenInput())
+
+    def __init__(self, classes: Sequence[str], data: Any = None, known: str | None = None) -> None:
+        super().__init__(data, initial={"label": known, "replace": known is not None})
+        choices = [] if known else [("", "Choose")]
+        self.fields["label"].choices = [*choices, *((each, each) for each in classes)]  # type: ignore[attr-defined]
+
+
+class FeedbackUploadForm(UploadForm):
+    """A table of ids and true labels."""
+
+    replace = forms.BooleanField(
+        required=False,
+        label="Correct labels given before",
+        help_text="Without it a row with another label than before is refused.",
+    )
+
+
 class LogForm(forms.Form):
     """Which predictions to list; `before` is the last one of the page before."""
 
@@ -92,6 +117,7 @@ class LogForm(forms.Form):
     )
     label = forms.ChoiceField(required=False)
     source = forms.ChoiceField(required=False, choices=[("", "All"), *Prediction.Source.choices])
+    feedback = forms.ChoiceField(required=False, choices=FEEDBACK)
     caller = forms.CharField(required=False, max_length=150)
     batch = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
     before = forms.UUIDField(required=False, widget=forms.HiddenInput())

@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from predictions import quality
 from predictions.models import Batch
 from training.models import Classifier, Run
 
@@ -74,12 +75,28 @@ class StateCollector(Collector):
                 held_out.add_metric([classifier.name, str(number), name], value)
         yield active
         yield held_out
+        yield from self._quality()
         for model, name in ((Run, "runs"), (Batch, "batches")):
             states = GaugeMetricFamily(f"clfsite_{name}", f"Number of {name} by state.", labels=["state"])
             counts = dict(model.objects.order_by().values_list("state").annotate(Count("pk")))
             for state in model.State.values:
                 states.add_metric([state], counts.get(state, 0))
             yield states
+
+    def _quality(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["classifier", "version"]
+        judged = GaugeMetricFamily(
+            "clfsite_judged_predictions", "Predictions whose truth is known.", labels=labels
+        )
+        accuracy = GaugeMetricFamily(
+            "clfsite_live_accuracy", "Share of the judged predictions that were right.", labels=labels
+        )
+        for score in quality.scores():
+            version = [score["classifier"], str(score["number"])]
+            judged.add_metric(version, score["judged"])
+            accuracy.add_metric(version, score["correct"] / score["judged"])
+        yield judged
+        yield accuracy
 
 
 def exposition() -> bytes:

@@ -1,8 +1,8 @@
-"""Keys, batches and the log of predictions."""
+"""Keys, batches, the log of predictions and the truth about them."""
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -211,6 +211,66 @@ class HourlyLatency(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["hour", "version", "source", "bucket", "shard"], name="hourly_latency_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.predictions} in the hour from {self.hour:%Y-%m-%d %H:%M}"
+
+
+class FeedbackQuerySet(models.QuerySet["Feedback"]):
+    def in_force(self) -> Self:
+        """The truth as it stands: what nobody corrected."""
+        return self.filter(superseded_at=None)
+
+
+class Feedback(models.Model):
+    """The true label of a prediction, as somebody gave it. A correction supersedes it and is another row."""
+
+    class Source(models.TextChoices):
+        API = "api", "API"
+        FORM = "form"
+        CSV = "csv", "CSV"
+
+    prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="feedback")
+    label = models.CharField(max_length=1_000)
+    source = models.CharField(max_length=20, choices=Source)
+    actor = models.CharField(max_length=150, help_text="A key's name or a login.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    superseded_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a correction took its place."
+    )
+
+    objects = FeedbackQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "feedback"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["prediction"], condition=Q(superseded_at=None), name="one_truth_per_prediction"
+            ),
+            models.CheckConstraint(name="feedback_has_label", condition=~Q(label="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class FeedbackCount(models.Model):
+    """How many predictions of an hour were judged so, kept up with the feedback so that nobody has to count it."""
+
+    hour = models.DateTimeField(help_text="Of the predictions.")
+    version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
+    predicted = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")
+    truth = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")
+    # a check above 0 would refuse the upsert that takes a corrected one away, before it finds its row
+    predictions = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "hour", "predicted", "truth"], name="feedback_count_once"
             )
         ]
 

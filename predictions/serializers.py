@@ -2,7 +2,8 @@
 
 from rest_framework import serializers
 
-from predictions.models import Prediction
+from predictions.feedback import Change
+from predictions.models import Feedback, Prediction
 
 
 class FaultSerializer(serializers.Serializer[dict[str, object]]):
@@ -119,10 +120,65 @@ class InfoSerializer(serializers.Serializer[dict[str, object]]):
 class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     model = serializers.CharField(source="version.classifier.name")
     version = serializers.IntegerField(source="version.number")
+    truth = serializers.SerializerMethodField(help_text="The true label, where feedback gave one.")
 
     class Meta:
         model = Prediction
         fields = [
             "id", "created_at", "model", "version", "features", "label", "probability", "probabilities",
-            "warnings", "latency_ms", "source", "caller", "batch", "row",
+            "warnings", "latency_ms", "source", "caller", "batch", "row", "truth",
         ]  # fmt: skip
+
+    def get_truth(self, prediction: Prediction) -> str | None:
+        return next((each.label for each in prediction.feedback.all() if each.superseded_at is None), None)
+
+
+class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
+    label = serializers.CharField(help_text="A class of the version that answered.")  # type: ignore[assignment]
+    replace = serializers.BooleanField(
+        default=False, help_text="Correct another label that was given before; both stay on record."
+    )
+
+
+class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
+    prediction_id = serializers.UUIDField()
+    predicted = serializers.CharField(source="prediction.label")
+    change = serializers.ChoiceField(
+        choices=[change.value for change in Change], required=False, help_text="What the request did."
+    )
+
+    class Meta:
+        model = Feedback
+        fields = ["prediction_id", "label", "predicted", "source", "actor", "created_at", "change"]
+
+
+class FeedbackUploadSerializer(serializers.Serializer[dict[str, object]]):
+    file = serializers.FileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
+    replace = serializers.BooleanField(
+        default=False, help_text="Correct labels that were given before; they stay on record."
+    )
+
+
+class FeedbackStoredSerializer(serializers.Serializer[dict[str, object]]):
+    created = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    corrected = serializers.IntegerField()
+
+
+class QualitySerializer(serializers.Serializer[dict[str, object]]):
+    version = serializers.IntegerField()
+    active = serializers.BooleanField()
+    judged = serializers.IntegerField(help_text="Predictions whose truth is known.")
+    correct = serializers.IntegerField()
+    accuracy = serializers.FloatField(allow_null=True)
+    held_out_accuracy = serializers.FloatField()
+    classes = serializers.ListField(child=serializers.CharField())
+    confusion = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        help_text="Rows are true classes, columns answered ones, in the order of `classes`.",
+    )
+
+
+class LiveSerializer(serializers.Serializer[dict[str, object]]):
+    model = serializers.CharField()
+    versions = QualitySerializer(many=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from predictions.views import batches, home, log, predict
+from predictions.views import batches, feedback, home, log, predict
 
 app_name = "predictions"
 
@@ -16,4 +16,10 @@ urlpatterns = [
     re_path(r"^batches/(?P<pk>[0-9]{1,18})/result\.csv$", batches.batch_result, name="batch-result"),
     path("predictions", log.prediction_list, name="prediction-list"),
     path("predictions/<uuid:pk>", log.prediction_detail, name="prediction-detail"),
+    path(
+        "predictions/<uuid:pk>/feedback",
+        feedback.prediction_feedback,
+        name="prediction-feedback",
+    ),
+    path("feedback", feedback.feedback_list, name="feedback-list"),
 ]

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from clfsite.staff import StaffRequest, staff
 from predictions import charts
-from predictions.forms import LogForm
-from predictions.models import Prediction
+from predictions.forms import FeedbackForm, LogForm
+from predictions.models import Feedback, Prediction
 from training.ml.contract import Contract
 
 PER_PAGE = 50
@@ -52,7 +52,18 @@ def _found(wanted: dict[str, Any]) -> QuerySet[Prediction]:
             predictions = predictions.filter(**{name: wanted[name]})
     if wanted["before"]:
         predictions = predictions.filter(id__lt=wanted["before"])
-    return predictions
+    return _judged(predictions, wanted["feedback"])
+
+
+def _judged(predictions: QuerySet[Prediction], wanted: str) -> QuerySet[Prediction]:
+    """Those with, without or against feedback; an inner join lets a few be found without reading the log."""
+    if wanted == "without":
+        return predictions.exclude(Exists(Feedback.objects.in_force().filter(prediction=OuterRef("pk"))))
+    if not wanted:
+        return predictions
+    in_force = Q(feedback__superseded_at=None)
+    known = predictions.alias(truth=FilteredRelation("feedback", condition=in_force)).exclude(truth=None)
+    return known.exclude(truth__label=F("label")) if wanted == "wrong" else known
 
 
 @staff()
@@ -60,10 +71,16 @@ def _found(wanted: dict[str, Any]) -> QuerySet[Prediction]:
 def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """One answer with its input against what training saw."""
     prediction = get_object_or_404(Prediction.objects.select_related("version__classifier", "batch"), pk=pk)
+    contract = prediction.version.contract
+    told = list(prediction.feedback.all())
+    truth = next((each for each in told if each.superseded_at is None), None)
     context = {
         "prediction": prediction,
-        "contract": prediction.version.contract,
-        "inputs": _inputs(prediction, prediction.version.contract),
+        "contract": contract,
+        "inputs": _inputs(prediction, contract),
+        "told": told,
+        "truth": truth,
+        "form": FeedbackForm(contract.classes, known=truth.label if truth else None),
         "chart": charts.probabilities(prediction.label, prediction.probabilities),
     }
     return render(request, "predictions/prediction_detail.html", context)

@@ -26,6 +26,8 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:batch-result": ("", None),
     "predictions:prediction-list": ("", None),
     "predictions:prediction-detail": ("", None),
+    "predictions:prediction-feedback": ("predictions.add_feedback", ""),
+    "predictions:feedback-list": ("", "predictions.add_feedback"),
     "training:dataset-list": ("", "training.add_dataset"),
     "training:dataset-detail": ("", None),
     "training:run-list": ("", None),
@@ -41,7 +43,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
 }
 NAMES = sorted(ACCESS)
 # addresses that cannot be opened, only posted to
-POSTED = {"training:run-cancel"}
+POSTED = {"predictions:prediction-feedback", "training:run-cancel"}
 
 
 @pytest.fixture
@@ -55,6 +57,7 @@ def paths(version: Version) -> dict[str, str]:
         "predictions:batch-progress": [BatchFactory.create(version=version).pk],
         "predictions:batch-result": [batch.pk],
         "predictions:prediction-detail": [PredictionFactory.create(version=version).pk],
+        "predictions:prediction-feedback": [PredictionFactory.create(version=version).pk],
         "training:dataset-detail": [version.run.dataset_id],
         "training:run-repeat": [version.run_id],
         "training:run-detail": [version.run_id],

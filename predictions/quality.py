@@ -1,0 +1,67 @@
+"""How well versions do on what came after training, as far as the truth is known: read from counts, not the log."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, Q, Sum
+
+from predictions.models import FeedbackCount
+from training.models import Version
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The judged predictions of one version; `confusion[i][j]` of class i were answered j."""
+
+    version: Version
+    classes: list[str]
+    confusion: list[list[int]]
+
+    @property
+    def judged(self) -> int:
+        return sum(map(sum, self.confusion))
+
+    @property
+    def correct(self) -> int:
+        return sum(row[place] for place, row in enumerate(self.confusion))
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of judged predictions that were right; None before the first."""
+        return self.correct / self.judged if self.judged else None
+
+
+def of_versions(versions: Iterable[Version], since: datetime | None = None) -> list[Quality]:
+    """The quality of each version, over predictions made since the hour of a moment."""
+    listed = list(versions)
+    counts = FeedbackCount.objects.filter(version__in=listed).order_by()
+    if since:
+        counts = counts.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0))
+    sums: dict[int, list[tuple[int, int, int]]] = {}
+    for version, truth, predicted, total in counts.values_list("version", "truth", "predicted").annotate(
+        total=Sum("predictions")
+    ):
+        sums.setdefault(version, []).append((truth, predicted, total))
+    return [_quality(version, sums.get(version.pk, [])) for version in listed]
+
+
+def _quality(version: Version, sums: list[tuple[int, int, int]]) -> Quality:
+    classes = list(version.contract.classes)
+    confusion = [[0] * len(classes) for _ in classes]
+    for truth, predicted, total in sums:
+        confusion[truth][predicted] = total
+    return Quality(version, classes, confusion)
+
+
+def scores() -> list[dict[str, Any]]:
+    """Per version with feedback: classifier, number, judged and correct, in one query."""
+    right = Q(predicted=F("truth"))
+    sums = (
+        FeedbackCount.objects.order_by()
+        .values(classifier=F("version__classifier__name"), number=F("version__number"))
+        .annotate(judged=Sum("predictions"), correct=Sum("predictions", filter=right, default=0))
+        .filter(judged__gt=0)
+    )
+    return [dict(row) for row in sums]
