@@ -138,6 +138,18 @@ class Run(Job):
     def percent(self) -> int:
         return 100 * self.fits_done // self.fits_total if self.fits_total else 0
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long a running search may still take if it goes on as it went; None while nothing can be said.
+
+        Judging the best model comes on top.
+        """
+        if self.state != self.State.RUNNING or self.seconds is None or not self.fits_done:
+            return None
+        left = self.seconds / self.fits_done * max(self.fits_total - self.fits_done, 0)
+        budget = self.recipe.max_minutes
+        return left if budget is None else min(left, max(60 * budget - self.seconds, 0))
+
     def begun(self) -> dict[str, Any]:
         return {"fits_done": 0, "best_score": None}
 

@@ -36,12 +36,17 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     version = serializers.SerializerMethodField(
         help_text="Number of the version it produced, null until then."
     )
+    seconds_left = serializers.FloatField(
+        read_only=True,
+        allow_null=True,
+        help_text="About how long the search still takes; null while nothing can be said, and once it is over.",
+    )
 
     class Meta:
         model = Run
         fields = [
             "id", "classifier", "dataset", "recipe", "state", "attempt", "fits_done", "fits_total", "best_score",
-            "candidates", "error", "warnings", "tracking_url", "version", "created_at", "started_at",
+            "seconds_left", "candidates", "error", "warnings", "tracking_url", "version", "created_at", "started_at",
             "cancel_requested_at", "finished_at",
         ]  # fmt: skip
 

@@ -88,7 +88,6 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "run": run,
         "version": version,
         "confusion": confusion,
-        "seconds_left": seconds_left(run),
     }
     return render(request, "training/run_detail.html", context)
 
@@ -101,17 +100,8 @@ def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
     return (
         HttpResponseClientRefresh()
         if run.is_over
-        else render(request, "training/_run_progress.html", {"run": run, "seconds_left": seconds_left(run)})
+        else render(request, "training/_run_progress.html", {"run": run})
     )
-
-
-def seconds_left(run: Run) -> float | None:
-    """How long a running search may still take if it goes on as it went; None while nothing can be said."""
-    if run.state != Run.State.RUNNING or run.seconds is None or not run.fits_done:
-        return None
-    left = run.seconds / run.fits_done * max(run.fits_total - run.fits_done, 0)
-    budget = run.recipe.max_minutes
-    return left if budget is None else min(left, max(60 * budget - run.seconds, 0))
 
 
 @staff(needs="training.add_run")

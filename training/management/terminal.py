@@ -1,0 +1,141 @@
+"""A run on the terminal: carried out here, watched while it goes on, and its version shown at the end."""
+
+import json
+import time
+from argparse import ArgumentParser
+from typing import IO, Any, cast
+
+from django.core.management.base import CommandError, OutputWrapper
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from clfsite.templatetags.portal import duration
+from training import services
+from training.lifecycle import kept_alive
+from training.ml.metrics import METRICS
+from training.ml.scoring import Progress as Fits
+from training.models import Run, Version
+
+# without a terminal a line is written at every quarter of the search, and when so long has passed without one
+LINE_SECONDS = 60.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of every command that trains."""
+    parser.add_argument(
+        "--jobs", type=processes, default=-1, metavar="N", help="processes; default: one for each core"
+    )
+    parser.add_argument("--activate", action="store_true", help="let the new version answer at once")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def processes(text: str) -> int:
+    """Read `--jobs`."""
+    jobs = int(text)
+    if jobs < -1 or jobs == 0:
+        raise CommandError(f"--jobs is {jobs}; expected a number of processes, or -1 for one each core")
+    return jobs
+
+
+class Watch:
+    """Tells on standard error how far a run is: a bar on a terminal, lines elsewhere, nothing where `quiet`."""
+
+    def __init__(self, run: Run, *, quiet: bool) -> None:
+        self.run = run
+        self.console = Console(stderr=True, markup=False, highlight=False)
+        self.writes_lines = not quiet and not self.console.is_terminal
+        self.quarters, self.written_at = 0, time.monotonic()
+        # time left is the run's own figure, as in portal and API; rich would look at the last 30 seconds alone, which
+        # misleads where the fits of a search grow from round to round
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("fits{task.fields[said]}"),
+            # rich stops its own clock after the last fit, while the best model is still being judged
+            TextColumn("{task.elapsed:.0f} s"),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(
+            f"{run.classifier}: {run.recipe.search} search", total=run.recipe.fits, said=""
+        )
+
+    def report(self, fits: Fits) -> None:
+        """Show the progress that the run's row has just been given."""
+        said = "" if fits.best is None else f", best fold {fits.best:.4f}"
+        if fits.done >= fits.total:
+            said += ", judging the best model"
+        elif (left := self.run.seconds_left) is not None:
+            said += f", about {duration(left)} left".replace("\u202f", " ")
+        self.bar.update(self.task, completed=fits.done, total=fits.total, said=said)
+        quarters = 4 * fits.done // max(fits.total, 1)
+        waited = time.monotonic() - self.written_at
+        if self.writes_lines and (quarters > self.quarters or waited > LINE_SECONDS):
+            self.quarters, self.written_at = quarters, time.monotonic()
+            self.console.print(
+                f"{self.run.classifier}: {fits.done} of {fits.total} fits{said}", soft_wrap=True
+            )
+
+
+def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
+    """Carry out a run in this process.
+
+    Raises:
+        CommandError: it failed, with its reason, or belongs to another process.
+    """
+    watch = Watch(run, quiet=quiet)
+    with watch.bar:
+        if not run.start():
+            raise CommandError(f"run {run.pk} was taken by another process")
+        with kept_alive(run):
+            version = services.execute_run(run, jobs=jobs, report=watch.report)
+    if version is None:
+        run.refresh_from_db()
+        raise CommandError(run.error or f"run {run.pk} was ended by another process")
+    return version
+
+
+def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bool) -> None:
+    """Print what came of a run, as tables or as one JSON object."""
+    if as_json:
+        stdout.write(json.dumps(outcome(version, round(seconds, 2))))
+        return
+    console = Console(file=cast(IO[str], stdout), markup=False, highlight=False)
+    title = f"{version}: {version.family}, {version.params}"
+    metrics = Table("metric", "cross-validation", "held out", title=title, title_justify="left")
+    for name in METRICS:
+        fold = version.cross_validation[name]
+        metrics.add_row(name, f"{fold['mean']:.4f} +- {fold['std']:.4f}", f"{version.metrics[name]:.4f}")
+    console.print(metrics)
+    confusion = Table(
+        "true \\ predicted", *version.contract.classes, title="held-out rows", title_justify="left"
+    )
+    for label, row in zip(version.contract.classes, version.held_out["confusion"], strict=True):
+        confusion.add_row(label, *map(str, row))
+    console.print(confusion)
+    for column, reason in version.contract.left_out.items():
+        console.print(f"left out {column}: {reason}")
+    state = "active now" if version.is_active else "not active; add --activate, or activate it in the portal"
+    console.print(f"{version} registered in {seconds:.1f} s, {state}")
+
+
+def outcome(version: Version, seconds: float) -> dict[str, Any]:
+    """What `--json` prints: run, version, metrics, seconds and where the artifacts are."""
+    return {
+        "run": version.run_id,
+        "classifier": version.classifier.name,
+        "version": version.number,
+        "active": version.is_active,
+        "family": version.family,
+        "params": version.params,
+        "cross_validation": version.cross_validation,
+        "held_out": version.metrics,
+        "confusion": version.held_out["confusion"],
+        "classes": list(version.contract.classes),
+        "seconds": seconds,
+        "artifacts": {
+            part: services.artifact_path(entry["name"]) for part, entry in version.artifacts.items()
+        },
+    }
