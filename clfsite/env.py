@@ -45,6 +45,8 @@ class Env:
     upload_bytes: int
     run_minutes: int
     run_memory_bytes: int
+    log_seconds: int
+    log_rows: int
     proxies: int
     log_level: str
 
@@ -81,6 +83,8 @@ def read() -> Env:
         upload_bytes=_positive(source, "CLFSITE_UPLOAD_BYTES", 200 * 1024**2),
         run_minutes=_positive(source, "CLFSITE_RUN_MINUTES", 720),
         run_memory_bytes=_typed(source.int, "CLFSITE_RUN_MEMORY_BYTES", 0, "a whole number of bytes"),
+        log_seconds=_positive(source, "CLFSITE_LOG_SECONDS", 5),
+        log_rows=_positive(source, "CLFSITE_LOG_ROWS", 50_000),
         proxies=_typed(source.int, "CLFSITE_PROXIES", 0, "how many proxies stand in front"),
         log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
     )

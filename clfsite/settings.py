@@ -46,6 +46,11 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+# for the calls of programs, see `clfsite.wsgi`; they count and time themselves
+SERVING_MIDDLEWARE = [
+    *(["django.middleware.security.SecurityMiddleware"] if ENV.https else []),
+    "clfsite.wsgi.with_known_host",
+]
 
 TEMPLATES = [
     {
@@ -212,5 +217,7 @@ CLFSITE_BODY_BYTES = ENV.body_bytes
 CLFSITE_UPLOAD_BYTES = ENV.upload_bytes
 CLFSITE_RUN_MINUTES = ENV.run_minutes
 CLFSITE_RUN_MEMORY_BYTES = ENV.run_memory_bytes
+CLFSITE_LOG_SECONDS = ENV.log_seconds
+CLFSITE_LOG_ROWS = ENV.log_rows
 CLFSITE_METRICS_TOKEN = ENV.metrics_token
 CLFSITE_WANDB_MODE = ENV.wandb_mode

@@ -4,6 +4,7 @@ They are DRF views for the schema's sake and go past DRF's negotiation, parsing 
 more than scoring a row.
 """
 
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,7 @@ from rest_framework.views import APIView
 from clfsite.permissions import HasScope
 from predictions import keys, metrics, serializers, services
 from predictions.body import accepts, check_row_count, model_of, read_json, version_of
+from predictions.entries import Entry
 from predictions.live import Live, models
 from predictions.models import Prediction
 from training.errors import Malformed
@@ -35,11 +37,13 @@ def problems(*statuses: int) -> dict[int, OpenApiResponse]:
 class ServingView(APIView):
     """A view whose handler gets Django's own request and the key's caller, and returns JSON values."""
 
+    call = ""  # its name in metrics
     scopes: dict[str, frozenset[str]] = {}
     media_types: tuple[str, ...] = ("application/json", "application/problem+json")
     http_method_names = ["get", "post", "options"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        began = time.perf_counter()
         try:
             response: HttpResponseBase = self._answer(request)
         except Exception as error:  # noqa: BLE001  the handler answers every one
@@ -48,6 +52,9 @@ class ServingView(APIView):
             response["Allow"] = ", ".join(name.upper() for name in self.scopes)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             metrics.refusals_total.labels(str(response.status_code)).inc()
+        metrics.child(metrics.call_seconds, self.call, str(response.status_code)).observe(
+            time.perf_counter() - began
+        )
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
@@ -80,6 +87,7 @@ class ServingView(APIView):
 
 
 class PredictView(ServingView):
+    call = "predict"
     scopes = {"post": frozenset({"predict"})}
 
     @extend_schema(
@@ -108,7 +116,7 @@ class PredictView(ServingView):
         )
         live = answer.live
         return {
-            "prediction_id": str(answer.predictions[0].id),
+            "prediction_id": answer.predictions[0].id,
             "model": live.classifier,
             "version": live.number,
             **_outcome(answer.predictions[0]),
@@ -118,6 +126,7 @@ class PredictView(ServingView):
 
 
 class PredictBatchView(ServingView):
+    call = "predict-batch"
     scopes = {"post": frozenset({"predict"})}
 
     @extend_schema(
@@ -144,13 +153,14 @@ class PredictBatchView(ServingView):
             "version": answer.live.number,
             "threshold": answer.live.scorer.threshold,
             "predictions": [
-                {"prediction_id": str(each.id), **_outcome(each), "warnings": each.warnings}
+                {"prediction_id": each.id, **_outcome(each), "warnings": each.warnings}
                 for each in answer.predictions
             ],
         }
 
 
 class InfoView(ServingView):
+    call = "info"
     scopes = {"get": frozenset({"predict", "read"})}
 
     @extend_schema(
@@ -202,7 +212,7 @@ def describe(live: Live) -> dict[str, Any]:
     }
 
 
-def _outcome(prediction: Prediction) -> dict[str, Any]:
+def _outcome(prediction: Entry) -> dict[str, Any]:
     return {
         "label": prediction.label,
         "probability": prediction.probability,

@@ -190,7 +190,7 @@ def _score_file(batch: Batch, live: Live, path: Path, result: Path, total: int) 
                 records=[record for _, _, record in piece],
                 source=Prediction.Source.CSV,
                 caller=batch.caller,
-                batch=batch,
+                batch=batch.pk,
                 first_row=done,
             )
             services.commit(live, predictions)

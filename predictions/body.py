@@ -159,9 +159,10 @@ def _count_strings(value: Any, depth: int = 0) -> int:
         count = len(value)
         value = value.values()
     for inner in value:
-        if isinstance(inner, str):
+        kind = type(inner)
+        if kind is str:
             count += 1
-        elif isinstance(inner, dict | list):
+        elif kind is dict or kind is list:
             count += _count_strings(inner, depth + 1)
     return count
 

@@ -16,12 +16,14 @@ from rest_framework.request import Request
 
 from clfsite.permissions import SCOPES
 from predictions.models import ApiKey
-from training.errors import InvalidInput
+from training.errors import InvalidInput, Unavailable
 
 PREFIX = "clf_"
 MAX_LENGTH = 200
 # a revoked key is refused everywhere after this long at the latest; the promise is 5 s
 CACHE_SECONDS = 3.0
+# where another thread looks twice a second, this long without a look means that the database is away
+LATE_SECONDS = 4.0
 CACHE_SIZE = 10_000
 LAST_USE_SECONDS = 60
 
@@ -62,8 +64,20 @@ class KeyAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-_cache: dict[str, tuple[float, KeyCaller, datetime | None]] = {}
+@dataclass(slots=True)
+class Kept:
+    """A key that was looked up, and when on the monotonic clock."""
+
+    caller: KeyCaller
+    expires_at: datetime | None
+    checked: float
+    used: bool = False
+
+
+_cache: dict[str, Kept] = {}
 _lock = threading.Lock()
+# whether another thread keeps the cache true, see `refresh`
+_is_followed = False
 
 
 def create(
@@ -124,11 +138,36 @@ def recognise(key: str) -> KeyCaller:
     if len(key) > MAX_LENGTH:
         raise refused("the key is not valid")
     digest = _digest(key.strip())
-    now = time.monotonic()
     kept = _cache.get(digest)
-    if kept and now - kept[0] < CACHE_SECONDS and (kept[2] is None or kept[2] > timezone.now()):
-        return kept[1]
-    return _look_up(digest, now)
+    if kept is None:
+        return _look_up(digest)
+    age = time.monotonic() - kept.checked
+    if age > (LATE_SECONDS if _is_followed else CACHE_SECONDS):
+        if _is_followed:
+            raise Unavailable("the database does not answer, so that keys cannot be checked; try again")
+        return _look_up(digest)
+    if kept.expires_at and kept.expires_at <= timezone.now():
+        raise refused("the key is not valid")
+    kept.used = True
+    return kept.caller
+
+
+def refresh() -> None:
+    """Look up every cached key anew, in one query; from the first call on requests leave the looking to the caller."""
+    global _is_followed  # noqa: PLW0603  one cache for each process
+    now = time.monotonic()
+    rows = {row.digest: row for row in ApiKey.objects.filter(digest__in=list(_cache), revoked_at=None)}
+    used = []
+    for digest, kept in list(_cache.items()):
+        if digest not in rows or not rows[digest].is_usable:
+            _cache.pop(digest, None)
+            continue
+        if kept.used and _is_stale(rows[digest]):
+            used.append(rows[digest].pk)
+        _cache[digest] = _keep(rows[digest], now)
+    if used:
+        ApiKey.objects.filter(pk__in=used).update(last_used_at=timezone.now())
+    _is_followed = True
 
 
 def refused(message: str) -> AuthenticationFailed:
@@ -140,23 +179,33 @@ def refused(message: str) -> AuthenticationFailed:
 
 def forget() -> None:
     """Empty this process's cache of keys."""
+    global _is_followed  # noqa: PLW0603
     _cache.clear()
+    _is_followed = False
 
 
-def _look_up(digest: str, now: float) -> KeyCaller:
+def _look_up(digest: str) -> KeyCaller:
+    now = time.monotonic()
     row = ApiKey.objects.filter(digest=digest).first()
     if row is None or not row.is_usable:
         _cache.pop(digest, None)
         raise refused("the key is not valid")
-    stale = timezone.now() - timedelta(seconds=LAST_USE_SECONDS)
-    if row.last_used_at is None or row.last_used_at < stale:
+    if _is_stale(row):
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
-    caller = KeyCaller(row.pk, row.name, frozenset(row.scopes))
     with _lock:
         if len(_cache) >= CACHE_SIZE:
             _cache.clear()
-        _cache[digest] = (now, caller, row.expires_at)
-    return caller
+        kept = _cache[digest] = _keep(row, now)
+    return kept.caller
+
+
+def _keep(row: ApiKey, now: float) -> Kept:
+    return Kept(KeyCaller(row.pk, row.name, frozenset(row.scopes)), row.expires_at, now)
+
+
+def _is_stale(row: ApiKey) -> bool:
+    """Whether its last use was noted long enough ago to be noted again."""
+    return row.last_used_at is None or row.last_used_at < timezone.now() - timedelta(seconds=LAST_USE_SECONDS)
 
 
 def _digest(key: str) -> str:

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # how long an activation may go unnoticed; the promise is 2 s
 CHECK_SECONDS = 1.0
+# a version that could not be loaded is tried again, as its storage may be back
+RETRY_SECONDS = 5.0
 PINNED = 8
 
 
@@ -46,8 +48,10 @@ class LiveModels:
         self._lock = threading.Lock()
         self._active: dict[str, Live] = {}
         self._pinned: dict[tuple[str, int], Live] = {}
-        self._checked = 0.0
+        self._pins = threading.Lock()
+        self._checked = self._loaded = 0.0
         self._state: object = None
+        self._is_followed = False
         self.faults: dict[str, str] = {}
 
     def get(self, model: str | None = None, version: int | None = None) -> Live:
@@ -60,7 +64,7 @@ class LiveModels:
         Raises:
             NotFound: no such classifier or version. Unavailable: no version is active, or it cannot be loaded.
         """
-        self._follow()
+        self._catch_up()
         live = self._active.get(model) if model else self._default()
         if version is not None:
             name = model or (live.classifier if live else self._default_name())
@@ -75,14 +79,14 @@ class LiveModels:
 
     def all(self) -> list[Live]:
         """Every classifier's active version, the default first."""
-        self._follow()
+        self._catch_up()
         return sorted(self._active.values(), key=lambda live: (not live.is_default, live.classifier))
 
     def forget(self) -> None:
         """Drop everything loaded; the next call reads the database again."""
         with self._lock:
             self._active, self._pinned, self.faults = {}, {}, {}
-            self._checked, self._state = 0.0, None
+            self._checked, self._state, self._is_followed = 0.0, None, False
 
     def _default(self) -> Live | None:
         return next((live for live in self._active.values() if live.is_default), None)
@@ -90,21 +94,35 @@ class LiveModels:
     def _default_name(self) -> str:
         return Classifier.objects.filter(is_default=True).values_list("name", flat=True).first() or ""
 
-    def _follow(self) -> None:
-        """Look for new activations, at most once a second; requests meanwhile use what is loaded."""
-        if time.monotonic() - self._checked < CHECK_SECONDS and self._state is not None:
+    def refresh(self) -> None:
+        """Look for new activations and load them; requests meanwhile use what is loaded.
+
+        From the first call on requests leave the looking to whoever calls this.
+        """
+        with self._lock:
+            self._look()
+            self._is_followed = True
+
+    def _catch_up(self) -> None:
+        """Look for new activations, at most once a second, where nothing else does."""
+        if self._state is not None and (
+            self._is_followed or time.monotonic() - self._checked < CHECK_SECONDS
+        ):
             return
         # while one thread loads, the others go on with the version before
         if not self._lock.acquire(blocking=self._state is None):
             return
         try:
-            state = self._read_state()
-            if state != self._state:
-                self._reload()
-                self._state = state
-            self._checked = time.monotonic()
+            self._look()
         finally:
             self._lock.release()
+
+    def _look(self) -> None:
+        state, now = self._read_state(), time.monotonic()
+        if state != self._state or (self.faults and now - self._loaded > RETRY_SECONDS):
+            self._reload()
+            self._state, self._loaded = state, now
+        self._checked = now
 
     def _read_state(self) -> object:
         newest = Activation.objects.aggregate(newest=Max("id"))["newest"]
@@ -158,7 +176,7 @@ class LiveModels:
             live = self._load(version.classifier, version, None, None)
         except Conflict as error:
             raise Unavailable(str(error)) from error
-        with self._lock:
+        with self._pins:
             while len(self._pinned) >= PINNED:
                 self._pinned.pop(next(iter(self._pinned)))
             self._pinned[model, number] = live

@@ -3,6 +3,8 @@
 import logging
 import os
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 from django.db import DatabaseError
 from django.db.models import Count
@@ -38,12 +40,26 @@ warnings_total = Counter(
     ["classifier", "code"],
 )
 refusals_total = Counter("clfsite_refusals_total", "Serving requests refused, by HTTP status.", ["status"])
+call_seconds = Histogram(
+    "clfsite_call_seconds", "Time to answer a serving call.", ["call", "status"], buckets=_SECONDS
+)
 scoring_seconds = Histogram(
     "clfsite_scoring_seconds", "Time to check and score one request.", ["classifier"], buckets=_SECONDS
 )
 logging_seconds = Histogram(
     "clfsite_logging_seconds", "Time to commit one request's predictions.", ["classifier"], buckets=_SECONDS
 )
+commit_rows = Histogram(
+    "clfsite_log_commit_rows",
+    "Predictions that share one commit of the log.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096),
+)
+
+
+@cache
+def child(metric: Any, *labels: str) -> Any:
+    """The series of a metric with these labels; looking it up anew costs more than counting."""
+    return metric.labels(*labels)
 
 
 class StateCollector(Collector):

@@ -1,13 +1,18 @@
 """The one way in for a prediction: contract check, score, record, answer."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.utils import timezone
+from uuid_utils import uuid7
+
 from predictions import metrics, recorder
+from predictions.entries import Entry
 from predictions.live import Live, models
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from training.errors import InvalidInput
 from training.ml.contract import Issue
 
@@ -17,7 +22,7 @@ class Answer:
     """Logged predictions in the order of the records, and the version that gave them."""
 
     live: Live
-    predictions: list[Prediction]
+    predictions: list[Entry]
 
 
 def predict(
@@ -45,9 +50,9 @@ def score(
     records: Sequence[Mapping[str, Any]],
     source: Prediction.Source,
     caller: str,
-    batch: Batch | None = None,
+    batch: int | None = None,
     first_row: int = 0,
-) -> list[Prediction]:
+) -> list[Entry]:
     """Check and score records, without storing anything.
 
     Raises:
@@ -57,37 +62,43 @@ def score(
     warnings = _check(live, records)
     labels, proba = live.scorer.score(records)
     seconds = time.perf_counter() - began
-    metrics.scoring_seconds.labels(live.classifier).observe(seconds)
+    metrics.child(metrics.scoring_seconds, live.classifier).observe(seconds)
     classes = live.contract.classes
+    positions = {label: position for position, label in enumerate(classes)}
+    latency_ms = round(seconds * 1_000 / len(records), 4)
+    now = timezone.now()
     return [
-        Prediction(
+        Entry(
+            id=str(uuid7()),
             version_id=live.version_id,
             features=dict(record),
             label=label,
-            probability=float(row[classes.index(label)]),
-            probabilities=dict(zip(classes, row.tolist(), strict=True)),
+            probability=row[positions[label]],
+            probabilities=dict(zip(classes, row, strict=True)),
             warnings=[asdict(warning) for warning in warned],
-            latency_ms=round(seconds * 1_000 / len(records), 4),
+            latency_ms=latency_ms,
             source=source,
             caller=caller,
-            batch=batch,
-            row=first_row + position if batch else None,
+            created_at=now,
+            batch_id=batch,
+            row=None if batch is None else first_row + position,
         )
         for position, (record, label, row, warned) in enumerate(
-            zip(records, labels, proba, warnings, strict=True)
+            zip(records, labels, proba.tolist(), warnings, strict=True)
         )
     ]
 
 
-def commit(live: Live, predictions: Sequence[Prediction]) -> None:
+def commit(live: Live, predictions: Sequence[Entry]) -> None:
     """Store scored predictions and count them."""
-    with metrics.logging_seconds.labels(live.classifier).time():
-        recorder.record(predictions)
+    began = time.perf_counter()
+    recorder.record(predictions)
+    metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
     version = str(live.number)
-    for prediction in predictions:
-        metrics.predictions_total.labels(live.classifier, version, prediction.label, prediction.source).inc()
-        for warning in prediction.warnings:
-            metrics.warnings_total.labels(live.classifier, warning["code"]).inc()
+    for (label, source), count in Counter((each.label, each.source) for each in predictions).items():
+        metrics.child(metrics.predictions_total, live.classifier, version, label, source).inc(count)
+    for warning in (warning for each in predictions for warning in each.warnings):
+        metrics.child(metrics.warnings_total, live.classifier, warning["code"]).inc()
 
 
 def _check(live: Live, records: Sequence[Mapping[str, Any]]) -> list[list[Issue]]:

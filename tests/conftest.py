@@ -10,7 +10,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from clfsite import celery_app
-from predictions import keys, live
+from predictions import keys, live, recorder
 
 PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
 
@@ -64,5 +64,6 @@ def _private_files(settings: Settings, tmp_path: Path) -> None:
 def _empty_caches() -> Iterator[None]:
     """Nothing that one test's requests loaded answers in the next."""
     yield
+    recorder.log.stop()
     keys.forget()
     live.models.forget()

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from clfsite.staff import StaffRequest, staff
 from predictions import charts, services
+from predictions.entries import Entry
 from predictions.forms import FeaturesForm
 from predictions.live import Live, models
 from predictions.models import Prediction
@@ -30,7 +31,7 @@ def predict(request: StaffRequest) -> HttpResponse:
         return render(request, "predictions/predict.html", {"fault": str(error), "lives": models.all()})
     form = FeaturesForm(live.contract, request.POST or None, shown.features if shown else None)
     if form.is_valid() and (answered := _answer(request, live, form)):
-        return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered.pk})}")
+        return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered.id})}")
     context = {
         "form": form,
         "live": live,
@@ -52,7 +53,7 @@ def _shown(key: str) -> Prediction | None:
     return get_object_or_404(Prediction.objects.select_related("version__classifier"), pk=pk)
 
 
-def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> Prediction | None:
+def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> Entry | None:
     """Return the logged answer, or None when the form now says why there is none."""
     try:
         answer = services.predict(

@@ -38,7 +38,7 @@ def test_info_shows_what_is_served_with_an_example_that_works(client: Client) ->
     served = body["classifiers"][0]
     assert set(served["metrics"]) == {"accuracy", "f1", "roc_auc", "precision", "recall"}
     assert served["contract"] == tiny().contract.to_dict()
-    assert served["engine"] == "scikit-learn"
+    assert served["engine"] == "onnxruntime"
     answer = client.post(
         "/predict", {"features": served["example"]}, content_type="application/json", headers=headers
     )

@@ -72,8 +72,7 @@ def test_a_key_that_expires_while_cached_is_refused(client: Client, version: Ver
     key = ApiKeyFactory.create(secret="clf_short", expires_at=timezone.now() + timedelta(hours=1))
     headers = {"authorization": "Bearer clf_short"}
     assert client.get("/info", headers=headers).status_code == 200
-    digest, (seen, caller, _) = next(iter(keys._cache.items()))
-    keys._cache[digest] = (seen, caller, timezone.now() - timedelta(seconds=1))
+    next(iter(keys._cache.values())).expires_at = timezone.now() - timedelta(seconds=1)
     ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     problem_of(client.get("/info", headers=headers), 401)
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +46,15 @@ class Kind(StrEnum):
     def article(self) -> str:
         """The kind in a sentence: "a number", "an integer"."""
         return f"an {self.value}" if self is Kind.INTEGER else f"a {self.value}"
+
+
+# of values that need no second look
+_TYPES: dict[Kind, tuple[type, ...]] = {
+    Kind.NUMBER: (float, int),
+    Kind.INTEGER: (int,),
+    Kind.BOOLEAN: (bool,),
+    Kind.CATEGORY: (str,),
+}
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,8 @@ class Contract:
         Returns:
             (errors, warnings): a record with errors must not be scored; warnings go with the answer.
         """
+        if self._is_plain(record):
+            return [], []
         errors: list[Issue] = []
         warnings: list[Issue] = []
         for feature in self.features:
@@ -189,6 +201,30 @@ class Contract:
                 if name not in known
             ]
         return errors, warnings
+
+    def _is_plain(self, record: Mapping[str, Any]) -> bool:
+        """Whether every feature is there with a value of its kind that training saw, told at the least cost."""
+        if len(record) != len(self.features):
+            return False
+        for name, types, low, high, known in self._plain:
+            value: Any = record.get(name)
+            if type(value) not in types or not (value in known if known else low <= value <= high):
+                return False
+        return True
+
+    @cached_property
+    def _plain(self) -> list[tuple[str, tuple[type, ...], float, float, frozenset[Any]]]:
+        """Per feature its name, the types of its values, their range or else the known ones."""
+        return [
+            (
+                feature.name,
+                _TYPES[feature.kind],
+                math.inf if feature.low is None else feature.low,
+                -math.inf if feature.high is None else feature.high,
+                frozenset((True, False) if feature.kind is Kind.BOOLEAN else feature.categories),
+            )
+            for feature in self.features
+        ]
 
     def frame(self, records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """Turn checked records into the frame that the pipeline takes, shape (records, features)."""
