@@ -17,8 +17,9 @@ from predictions import services
 from predictions.live import Live, models
 from predictions.models import Batch, Prediction
 from training.errors import InvalidInput, Refused
-from training.ml.contract import Contract, Feature, Kind
-from training.ml.table import MAX_PROBLEMS, MISSING, TableError, rows
+from training.ml.columns import read_cell
+from training.ml.contract import Contract
+from training.ml.table import MAX_PROBLEMS, TableError, rows
 from training.queue import wake
 from training.storage import CHUNK, scratch
 
@@ -124,27 +125,6 @@ def _records(path: Path, contract: Contract) -> Iterator[tuple[int, list[str], d
     places = [(feature, header.index(feature.name)) for feature in contract.features]
     for line, cells in reader:
         yield line, cells, {feature.name: read_cell(feature, cells[place]) for feature, place in places}
-
-
-def read_cell(feature: Feature, cell: str) -> Any:
-    """The JSON value that a text stands for; what cannot be read stays text for the contract to refuse."""
-    text = cell.strip()
-    if text in MISSING and cell not in feature.categories:
-        return None
-    if feature.kind is Kind.CATEGORY:
-        return cell
-    if feature.kind is Kind.BOOLEAN:
-        return {"true": True, "false": False}.get(text.lower(), cell)
-    if "_" in text or not text.isascii():
-        return cell
-    try:
-        return int(text) if feature.kind is Kind.INTEGER and len(text) < 19 else float(text)  # noqa: PLR2004
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return cell
 
 
 def _check_rows(path: Path, live: Live) -> int:

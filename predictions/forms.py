@@ -9,11 +9,11 @@ from django.http import HttpRequest
 from django.template.defaultfilters import capfirst
 
 from clfsite.templatetags.portal import shown
-from predictions.batches import read_cell
 from predictions.live import Live
 from predictions.models import Prediction
 from training.errors import Refused
 from training.forms import UploadForm
+from training.ml.columns import read_cell
 from training.ml.contract import Contract, Feature, Kind
 from training.models import Classifier, Version
 

@@ -15,7 +15,6 @@ from drf_spectacular.utils import extend_schema
 
 from clfsite import health
 from predictions import keys, services
-from predictions.batches import read_cell
 from predictions.body import (
     check_media_type,
     check_row_count,
@@ -30,6 +29,7 @@ from predictions.models import Prediction
 from predictions.protocols import schema
 from predictions.protocols.view import OPEN, ProtocolView
 from training.errors import InvalidInput, Malformed, Unavailable
+from training.ml.columns import read_cell
 from training.ml.contract import Contract
 from training.ml.table import TableError, rows
 from training.storage import scratch

@@ -88,7 +88,7 @@ def read_table(path: Path) -> pd.DataFrame:
     count = 0
     for _, cells in rows(path):
         if not columns:
-            columns, delimiter = cells, _delimiter_of(path)
+            columns, delimiter = cells, delimiter_of(path)
         else:
             count += 1
     if count == 0:
@@ -116,7 +116,7 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         TableError: at the first fault of form.
     """
-    delimiter = _delimiter_of(path)
+    delimiter = delimiter_of(path)
     header: list[str] = []
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(_no_nul(file), delimiter=delimiter, strict=True)
@@ -128,24 +128,36 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                     continue
                 if not header:
                     header = cells
-                    _check_header(header, line)
+                    check_header(header, line)
                 elif len(cells) != len(header):
-                    raise TableError(
-                        "the rows differ in length",
-                        [Problem(line, "", f"{len(cells)} cells where the header has {len(header)}")],
-                    )
+                    raise TableError("the rows differ in length", [ragged(line, len(cells), len(header))])
                 yield line, cells
                 line = reader.line_num + 1
         except csv.Error as error:
-            message = "a quote is opened and never closed" if "unexpected end" in str(error) else str(error)
-            raise TableError("the file is not well-formed CSV", [Problem(line, "", message)]) from error
+            raise malformed(error, line) from error
         except UnicodeDecodeError as error:
-            raise TableError(_not_utf8(path)) from error
+            raise TableError(not_utf8(path)) from error
     if not header:
         raise TableError("the file is empty; expected a header line and rows of data")
 
 
-def _delimiter_of(path: Path) -> str:
+def malformed(error: csv.Error, line: int) -> TableError:
+    """What to raise for a row that the CSV reader gave up on."""
+    message = "a quote is opened and never closed" if "unexpected end" in str(error) else str(error)
+    return TableError("the file is not well-formed CSV", [Problem(line, "", message)])
+
+
+def ragged(line: int, found: int, expected: int) -> Problem:
+    """The fault of a row that is longer or shorter than the header."""
+    return Problem(line, "", f"{found:,} cells where the header has {expected:,}")
+
+
+def delimiter_of(path: Path) -> str:
+    """The character that most often stands in the header line, of those allowed.
+
+    Raises:
+        TableError: the file is empty, or begins as no text does.
+    """
     with path.open("rb") as file:
         start = file.read(65_536)
     if not start.strip():
@@ -166,7 +178,8 @@ def _no_nul(file: io.TextIOWrapper) -> Iterator[str]:
         yield text
 
 
-def _not_utf8(path: Path) -> str:
+def not_utf8(path: Path) -> str:
+    """Say which byte of a file is not UTF-8, and on which line."""
     with path.open("rb") as file:
         for number, text in enumerate(file, start=1):
             try:
@@ -177,7 +190,12 @@ def _not_utf8(path: Path) -> str:
     return "the file is not UTF-8; save it as CSV (UTF-8) and try again"
 
 
-def _check_header(header: list[str], line: int) -> None:
+def check_header(header: list[str], line: int) -> None:
+    """Refuse a header that does not name every column once.
+
+    Raises:
+        TableError: blank or duplicate names, or too many.
+    """
     if len(header) > MAX_COLUMNS:
         raise TableError(f"the table has {len(header):,} columns; at most {MAX_COLUMNS:,} are taken")
     problems = []
