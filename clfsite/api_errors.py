@@ -120,6 +120,14 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
     return problem(HTTPStatus.NOT_FOUND, "there is nothing at this address; /docs lists what there is")
 
 
+def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponseBase:
+    """A page that says what cannot be done now."""
+    logger.warning("%s: %s", request.path, error)
+    response = render(request, "503.html", {"reason": str(error)}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponseBase:
     if _wants_page(request):
         return defaults.server_error(request)

@@ -1,10 +1,12 @@
 """Every environment variable the site reads, in one place; a bad value stops the start with its name."""
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +24,19 @@ SWITCHES = {
     "off": False,
 }
 _TOO_SHORT = 32
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+_BUCKET_FORM = "s3://bucket/prefix, with ?endpoint_url=https://... and region_name=... where needed"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Where datasets, artifacts and batch files go in place of the state folder; credentials are boto3's business."""
+
+    name: str
+    prefix: str
+    endpoint_url: str | None
+    region_name: str | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class Env:
     port: int
     database: dict[str, Any]
     broker_url: str
+    bucket: Bucket | None
     metrics_token: str
     wandb_mode: str
     wandb_api_key: str
@@ -73,6 +89,7 @@ def read() -> Env:
         port=_positive(source, "PORT", 8000),
         database=_database(source, state_dir),
         broker_url=_broker_url(source.str("CELERY_BROKER_URL", default="filesystem://localhost")),
+        bucket=_bucket(source.str("CLFSITE_STORAGE_URL", default="")),
         metrics_token=source.str("CLFSITE_METRICS_TOKEN", default=""),
         wandb_mode=_one_of(
             "WANDB_MODE", source.str("WANDB_MODE", default="online" if wandb_api_key else "offline")
@@ -159,3 +176,49 @@ def _broker_url(value: str) -> str:
             f"CELERY_BROKER_URL begins with {scheme!r}; expected redis://, rediss:// or filesystem://"
         )
     return value
+
+
+def _bucket(value: str) -> Bucket | None:
+    """The bucket of CLFSITE_STORAGE_URL, None for the state folder.
+
+    No message repeats the value, which may hold a secret in the wrong place.
+    """
+    if not value:
+        return None
+    try:
+        url = urlsplit(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"CLFSITE_STORAGE_URL is no URL; expected {_BUCKET_FORM}") from error
+    options = dict(parse_qsl(url.query, keep_blank_values=True))
+    endpoint = options.get("endpoint_url")
+    if "@" in url.netloc or (endpoint and "@" in endpoint):
+        raise ImproperlyConfigured(
+            "CLFSITE_STORAGE_URL holds a login; expected credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if fault := _bucket_fault(url, options):
+        raise ImproperlyConfigured(f"CLFSITE_STORAGE_URL {fault}; expected {_BUCKET_FORM}")
+    given = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if os.environ.get(name)]
+    if len(given) == 1:
+        raise ImproperlyConfigured(
+            f"{given[0]} is set alone; expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    return Bucket(url.netloc, url.path.strip("/"), endpoint, options.get("region_name"))
+
+
+def _bucket_fault(url: SplitResult, options: dict[str, str]) -> str:
+    """What is wrong with the address of a bucket, or an empty string."""
+    if url.scheme != "s3":
+        return f"begins with {url.scheme!r}"
+    if not _BUCKET_NAME.fullmatch(url.netloc):
+        return f"names the bucket {url.netloc!r}, which is no bucket's name"
+    if not _PREFIX.fullmatch(url.path) or url.fragment:
+        return "has a prefix with other characters than letters, digits, dots, hyphens and underscores"
+    unknown = sorted(set(options) - {"endpoint_url", "region_name"})
+    if unknown:
+        return f"has the unknown option {unknown[0]}"
+    endpoint = options.get("endpoint_url")
+    if endpoint is not None and not re.fullmatch(r"https?://[^/?#\s]+/?", endpoint):
+        return "has an endpoint_url that is not http://host or https://host"
+    if not re.fullmatch(r"[a-z0-9-]+", options.get("region_name", "region")):
+        return "has a region_name with other characters than small letters, digits and hyphens"
+    return ""

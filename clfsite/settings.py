@@ -93,24 +93,35 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # maps are read by a debugger alone
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "jpg", "gz", "br", "woff", "woff2", "zip"]
+
+
+def _storage(name: str) -> dict[str, object]:
+    """A folder of the state folder, or a part of the bucket that several machines share."""
+    if ENV.bucket is None:
+        return {
+            "BACKEND": "training.storage.DurableFileSystemStorage",
+            "OPTIONS": {"location": STATE_DIR / name},
+        }
+    return {
+        "BACKEND": "training.bucket.BucketStorage",
+        "OPTIONS": {
+            "bucket_name": ENV.bucket.name,
+            "location": f"{ENV.bucket.prefix}/{name}".lstrip("/"),
+            "endpoint_url": ENV.bucket.endpoint_url,
+            "region_name": ENV.bucket.region_name,
+        },
+    }
+
+
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": STATE_DIR / "files"},
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-    "datasets": {
-        "BACKEND": "training.storage.DurableFileSystemStorage",
-        "OPTIONS": {"location": STATE_DIR / "datasets"},
-    },
-    "artifacts": {
-        "BACKEND": "training.storage.DurableFileSystemStorage",
-        "OPTIONS": {"location": STATE_DIR / "artifacts"},
-    },
-    "batches": {
-        "BACKEND": "training.storage.DurableFileSystemStorage",
-        "OPTIONS": {"location": STATE_DIR / "batches"},
-    },
+    "datasets": _storage("datasets"),
+    "artifacts": _storage("artifacts"),
+    "batches": _storage("batches"),
 }
 
 # Security: everything that needs HTTPS follows one switch, so that a laptop copy works over plain HTTP.

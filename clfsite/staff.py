@@ -12,6 +12,9 @@ from django.http.response import HttpResponseBase
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
+from clfsite.api_errors import unavailable
+from training.errors import Unavailable
+
 P = ParamSpec("P")
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -43,7 +46,10 @@ def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], Any
             wanted = [needs] if request.method in READING else [needs, to_post]
             if not request.user.is_staff or not request.user.has_perms(filter(None, wanted)):
                 raise PermissionDenied
-            return view(cast(StaffRequest, request), *args, **kwargs)
+            try:
+                return view(cast(StaffRequest, request), *args, **kwargs)
+            except Unavailable as error:
+                return unavailable(request, error)
 
         return cast(AnyView[P], checked)
 

@@ -1,6 +1,7 @@
 """What every test gets: files of its own, empty caches, a queue in memory; and the mark `database`."""
 
 import gc
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pytest_django import Settings
 
 from clfsite import celery_app
 from predictions import keys, live, recorder
+from tests import bucket as buckets
 
 PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
 
@@ -58,6 +60,24 @@ def _private_files(settings: Settings, tmp_path: Path) -> None:
     settings.CLFSITE_WANDB_MODE = "disabled"
     # WhiteNoise warns where nothing was collected yet
     settings.STATIC_ROOT = tmp_path
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """An S3 server of the test session."""
+    with buckets.s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(s3_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, _private_files: None) -> str:
+    """The name of a bucket that holds what lies in folders otherwise."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    buckets.make_bucket(s3_url, name)
+    for variable, value in buckets.CREDENTIALS.items():
+        monkeypatch.setenv(variable, value)
+    settings.STORAGES = buckets.in_bucket(s3_url, name, settings.STORAGES)
+    return name
 
 
 @pytest.fixture(autouse=True)

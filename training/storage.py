@@ -6,23 +6,39 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
+from training.errors import Unavailable
+
 CHUNK = 1024 * 1024
 
 
-class DurableFileSystemStorage(FileSystemStorage):
-    """A folder in which a name is either absent or holds the whole content, fsynced.
+class SafeStorage(Storage):
+    """A place in which a name is either absent or holds the whole content; saving replaces it at one stroke."""
 
-    Saving under a name that is there replaces its content at one stroke.
-    """
+    def create(self, name: str, data: bytes) -> None:
+        """Write under a name that is free.
+
+        Raises:
+            FileExistsError: it is taken.
+        """
+        raise NotImplementedError
+
+
+class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
+    """A folder whose files are fsynced before they get their names."""
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         return name
+
+    def create(self, name: str, data: bytes) -> None:
+        if self.exists(name):
+            raise FileExistsError(f"{name} exists already")
+        self.save(name, ContentFile(data))
 
     def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
         path = Path(self.path(name))
@@ -50,26 +66,41 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def datasets() -> Storage:
-    return storages["datasets"]
+@contextlib.contextmanager
+def local_path(storage: Storage, name: str) -> Iterator[Path]:
+    """A stored file as a path: where it lies in a folder, a copy that is gone afterwards elsewhere."""
+    try:
+        path = Path(storage.path(name))
+    except NotImplementedError:
+        with scratch() as folder, storage.open(name) as file:
+            path = folder / Path(name).name
+            path.write_bytes(file.read())
+            yield path
+    else:
+        yield path
 
 
-def artifacts() -> Storage:
-    return storages["artifacts"]
+def datasets() -> SafeStorage:
+    return cast(SafeStorage, storages["datasets"])
 
 
-def write(storage: Storage, name: str, data: bytes) -> None:
-    """Write one file under exactly this name."""
-    if storage.exists(name):
-        raise FileExistsError(f"{name} exists already")
-    storage.save(name, ContentFile(data))
+def artifacts() -> SafeStorage:
+    return cast(SafeStorage, storages["artifacts"])
 
 
 def remove_quietly(storage: Storage, names: list[str]) -> None:
     """Take back files whose row was never written; one that resists is left for the operator to see."""
     for name in names:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, Unavailable):
             storage.delete(name)
+
+
+def digest(file: IO[bytes] | File) -> str:  # type: ignore[type-arg]
+    """The SHA-256 of what is left to read, in hexadecimal."""
+    sha256 = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        sha256.update(chunk)
+    return sha256.hexdigest()
 
 
 def copy_hashed(source: IO[bytes] | File, target: Path, limit: int) -> tuple[str, int]:  # type: ignore[type-arg]

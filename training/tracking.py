@@ -3,11 +3,11 @@
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from django.conf import settings
 
+from training import storage
 from training.ml.train import Trained
 from training.models import Version
 
@@ -25,19 +25,16 @@ class Tracked:
     warning: str = ""
 
 
-def record(version: Version, trained: Trained, artifact: Path | None) -> Tracked:
+def record(version: Version, trained: Trained) -> Tracked:
     """Write a version's recipe, candidates, metrics, curves and artifact to W&B.
 
     Offline runs are files under the state folder's `wandb`, for `wandb sync` to send later.
-
-    Args:
-        artifact: the pipeline's file, None where storage is no folder.
     """
     mode = settings.CLFSITE_WANDB_MODE
     if mode == "disabled":
         return Tracked()
     try:
-        return _record(version, trained, artifact, mode)
+        return _record(version, trained, mode)
     except Exception as error:  # noqa: BLE001  whatever a foreign service or its client raises
         logger.warning("run %s was not tracked: %s", version.run_id, error)
         return Tracked(
@@ -45,7 +42,7 @@ def record(version: Version, trained: Trained, artifact: Path | None) -> Tracked
         )
 
 
-def _record(version: Version, trained: Trained, artifact: Path | None, mode: str) -> Tracked:
+def _record(version: Version, trained: Trained, mode: str) -> Tracked:
     # the mode has to be in the environment before wandb is imported, or its first call may ask for a login
     folder = settings.STATE_DIR / "wandb"
     folders = {f"WANDB_{name}_DIR": str(folder / name.lower()) for name in ("DATA", "CACHE", "CONFIG")}
@@ -81,19 +78,30 @@ def _record(version: Version, trained: Trained, artifact: Path | None, mode: str
         for name, value in trained.held_out.metrics.items():
             run.summary[f"held_out/{name}"] = value
             run.summary[f"cross_validation/{name}"] = trained.cross_validation[name]["mean"]
-        if artifact:
-            model = wandb.Artifact(
-                f"{version.classifier}",
-                type="model",
-                metadata={"version": version.number, "sha256": version.artifacts["pipeline"]["sha256"]},
-            )
-            # where it lies: a copy of every model would double what the state folder holds
-            model.add_file(str(artifact), name="pipeline.joblib", policy="immutable", skip_cache=True)
-            run.log_artifact(model, aliases=[f"v{version.number}"])
+        _log_artifact(wandb, run, version)
         url = (run.url or "") if mode == "online" else ""
     finally:
         run.finish()
     return Tracked(url=url)
+
+
+def _log_artifact(wandb: Any, run: Any, version: Version) -> None:
+    entry = version.artifacts["pipeline"]
+    model = wandb.Artifact(
+        f"{version.classifier}",
+        type="model",
+        metadata={"version": version.number, "sha256": entry["sha256"]},
+    )
+    with storage.local_path(storage.artifacts(), entry["name"]) as path:
+        # W&B sends a file from where it lies, maybe days later, and keeps a copy of one that will be gone by then
+        is_copy = path.is_relative_to(settings.FILE_UPLOAD_TEMP_DIR)
+        model.add_file(
+            str(path),
+            name="pipeline.joblib",
+            policy="mutable" if is_copy else "immutable",
+            skip_cache=True,
+        )
+    run.log_artifact(model, aliases=[f"v{version.number}"])
 
 
 def _config(version: Version) -> dict[str, Any]:

@@ -8,10 +8,20 @@ from django.core.exceptions import ImproperlyConfigured
 
 from clfsite import env
 
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+SECRET = "a-very-secret-key"
+
 
 @pytest.fixture(autouse=True)
 def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("DATABASE_URL", "SECRET_KEY", "PORT", "CELERY_BROKER_URL"):
+    for name in (
+        "DATABASE_URL",
+        "SECRET_KEY",
+        "PORT",
+        "CELERY_BROKER_URL",
+        "CLFSITE_STORAGE_URL",
+        *CREDENTIALS,
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(env, "BASE_DIR", tmp_path)
     monkeypatch.setenv("CLFSITE_STATE_DIR", str(tmp_path / "state"))
@@ -42,6 +52,15 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: P
         ("CELERY_BROKER_URL", "amqp://localhost"),
         ("WANDB_MODE", "sometimes"),
         ("CLFSITE_BATCH_ROWS", "-1"),
+        ("CLFSITE_STORAGE_URL", "/mnt/shared"),
+        ("CLFSITE_STORAGE_URL", "gs://bucket"),
+        ("CLFSITE_STORAGE_URL", "s3://"),
+        ("CLFSITE_STORAGE_URL", "s3://No_Bucket/prefix"),
+        ("CLFSITE_STORAGE_URL", "s3://bucket/../outside"),
+        ("CLFSITE_STORAGE_URL", "s3://bucket/a//b"),
+        ("CLFSITE_STORAGE_URL", "s3://bucket?endpoint_url=localhost:9000"),
+        ("CLFSITE_STORAGE_URL", "s3://bucket?region_name=Frankfurt am Main"),
+        ("CLFSITE_STORAGE_URL", "s3://[bucket"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -56,3 +75,53 @@ def test_a_postgresql_url_is_safe_for_a_pooler(monkeypatch: pytest.MonkeyPatch) 
     assert database["ENGINE"].endswith("postgresql")
     assert database["DISABLE_SERVER_SIDE_CURSORS"]
     assert database["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_without_a_storage_url_files_stay_in_the_state_folder() -> None:
+    assert env.read().bucket is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("s3://bucket", env.Bucket("bucket", "", None, None)),
+        ("s3://my.bucket/team/site/", env.Bucket("my.bucket", "team/site", None, None)),
+        (
+            "s3://bucket/site?endpoint_url=http://127.0.0.1:9000&region_name=eu-central-1",
+            env.Bucket("bucket", "site", "http://127.0.0.1:9000", "eu-central-1"),
+        ),
+    ],
+    ids=["bucket", "prefix", "endpoint"],
+)
+def test_a_storage_url_names_bucket_prefix_and_server(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: env.Bucket
+) -> None:
+    monkeypatch.setenv("CLFSITE_STORAGE_URL", value)
+    assert env.read().bucket == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"s3://key:{SECRET}@bucket/prefix",
+        f"s3://bucket?endpoint_url=https://key:{SECRET}@minio.example",
+        f"s3://bucket?aws_secret_access_key={SECRET}",
+    ],
+    ids=["login", "login of the endpoint", "option"],
+)
+def test_a_secret_in_the_storage_url_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("CLFSITE_STORAGE_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="CLFSITE_STORAGE_URL") as caught:
+        env.read()
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("alone", CREDENTIALS)
+def test_half_a_pair_of_credentials_is_refused(monkeypatch: pytest.MonkeyPatch, alone: str) -> None:
+    monkeypatch.setenv("CLFSITE_STORAGE_URL", "s3://bucket")
+    monkeypatch.setenv(alone, SECRET)
+    with pytest.raises(ImproperlyConfigured, match=f"{alone} is set alone") as caught:
+        env.read()
+    assert SECRET not in str(caught.value)

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import Client
 
 from predictions import live
+from tests import bucket as buckets
 from tests.factories import trained_version
 from tests.predictions.conftest import Post, problem_of
+from tests.site import free_port
 from training.errors import Unavailable
 from training.models import Activation, Version
 from training.services import activate_version
@@ -72,3 +75,37 @@ def test_a_pinned_version_whose_artifact_is_gone_is_refused(
     second = trained_version(classifier="churn")
     artifact_of(second).unlink()
     problem_of(post("/predict", {"features": example, "version": second.number}), 503)
+
+
+def test_a_version_in_a_bucket_answers(bucket: str, version: Version) -> None:
+    assert live.models.get("churn").number == version.number
+
+
+def test_a_bucket_that_comes_back_is_served_from_without_another_activation(
+    version: Version, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    entry, port = version.artifacts["pipeline"], free_port()
+    content = artifact_of(version).read_bytes()
+    settings.STORAGES = buckets.in_bucket(f"http://127.0.0.1:{port}", "late", settings.STORAGES)
+    with pytest.raises(Unavailable, match=r"bucket late at .* does not answer"):
+        live.models.get("churn")
+    with buckets.s3_server(port) as url:
+        buckets.make_bucket(url, "late")
+        storages["artifacts"].save(entry["name"], ContentFile(content))
+        assert live.models.get("churn").number == version.number
+    assert live.models.faults == {}
+
+
+def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
+    version: Version, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    settings.STORAGES = buckets.in_bucket(url, "nowhere", settings.STORAGES)
+    with pytest.raises(Unavailable):
+        live.models.get("churn")
+    monkeypatch.setattr(live, "load_scorer", pytest.fail)
+    with pytest.raises(Unavailable, match="nowhere"):
+        live.models.get("churn")

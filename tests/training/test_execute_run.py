@@ -8,11 +8,13 @@ from django.core.files.storage import storages
 from tests.factories import DatasetFactory, RunFactory, UserFactory, tiny
 from tests.training.conftest import Files
 from training import services
+from training.errors import Unavailable
 from training.ml.artifact import digest
 from training.ml.metrics import METRICS
 from training.ml.recipe import Recipe
 from training.ml.scoring import Progress
 from training.models import Activation, Run, Version
+from training.services import versions
 
 # the search reports from a thread of its own, which would not see an open transaction
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +94,21 @@ def test_run_activates_its_version_when_asked(by: str | None) -> None:
     activation = Activation.objects.get()
     assert activation.actor == (by or "command line")
     assert f"run {run.pk}" in activation.reason
+
+
+def test_version_that_cannot_be_activated_stands_and_the_run_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = RunFactory.create(activate_when_done=True)
+
+    def refuse(_version: Version) -> None:
+        raise Unavailable("the bucket does not answer; try again")
+
+    monkeypatch.setattr(versions, "verify_version", refuse)
+    version = execute(run)
+    run.refresh_from_db()
+    assert (run.state, version.is_active) == (Run.State.SUCCEEDED, False)
+    assert "v1 was not activated: the bucket does not answer" in run.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from typing import Any
 
 import joblib
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
+from tests import bucket as buckets
 from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client
+from tests.site import free_port
 from training import charts, storage
 from training.models import Activation, Run, Version
 
@@ -165,8 +168,7 @@ def test_a_version_whose_file_was_changed_is_refused_with_the_reason(approver: C
     with storage.artifacts().open(name) as file:
         data = bytearray(file.read())
     data[100] ^= 1
-    storage.artifacts().delete(name)
-    storage.write(storage.artifacts(), name, bytes(data))
+    storage.artifacts().save(name, ContentFile(bytes(data)))
     shown = approver.post(path(version), {"reason": "try"}, follow=True).content.decode()
     assert "SHA-256" in shown
     assert "Nothing was changed" in shown
@@ -192,6 +194,23 @@ def test_a_part_is_downloaded_as_it_was_recorded_and_loads_with_joblib(
     assert hashlib.sha256(data).hexdigest() == version.artifacts[part]["sha256"]
     (tmp_path / "part.joblib").write_bytes(data)
     assert hasattr(joblib.load(tmp_path / "part.joblib"), "get_params")
+
+
+def test_a_part_that_was_changed_is_not_handed_out(approver: Client) -> None:
+    version = trained_version()
+    name = version.artifacts["model"]["name"]
+    storage.artifacts().save(name, ContentFile(b"another model"))
+    response = approver.get(reverse("training:version-artifact", args=[version.pk, "model"]), follow=True)
+    assert "Nothing was downloaded: the stored model of" in response.content.decode()
+
+
+def test_a_storage_that_does_not_answer_is_said_on_a_page(approver: Client, settings: Any) -> None:
+    version = trained_version()
+    url = f"http://127.0.0.1:{free_port()}"
+    settings.STORAGES = buckets.in_bucket(url, "nowhere", settings.STORAGES)
+    response = download(approver, version, "model")
+    assert (response.status_code, response["Retry-After"]) == (503, "2")
+    assert "the bucket nowhere at" in response.content.decode()
 
 
 def test_a_part_that_does_not_exist_or_was_lost_is_not_found(approver: Client) -> None:

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from tests.training.conftest import Files
-from training.storage import CHUNK, copy_hashed, remove_quietly, write
+from training.storage import CHUNK, artifacts, copy_hashed, digest, local_path, remove_quietly
 
 
 class BreakingFile(ContentFile):  # type: ignore[type-arg]  # generic in its stubs alone
@@ -23,7 +23,7 @@ class BreakingFile(ContentFile):  # type: ignore[type-arg]  # generic in its stu
 
 
 def test_file_is_written_under_its_name(files: Files) -> None:
-    write(storages["artifacts"], "run-1/pipeline.joblib", b"model")
+    artifacts().create("run-1/pipeline.joblib", b"model")
     assert files("artifacts") == ["run-1/pipeline.joblib"]
     with storages["artifacts"].open("run-1/pipeline.joblib") as file:
         assert file.read() == b"model"
@@ -36,9 +36,9 @@ def test_write_that_breaks_off_leaves_nothing(files: Files) -> None:
 
 
 def test_file_that_is_there_is_not_written_over(files: Files) -> None:
-    write(storages["artifacts"], "pipeline.joblib", b"first")
+    artifacts().create("pipeline.joblib", b"first")
     with pytest.raises(FileExistsError, match="exists already"):
-        write(storages["artifacts"], "pipeline.joblib", b"second")
+        artifacts().create("pipeline.joblib", b"second")
     assert files("artifacts") == ["pipeline.joblib"]
     with storages["artifacts"].open("pipeline.joblib") as file:
         assert file.read() == b"first"
@@ -47,16 +47,23 @@ def test_file_that_is_there_is_not_written_over(files: Files) -> None:
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "run-1/../../outside"])
 def test_name_that_leads_outside_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(SuspiciousFileOperation):
-        write(storages["artifacts"], name, b"content")
+        artifacts().create(name, b"content")
     assert not list(tmp_path.rglob("outside"))
 
 
 def test_removing_goes_on_past_what_resists(files: Files) -> None:
-    store = storages["artifacts"]
-    write(store, "folder/inside", b"")
-    write(store, "file", b"")
+    store = artifacts()
+    store.create("folder/inside", b"")
+    store.create("file", b"")
     remove_quietly(store, ["absent", "folder", "file"])
     assert files("artifacts") == ["folder/inside"]
+
+
+def test_local_path_is_where_the_file_lies() -> None:
+    artifacts().create("run-1/pipeline.joblib", b"model")
+    with local_path(artifacts(), "run-1/pipeline.joblib") as path:
+        assert str(path) == artifacts().path("run-1/pipeline.joblib")
+    assert path.read_bytes() == b"model"
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1])
@@ -65,6 +72,7 @@ def test_copy_is_hashed_and_counted(tmp_path: Path, size: int) -> None:
     copied = copy_hashed(io.BytesIO(data), tmp_path / "copy", limit=size)
     assert copied == (hashlib.sha256(data).hexdigest(), size)
     assert (tmp_path / "copy").read_bytes() == data
+    assert digest(io.BytesIO(data)) == copied[0]
 
 
 def test_copy_stops_at_the_limit(tmp_path: Path) -> None:

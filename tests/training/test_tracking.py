@@ -1,5 +1,6 @@
 """Weights & Biases, offline and for real: what a run's file holds, and what an unreachable server costs."""
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from wandb.proto import wandb_internal_pb2
 
 from tests.factories import tiny, trained_version
-from tests.site import free_port
+from tests.site import free_port, wait_for
 from training import services, tracking
 from training.models import Version
 
@@ -31,12 +32,22 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(version: Version) -> tracking.Tracked:
-    path = Path(services.artifact_path(version.artifacts["pipeline"]["name"]))
-    return tracking.record(version, tiny().trained, path)
+    return tracking.record(version, tiny().trained)
 
 
 def records_of(state: Path) -> list[Any]:
-    """Every record of the one offline run below a state folder.
+    """Every record of the one offline run below a state folder, once wandb's service has written the last."""
+
+    def complete() -> list[Any] | None:
+        found = parse(state)
+        return found if any(record.HasField("exit") for record in found) else None
+
+    records: list[Any] = wait_for(complete, "the offline run to be written", 20)
+    return records
+
+
+def parse(state: Path) -> list[Any]:
+    """The records in the file so far.
 
     The file is a LevelDB log: blocks of 32 KiB with pieces of records, each after a header of 7 bytes (checksum, length,
     and 1 for a whole record, 2 for its first, 3 for a middle and 4 for its last piece); 7 bytes name the format.
@@ -57,6 +68,16 @@ def records_of(state: Path) -> list[Any]:
             record.ParseFromString(pieces)
             found.append(record)
     return found
+
+
+def models_in(records: list[Any]) -> list[Any]:
+    """The models logged as artifacts."""
+    logged = [
+        each.request.log_artifact.artifact if each.request.HasField("log_artifact") else each.artifact
+        for each in records
+        if each.HasField("artifact") or each.request.HasField("log_artifact")
+    ]
+    return [each for each in logged if each.type == "model"]
 
 
 def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any, tmp_path: Path) -> None:
@@ -88,12 +109,7 @@ def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any,
         for item in each.summary.update
     }
     assert summary["held_out/roc_auc"] == tiny().trained.held_out.metrics["roc_auc"]
-    logged_artifacts = [
-        each.request.log_artifact.artifact if each.request.HasField("log_artifact") else each.artifact
-        for each in records
-        if each.HasField("artifact") or each.request.HasField("log_artifact")
-    ]
-    (artifact,) = [each for each in logged_artifacts if each.type == "model"]
+    (artifact,) = models_in(records)
     assert json.loads(artifact.metadata)["sha256"] == version.artifacts["pipeline"]["sha256"]
 
 
@@ -119,3 +135,14 @@ def test_unreachable_server_costs_a_warning_and_nothing_else(
 def test_disabled_tracking_writes_nothing(tmp_path: Path) -> None:
     assert record(trained_version()) == tracking.Tracked()
     assert not (tmp_path / "state" / "wandb").exists()
+
+
+def test_artifact_of_a_bucket_is_kept_for_the_run_to_send(bucket: str, settings: Any, tmp_path: Path) -> None:
+    settings.CLFSITE_WANDB_MODE = "offline"
+    version = trained_version(classifier="churn")
+    assert record(version) == tracking.Tracked()
+    (artifact,) = models_in(records_of(tmp_path / "state"))
+    (entry,) = artifact.manifest.contents
+    assert entry.path == "pipeline.joblib"
+    kept = Path(entry.local_path).read_bytes()
+    assert hashlib.sha256(kept).hexdigest() == version.artifacts["pipeline"]["sha256"]

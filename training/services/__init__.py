@@ -7,6 +7,7 @@ from training.services.versions import (
     artifact_path,
     load_scorer,
     make_default,
+    open_artifact,
     register_version,
     verify_version,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "load_scorer",
     "load_table",
     "make_default",
+    "open_artifact",
     "register_version",
     "request_run",
     "track_version",

@@ -27,6 +27,7 @@ def import_dataset(*, name: str, target: str, source: IO[bytes] | File, user: Us
     Raises:
         InvalidInput: the name, the file or its target column cannot be used.
         TooLarge: more bytes than CLFSITE_UPLOAD_BYTES.
+        Unavailable: storage does not answer.
     """
     check_name(name, "dataset")
     if len(target) > LONGEST_TARGET:
@@ -43,7 +44,7 @@ def import_dataset(*, name: str, target: str, source: IO[bytes] | File, user: Us
                 f"the file is larger than the limit of {limit:,} bytes (CLFSITE_UPLOAD_BYTES)"
             ) from error
         existing = Dataset.objects.filter(name=name, target=target, sha256=sha256).first()
-        stored = _is_stored(f"{sha256}.csv", sha256, size)
+        stored = _is_stored(f"{sha256}.csv", sha256)
         if existing and stored:
             return existing
         frame, inferred = _read(path, target)
@@ -65,16 +66,13 @@ def import_dataset(*, name: str, target: str, source: IO[bytes] | File, user: Us
     )
 
 
-def _is_stored(name: str, sha256: str, size: int) -> bool:
+def _is_stored(name: str, sha256: str) -> bool:
     """Whether this content lies in storage unchanged."""
-    store = storage.datasets()
-    if not store.exists(name):
+    try:
+        with storage.datasets().open(name) as file:
+            return storage.digest(file) == sha256
+    except FileNotFoundError:
         return False
-    with storage.scratch() as folder, store.open(name) as file:
-        try:
-            return storage.copy_hashed(file, folder / "stored", size)[0] == sha256
-        except OverflowError:
-            return False
 
 
 def _read(path: Path, target: str) -> tuple[pd.DataFrame, contract.Contract]:
@@ -106,16 +104,17 @@ def load_table(dataset: Dataset) -> pd.DataFrame:
     """Read a stored dataset, after comparing its bytes with the row's SHA-256.
 
     Raises:
-        NotFound: its file is gone. Conflict: its file was changed.
+        NotFound: its file is gone. Conflict: its file was changed. Unavailable: storage does not answer.
     """
-    store = storage.datasets()
-    if not store.exists(dataset.file_name):
-        raise NotFound(f"the file of dataset {dataset} is gone from storage; upload the table again")
     with storage.scratch() as folder:
         path = folder / "table.csv"
         try:
-            with store.open(dataset.file_name) as file:
+            with storage.datasets().open(dataset.file_name) as file:
                 sha256, _ = storage.copy_hashed(file, path, dataset.size_bytes)
+        except FileNotFoundError as error:
+            raise NotFound(
+                f"the file of dataset {dataset} is gone from storage; upload the table again"
+            ) from error
         except OverflowError:
             sha256 = ""
         if sha256 != dataset.sha256:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 from django.contrib.auth.models import User
@@ -11,14 +10,14 @@ from django.db import IntegrityError, transaction
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from training import queue, tracking
-from training.errors import Conflict, InvalidInput, NotFound
+from training.errors import InvalidInput, Refused
 from training.ml import contract, scoring, table
 from training.ml import recipe as recipes
 from training.ml import train as training
 from training.models import Classifier, Dataset, Run, Version
 from training.services.datasets import load_table
 from training.services.names import check_name
-from training.services.versions import activate_version, artifact_path, register_version
+from training.services.versions import activate_version, register_version
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def request_run(
 
     Raises:
         InvalidInput: the recipe does not fit the dataset.
-        NotFound: the dataset's file is gone from storage.
+        NotFound, Conflict, Unavailable: see `load_table`.
     """
     name = classifier or dataset.name
     check_name(name, "classifier")
@@ -97,7 +96,7 @@ def execute_run(
             load_table(run.dataset), run.dataset.contract, run.recipe, jobs=jobs, report=note
         )
         version = register_version(run=run, trained=trained)
-    except (*REFUSALS, NotFound, Conflict) as error:
+    except (*REFUSALS, Refused) as error:
         run.fail(str(error))
         return None
     except KeyboardInterrupt:
@@ -113,15 +112,23 @@ def execute_run(
         return None
     track_version(version, trained)
     if run.activate_when_done:
-        actor = run.created_by.get_username() if run.created_by else "command line"
-        activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
+        _activate(run, version)
     return version
+
+
+def _activate(run: Run, version: Version) -> None:
+    """Let the new version answer, as the run was asked to; the version stands where that cannot be."""
+    actor = run.created_by.get_username() if run.created_by else "command line"
+    try:
+        activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
+    except Refused as error:
+        logger.warning("%s was not activated: %s", version, error)
+        run.warn(f"{version} was not activated: {error}")
 
 
 def track_version(version: Version, trained: training.Trained) -> None:
     """Tell Weights & Biases of a new version; the version stands whatever comes of it."""
-    path = artifact_path(version.artifacts["pipeline"]["name"])
-    tracked = tracking.record(version, trained, Path(path) if Path(path).is_file() else None)
+    tracked = tracking.record(version, trained)
     Run.objects.filter(pk=version.run_id).update(tracking_url=tracked.url)
     if tracked.warning:
         version.run.warn(tracked.warning)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from django.core.files import File
 from django.db import transaction
 from django.db.models import Max
 
 from training import storage
-from training.errors import Conflict, InvalidInput
+from training.errors import Conflict, InvalidInput, NotFound
 from training.ml import artifact
 from training.ml.scorer import Scorer
 from training.ml.train import Trained
@@ -32,7 +33,7 @@ def register_version(*, run: Run, trained: Trained) -> Version:
         for part, fitted in parts.items():
             data = artifact.dump(fitted)
             name = f"run-{run.pk}/{run.claim}/{part}.joblib"
-            storage.write(store, name, data)
+            store.create(name, data)
             written.append(name)
             artifacts[part] = {"name": name, "sha256": artifact.digest(data), "size_bytes": len(data)}
         with transaction.atomic():
@@ -68,6 +69,7 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
 
     Raises:
         Conflict: it is active already, or its artifact is not what was recorded.
+        Unavailable: storage does not answer.
         InvalidInput: no reason was given.
     """
     if not reason.strip():
@@ -104,6 +106,7 @@ def verify_version(version: Version) -> Any:
 
     Raises:
         Conflict: the file is gone or changed, or it no longer gives the answers recorded at training.
+        Unavailable: storage does not answer.
     """
     entry = version.artifacts["pipeline"]
     try:
@@ -125,11 +128,32 @@ def load_scorer(version: Version) -> Scorer:
     """Load what answers for a version.
 
     Raises:
-        Conflict: see `verify_version`.
+        Conflict, Unavailable: see `verify_version`.
     """
     pipeline = verify_version(version)
     records = version.golden["records"]
     return Scorer.load(pipeline, version.contract, version.threshold, version.engine, records)
+
+
+def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg]
+    """Open one part of a version to read, after comparing it with what was recorded.
+
+    Raises:
+        NotFound: there is no such part, or its file is gone. Conflict: it was changed.
+        Unavailable: storage does not answer.
+    """
+    entry = version.artifacts.get(part)
+    if entry is None:
+        raise NotFound(f"{version} has no part called {part[:100]!r}; it has {', '.join(version.artifacts)}")
+    try:
+        file = storage.artifacts().open(entry["name"])
+    except OSError as error:
+        raise NotFound(f"the {part} of {version} is gone from storage; restore it or train again") from error
+    if storage.digest(file) != entry["sha256"]:
+        file.close()
+        raise Conflict(f"the stored {part} of {version} is not what was recorded; restore it or train again")
+    file.seek(0)
+    return file
 
 
 def artifact_path(name: str) -> str:

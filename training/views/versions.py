@@ -5,12 +5,13 @@ from operator import attrgetter
 
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.staff import StaffRequest, staff
-from training import charts, services, storage
-from training.errors import Refused
+from training import charts, services
+from training.errors import Conflict, NotFound, Refused
 from training.forms import ReasonForm
 from training.models import Activation, Version
 
@@ -68,16 +69,16 @@ def _activate(request: StaffRequest, version: Version, reason: str) -> None:
 
 @staff()
 @require_safe
-def version_artifact(request: StaffRequest, pk: str, part: str) -> FileResponse:
+def version_artifact(request: StaffRequest, pk: str, part: str) -> HttpResponseBase:
     """One file of a version, to load elsewhere with joblib."""
     version = get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
-    entry = version.artifacts.get(part)
-    if entry is None:
-        raise Http404
     try:
-        file = storage.artifacts().open(entry["name"])
-    except OSError as error:
+        file = services.open_artifact(version, part)
+    except NotFound as error:
         raise Http404 from error
+    except Conflict as error:
+        messages.error(request, f"Nothing was downloaded: {error}.")
+        return redirect("training:version-detail", version.pk)
     return FileResponse(
         file,
         as_attachment=True,
