@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from clfsite import api_errors, health
 from predictions import api as serving
 from predictions import feedback_api as feedback
-from predictions.protocols import mlflow
+from predictions.protocols import mlflow, open_inference
 from training import api as training
 
 admin.site.site_header = admin.site.site_title = "clfsite administration"
@@ -45,6 +45,19 @@ api: list[URLPattern | URLResolver] = [
     re_path(r"^feedback/?$", feedback.FeedbackUpload.as_view(), name="feedback"),
 ]
 
+_MODEL = r"^models/(?P<model>[^/]+)"
+_VERSION = rf"{_MODEL}/versions/(?P<version>[^/]+)"
+v2: list[URLPattern | URLResolver] = [
+    re_path(r"^health/live/?$", open_inference.LiveView.as_view()),
+    re_path(r"^health/ready/?$", open_inference.ReadyView.as_view()),
+    re_path(rf"{_MODEL}/?$", open_inference.ModelView.as_view()),
+    re_path(rf"{_MODEL}/ready/?$", open_inference.ModelReadyView.as_view()),
+    re_path(rf"{_MODEL}/infer/?$", open_inference.InferView.as_view()),
+    re_path(rf"{_VERSION}/?$", open_inference.PinnedModelView.as_view()),
+    re_path(rf"{_VERSION}/ready/?$", open_inference.PinnedModelReadyView.as_view()),
+    re_path(rf"{_VERSION}/infer/?$", open_inference.PinnedInferView.as_view()),
+]
+
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^predict/?$", serving.PredictView.as_view(), name="predict"),
     re_path(r"^predict-batch/?$", serving.PredictBatchView.as_view(), name="predict-batch"),
@@ -52,6 +65,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^invocations/?$", mlflow.InvocationsView.as_view(), name="mlflow-invocations"),
     re_path(r"^ping/?$", mlflow.PingView.as_view(), name="mlflow-ping"),
     re_path(r"^version/?$", mlflow.VersionView.as_view(), name="mlflow-version"),
+    re_path(r"^v2/?$", open_inference.ServerView.as_view(), name="v2"),
+    path("v2/", include((v2, "v2"))),
+    re_path(r"(?s)^v2/.*$", open_inference.UnknownView.as_view()),
     re_path(r"^health/?$", health.ready, name="health"),
     re_path(r"^health/live/?$", health.live, name="health-live"),
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),

@@ -26,7 +26,7 @@ from predictions.body import (
 )
 from predictions.live import Live, models
 from predictions.models import Prediction
-from predictions.protocols import schema
+from predictions.protocols import mlflow_schema as schema
 from predictions.protocols.view import OPEN, ProtocolView
 from training.errors import InvalidInput, Malformed, Unavailable
 from training.ml.columns import read_cell
@@ -73,6 +73,7 @@ class MlflowView(ProtocolView):
 class PingView(MlflowView):
     """Whether the site can answer."""
 
+    call = "ping"
     authentication_classes = []
     scopes = {"get": OPEN, "head": OPEN}
 
@@ -87,6 +88,7 @@ class PingView(MlflowView):
 class VersionView(MlflowView):
     """The version of MLflow whose protocol this is."""
 
+    call = "version"
     authentication_classes = []
     scopes = {"get": OPEN, "head": OPEN}
     media_types = ("text/plain",)
@@ -99,6 +101,7 @@ class VersionView(MlflowView):
 class InvocationsView(MlflowView):
     """Rows in one of MLflow's five shapes, answered by labels or probabilities."""
 
+    call = "invocations"
     scopes = {"post": frozenset({"predict"})}
 
     @extend_schema(**schema.INVOCATIONS)

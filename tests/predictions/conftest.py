@@ -11,6 +11,7 @@ from tests.factories import ApiKeyFactory, tiny, trained_version
 from training.models import Version
 
 Post = Callable[..., Any]
+SECRET = "clf_secret-of-the-fixture"
 
 
 @pytest.fixture
@@ -28,11 +29,10 @@ def example() -> dict[str, Any]:
 @pytest.fixture
 def post(client: Client, db: None) -> Post:
     """Post a body, JSON where it is not bytes already, with a key that may do everything."""
-    secret = "clf_secret-of-the-fixture"
-    ApiKeyFactory.create(secret=secret, scopes=("predict", "read", "train", "activate"))
+    ApiKeyFactory.create(secret=SECRET, scopes=("predict", "read", "train", "activate"))
 
     def call(
-        path: str, body: Any, *, key: str = secret, content_type: str = "application/json", **headers: str
+        path: str, body: Any, *, key: str = SECRET, content_type: str = "application/json", **headers: str
     ) -> Any:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         if key:

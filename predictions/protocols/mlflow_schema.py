@@ -1,0 +1,107 @@
+"""How the MLflow scoring protocol stands in the OpenAPI document."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+
+from predictions.protocols.schema import JSON, object_of, refusals
+
+_NAMES = {"type": "array", "items": {"type": "string"}}
+_ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": {}}, "minItems": 1}
+_TENSORS = {
+    "oneOf": [_ROWS, {"type": "object", "additionalProperties": {"type": "array", "items": {}}}],
+    "description": "Rows as objects, or for every feature the list of its values.",
+}
+_MLFLOW_ERROR = object_of("error_code", "message", error_code={"type": "string"}, message={"type": "string"})
+_PARAMS = {
+    "type": "object",
+    "properties": {
+        "model": {"type": "string", "description": "A classifier's name; the default one without it."},
+        "version": {"type": "integer", "minimum": 1, "description": "Pins a version."},
+        "pyfunc_predict_fn": {"type": "string", "enum": ["predict", "predict_proba"]},
+    },
+    "additionalProperties": False,
+}
+_SPLIT = object_of(
+    "columns",
+    "data",
+    columns=_NAMES,
+    data={"type": "array", "items": {"type": "array", "items": {}}, "minItems": 1},
+    index={"type": "array", "items": {}},
+)
+
+PING: dict[str, Any] = {
+    "operation_id": "mlflow_ping",
+    "tags": ["MLflow"],
+    "summary": "Whether the site can answer",
+    "responses": {
+        200: OpenApiResponse(object_of("status", status={"type": "string"}), description="It can."),
+        **refusals(_MLFLOW_ERROR, 406, 503),
+    },
+}
+VERSION: dict[str, Any] = {
+    "operation_id": "mlflow_version",
+    "tags": ["MLflow"],
+    "summary": "The version of MLflow whose protocol this is",
+    "responses": {
+        (200, "text/plain"): OpenApiResponse({"type": "string"}, description="A version."),
+        **refusals(_MLFLOW_ERROR, 406),
+    },
+}
+INVOCATIONS: dict[str, Any] = {
+    "operation_id": "mlflow_invocations",
+    "tags": ["MLflow"],
+    "summary": "Answer rows in MLflow's shapes",
+    "description": (
+        "JSON with exactly one of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or CSV with a "
+        "header, which the default classifier answers. null and the literal NaN are a missing value."
+    ),
+    "request": {
+        JSON: {
+            "oneOf": [
+                object_of("dataframe_split", dataframe_split=_SPLIT, params=_PARAMS),
+                object_of("dataframe_records", dataframe_records=_ROWS, params=_PARAMS),
+                object_of("instances", instances=_TENSORS, params=_PARAMS),
+                object_of("inputs", inputs=_TENSORS, params=_PARAMS),
+            ]
+        },
+        "text/csv": {"type": "string"},
+    },
+    "responses": {
+        (200, JSON): OpenApiResponse(
+            object_of("predictions", predictions={"type": "array", "items": {}}),
+            description="A label a row; with predict_proba a list of probabilities, in the order of the classes.",
+        ),
+        **refusals(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 503),
+    },
+    "examples": [
+        OpenApiExample(
+            "two rows of a frame",
+            {
+                "dataframe_split": {
+                    "columns": ["tenure", "contract"],
+                    "data": [[5, "One year"], [None, "Two year"]],
+                }
+            },
+            media_type=JSON,
+            request_only=True,
+        ),
+        OpenApiExample(
+            "probabilities of a pinned version",
+            {
+                "dataframe_records": [{"tenure": 5, "contract": "One year"}],
+                "params": {"model": "churn", "version": 3, "pyfunc_predict_fn": "predict_proba"},
+            },
+            media_type=JSON,
+            request_only=True,
+        ),
+        OpenApiExample("CSV", "tenure,contract\n5,One year\n", media_type="text/csv", request_only=True),
+        OpenApiExample(
+            "labels",
+            {"predictions": ["No", "Yes"]},
+            media_type=JSON,
+            response_only=True,
+            status_codes=["200"],
+        ),
+    ],
+}

@@ -1,0 +1,354 @@
+"""The Open Inference Protocol v2 over HTTP, as the clients of Triton, KServe and MLServer speak it.
+
+One input tensor a feature, JSON or binary; the outputs are `predict` and `predict_proba`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema, extend_schema_view
+
+from clfsite import health
+from predictions import keys, services
+from predictions.body import check_media_type, parse_json, read_bytes, repeated
+from predictions.live import Live, models
+from predictions.models import Prediction
+from predictions.protocols import open_inference_schema as schema
+from predictions.protocols.tensors import (
+    FLOATS,
+    INTEGERS,
+    Tail,
+    Tensor,
+    parameters_of,
+    read_tensor,
+    write_bytes,
+    write_floats,
+)
+from predictions.protocols.view import OPEN, ProtocolView
+from training.errors import Malformed, NotFound, Unavailable
+from training.ml.columns import read_cell
+from training.ml.contract import Contract, Feature, Kind
+from training.models import Version
+
+PREDICT, PREDICT_PROBA = "predict", "predict_proba"
+OUTPUTS = (PREDICT, PREDICT_PROBA)
+JSON, BINARY = "application/json", "application/octet-stream"
+# Triton's client names no type of its own
+REQUEST_TYPES = (JSON, BINARY, "")
+HEADER_LENGTH = "Inference-Header-Content-Length"
+# model_name and model_version are KServe's; the address alone decides
+MEMBERS = frozenset({"id", "model_name", "model_version", "parameters", "inputs", "outputs"})
+MAX_DIGITS = 9
+READING = frozenset({"predict", "read"})
+
+
+class OpenInferenceView(ProtocolView):
+    """Refuses as the protocol says: one text."""
+
+    def refusal(self, status: int, message: str) -> dict[str, str]:
+        """Return the message as the member that clients show."""
+        return {"error": message}
+
+    def live(self) -> Live:
+        """The version that the address names.
+
+        Raises:
+            NotFound, Unavailable: see `LiveModels.get`.
+        """
+        model, version = self.kwargs["model"], self.kwargs.get("version")
+        if version is None:
+            return models.get(model)
+        if not (version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS and int(version)):
+            raise NotFound(
+                f"there is no version {version[:20]!r} of {model[:100]!r}; versions are whole numbers"
+            )
+        return models.get(model, int(version))
+
+
+@extend_schema(exclude=True)
+class UnknownView(OpenInferenceView):
+    """Any other address of the protocol, so that its clients can read the refusal."""
+
+    call = "v2-unknown"
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        raise NotFound("there is nothing at this address; /docs lists what there is")
+
+
+class LiveView(OpenInferenceView):
+    """The process answers; asks nothing of the database."""
+
+    call = "v2-live"
+    authentication_classes = []
+    scopes = {"get": OPEN, "head": OPEN}
+
+    @extend_schema(**schema.LIVE)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, bool]:
+        return {"live": True}
+
+
+class ReadyView(OpenInferenceView):
+    """Able to serve."""
+
+    call = "v2-ready"
+    authentication_classes = []
+    scopes = {"get": OPEN, "head": OPEN}
+
+    @extend_schema(**schema.READY)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, bool]:
+        faults = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
+        if faults:
+            raise Unavailable("; ".join(faults))
+        return {"live": True, "ready": True}
+
+
+class ServerView(OpenInferenceView):
+    """What server this is."""
+
+    call = "v2"
+    scopes = {"get": READING}
+
+    @extend_schema(**schema.SERVER)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        version = settings.SPECTACULAR_SETTINGS["VERSION"]
+        return {"name": "clfsite", "version": version, "extensions": ["binary_tensor_data"]}
+
+
+class ModelView(OpenInferenceView):
+    """The tensors that a version takes and gives."""
+
+    call = "v2-model"
+    scopes = {"get": READING}
+
+    @extend_schema(**schema.MODEL)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        live = self.live()
+        numbers = Version.objects.filter(classifier__name=live.classifier).order_by("number")
+        classes = live.contract.classes
+        return {
+            "name": live.classifier,
+            "versions": [str(number) for number in numbers.values_list("number", flat=True)],
+            "platform": "scikit-learn",
+            "inputs": [
+                {"name": feature.name, "datatype": datatype_of(feature), "shape": [-1]}
+                for feature in live.contract.features
+            ],
+            "outputs": [
+                {"name": PREDICT, "datatype": "BYTES", "shape": [-1]},
+                {
+                    "name": PREDICT_PROBA,
+                    "datatype": "FP64",
+                    "shape": [-1, len(classes)],
+                    # the protocol's parameters are single values
+                    "parameters": {"classes": orjson.dumps(classes).decode()},
+                },
+            ],
+        }
+
+
+class ModelReadyView(OpenInferenceView):
+    """Whether a version can answer."""
+
+    call = "v2-model-ready"
+    scopes = {"get": READING}
+
+    @extend_schema(**schema.MODEL_READY)
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        return {"name": self.live().classifier, "ready": True}
+
+
+class InferView(OpenInferenceView):
+    """Rows as one tensor a feature."""
+
+    call = "v2-infer"
+    scopes = {"post": frozenset({"predict"})}
+    media_types = (JSON, BINARY)
+
+    @extend_schema(**schema.INFER)
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        live = self.live()
+        body, tail = _read_body(request)
+        wanted = _wanted(body)
+        answer = services.predict(
+            records=_records(live.contract, body["inputs"], tail),
+            source=Prediction.Source.OPEN_INFERENCE,
+            caller=caller.name,
+            model=live.classifier,
+            version=live.number,
+        )
+        return _reply(body.get("id"), answer, wanted)
+
+
+@extend_schema_view(get=extend_schema(operation_id="v2_version"))
+class PinnedModelView(ModelView):
+    """`ModelView` of a version that the address names, active or not."""
+
+
+@extend_schema_view(get=extend_schema(operation_id="v2_version_ready"))
+class PinnedModelReadyView(ModelReadyView):
+    """`ModelReadyView` of a version that the address names."""
+
+
+@extend_schema_view(post=extend_schema(operation_id="v2_version_infer"))
+class PinnedInferView(InferView):
+    """`InferView` of a version that the address names."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An output as the request wants it."""
+
+    name: str
+    binary: bool
+
+
+def datatype_of(feature: Feature) -> str:
+    """The datatype that the metadata tells for a feature; NaN needs a floating-point one."""
+    if feature.kind is Kind.CATEGORY:
+        return "BYTES"
+    if feature.missing or feature.kind is Kind.NUMBER:
+        return "FP64"
+    return "BOOL" if feature.kind is Kind.BOOLEAN else "INT64"
+
+
+def _accepted(feature: Feature) -> tuple[str, ...]:
+    if feature.kind is Kind.CATEGORY:
+        return ("BYTES",)
+    if feature.kind is Kind.BOOLEAN:
+        return ("BOOL", *FLOATS) if feature.missing else ("BOOL",)
+    return (*FLOATS, *INTEGERS)
+
+
+def _read_body(request: HttpRequest) -> tuple[dict[str, Any], Tail]:
+    """Return the request's JSON, checked for its members, and the bytes after it.
+
+    Raises:
+        UnsupportedMediaType, TooLarge, Malformed: see `predictions.body`.
+    """
+    check_media_type(request, REQUEST_TYPES)
+    data = read_bytes(request)
+    length = request.headers.get(HEADER_LENGTH)
+    end = len(data)
+    if length is not None:
+        if not (length.isascii() and length.isdigit() and len(length) <= MAX_DIGITS and int(length) <= end):
+            raise Malformed(
+                f"the header {HEADER_LENGTH} is {length[:40]!r}; expected the length of the JSON, at most the "
+                f"{end:,} bytes of the body"
+            )
+        end = int(length)
+    body = parse_json(data[:end], nan_is_null=True)
+    if not isinstance(body, dict):
+        raise Malformed('the body is not an object; expected {"inputs": [...]}')
+    unknown = sorted(set(body) - MEMBERS)
+    if unknown:
+        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected "inputs"')
+    if not isinstance(body.get("inputs"), list):
+        raise Malformed('"inputs" is not a list of tensors, one for each feature')
+    if not isinstance(body.get("id"), str | None):
+        raise Malformed('"id" is not a text')
+    return body, Tail(data[end:])
+
+
+def _wanted(body: dict[str, Any]) -> list[Wanted]:
+    """Return the outputs to send, in the request's order; all of them where it names none."""
+    everywhere = _flag(parameters_of(body, "the request"), "binary_data_output", False)
+    outputs = body.get("outputs") or [{"name": name} for name in OUTPUTS]
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise Malformed('"outputs" is not a list of objects with a "name"')
+    wanted = []
+    for output in outputs:
+        if output.get("name") not in OUTPUTS:
+            raise Malformed(
+                f"there is no output {str(output.get('name'))[:60]!r}; expected {' or '.join(OUTPUTS)}"
+            )
+        parameters = parameters_of(output, f'the output "{output["name"]}"')
+        wanted.append(Wanted(output["name"], _flag(parameters, "binary_data", everywhere)))
+    twice = repeated(each.name for each in wanted)
+    if twice is not None:
+        raise Malformed(f'the output "{twice}" is asked for twice')
+    return wanted
+
+
+def _flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise Malformed(f'the parameter "{name}" is not true or false')
+    return value
+
+
+def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str, Any]]:
+    """Read the input tensors as records of JSON values.
+
+    Raises:
+        Malformed: a tensor too few, too many or twice, of the wrong datatype, or of another length than the first.
+    """
+    tensors = [read_tensor(entry, tail) for entry in inputs]
+    tail.check_empty()
+    names = [tensor.name for tensor in tensors]
+    given = set(names)
+    twice = repeated(names)
+    if twice is not None:
+        raise Malformed(f'the input "{twice[:60]}" stands there twice')
+    unknown = sorted(given - set(contract.names))
+    if unknown:
+        raise Malformed(f'there is no input "{unknown[0][:60]}"; the model takes {", ".join(contract.names)}')
+    missing = [name for name in contract.names if name not in given]
+    if missing:
+        raise Malformed(f"there is no tensor for {', '.join(missing)}; send one for each feature")
+    rows = len(tensors[0].values)
+    odd = next((tensor for tensor in tensors if len(tensor.values) != rows), None)
+    if odd:
+        raise Malformed(
+            f'the input "{odd.name}" holds {len(odd.values):,} rows where "{names[0]}" holds {rows:,}; '
+            "send the same number for each feature"
+        )
+    features = {feature.name: feature for feature in contract.features}
+    columns = [_column(features[tensor.name], tensor) for tensor in tensors]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _column(feature: Feature, tensor: Tensor) -> list[Any]:
+    """The tensor's values as the feature's JSON values."""
+    if tensor.datatype not in _accepted(feature):
+        raise Malformed(
+            f'the input "{feature.name}" is of {tensor.datatype}; expected {" or ".join(_accepted(feature))}'
+        )
+    if feature.kind is Kind.CATEGORY:
+        # clients write None and NaN as texts; what counts as missing in a CSV does so here
+        return [None if value is None else read_cell(feature, value) for value in tensor.values]
+    if feature.kind is Kind.BOOLEAN and tensor.datatype != "BOOL":
+        return [{0: False, 1: True}.get(value, value) for value in tensor.values]
+    return tensor.values
+
+
+def _reply(request_id: str | None, answer: services.Answer, wanted: list[Wanted]) -> HttpResponse:
+    """The outputs in JSON, or those wanted as bytes behind the JSON."""
+    outputs = []
+    raw = []
+    for each in wanted:
+        if each.name == PREDICT:
+            labels = [prediction.label for prediction in answer.predictions]
+            head: dict[str, Any] = {"name": PREDICT, "datatype": "BYTES", "shape": [len(labels)]}
+            data, content = labels, write_bytes(labels) if each.binary else b""
+        else:
+            proba = np.array([list(prediction.probabilities.values()) for prediction in answer.predictions])
+            head = {"name": PREDICT_PROBA, "datatype": "FP64", "shape": list(proba.shape)}
+            data, content = proba.ravel().tolist(), write_floats(proba) if each.binary else b""
+        if each.binary:
+            outputs.append({**head, "parameters": {"binary_data_size": len(content)}})
+            raw.append(content)
+        else:
+            outputs.append({**head, "data": data})
+    body: dict[str, Any] = {"model_name": answer.live.classifier, "model_version": str(answer.live.number)}
+    if request_id is not None:
+        body["id"] = request_id
+    content = orjson.dumps({**body, "outputs": outputs})
+    if not raw:
+        return HttpResponse(content, content_type=JSON)
+    return HttpResponse(
+        b"".join([content, *raw]), content_type=BINARY, headers={HEADER_LENGTH: str(len(content))}
+    )

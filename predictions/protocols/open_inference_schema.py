@@ -1,0 +1,192 @@
+"""How the Open Inference Protocol stands in the OpenAPI document."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from predictions.protocols.schema import JSON, object_of, refusals
+from predictions.protocols.tensors import DATATYPES
+
+_TAGS = ["Open Inference Protocol"]
+_ERROR = object_of("error", error={"type": "string"})
+_PARAMETERS = {"type": "object", "additionalProperties": {}}
+_TEXT = {"type": "string"}
+_SHAPE = {"type": "array", "items": {"type": "integer"}}
+_DATATYPE = {"type": "string", "enum": list(DATATYPES)}
+_DESCRIBED = object_of(
+    "name", "datatype", "shape", name=_TEXT, datatype=_DATATYPE, shape=_SHAPE, parameters=_PARAMETERS
+)
+_INPUT = object_of(
+    "name",
+    "datatype",
+    "shape",
+    name=_TEXT,
+    datatype=_DATATYPE,
+    shape={"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 2},
+    parameters=_PARAMETERS,
+    data={"type": "array", "items": {}},
+)
+_OUTPUT = object_of(
+    "name",
+    "datatype",
+    "shape",
+    name=_TEXT,
+    datatype=_DATATYPE,
+    shape=_SHAPE,
+    parameters=_PARAMETERS,
+    data={"type": "array", "items": {}},
+)
+_REQUEST = object_of(
+    "inputs",
+    id=_TEXT,
+    model_name=_TEXT,
+    model_version=_TEXT,
+    parameters=_PARAMETERS,
+    inputs={"type": "array", "items": _INPUT, "minItems": 1},
+    outputs={
+        "type": "array",
+        "items": object_of(
+            "name", name={"type": "string", "enum": ["predict", "predict_proba"]}, parameters=_PARAMETERS
+        ),
+    },
+)
+_ANSWER = object_of(
+    "model_name",
+    "model_version",
+    "outputs",
+    model_name=_TEXT,
+    model_version=_TEXT,
+    id=_TEXT,
+    outputs={"type": "array", "items": _OUTPUT},
+)
+_HEADER = "Inference-Header-Content-Length"
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def _get(name: str, summary: str, answer: dict[str, Any], *statuses: int) -> dict[str, Any]:
+    return {
+        "operation_id": f"v2_{name}",
+        "tags": _TAGS,
+        "summary": summary,
+        "responses": {
+            (200, JSON): OpenApiResponse(answer, description="As asked."),
+            **refusals(_ERROR, *statuses),
+        },
+    }
+
+
+LIVE = _get("live", "Whether the process answers", object_of("live", live={"type": "boolean"}), 406)
+READY = _get(
+    "ready",
+    "Whether the site can answer",
+    object_of("live", "ready", live={"type": "boolean"}, ready={"type": "boolean"}),
+    406,
+    503,
+)
+SERVER = _get(
+    "server",
+    "What server this is",
+    object_of(
+        "name",
+        "version",
+        "extensions",
+        name=_TEXT,
+        version=_TEXT,
+        extensions={"type": "array", "items": _TEXT},
+    ),
+    401,
+    403,
+    406,
+    503,
+)
+MODEL = _get(
+    "model",
+    "The tensors that a version takes and gives",
+    object_of(
+        "name",
+        "versions",
+        "platform",
+        "inputs",
+        "outputs",
+        name=_TEXT,
+        versions={"type": "array", "items": _TEXT},
+        platform=_TEXT,
+        inputs={"type": "array", "items": _DESCRIBED},
+        outputs={"type": "array", "items": _DESCRIBED},
+    ),
+    401,
+    403,
+    404,
+    406,
+    503,
+)
+MODEL_READY = _get(
+    "model_ready",
+    "Whether a version can answer",
+    object_of("name", "ready", name=_TEXT, ready={"type": "boolean"}),
+    401,
+    403,
+    404,
+    406,
+    503,
+)
+INFER: dict[str, Any] = {
+    "operation_id": "v2_infer",
+    "tags": _TAGS,
+    "summary": "Answer rows sent as one tensor a feature",
+    "description": (
+        "A tensor of shape [n] or [n, 1] for every feature that the metadata lists. With binary tensors the body is "
+        f"JSON, then their bytes in order; the header {_HEADER} tells where the JSON ends, and so it does in an "
+        "answer with binary outputs."
+    ),
+    "parameters": [
+        OpenApiParameter(
+            _HEADER,
+            {"type": "integer", "minimum": 0},
+            OpenApiParameter.HEADER,
+            description="Length of the JSON in bytes, where binary tensors follow it.",
+        )
+    ],
+    "request": {JSON: _REQUEST, "application/octet-stream": _BINARY},
+    "responses": {
+        (200, JSON): OpenApiResponse(_ANSWER, description="The outputs, values row by row."),
+        (200, "application/octet-stream"): OpenApiResponse(
+            _BINARY, description="The outputs as bytes, where the request wants them so."
+        ),
+        **refusals(_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 503),
+    },
+    "examples": [
+        OpenApiExample(
+            "two rows",
+            {
+                "id": "42",
+                "inputs": [
+                    {"name": "tenure", "datatype": "INT64", "shape": [2], "data": [5, 70]},
+                    {"name": "contract", "datatype": "BYTES", "shape": [2], "data": ["One year", "Two year"]},
+                ],
+            },
+            media_type=JSON,
+            request_only=True,
+        ),
+        OpenApiExample(
+            "labels and probabilities",
+            {
+                "model_name": "churn",
+                "model_version": "3",
+                "id": "42",
+                "outputs": [
+                    {"name": "predict", "datatype": "BYTES", "shape": [2], "data": ["No", "No"]},
+                    {
+                        "name": "predict_proba",
+                        "datatype": "FP64",
+                        "shape": [2, 2],
+                        "data": [0.83, 0.17, 0.95, 0.05],
+                    },
+                ],
+            },
+            media_type=JSON,
+            response_only=True,
+            status_codes=["200"],
+        ),
+    ],
+}
