@@ -37,11 +37,14 @@ class HasScope(BasePermission):
         if scope is None:
             raise MethodNotAllowed(request.method or "")
         self.message = f"this needs the scope {scope}"
-        scopes: frozenset[str] | None = getattr(request.auth, "scopes", None)
-        if scopes is not None:
-            return scope in scopes
-        user = request.user
-        permission = PERMISSION_OF_SCOPE[scope]
-        return bool(
-            user.is_authenticated and user.is_staff and (permission is None or user.has_perm(permission))
-        )
+        return allows(request, scope)
+
+
+def allows(request: Request, scope: str) -> bool:
+    """Whether the caller's key has a scope, or the person of the session the permission that stands for it."""
+    scopes: frozenset[str] | None = getattr(request.auth, "scopes", None)
+    if scopes is not None:
+        return scope in scopes
+    user = request.user
+    permission = PERMISSION_OF_SCOPE[scope]
+    return bool(user.is_authenticated and user.is_staff and (permission is None or user.has_perm(permission)))

@@ -33,6 +33,9 @@ api: list[URLPattern | URLResolver] = [
     re_path(
         r"^versions/(?P<pk>\d{1,18})/activate/?$", training.VersionActivate.as_view(), name="version-activate"
     ),
+    re_path(
+        r"^versions/(?P<pk>\d{1,18})/retrain/?$", training.VersionRetrain.as_view(), name="version-retrain"
+    ),
     re_path(r"^predictions/?$", serving.PredictionList.as_view(), name="prediction-list"),
     re_path(
         r"^predictions/(?P<pk>[0-9a-f-]{36})/?$", serving.PredictionDetail.as_view(), name="prediction-detail"

@@ -5,12 +5,13 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, status
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clfsite.permissions import HasScope
+from clfsite.permissions import HasScope, allows
 from training import serializers, services
 from training.errors import Conflict, TooLarge
 from training.ml.recipe import Recipe
@@ -28,6 +29,14 @@ def actor_of(request: Request) -> str:
 def person_of(request: Request) -> Any:
     """The logged-in user, None for a key."""
     return None if request.auth is not None else request.user
+
+
+def check_activate(request: Request, activate: bool) -> None:
+    """Raise PermissionDenied where a run is to activate its version and the caller may not."""
+    if activate and not allows(request, "activate"):
+        raise PermissionDenied(
+            "activate is true, which needs the scope activate; leave it out, or ask for the scope"
+        )
 
 
 class DatasetList(generics.ListAPIView[Dataset]):
@@ -74,6 +83,7 @@ class RunList(generics.ListAPIView[Run]):
         form = serializers.RunRequestSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         data = dict(form.validated_data)
+        check_activate(request, data["activate"])
         run = services.request_run(
             dataset=data.pop("dataset"),
             classifier=data.pop("classifier", ""),
@@ -147,3 +157,23 @@ class VersionActivate(APIView):
             version=version, actor=actor_of(request), reason=form.validated_data["reason"]
         )
         return Response(serializers.ActivationSerializer(activation).data)
+
+
+class VersionRetrain(APIView):
+    """Queue a run by this version's recipe, on the newest dataset of its name and target unless one is named."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "train"}
+
+    @extend_schema(request=serializers.RetrainSerializer, responses={201: serializers.RunSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        versions = Version.objects.select_related("classifier", "run__dataset")
+        version = generics.get_object_or_404(versions, pk=pk)
+        form = serializers.RetrainSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = form.validated_data
+        check_activate(request, data["activate"])
+        run = services.request_retrain(
+            version=version, dataset=data["dataset"], activate=data["activate"], user=person_of(request)
+        )
+        return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)

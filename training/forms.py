@@ -229,6 +229,12 @@ class RunForm(forms.Form):
         return asdict(aim)
 
 
+class RetrainForm(forms.Form):
+    """On which dataset a recipe is to be tried again; the newest where nothing is said."""
+
+    dataset = forms.ModelChoiceField(Dataset.objects.all(), required=False)
+
+
 class ReasonForm(forms.Form):
     """Why a version goes live."""
 

@@ -80,6 +80,12 @@ class Dataset(models.Model):
     def contract(self) -> Contract:
         return Contract.from_dict(self.contract_data)
 
+    @property
+    def newest(self) -> "Dataset":
+        """The last dataset of this name and target, maybe this one."""
+        same = Dataset.objects.filter(name=self.name, target=self.target)
+        return same.order_by("-number").defer("contract_data", "profile")[0]
+
 
 class Run(Job):
     """One training job and its whole life; only its methods change its state."""

@@ -129,3 +129,13 @@ class ActivationSerializer(serializers.ModelSerializer[Activation]):
 
 class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
+
+
+class RetrainSerializer(serializers.Serializer[Any]):
+    dataset = serializers.PrimaryKeyRelatedField(
+        queryset=Dataset.objects.all(),
+        allow_null=True,
+        default=None,
+        help_text="Default: the newest of the name and target that the version was trained on.",
+    )
+    activate = serializers.BooleanField(default=False, help_text="Let the new version answer at once.")

@@ -40,10 +40,11 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "training:version-list": ("", None),
     "training:version-detail": ("", "training.activate_version"),
     "training:version-artifact": ("", None),
+    "training:version-retrain": ("training.add_run", ""),
 }
 NAMES = sorted(ACCESS)
 # addresses that cannot be opened, only posted to
-POSTED = {"predictions:prediction-feedback", "training:run-cancel"}
+POSTED = {"predictions:prediction-feedback", "training:run-cancel", "training:version-retrain"}
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ def paths(version: Version) -> dict[str, str]:
         "training:run-progress": [RunFactory.create(running=True).pk],
         "training:version-detail": [version.pk],
         "training:version-artifact": [version.pk, "model"],
+        "training:version-retrain": [version.pk],
     }
     return {name: reverse(name, args=arguments.get(name, [])) for name in NAMES}
 

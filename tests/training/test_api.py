@@ -137,6 +137,14 @@ def test_a_run_that_cannot_work_is_refused_before_it_is_queued(
     assert not Run.objects.exists()
 
 
+def test_a_run_that_activates_needs_the_scope_for_both(client: Client) -> None:
+    body = {"dataset": DatasetFactory.create().pk, "folds": 3, "activate": True}
+    send: dict[str, Any] = {"data": body, "content_type": "application/json"}
+    problem_of(client.post("/api/runs", **send, headers=bearer("train")), 403)
+    assert not Run.objects.exists()
+    assert client.post("/api/runs", **send, headers=bearer("train", "activate")).status_code == 201
+
+
 def test_a_run_is_cancelled_until_it_is_over(client: Client) -> None:
     waiting, running = RunFactory.create(), RunFactory.create(running=True)
     headers = bearer("train")
@@ -242,6 +250,7 @@ def test_the_schema_is_valid_and_complete(capsys: pytest.CaptureFixture[str]) ->
         "/info",
         "/api/datasets",
         "/api/versions/{id}/activate",
+        "/api/versions/{id}/retrain",
         "/api/runs/{id}/cancel",
     ):
         assert f'"{path}"' in schema

@@ -1,7 +1,7 @@
 """Everything that changes more than one row or file on the way from a CSV to an active version."""
 
 from training.services.datasets import import_dataset, load_table
-from training.services.runs import execute_run, request_run, track_version
+from training.services.runs import execute_run, request_retrain, request_run, track_version
 from training.services.versions import (
     activate_version,
     artifact_path,
@@ -22,6 +22,7 @@ __all__ = [
     "make_default",
     "open_artifact",
     "register_version",
+    "request_retrain",
     "request_run",
     "track_version",
     "verify_version",

@@ -66,6 +66,41 @@ def request_run(
     return run
 
 
+def request_retrain(
+    *,
+    version: Version,
+    dataset: Dataset | None = None,
+    activate: bool = False,
+    user: User | None = None,
+    queued: bool = True,
+) -> Run:
+    """Ask for the next version of a classifier by the recipe of an earlier one.
+
+    Args:
+        dataset: the newest of the name and target that the version was trained on where None is given; that may be
+            the very same.
+
+    Raises:
+        InvalidInput: the dataset has another target, or the recipe does not fit it.
+        NotFound: the dataset's file is gone from storage.
+    """
+    before = version.run.dataset
+    dataset = dataset or before.newest
+    if dataset.target != before.target:
+        raise InvalidInput(
+            f"{version} predicts {before.target}, and {dataset} is a table to predict {dataset.target} from; choose one "
+            "with the same target, or start a new run"
+        )
+    return request_run(
+        dataset=dataset,
+        recipe=version.run.recipe,
+        classifier=version.classifier.name,
+        activate=activate,
+        user=user,
+        queued=queued,
+    )
+
+
 def _make_first_default(classifier: Classifier) -> None:
     """Let the first classifier of all be the default; of several at once the constraint lets one through."""
     if Classifier.objects.filter(is_default=True).exists():

@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from clfsite.staff import StaffRequest, staff
 from training import charts, services
 from training.errors import Refused
-from training.forms import RunForm
+from training.forms import RetrainForm, RunForm
 from training.models import Dataset, Run, Version
 
 PER_PAGE = 25
@@ -88,6 +88,7 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "run": run,
         "version": version,
         "confusion": confusion,
+        "newest": run.dataset.newest if version else None,
     }
     return render(request, "training/run_detail.html", context)
 
@@ -102,6 +103,26 @@ def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
         if run.is_over
         else render(request, "training/_run_progress.html", {"run": run})
     )
+
+
+@staff(needs="training.add_run")
+@require_POST
+def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
+    """Start a run by the recipe of a version, on the dataset that the button named."""
+    version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
+    form = RetrainForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was started: there is no such dataset.")
+        return redirect("training:version-detail", version.pk)
+    try:
+        run = services.request_retrain(
+            version=version, dataset=form.cleaned_data["dataset"], user=request.user
+        )
+    except Refused as error:
+        messages.error(request, f"Nothing was started: {error}.")
+        return redirect("training:version-detail", version.pk)
+    messages.success(request, f"Run {run.pk} tries the recipe of {version} on {run.dataset}.")
+    return redirect("training:run-detail", run.pk)
 
 
 @staff(needs="training.add_run")

@@ -50,6 +50,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "version": version,
         "form": form,
         "contract": version.contract,
+        "newest": version.run.dataset.newest,
         "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),
         "charts": charts.of_held_out(version.held_out),
         "activations": activations,

@@ -1,0 +1,83 @@
+"""`manage.py retrain`: the recipe of a version once more, on newer data."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from training import services
+from training.errors import NotFound, Refused
+from training.management import terminal
+from training.models import Classifier, Dataset, Version
+
+
+class Command(BaseCommand):
+    help = (
+        "Train the next version of a classifier by the recipe of an earlier one, on the newest dataset of the same name "
+        "and target."
+    )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        # --version means the classifier's here, not Django's
+        return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("classifier", help="its name")
+        parser.add_argument(
+            "--version",
+            type=int,
+            metavar="N",
+            help="whose recipe; default: the active version's, or the newest one's where none is active",
+        )
+        parser.add_argument(
+            "--dataset-version",
+            type=int,
+            metavar="N",
+            help="of the dataset that it was trained on; default: the newest",
+        )
+        terminal.add_arguments(parser)
+
+    def handle(self, *, classifier: str, version: int | None, **options: Any) -> None:
+        began = time.monotonic()
+        try:
+            trained = _version(classifier, version)
+            number = options["dataset_version"]
+            run = services.request_retrain(
+                version=trained,
+                dataset=None if number is None else _dataset(trained.run.dataset.name, number),
+                activate=options["activate"],
+                queued=False,
+            )
+            made = terminal.execute(run, jobs=options["jobs"], quiet=options["json"])
+        except Refused as error:
+            raise CommandError(str(error)) from error
+        terminal.show(made, time.monotonic() - began, self.stdout, as_json=options["json"])
+
+
+def _version(name: str, number: int | None) -> Version:
+    """The version of this number, or the active or newest one."""
+    classifier = Classifier.objects.filter(name=name).first()
+    if classifier is None:
+        names = ", ".join(Classifier.objects.values_list("name", flat=True)[:20])
+        raise NotFound(f"there is no classifier {name!r}; there is {names or 'none yet, train one first'}")
+    versions = Version.objects.filter(classifier=classifier).select_related("classifier", "run__dataset")
+    active = classifier.activation
+    wanted = number if number is not None or active is None else active.version.number
+    found = versions.first() if wanted is None else versions.filter(number=wanted).first()
+    if found is None:
+        numbers = ", ".join(map(str, versions.values_list("number", flat=True)[:20]))
+        raise NotFound(
+            f"there is no version {wanted} of {name}; there is {numbers}"
+            if numbers
+            else f"{name} has no version yet whose recipe could be taken; train one first"
+        )
+    return found
+
+
+def _dataset(name: str, number: int) -> Dataset:
+    dataset = Dataset.objects.filter(name=name, number=number).first()
+    if dataset is None:
+        numbers = ", ".join(map(str, Dataset.objects.filter(name=name).values_list("number", flat=True)[:20]))
+        raise NotFound(f"there is no version {number} of the dataset {name}; there is {numbers}")
+    return dataset
