@@ -155,7 +155,7 @@ class LiveModels:
         return Live(
             classifier=classifier.name,
             is_default=classifier.is_default,
-            strict=classifier.strict,
+            strict=classifier.strict or scorer.contract.strict,
             version_id=version.pk,
             number=version.number,
             metrics=version.metrics,

@@ -23,7 +23,7 @@ from factory.helpers import post_generation
 from predictions import keys
 from predictions.models import ApiKey, Batch, Prediction
 from training import services, storage
-from training.ml import artifact, contract, profile
+from training.ml import artifact, contract, findings, inference, profile
 from training.ml.recipe import Recipe
 from training.ml.train import Trained, train
 from training.models import Activation, Classifier, Dataset, Run, Version
@@ -68,7 +68,7 @@ def tiny() -> Tiny:
     csv = tiny_csv()
     table = pd.read_csv(io.BytesIO(csv))
     recipe = Recipe(folds=3, space=TINY_SPACE)
-    inferred = contract.infer(table, "left")
+    inferred = inference.infer(table, "left")
     return Tiny(csv, table, inferred, recipe, train(table, inferred, recipe, jobs=1, accelerate=False))
 
 
@@ -115,7 +115,8 @@ class DatasetFactory(DjangoModelFactory[Dataset]):
     sha256 = LazyFunction(lambda: hashlib.sha256(tiny().csv).hexdigest())
     target = "left"
     contract_data = LazyFunction(_contract_data)
-    profile = LazyFunction(lambda: profile.describe(tiny().table))
+    profile = LazyFunction(lambda: profile.describe(tiny().table, "left"))
+    warnings = LazyFunction(lambda: [vars(each) for each in findings.find(tiny().table, tiny().contract)])
     rows = LazyFunction(lambda: len(tiny().table))
     columns = LazyFunction(lambda: len(tiny().table.columns))
     size_bytes = LazyFunction(lambda: len(tiny().csv))

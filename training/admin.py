@@ -67,7 +67,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     list_select_related = ["created_by"]
     search_fields = ["name", "=sha256"]
     ordering = ["-id"]
-    hidden = ["contract_data", "profile"]
+    hidden = ["contract_data", "profile", "warnings"]
 
     def view_on_site(self, dataset: Dataset) -> str:
         return reverse("training:dataset-detail", args=[dataset.pk])

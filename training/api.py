@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from clfsite.permissions import HasScope, allows
 from training import serializers, services
 from training.errors import Conflict, TooLarge
+from training.ml.corrections import Corrections
 from training.ml.recipe import Recipe
 from training.models import Activation, Classifier, Dataset, Run, Version
 
@@ -45,8 +46,8 @@ class DatasetList(generics.ListAPIView[Dataset]):
     permission_classes = [HasScope]
     scopes = {"GET": "read", "POST": "train"}
     parser_classes = [MultiPartParser]
-    queryset = Dataset.objects.all()
-    serializer_class = serializers.DatasetSerializer
+    queryset = Dataset.objects.defer("profile")
+    serializer_class = serializers.DatasetListSerializer
 
     @extend_schema(
         request=serializers.DatasetUploadSerializer, responses={201: serializers.DatasetSerializer}
@@ -58,7 +59,11 @@ class DatasetList(generics.ListAPIView[Dataset]):
         form.is_valid(raise_exception=True)
         data = form.validated_data
         dataset = services.import_dataset(
-            name=data["name"], target=data["target"], source=data["file"], user=person_of(request)
+            name=data["name"],
+            target=data["target"],
+            source=data["file"],
+            categories=data["categories"],
+            user=person_of(request),
         )
         return Response(serializers.DatasetSerializer(dataset).data, status.HTTP_201_CREATED)
 
@@ -86,6 +91,7 @@ class RunList(generics.ListAPIView[Run]):
         check_activate(request, data["activate"])
         run = services.request_run(
             dataset=data.pop("dataset"),
+            corrections=Corrections.from_dict(data.pop("corrections")),
             classifier=data.pop("classifier", ""),
             activate=data.pop("activate"),
             recipe=Recipe(**data),

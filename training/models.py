@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from training.jobs import Job
 from training.ml.contract import Contract
+from training.ml.corrections import Choice, Corrections
 from training.ml.recipe import Recipe
 from training.ml.scoring import Progress
 
@@ -55,6 +56,9 @@ class Dataset(models.Model):
     target = models.CharField(max_length=255)
     contract_data = models.JSONField()
     profile = models.JSONField()
+    warnings = models.JSONField(
+        default=list, help_text="What to know before training: code, column and message of each."
+    )
     rows = models.PositiveIntegerField()
     columns = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
@@ -100,6 +104,9 @@ class Run(Job):
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="runs")
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="runs")
     recipe_data = models.JSONField()
+    corrections_data = models.JSONField(
+        "corrections", default=dict, help_text="What was chosen otherwise than the dataset's contract has it."
+    )
     activate_when_done = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     fits_done = models.PositiveIntegerField(default=0)
@@ -132,6 +139,16 @@ class Run(Job):
     @property
     def recipe(self) -> Recipe:
         return Recipe(**self.recipe_data)
+
+    @property
+    def corrections(self) -> Corrections:
+        return Corrections.from_dict(self.corrections_data)
+
+    @property
+    def data_warnings(self) -> list[dict[str, str]]:
+        """What there is to know about its dataset, but for the columns that are left out by choice."""
+        gone = self.corrections.chosen(Choice.LEAVE_OUT)
+        return [warning for warning in self.dataset.warnings if warning["column"] not in gone]
 
     @property
     def seconds(self) -> float | None:

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from training.ml.contract import infer
+from training.ml.inference import infer
 from training.ml.recipe import Recipe
 from training.ml.table import read_table
 from training.ml.train import train

@@ -81,6 +81,85 @@ def test_a_table_over_the_limit_is_too_large(client: Client, settings: Any) -> N
     assert not Dataset.objects.exists()
 
 
+def test_a_dataset_tells_its_contract_its_profile_and_its_warnings(client: Client) -> None:
+    rows = "".join(f"{3 * number},{number % 5},{'yes' if number % 3 else 'no'}\n" for number in range(40))
+    data = {"name": "shops", "target": "left", "file": file(f"number,size,left\n{rows}".encode())}
+    headers = bearer("train", "read")
+    made = client.post("/api/datasets", data, headers=headers).json()
+    found = client.get(f"/api/datasets/{made['id']}", headers=headers).json()
+    assert found == made
+    assert [feature["name"] for feature in found["contract"]["features"]] == ["number", "size"]
+    size = next(column for column in found["profile"] if column["name"] == "size")
+    assert (size["kind"], [each["label"] for each in size["by_class"]]) == ("integer", ["yes", "no"])
+    (warning,) = found["warnings"]
+    assert (warning["code"], warning["column"]) == ("identifier", "number")
+    (listed,) = client.get("/api/datasets", headers=headers).json()["results"]
+    assert listed == {name: value for name, value in found.items() if name != "profile"}
+
+
+def test_columns_of_codes_are_named_with_the_upload(client: Client) -> None:
+    content = b"code,zip,left\n" + b"100,01234,yes\n200,99999,no\n" * 20 + b"A12,01234,yes\n"
+    data = {"name": "codes", "target": "left", "file": file(content)}
+    refused = client.post("/api/datasets", data, headers=bearer("train"))
+    assert [(each["line"], each["column"]) for each in problem_of(refused, 422)["errors"]] == [(42, "code")]
+    data = {**data, "file": file(content), "categories": ["code", "zip"]}
+    response = client.post("/api/datasets", data, headers=bearer("train"))
+    assert response.status_code == 201, response.content
+    features = response.json()["contract"]["features"]
+    assert [feature["categories"] for feature in features] == [["100", "200", "A12"], ["01234", "99999"]]
+
+
+def test_a_run_takes_corrections_and_tells_them(client: Client) -> None:
+    corrections = {"columns": {"tenure": "category", "spend": "leave_out"}, "strict": True}
+    body = {"dataset": DatasetFactory.create().pk, "folds": 3, "corrections": corrections}
+    response = client.post("/api/runs", body, content_type="application/json", headers=bearer("train"))
+    assert response.status_code == 201, response.content
+    assert response.json()["corrections"] == corrections
+    assert Run.objects.get().corrections_data == corrections
+
+
+def test_a_run_without_corrections_has_none(client: Client) -> None:
+    run = RunFactory.create()
+    body = client.get(f"/api/runs/{run.pk}", headers=bearer("read")).json()
+    assert body["corrections"] == {"columns": {}, "strict": False}
+
+
+@pytest.mark.parametrize(
+    ("corrections", "words"),
+    [
+        ({"columns": {"gone": "category"}}, "no column"),
+        ({"columns": {"gone\x00": "category"}}, "no column"),
+        ({"columns": {"left": "number"}}, "is the target"),
+        ({"columns": {"spend": "date"}}, "not a valid choice"),
+        ({"columns": {"plan": "number"}}, "expected a number like the other values"),
+        (
+            {"columns": dict.fromkeys(["spend", "tenure", "member", "plan"], "leave_out")},
+            "no column is left to learn from",
+        ),
+        ({"columns": ["spend"]}, "dictionary"),
+        ({"leave_out": ["spend"]}, "there is no such correction"),
+        ({"strict": "perhaps"}, "boolean"),
+        ([], "dictionary"),
+        (None, "null"),
+    ],
+)
+def test_a_correction_that_cannot_be_is_refused_before_anything_is_queued(
+    client: Client, corrections: Any, words: str
+) -> None:
+    body = {"dataset": DatasetFactory.create().pk, "folds": 3, "corrections": corrections}
+    response = client.post("/api/runs", body, content_type="application/json", headers=bearer("train"))
+    problem_of(response, 422)
+    assert words in response.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_a_value_that_is_no_number_is_named_by_line_and_column(client: Client) -> None:
+    body = {"dataset": DatasetFactory.create().pk, "corrections": {"columns": {"plan": "number"}}}
+    response = client.post("/api/runs", body, content_type="application/json", headers=bearer("train"))
+    first = problem_of(response, 422)["errors"][0]
+    assert (first["line"], first["column"]) == (3, "plan")
+
+
 def test_a_run_is_queued_with_its_recipe(client: Client) -> None:
     dataset = DatasetFactory.create(name="tiny")
     body = {"dataset": dataset.pk, "estimator": "extra_trees", "search": "random", "folds": 3}
@@ -254,3 +333,5 @@ def test_the_schema_is_valid_and_complete(capsys: pytest.CaptureFixture[str]) ->
         "/api/runs/{id}/cancel",
     ):
         assert f'"{path}"' in schema
+    for words in ("By column: number, category, leave_out, or take_in", "What to know before training"):
+        assert words in schema

@@ -25,7 +25,11 @@ def version() -> Version:
     dataset = services.import_dataset(name="customers", target="left", source=ContentFile(tiny_csv()))
     recipe = {"estimator": "extra_trees", "folds": 3, "seed": 9, "space": {"n_estimators": [5]}}
     run = RunFactory.create(
-        classifier__name="churn", dataset=dataset, succeeded=True, recipe_data={**recipe, "scoring": "f1"}
+        classifier__name="churn",
+        dataset=dataset,
+        succeeded=True,
+        recipe_data={**recipe, "scoring": "f1"},
+        corrections_data={"columns": {"tenure": "category"}, "strict": True},
     )
     return VersionFactory.create(classifier=run.classifier, run=run)
 
@@ -58,6 +62,8 @@ def test_recipe_runs_again_on_the_newest_dataset_of_the_same_name_and_target(ver
     run = services.request_retrain(version=version)
     assert (run.dataset, run.classifier, run.state) == (newest, version.classifier, Run.State.QUEUED)
     assert run.recipe == version.run.recipe
+    assert run.corrections == version.run.corrections
+    assert run.corrections.strict
     assert not run.activate_when_done
 
 

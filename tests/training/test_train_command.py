@@ -32,9 +32,9 @@ def csv(tmp_path: Path) -> Path:
     return path
 
 
-def train(csv: Path, *options: str, target: str = "left") -> str:
+def train(csv: Path, *options: str, target: str = "left", stderr: StringIO | None = None) -> str:
     out = StringIO()
-    call_command("train", str(csv), "--target", target, *QUICK, *options, stdout=out)
+    call_command("train", str(csv), "--target", target, *QUICK, *options, stdout=out, stderr=stderr)
     return out.getvalue()
 
 
@@ -116,6 +116,69 @@ def test_options_reach_the_recipe(csv: Path) -> None:
     )
 
 
+def test_corrections_reach_the_run_and_its_version(csv: Path) -> None:
+    options = [
+        "--leave-out",
+        "spend",
+        "--category",
+        "tenure",
+        "--category",
+        "member",
+        "--take-in",
+        "id",
+        "--strict",
+    ]
+    lines = csv.read_text().splitlines()
+    csv.write_text("\n".join([f"id,{lines[0]}", *(f"{row},{line}" for row, line in enumerate(lines[1:]))]))
+    found = train_json(csv, *options)
+    columns = {"spend": "leave_out", "id": "take_in", "tenure": "category", "member": "category"}
+    assert found["corrections"] == {"columns": columns, "strict": True}
+    contract = Version.objects.get().contract
+    assert (contract.names, contract.strict) == (["id", "tenure", "member", "plan"], True)
+    assert contract.features[2].categories == ("False", "True")
+    assert contract.left_out == {"spend": "left out by choice"}
+
+
+def test_numbers_are_taken_as_numbers_by_choice(csv: Path) -> None:
+    train(csv, "--number", "tenure")
+    assert Version.objects.get().contract.features[1].kind == "number"
+
+
+def test_mostly_numeric_codes_are_trained_on_as_a_category(csv: Path) -> None:
+    lines = csv.read_text().splitlines()
+    codes = ["code", *["100", "200"] * 29, "A12", "100"]
+    csv.write_text("\n".join(f"{code},{line}" for code, line in zip(codes, lines, strict=True)))
+    with pytest.raises(CommandError, match=r'line 60, column "code".*take the column as a category'):
+        train(csv)
+    train(csv, "--category", "code")
+    assert Version.objects.get().contract.features[0].categories == ("100", "200", "A12")
+
+
+def test_warnings_stand_on_standard_error_and_in_the_json(csv: Path) -> None:
+    lines = csv.read_text().splitlines()
+    ids = ["number", *(str(7 * row) for row in range(60))]
+    csv.write_text("\n".join(f"{number},{line}" for number, line in zip(ids, lines, strict=True)))
+    stderr = StringIO()
+    assert "identifier" not in train(csv, stderr=stderr)
+    assert stderr.getvalue().startswith("warning: number: every one of its 60 whole numbers is different")
+    stderr = StringIO()
+    train(csv, "--leave-out", "number", stderr=stderr)
+    assert stderr.getvalue() == ""
+    (warning,) = train_json(csv)["warnings"]
+    assert (warning["code"], warning["column"]) == ("identifier", "number")
+
+
+def test_many_warnings_are_cut_on_the_terminal(csv: Path) -> None:
+    lines = csv.read_text().splitlines()
+    names = ",".join(f"c{number}" for number in range(25))
+    csv.write_text("\n".join([f"{names},{lines[0]}", *(f"{',' * 25}{line}" for line in lines[1:])]))
+    stderr = StringIO()
+    train(csv, stderr=stderr)
+    shown = stderr.getvalue().splitlines()
+    assert len(shown) == 21
+    assert shown[-1] == "warning: 5 more; --json and the dataset's page have all"
+
+
 def test_same_file_again_is_the_next_version_on_the_same_dataset(csv: Path) -> None:
     first, second = train_json(csv), train_json(csv)
     assert (first["version"], second["version"]) == (1, 2)
@@ -138,6 +201,11 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     "class weight": (["--class-weight", "heavy"], "class_weight is 'heavy'"),
     "budget of fits": (["--max-fits", "1"], "the budget is 1 fits"),
     "budget of minutes": (["--max-minutes", "0"], "the budget is 0.0 minutes"),
+    "unknown column": (["--leave-out", "gone"], 'no column "gone" to correct'),
+    "unknown column of codes": (["--category", "gone"], 'no column "gone" to correct'),
+    "target as a category": (["--category", "left"], '"left" is the target'),
+    "texts as numbers": (["--number", "plan"], 'line 3, column "plan": expected a number'),
+    "two choices": (["--number", "plan", "--category", "plan"], '--number and --category both name "plan"'),
     "aim": (["--aim", "glory"], "no aim 'glory'"),
     "aim without a value": (["--aim", "precision"], "the aim precision takes a value"),
 }

@@ -13,6 +13,7 @@ from rich.table import Table
 from clfsite.templatetags.portal import duration
 from training import services
 from training.lifecycle import kept_alive
+from training.management import columns
 from training.ml.metrics import METRICS
 from training.ml.scoring import Progress as Fits
 from training.models import Run, Version
@@ -115,8 +116,7 @@ def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bo
     for label, row in zip(version.contract.classes, version.held_out["confusion"], strict=True):
         confusion.add_row(label, *map(str, row))
     console.print(confusion)
-    for column, reason in version.contract.left_out.items():
-        console.print(f"left out {column}: {reason}")
+    columns.show_left_out(version.contract, console)
     state = "active now" if version.is_active else "not active; add --activate, or activate it in the portal"
     console.print(f"{version} registered in {seconds:.1f} s, {state}")
 
@@ -134,6 +134,8 @@ def outcome(version: Version, seconds: float) -> dict[str, Any]:
         "held_out": version.metrics,
         "confusion": version.held_out["confusion"],
         "classes": list(version.contract.classes),
+        "corrections": version.run.corrections.to_dict(),
+        "warnings": version.run.data_warnings,
         "seconds": seconds,
         "artifacts": {
             part: services.artifact_path(entry["name"]) for part, entry in version.artifacts.items()

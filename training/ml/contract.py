@@ -1,4 +1,4 @@
-"""The contract: which inputs a classifier accepts, inferred once from a table and checked on every row after.
+"""The contract: which inputs a classifier accepts, checked on every row.
 
 Records go in as plain mappings of JSON values, frames come out as the pipeline expects them:
 numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN).
@@ -22,12 +22,6 @@ MAX_QUOTE = 60
 LARGEST = 1e30
 # up to here every whole number is a float
 EXACT = 2**53
-# from this share of different texts on, a column names its rows instead of describing them
-IDENTIFIER_SHARE = 0.9
-# above this share and this many values a text column is prose: one-hot encoding it learns single rows by heart
-FREE_TEXT_SHARE = 0.5
-FREE_TEXT_VALUES = 50
-MIN_ROWS_FOR_IDENTIFIER = 20
 
 
 class ContractError(ValueError):
@@ -91,30 +85,30 @@ class Feature:
         if self.kind is Kind.BOOLEAN:
             if isinstance(value, bool):
                 return None, None
-            return self._issue("not_a_boolean", f"expected true or false, got {_quote(value)}"), None
+            return self._issue("not_a_boolean", f"expected true or false, got {quote(value)}"), None
         return self._check_number(value)
 
     def _check_number(self, value: Any) -> tuple[Issue | None, Issue | None]:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self._issue("not_a_number", f"expected a number, got {_quote(value)}"), None
+            return self._issue("not_a_number", f"expected a number, got {quote(value)}"), None
         if not _is_finite(value):
             return self._issue(
                 "not_finite", "expected a finite number, got one too large or not a number"
             ), None
         if abs(value) > LARGEST:
             return self._issue(
-                "too_large", f"expected a number from -{LARGEST:g} to {LARGEST:g}, got {_quote(value)}"
+                "too_large", f"expected a number from -{LARGEST:g} to {LARGEST:g}, got {quote(value)}"
             ), None
         if self.kind is Kind.INTEGER and value != int(value):
-            return self._issue("not_an_integer", f"expected a whole number, got {_quote(value)}"), None
+            return self._issue("not_an_integer", f"expected a whole number, got {quote(value)}"), None
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             seen = f"training saw {self.low:g} to {self.high:g}"
-            return None, self._issue("out_of_range", f"{_quote(value)} is outside the training range: {seen}")
+            return None, self._issue("out_of_range", f"{quote(value)} is outside the training range: {seen}")
         return None, None
 
     def _check_category(self, value: Any) -> tuple[Issue | None, Issue | None]:
         if not isinstance(value, str):
-            return self._issue("not_text", f"expected a text, got {_quote(value)}"), None
+            return self._issue("not_text", f"expected a text, got {quote(value)}"), None
         if value in self.categories:
             return None, None
         if len(value) > MAX_TEXT:
@@ -127,7 +121,7 @@ class Feature:
             ), None
         known = ", ".join(self.categories[:8]) + (", ..." if len(self.categories) > 8 else "")  # noqa: PLR2004
         return None, self._issue(
-            "unknown_category", f"{_quote(value)} was never seen in training; known: {known}"
+            "unknown_category", f"{quote(value)} was never seen in training; known: {known}"
         )
 
     def _issue(self, code: str, message: str) -> Issue:
@@ -138,13 +132,15 @@ class Feature:
 class Contract:
     """The features in column order, the classes in sorted order, and what was left out and why.
 
-    In a binary problem the last class is the positive one, as in scikit-learn.
+    In a binary problem the last class is the positive one, as in scikit-learn. Where `strict`, serving refuses the
+    values that `check` only warns of.
     """
 
     target: str
     features: tuple[Feature, ...]
     classes: tuple[str, ...]
     left_out: Mapping[str, str]
+    strict: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -196,7 +192,7 @@ class Contract:
         if len(record) != len(self.features) or errors:
             known = set(self.names)
             errors += [
-                Issue(name[:MAX_TEXT], "unknown_feature", f"{_quote(name)} is not a feature of this model")
+                Issue(name[:MAX_TEXT], "unknown_feature", f"{quote(name)} is not a feature of this model")
                 for name in record
                 if name not in known
             ]
@@ -247,7 +243,8 @@ class Contract:
         for feature in self.features:
             column = table[feature.name]
             if feature.kind is Kind.CATEGORY:
-                columns[feature.name] = column.astype(object).where(column.notna(), np.nan)
+                texts = column if column.dtype == object else labels(column.dropna()).reindex(column.index)
+                columns[feature.name] = texts.astype(object).where(column.notna(), np.nan)
             else:
                 columns[feature.name] = column.astype(np.float64)
         return pd.DataFrame(columns, index=table.index)
@@ -265,6 +262,7 @@ class Contract:
                 for feature in self.features
             ],
             "left_out": dict(self.left_out),
+            "strict": self.strict,
         }
 
     @classmethod
@@ -274,118 +272,16 @@ class Contract:
             Feature(**{**feature, "kind": Kind(feature["kind"]), "categories": tuple(feature["categories"])})
             for feature in data["features"]
         )
-        return cls(data["target"], features, tuple(data["classes"]), dict(data["left_out"]))
-
-
-def infer(table: pd.DataFrame, target: str) -> Contract:
-    """Read a contract off a table.
-
-    Args:
-        table: as read from CSV, shape (rows, columns), with the target among its columns.
-        target: the label column.
-
-    Raises:
-        ContractError: no such column, fewer than two or more than 100 classes, or no usable feature.
-    """
-    if target not in table.columns:
-        columns = ", ".join(map(str, table.columns[:20]))
-        raise ContractError(f"there is no column {_quote(target)} to predict; the table has: {columns}")
-    labelled = table[table[target].notna()]
-    classes = _classes(labelled[target], target)
-    features: list[Feature] = []
-    left_out: dict[str, str] = {}
-    for name in table.columns:
-        if name == target:
-            continue
-        reason = _reason_to_leave_out(labelled[name])
-        if reason:
-            left_out[str(name)] = reason
-        else:
-            features.append(_feature(str(name), labelled[name]))
-    if not features:
-        reasons = (
-            "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-            or "the target is the only column"
-        )
-        raise ContractError(f"no column is left to learn from ({reasons}); add at least one feature")
-    return Contract(target, tuple(features), classes, left_out)
+        # contracts written before there was a choice have no word on it
+        strict = data.get("strict", False)
+        return cls(data["target"], features, tuple(data["classes"]), dict(data["left_out"]), strict)
 
 
 def labels(column: pd.Series) -> pd.Series:
-    """Class labels as text; whole numbers that pandas made floats for a missing one beside them read `1`, not `1.0`."""
+    """Values as text, as classes and categories are; whole numbers that a missing one made floats read `1`, not `1.0`."""
     if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all() and (column.abs() < EXACT).all():
         return column.astype(np.int64).astype(str)
     return column.astype(str)
-
-
-def _classes(column: pd.Series, target: str) -> tuple[str, ...]:
-    if column.empty:
-        raise ContractError(
-            f"the column {_quote(target)} is empty; it needs a label in every row to learn from"
-        )
-    classes = sorted(labels(column).unique())
-    if len(classes) == 1:
-        raise ContractError(
-            f"the column {_quote(target)} has one class only ({_quote(classes[0])}); it needs at least two"
-        )
-    if len(classes) > MAX_CLASSES:
-        raise ContractError(
-            f"the column {_quote(target)} has {len(classes):,} different values; a classifier tells at most "
-            f"{MAX_CLASSES} classes apart. Is it a number to estimate, or an identifier?"
-        )
-    longest = max(map(len, classes))
-    if longest > MAX_TEXT:
-        raise ContractError(
-            f"a label in {_quote(target)} has {longest:,} characters; at most {MAX_TEXT:,} are taken"
-        )
-    return tuple(classes)
-
-
-def _reason_to_leave_out(column: pd.Series) -> str | None:
-    values = column.dropna()
-    if values.empty:
-        return "every value is missing"
-    distinct = values.nunique()
-    if distinct == 1:
-        return f"every value is the same ({_quote(values.iloc[0])})"
-    if pd.api.types.is_integer_dtype(column):
-        steps = np.diff(np.sort(values.to_numpy()))
-        if len(values) >= MIN_ROWS_FOR_IDENTIFIER and bool((steps == 1).all()):
-            return (
-                f"identifier-like: {distinct:,} whole numbers in a row, one for each of {len(values):,} rows"
-            )
-        return None
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return None
-    share = distinct / len(values)
-    if len(values) >= MIN_ROWS_FOR_IDENTIFIER and share >= IDENTIFIER_SHARE:
-        return f"identifier-like: {distinct:,} different texts in {len(values):,} rows"
-    if distinct > FREE_TEXT_VALUES and share >= FREE_TEXT_SHARE:
-        return f"free text: {distinct:,} different texts in {len(values):,} rows"
-    return None
-
-
-def _feature(name: str, column: pd.Series) -> Feature:
-    values = column.dropna()
-    missing = bool(column.isna().any())
-    if pd.api.types.is_bool_dtype(values) or all(isinstance(value, bool) for value in values):
-        return Feature(name, Kind.BOOLEAN, missing, bool(values.mode().iloc[0]))
-    if pd.api.types.is_integer_dtype(column):
-        return Feature(
-            name,
-            Kind.INTEGER,
-            missing,
-            round(float(values.median())),
-            (),
-            int(values.min()),
-            int(values.max()),
-        )
-    if pd.api.types.is_numeric_dtype(column):
-        low, high = float(values.min()), float(values.max())
-        return Feature(name, Kind.NUMBER, missing, float(values.median()), (), low, high)
-    counts = values.astype(str).value_counts()
-    most = sorted(counts[counts == counts.max()].index)[0]
-    return Feature(name, Kind.CATEGORY, missing, most, tuple(sorted(counts.index)))
 
 
 def _is_finite(value: float) -> bool:
@@ -403,7 +299,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _quote(value: Any) -> str:
+def quote(value: Any) -> str:
     """The value as JSON would show it, cut to a readable length."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)

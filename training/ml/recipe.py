@@ -156,6 +156,11 @@ def _check_space(family: str, space: Space) -> None:
                 raise RecipeError(f"{family} cannot take {name}={value!r}: {error}") from error
 
 
+def needed_rows(folds: int) -> int:
+    """About how many rows of a class its folds and the held-out part take."""
+    return math.ceil(folds / (1 - HOLD_OUT)) + 1
+
+
 def smallest_classes(y: pd.Series, needed: int) -> str:
     """The classes with fewer rows than needed, in words."""
     counts = y.value_counts()

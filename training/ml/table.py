@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,8 @@ _MAGIC = {
     codecs.BOM_UTF16_LE: "UTF-16 text",
     codecs.BOM_UTF16_BE: "UTF-16 text",
 }
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_NUMBER_WITH_COMMAS = re.compile(rf"[+-]?\d+,\d+|{_THOUSANDS.pattern}")
 # from this share of numbers on, a text among them is taken for a slip and not for a category
 _MOSTLY_NUMBERS = 0.9
 
@@ -77,8 +78,12 @@ class TableError(ValueError):
         super().__init__(f"{message}: {shown}{more}" if shown else message)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, *, texts: Collection[str] = (), numbers: Collection[str] = ()) -> pd.DataFrame:
     """Read a CSV file with a header into a frame, shape (rows, columns).
+
+    Args:
+        texts: columns whose cells are kept as they are written, such as codes with leading zeros.
+        numbers: columns in which everything must be a number. Names that the file does not have change nothing.
 
     Raises:
         TableError: not text, not UTF-8, no rows, ragged rows, blank or duplicate names, unusable numbers.
@@ -101,10 +106,12 @@ def read_table(path: Path) -> pd.DataFrame:
         keep_default_na=False,
         float_precision="round_trip",
         low_memory=False,
+        header=0,
+        names=columns,
+        dtype={name: str for name in columns if name in texts},
     )
-    frame.columns = pd.Index(columns)
-    frame = _blank_cells_to_missing(frame)
-    problems = list(_bad_numbers(frame, path))
+    frame = _numbers_to_numbers(_blank_cells_to_missing(frame, texts), numbers)
+    problems = list(_bad_numbers(frame, path, texts=texts, numbers=numbers))
     if problems:
         raise TableError("some values cannot be read", problems[:MAX_PROBLEMS])
     return frame
@@ -212,31 +219,35 @@ def check_header(header: list[str], line: int) -> None:
         raise TableError("the header is not usable", problems[:MAX_PROBLEMS])
 
 
-def _blank_cells_to_missing(frame: pd.DataFrame) -> pd.DataFrame:
+def _blank_cells_to_missing(frame: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
     """Read cells of spaces alone as missing, and a column of numbers beside them as numbers."""
     for name in frame.select_dtypes(object):
         column = frame[name]
-        blank = column.map(lambda value: isinstance(value, str) and not value.strip())
-        if blank.any():
-            kept = column.mask(blank.astype(bool))
-            numbers = pd.to_numeric(kept, errors="coerce")
+        blanks = [value for value in column.unique() if isinstance(value, str) and not value.strip()]
+        if blanks:
+            kept = column.mask(column.isin(blanks))
+            numbers = kept if name in texts else pd.to_numeric(kept, errors="coerce")
             frame[name] = numbers if numbers.notna().equals(kept.notna()) else kept
     return frame
 
 
-def _bad_numbers(frame: pd.DataFrame, path: Path) -> Iterator[Problem]:
+def _numbers_to_numbers(frame: pd.DataFrame, numbers: Collection[str]) -> pd.DataFrame:
+    """Convert columns that must be numbers where pandas kept texts, as it does for integers beyond 64 bits."""
+    for name in frame.columns.intersection(list(numbers)):
+        if frame[name].dtype == object:
+            converted = pd.to_numeric(frame[name].astype(str), errors="coerce")
+            if converted.notna().equals(frame[name].notna()):
+                frame[name] = converted
+    return frame
+
+
+def _bad_numbers(
+    frame: pd.DataFrame, path: Path, *, texts: Collection[str], numbers: Collection[str]
+) -> Iterator[Problem]:
     suspects: dict[str, list[int]] = {}
-    for name in frame.columns:
-        column = frame[name]
-        if pd.api.types.is_float_dtype(column):
-            bad = column.abs() > LARGEST
-        elif pd.api.types.is_integer_dtype(column):
-            bad = column.astype(float).abs() > LARGEST
-        elif column.dtype == object:
-            bad = _slips(column)
-        else:
-            continue
-        if bad.any():
+    for name in frame.columns.difference(list(texts), sort=False):
+        bad = _faults(frame[name], must_be_numbers=name in numbers)
+        if bad is not None and bad.any():
             suspects[str(name)] = [int(position) for position in bad.to_numpy().nonzero()[0][:MAX_PROBLEMS]]
     if not suspects:
         return
@@ -250,15 +261,31 @@ def _bad_numbers(frame: pd.DataFrame, path: Path) -> Iterator[Problem]:
             yield Problem(line, name, _why(cells[header.index(name)]))
 
 
+def _faults(column: pd.Series, *, must_be_numbers: bool) -> pd.Series | None:
+    """Mark the values that are no usable numbers where numbers are expected; None where nothing is."""
+    if _is_numeric(column):
+        return column.astype(float).abs() > LARGEST
+    if must_be_numbers:
+        return pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
+    return _slips(column) if column.dtype == object else None
+
+
 def _slips(column: pd.Series) -> pd.Series:
     """Mark the few texts in a column of numbers, and numbers written with a decimal comma."""
-    texts = column.dropna().astype(str)
+    # judged once for each different value: most columns of texts have few
+    counts = column.value_counts()
+    if counts.empty:
+        return column.isna() & False
+    texts = pd.Series(counts.index.astype(str), index=counts.index)
     numeric = pd.to_numeric(texts, errors="coerce").notna()
-    comma = texts.str.fullmatch(_DECIMAL_COMMA)
-    bad = ~numeric
-    looks_numeric = numeric | comma
-    is_numeric = looks_numeric.mean() >= _MOSTLY_NUMBERS and (numeric.any() or comma.all())
-    return (bad if is_numeric else bad & False).reindex(column.index, fill_value=False)
+    comma = texts.str.fullmatch(_NUMBER_WITH_COMMAS)
+    share = counts[numeric | comma].sum() / counts.sum()
+    is_numeric = share >= _MOSTLY_NUMBERS and (numeric.any() or comma.all())
+    return column.isin(counts.index[~numeric] if is_numeric else [])
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def _is_number(cell: str) -> bool:
@@ -271,12 +298,23 @@ def _is_number(cell: str) -> bool:
 
 def _why(cell: str) -> str:
     shown = f'"{cell[:60]}"'
-    if _DECIMAL_COMMA.fullmatch(cell):
-        return f"{shown} has a decimal comma; write {cell.replace(',', '.')}"
+    if _NUMBER_WITH_COMMAS.fullmatch(cell):
+        return _why_comma(cell, shown)
     if cell.strip().lower().lstrip("+-") in {"inf", "infinity"}:
         return f"{shown} is not a finite number; leave the cell empty if the value is missing"
     if _is_number(cell):
         return f"{shown} is too large to compute with; expected a number from -{LARGEST:g} to {LARGEST:g}"
     return (
-        f"expected a number like the other values, got {shown}; leave the cell empty if the value is missing"
+        f"expected a number like the other values, got {shown}; leave the cell empty if the value is missing, "
+        "or take the column as a category if it holds codes"
     )
+
+
+def _why_comma(cell: str, shown: str) -> str:
+    """A comma is decimal in one country and separates thousands in another; only some numbers tell which."""
+    decimal, whole = cell.replace(",", ".")[:60], cell.replace(",", "")[:60]
+    if not _THOUSANDS.fullmatch(cell):
+        return f"{shown} has a decimal comma; write {decimal}"
+    if cell.count(",") > 1 or "." in cell:
+        return f"{shown} has commas between thousands; write {whole}"
+    return f"{shown} has a comma; write {whole} if it separates thousands, {decimal} if it is a decimal comma"

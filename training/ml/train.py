@@ -3,7 +3,6 @@
 Everything random takes the recipe's seed; the same table, recipe and library versions give the same model.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from training.ml.contract import Contract, labels
 from training.ml.estimators import FAMILIES, build_pipeline, can_accelerate
 from training.ml.evaluate import Evaluation, evaluate
 from training.ml.metrics import DEFAULT_THRESHOLD, METRICS, measure
-from training.ml.recipe import HOLD_OUT, Recipe, RecipeError, smallest_classes
+from training.ml.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.scorer import choose_engine
 from training.ml.scoring import FoldScorer, Progress, check_scoring, journal
 from training.ml.search import Candidate, Task, find
@@ -33,6 +32,7 @@ class Trained:
     """A fitted pipeline and all that is known about it."""
 
     pipeline: Pipeline
+    contract: Contract
     family: str
     params: dict[str, Any]
     candidates: list[Candidate]
@@ -59,7 +59,7 @@ def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.in
         )
     learned = y.iloc[fitting].value_counts().reindex(counts.index, fill_value=0)
     if learned.min() < recipe.folds or y.iloc[held_out].nunique() < len(counts):
-        needed = math.ceil(recipe.folds / (1 - HOLD_OUT)) + 1
+        needed = needed_rows(recipe.folds)
         few = smallest_classes(y, needed) or f"{len(counts)} classes in {len(y)} rows"
         raise RecipeError(
             f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need about {needed} of every class. "
@@ -93,7 +93,7 @@ def train(
 
     Args:
         table: as read from CSV, shape (rows, columns); rows without a label are dropped.
-        contract: inferred from the same table.
+        contract: inferred from the same table, maybe corrected.
         recipe: what to try.
         jobs: processes that fit side by side; -1 takes every core.
         accelerate: search with scikit-learn-intelex where it is installed; the winner is fitted by scikit-learn.
@@ -138,6 +138,7 @@ def train(
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
     return Trained(
         pipeline=pipeline,
+        contract=contract,
         family=winner.family,
         params=winner.params,
         candidates=candidates,

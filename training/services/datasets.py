@@ -1,5 +1,6 @@
 """Tables: stored once by their content, and read back only as they were stored."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,9 @@ from django.db.models import Max
 
 from training import storage
 from training.errors import Conflict, InvalidInput, NotFound, TooLarge
-from training.ml import contract, table
+from training.ml import findings, inference, table
+from training.ml.contract import Contract, ContractError
+from training.ml.corrections import Choice, Corrections
 from training.ml.profile import describe
 from training.models import Dataset
 from training.services.names import check_name
@@ -21,8 +24,19 @@ from training.services.names import check_name
 LONGEST_TARGET = 255
 
 
-def import_dataset(*, name: str, target: str, source: IO[bytes] | File, user: User | None = None) -> Dataset:  # type: ignore[type-arg]
+def import_dataset(
+    *,
+    name: str,
+    target: str,
+    source: IO[bytes] | File,  # type: ignore[type-arg]
+    categories: Collection[str] = (),
+    user: User | None = None,
+) -> Dataset:
     """Store a CSV as the next dataset of this name, or return the one that has this very content.
+
+    Args:
+        categories: columns of codes, kept as they are written; without this word numbers with a few texts among them
+            are refused as slips. A dataset that is there already keeps the contract that it has.
 
     Raises:
         InvalidInput: the name, the file or its target column cannot be used.
@@ -47,7 +61,7 @@ def import_dataset(*, name: str, target: str, source: IO[bytes] | File, user: Us
         stored = _is_stored(f"{sha256}.csv", sha256)
         if existing and stored:
             return existing
-        frame, inferred = _read(path, target)
+        frame, inferred = _read(path, target, categories)
         if not stored:
             with path.open("rb") as file:
                 storage.datasets().save(f"{sha256}.csv", File(file))
@@ -58,7 +72,8 @@ def import_dataset(*, name: str, target: str, source: IO[bytes] | File, user: Us
         target=target,
         sha256=sha256,
         contract_data=inferred.to_dict(),
-        profile=describe(frame),
+        profile=describe(frame, target),
+        warnings=[vars(finding) for finding in findings.find(frame, inferred)],
         rows=len(frame),
         columns=len(frame.columns),
         size_bytes=size,
@@ -75,14 +90,19 @@ def _is_stored(name: str, sha256: str) -> bool:
         return False
 
 
-def _read(path: Path, target: str) -> tuple[pd.DataFrame, contract.Contract]:
+def _read(path: Path, target: str, categories: Collection[str]) -> tuple[pd.DataFrame, Contract]:
+    corrections = Corrections(dict.fromkeys(categories, Choice.CATEGORY))
     try:
-        frame = table.read_table(path)
-        return frame, contract.infer(frame, target)
-    except table.TableError as error:
-        raise InvalidInput(str(error), [vars(fault) for fault in error.problems]) from error
-    except contract.ContractError as error:
-        raise InvalidInput(str(error)) from error
+        frame = table.read_table(path, texts=categories)
+        return frame, inference.infer(frame, target, corrections)
+    except (table.TableError, ContractError) as error:
+        raise refusal(error) from error
+
+
+def refusal(error: Exception) -> InvalidInput:
+    """What the pure core refused, with the places in the file where it names them."""
+    problems = error.problems if isinstance(error, table.TableError) else []
+    return InvalidInput(str(error), [vars(problem) for problem in problems])
 
 
 def _insert_dataset(**values: Any) -> Dataset:
@@ -100,12 +120,27 @@ def _insert_dataset(**values: Any) -> Dataset:
     raise Conflict(f"many uploads of {values['name']} at once; try again")
 
 
-def load_table(dataset: Dataset) -> pd.DataFrame:
-    """Read a stored dataset, after comparing its bytes with the row's SHA-256.
+def load_corrected(dataset: Dataset, corrections: Corrections) -> tuple[pd.DataFrame, Contract]:
+    """Read a stored dataset, and its contract as corrected.
+
+    Raises:
+        ContractError, TableError: a correction does not fit. NotFound, Conflict, Unavailable: see `load_table`.
+    """
+    known = dataset.contract
+    inference.check_columns(corrections, [*known.names, *known.left_out, known.target], known.target)
+    frame = load_table(dataset, corrections)
+    return frame, inference.correct(known, frame, corrections)
+
+
+def load_table(dataset: Dataset, corrections: Corrections = inference.AS_INFERRED) -> pd.DataFrame:
+    """Read a stored dataset, after comparing its bytes with the row's SHA-256; categories are read as written.
 
     Raises:
         NotFound: its file is gone. Conflict: its file was changed. Unavailable: storage does not answer.
+        TableError: a column cannot be read as corrected.
     """
+    numbers = set(corrections.chosen(Choice.NUMBER))
+    texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
     with storage.scratch() as folder:
         path = folder / "table.csv"
         try:
@@ -121,4 +156,4 @@ def load_table(dataset: Dataset) -> pd.DataFrame:
             raise Conflict(
                 f"the stored file of dataset {dataset} is not the one that was uploaded; upload it again"
             )
-        return table.read_table(path)
+        return table.read_table(path, texts=texts, numbers=numbers)

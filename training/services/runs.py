@@ -4,7 +4,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-import pandas as pd
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -14,8 +13,10 @@ from training.errors import InvalidInput, Refused
 from training.ml import contract, scoring, table
 from training.ml import recipe as recipes
 from training.ml import train as training
+from training.ml.corrections import Corrections
+from training.ml.inference import AS_INFERRED
 from training.models import Classifier, Dataset, Run, Version
-from training.services.datasets import load_table
+from training.services.datasets import load_corrected, refusal
 from training.services.names import check_name
 from training.services.versions import activate_version, register_version
 
@@ -29,6 +30,7 @@ def request_run(
     *,
     dataset: Dataset,
     recipe: recipes.Recipe,
+    corrections: Corrections = AS_INFERRED,
     classifier: str = "",
     activate: bool = False,
     user: User | None = None,
@@ -37,18 +39,20 @@ def request_run(
     """Create the run's row; a worker is told once the row is committed, unless the caller runs it.
 
     Args:
+        corrections: what the version's contract is to have otherwise than the dataset's.
         classifier: its name; the dataset's where empty. Created with its first run.
 
     Raises:
-        InvalidInput: the recipe does not fit the dataset.
+        InvalidInput: the recipe or a correction does not fit the dataset.
         NotFound, Conflict, Unavailable: see `load_table`.
     """
     name = classifier or dataset.name
     check_name(name, "classifier")
     try:
-        training.check(_labels(dataset), dataset.contract, recipe)
+        frame, agreed = load_corrected(dataset, corrections)
+        training.check(contract.labels(frame[dataset.target].dropna()), agreed, recipe)
     except REFUSALS as error:
-        raise InvalidInput(str(error)) from error
+        raise refusal(error) from error
     with transaction.atomic():
         owner, created = Classifier.objects.get_or_create(name=name)
         if created:
@@ -57,6 +61,7 @@ def request_run(
             classifier=owner,
             dataset=dataset,
             recipe_data=recipe.to_dict(),
+            corrections_data=corrections.to_dict(),
             activate_when_done=activate,
             fits_total=recipe.fits,
             created_by=user,
@@ -74,14 +79,14 @@ def request_retrain(
     user: User | None = None,
     queued: bool = True,
 ) -> Run:
-    """Ask for the next version of a classifier by the recipe of an earlier one.
+    """Ask for the next version of a classifier by the recipe and the corrections of an earlier one.
 
     Args:
         dataset: the newest of the name and target that the version was trained on where None is given; that may be
             the very same.
 
     Raises:
-        InvalidInput: the dataset has another target, or the recipe does not fit it.
+        InvalidInput: the dataset has another target, or the recipe or a correction does not fit it.
         NotFound: the dataset's file is gone from storage.
     """
     before = version.run.dataset
@@ -94,6 +99,7 @@ def request_retrain(
     return request_run(
         dataset=dataset,
         recipe=version.run.recipe,
+        corrections=version.run.corrections,
         classifier=version.classifier.name,
         activate=activate,
         user=user,
@@ -107,10 +113,6 @@ def _make_first_default(classifier: Classifier) -> None:
         return
     with contextlib.suppress(IntegrityError), transaction.atomic():
         Classifier.objects.filter(pk=classifier.pk).update(is_default=True)
-
-
-def _labels(dataset: Dataset) -> pd.Series:
-    return contract.labels(load_table(dataset)[dataset.target].dropna())
 
 
 def execute_run(
@@ -127,9 +129,8 @@ def execute_run(
         report(progress)
 
     try:
-        trained = training.train(
-            load_table(run.dataset), run.dataset.contract, run.recipe, jobs=jobs, report=note
-        )
+        frame, agreed = load_corrected(run.dataset, run.corrections)
+        trained = training.train(frame, agreed, run.recipe, jobs=jobs, report=note)
         version = register_version(run=run, trained=trained)
     except (*REFUSALS, Refused) as error:
         run.fail(str(error))

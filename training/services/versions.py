@@ -43,7 +43,7 @@ def register_version(*, run: Run, trained: Trained) -> Version:
                 classifier=run.classifier,
                 number=(last or 0) + 1,
                 run=run,
-                contract_data=run.dataset.contract_data,
+                contract_data=trained.contract.to_dict(),
                 family=trained.family,
                 params=trained.params,
                 cross_validation=trained.cross_validation,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.training.ml import tables
-from training.ml.contract import infer
+from training.ml.inference import infer
 from training.ml.recipe import Recipe, RecipeError
 from training.ml.train import Trained, train
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from tests.training.ml import tables
-from training.ml.contract import infer
 from training.ml.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
+from training.ml.inference import infer
 
 KINDS = [
     tables.numbers,

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from tests.training.ml import tables
-from training.ml.profile import BINS, TOP_VALUES, describe
+from training.ml.profile import BINS, COLUMNS_BY_CLASS, SHOWN_CLASSES, TOP_VALUES, describe
 
 
 def profile(values: Any) -> dict[str, Any]:
-    (column,) = describe(pd.DataFrame({"column": values}))
+    column, _ = describe(pd.DataFrame({"column": values}).assign(label="a"), "label")
     return column
 
 
@@ -43,7 +43,8 @@ def test_only_the_most_frequent_values_are_kept_and_long_ones_are_cut() -> None:
 
 
 def test_column_without_values_is_described() -> None:
-    assert profile([np.nan, np.nan]) == {"name": "column", "missing": 2, "distinct": 0, "top": []}
+    expected = {"name": "column", "kind": "empty", "missing": 2, "distinct": 0, "top": []}
+    assert profile([np.nan, np.nan]) == expected
 
 
 def test_constant_number_is_described() -> None:
@@ -65,5 +66,51 @@ def test_whole_numbers_beyond_the_precision_of_floats_are_described(values: list
 
 def test_profile_is_json_in_the_order_of_the_columns() -> None:
     table = tables.mixed()
-    found = json.loads(json.dumps(describe(table), allow_nan=False))
+    found = json.loads(json.dumps(describe(table, "label"), allow_nan=False))
     assert [column["name"] for column in found] == list(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1.5, 2], "number"), ([1, 2], "integer"), ([True, False], "boolean"), (["a", "b"], "category")],
+)
+def test_kind_of_a_column_is_that_of_its_values(values: list[Any], kind: str) -> None:
+    assert profile(values)["kind"] == kind
+
+
+def by_class(values: list[Any], label: list[Any]) -> list[dict[str, Any]]:
+    column, target = describe(pd.DataFrame({"column": values, "label": label}), "label")
+    assert "by_class" not in target
+    found: list[dict[str, Any]] = column["by_class"]
+    return found
+
+
+def test_numbers_of_each_class_are_counted_over_the_same_edges() -> None:
+    no, yes = by_class([0.0, 1.0, 19.0, 20.0, np.nan, 7.0], ["no", "no", "no", "yes", "yes", None])
+    assert (no["label"], no["rows"], no["median"]) == ("no", 3, 1.0)
+    assert (no["counts"][0], no["counts"][1], no["counts"][19], sum(no["counts"])) == (1, 1, 1, 3)
+    assert (yes["label"], yes["rows"], yes["counts"][19], sum(yes["counts"])) == ("yes", 1, 1, 1)
+
+
+def test_texts_of_each_class_are_counted_in_the_order_of_the_most_frequent() -> None:
+    no, yes = by_class(["a", "b", "b", "b", "a", None], ["no", "no", "no", "yes", "yes", "no"])
+    assert no == {"label": "no", "rows": 3, "counts": [2, 1]}
+    assert yes == {"label": "yes", "rows": 2, "counts": [1, 1]}
+
+
+def test_class_without_a_value_has_no_median() -> None:
+    _, yes = by_class([1.0, 2.0, np.nan], ["no", "no", "yes"])
+    assert (yes["rows"], yes["median"]) == (0, None)
+
+
+def test_classes_read_as_they_do_in_the_contract() -> None:
+    assert [each["label"] for each in by_class([1, 2, 3], [1.0, 1.0, np.nan])] == ["1"]
+
+
+def test_profile_of_many_classes_and_columns_stays_small() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 1_200))).assign(label=random.integers(0, 100, 300))
+    found = describe(table, "label")
+    assert {len(column["by_class"]) for column in found[:COLUMNS_BY_CLASS]} == {SHOWN_CLASSES}
+    assert all("by_class" not in column for column in found[COLUMNS_BY_CLASS:])
+    assert len(json.dumps(found)) / len(found) < 2_500

@@ -10,8 +10,8 @@ import pytest
 
 from tests.factories import tiny
 from tests.training.ml import tables
-from training.ml.contract import infer
 from training.ml.estimators import FAMILIES, build_pipeline
+from training.ml.inference import infer
 from training.ml.scorer import Scorer
 
 

@@ -12,7 +12,8 @@ from sklearn.ensemble import RandomForestClassifier
 from tests.training.ml import tables
 from training.ml import estimators
 from training.ml.artifact import digest, dump
-from training.ml.contract import infer, labels
+from training.ml.contract import labels
+from training.ml.inference import infer
 from training.ml.metrics import METRICS
 from training.ml.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.scoring import Progress

@@ -198,6 +198,62 @@ def test_slip_among_numbers_is_named_and_not_read_as_a_category(read: Read) -> N
     assert [(problem.line, problem.column) for problem in problems] == [(22, "a")]
 
 
+def test_slip_is_named_with_the_ways_out(read: Read) -> None:
+    message = refusal(read, "a,b\n" + "1,2\n" * 20 + "l2,2\n").problems[0].message
+    assert 'got "l2"' in message
+    assert "leave the cell empty if the value is missing" in message
+    assert "take the column as a category if it holds codes" in message
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("1,5", "has a decimal comma; write 1.5"),
+        ("1,2345", "has a decimal comma; write 1.2345"),
+        ("1,234", "write 1234 if it separates thousands, 1.234 if it is a decimal comma"),
+        ("1,234,567", "has commas between thousands; write 1234567"),
+        ("-1,234.5", "has commas between thousands; write -1234.5"),
+    ],
+)
+def test_comma_in_a_number_is_explained_by_what_it_may_mean(read: Read, cell: str, words: str) -> None:
+    problem = refusal(read, f'a,b\n1,2\n"{cell}",2\n').problems[0]
+    assert (problem.line, problem.column) == (3, "a")
+    assert words in problem.message
+
+
+def test_column_read_as_text_keeps_its_cells_as_they_are_written(path: Path) -> None:
+    path.write_text("zip,code,n\n01234,7,1\n1.50,7,2\nNA,A7,3\n  ,7,4\n")
+    table = read_table(path, texts=["zip", "code", "absent"])
+    assert table["zip"].tolist()[:2] == ["01234", "1.50"]
+    assert table["zip"].isna().tolist() == [False, False, True, True]
+    assert table["code"].tolist() == ["7", "7", "A7", "7"]
+    assert table["n"].dtype == int
+
+
+def test_mostly_numeric_codes_are_read_as_text_where_they_would_be_slips(read: Read, path: Path) -> None:
+    content = "code,b\n" + "100,2\n" * 30 + "A12,2\n"
+    assert refusal(read, content).problems[0].line == 32
+    assert read_table(path, texts=["code"])["code"].tolist() == ["100"] * 30 + ["A12"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "line"),
+    [(["a", "b", "1"], 2), (["1", "b", "a"], 3), (["true", "false", "true"], 2), (["1", "1,5", "x"], 3)],
+    ids=["texts", "mixed", "booleans", "decimal comma"],
+)
+def test_column_that_must_be_numbers_names_what_is_none(path: Path, cells: list[str], line: int) -> None:
+    path.write_text("a;b\n" + "".join(f"{cell};2\n" for cell in cells))
+    with pytest.raises(TableError) as caught:
+        read_table(path, numbers=["a", "absent"])
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == (line, "a")
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers_where_they_must_be(path: Path) -> None:
+    path.write_text("a,b\n123456789012345678901234,1\n,2\n")
+    assert read_table(path)["a"].dtype == object
+    assert read_table(path, numbers=["a"])["a"].dtype == float
+
+
 def test_texts_with_some_numbers_among_them_stay_texts(read: Read) -> None:
     assert read("size,b\nS,1\n38,2\nM,3\n40,4\n")["size"].tolist() == ["S", "38", "M", "40"]
 

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training import services
 from training.errors import NotFound, Refused
-from training.management import terminal
+from training.management import columns, terminal
 from training.models import Classifier, Dataset, Version
 
 
@@ -49,6 +49,8 @@ class Command(BaseCommand):
                 activate=options["activate"],
                 queued=False,
             )
+            if not options["json"]:
+                columns.show_warnings(run.data_warnings, self.stderr)
             made = terminal.execute(run, jobs=options["jobs"], quiet=options["json"])
         except Refused as error:
             raise CommandError(str(error)) from error

@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from training import services
 from training.errors import Refused
-from training.management import terminal
+from training.management import columns, terminal
+from training.ml.corrections import Choice, Corrections
 from training.ml.estimators import AUTO, FAMILIES
 from training.ml.metrics import METRICS
 from training.ml.recipe import SEARCHES, Recipe
@@ -64,28 +65,42 @@ class Command(BaseCommand):
             "--aim",
             help="choose the threshold of two classes for f1, precision=P, recall=R or cost=C (a miss against a false alarm)",
         )
+        columns.add_options(parser, columns.OPTIONS)
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="refuse categories and ranges that training never saw, instead of warning",
+        )
         terminal.add_arguments(parser)
 
     def handle(self, *, csv: Path, target: str, **options: Any) -> None:
         recipe = _recipe(options)
+        corrections = columns.read_options(options, strict=options["strict"])
         began = time.monotonic()
         try:
-            run = self._request(csv, target, recipe, options)
+            run = self._request(csv, target, recipe, corrections, options)
             version = terminal.execute(run, jobs=options["jobs"], quiet=options["json"])
         except Refused as error:
             raise CommandError(str(error)) from error
         terminal.show(version, time.monotonic() - began, self.stdout, as_json=options["json"])
 
-    def _request(self, csv: Path, target: str, recipe: Recipe, options: dict[str, Any]) -> Run:
+    def _request(
+        self, csv: Path, target: str, recipe: Recipe, corrections: Corrections, options: dict[str, Any]
+    ) -> Run:
         name = options["classifier"] or csv.stem
-        try:
-            with csv.open("rb") as file:
-                dataset = services.import_dataset(name=name, target=target, source=file)
-        except OSError as error:
-            raise CommandError(f"cannot read {csv}: {error.strerror}") from error
-        return services.request_run(
-            dataset=dataset, recipe=recipe, classifier=name, activate=options["activate"], queued=False
+        codes = corrections.chosen(Choice.CATEGORY)
+        dataset = columns.import_csv(csv, name=name, target=target, categories=codes)
+        run = services.request_run(
+            dataset=dataset,
+            recipe=recipe,
+            corrections=corrections,
+            classifier=name,
+            activate=options["activate"],
+            queued=False,
         )
+        if not options["json"]:
+            columns.show_warnings(run.data_warnings, self.stderr)
+        return run
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:

@@ -1,0 +1,111 @@
+"""What `train` and `importdataset` have in common: options about columns, and how a table is shown."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, OutputWrapper
+from rich.console import Console
+from rich.table import Column, Table
+
+from training import services
+from training.errors import Refused
+from training.ml.contract import Contract, Feature
+from training.ml.corrections import Choice, Corrections
+from training.models import Dataset
+
+# a table may have thousands of columns, each with something to say
+SHOWN_WARNINGS = 20
+SHOWN_CATEGORIES = 6
+OPTIONS = {
+    Choice.LEAVE_OUT: "do not learn from this column; may be repeated, as the next three",
+    Choice.TAKE_IN: "learn from this column though it would be left out",
+    Choice.NUMBER: "take this column as a number; every value must be one",
+    Choice.CATEGORY: "take this column as a category, such as a code; it is read as it is written",
+}
+
+
+def add_options(parser: ArgumentParser, choices: Iterable[Choice]) -> None:
+    """Let columns be corrected."""
+    for choice in choices:
+        parser.add_argument(
+            f"--{_option(choice)}",
+            dest=choice.value,
+            action="append",
+            default=[],
+            metavar="COLUMN",
+            help=OPTIONS[choice],
+        )
+
+
+def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
+    """The corrections that the options ask for.
+
+    Raises:
+        CommandError: two options name the same column.
+    """
+    columns: dict[str, Choice] = {}
+    for choice in OPTIONS:
+        for name in options[choice.value]:
+            if columns.setdefault(name, choice) is not choice:
+                raise CommandError(
+                    f'--{_option(columns[name])} and --{_option(choice)} both name "{name}"; choose one of them'
+                )
+    return Corrections(columns, strict)
+
+
+def _option(choice: Choice) -> str:
+    return choice.value.replace("_", "-")
+
+
+def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) -> Dataset:
+    """Store a file as a dataset.
+
+    Raises:
+        CommandError: it cannot be read or used, in one line.
+    """
+    try:
+        with csv.open("rb") as file:
+            return services.import_dataset(name=name, target=target, source=file, categories=list(categories))
+    except OSError as error:
+        raise CommandError(f"cannot read {csv}: {error.strerror}") from error
+    except Refused as error:
+        raise CommandError(str(error)) from error
+
+
+def show_warnings(warnings: list[dict[str, str]], stream: OutputWrapper) -> None:
+    """Write one line for each of the first warnings."""
+    for warning in warnings[:SHOWN_WARNINGS]:
+        stream.write(f"warning: {warning['column']}: {warning['message']}")
+    if len(warnings) > SHOWN_WARNINGS:
+        stream.write(
+            f"warning: {len(warnings) - SHOWN_WARNINGS:,} more; --json and the dataset's page have all"
+        )
+
+
+def show_contract(contract: Contract, title: str, console: Console) -> None:
+    """Print what a classifier asks for, and which columns it does not."""
+    # a name that is cut cannot be copied into an option
+    columns = [Column(name, overflow="fold") for name in ("input", "kind", "values", "missing", "default")]
+    inputs = Table(*columns, title=title, title_justify="left")
+    for feature in contract.features:
+        missing = "accepted" if feature.missing else "refused"
+        inputs.add_row(feature.name, feature.kind, _values(feature), missing, str(feature.default))
+    console.print(inputs)
+    show_left_out(contract, console)
+
+
+def show_left_out(contract: Contract, console: Console) -> None:
+    """Print which columns are no inputs, and why."""
+    for column, reason in contract.left_out.items():
+        console.print(f"left out {column}: {reason}")
+
+
+def _values(feature: Feature) -> str:
+    if feature.low is not None and feature.high is not None:
+        return f"{feature.low:g} to {feature.high:g}"
+    if not feature.categories:
+        return "true, false"
+    more = len(feature.categories) - SHOWN_CATEGORIES
+    return ", ".join(feature.categories[:SHOWN_CATEGORIES]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,62 @@
+"""`manage.py importdataset`: store a CSV as a dataset and say what is in it, before anything is trained."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from rich.console import Console
+
+from training.management import columns
+from training.ml.corrections import Choice
+from training.models import Dataset
+
+
+class Command(BaseCommand):
+    help = (
+        "Store a CSV file as the next version of a dataset and print the contract read off it, what is left out and "
+        "why, and warnings. The same bytes for the same target are the same version."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("csv", type=Path, help="the table: CSV with a header line, UTF-8")
+        parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+        parser.add_argument("--name", default="", help="the dataset's name; default: the file's name")
+        columns.add_options(parser, [Choice.CATEGORY])
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+    def handle(self, *, csv: Path, target: str, **options: Any) -> None:
+        began = timezone.now()
+        dataset = columns.import_csv(
+            csv, name=options["name"] or csv.stem, target=target, categories=options["category"]
+        )
+        is_new = dataset.created_at >= began
+        if options["json"]:
+            self.stdout.write(json.dumps(outcome(dataset, is_new=is_new)))
+            return
+        console = Console(file=cast(IO[str], self.stdout), markup=False, highlight=False)
+        size = f"{dataset.rows:,} rows, {dataset.columns:,} columns, {dataset.size_bytes:,} bytes"
+        columns.show_contract(dataset.contract, f"{dataset}: {size}, predicts {target}", console)
+        console.print(f"classes: {', '.join(dataset.contract.classes)}")
+        columns.show_warnings(dataset.warnings, self.stderr)
+        state = "is stored" if is_new else "is there already with these very bytes; nothing was added"
+        console.print(f"{dataset} {state}")
+
+
+def outcome(dataset: Dataset, *, is_new: bool) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "id": dataset.pk,
+        "name": dataset.name,
+        "number": dataset.number,
+        "new": is_new,
+        "sha256": dataset.sha256,
+        "target": dataset.target,
+        "rows": dataset.rows,
+        "columns": dataset.columns,
+        "size_bytes": dataset.size_bytes,
+        "contract": dataset.contract_data,
+        "warnings": dataset.warnings,
+    }
