@@ -70,7 +70,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^version/?$", mlflow.VersionView.as_view(), name="mlflow-version"),
     re_path(r"^v2/?$", open_inference.ServerView.as_view(), name="v2"),
     path("v2/", include((v2, "v2"))),
-    re_path(r"(?s)^v2/.*$", open_inference.UnknownView.as_view()),
+    re_path(r"^v2/", open_inference.UnknownView.as_view()),
     re_path(r"^health/?$", health.ready, name="health"),
     re_path(r"^health/live/?$", health.live, name="health-live"),
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),
