@@ -36,13 +36,15 @@ class Family:
     """One kind of estimator: how to build it from a seed, and the values a search tries by default.
 
     `accelerated` builds scikit-learn-intelex's estimator of the same parameters, for searching only: its forests do
-    not load where it is not installed, so that the winner is always fitted by scikit-learn itself.
+    not load where it is not installed, so that the winner is always fitted by scikit-learn itself. `nests` tells that a
+    forest of fewer and shallower trees is a part of a larger one, see `nested`.
     """
 
     title: str
     build: Callable[[int], ClassifierMixin]
     space: Mapping[str, Sequence[Any]]
     accelerated: Callable[[int], ClassifierMixin] | None = None
+    nests: bool = False
 
 
 def _intelex_forest(seed: int) -> ClassifierMixin:
@@ -69,12 +71,14 @@ FAMILIES: dict[str, Family] = {
         lambda seed: RandomForestClassifier(random_state=seed),
         _FOREST_SPACE,
         _intelex_forest,
+        nests=True,
     ),
     "extra_trees": Family(
         "Extra trees",
         lambda seed: ExtraTreesClassifier(random_state=seed),
         _FOREST_SPACE,
         _intelex_extra_trees,
+        nests=True,
     ),
     "hist_gradient_boosting": Family(
         "Histogram gradient boosting",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.inspection import permutation_importance
 from sklearn.pipeline import Pipeline
 
-from training.ml.metrics import measure
+from training.ml.metrics import roc_auc
 
 ROWS = 2_000
 REPEATS = 5
@@ -22,7 +22,7 @@ class Auc:
     classes: tuple[str, ...]
 
     def __call__(self, pipeline: Pipeline, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
-        return measure(y, pipeline.predict_proba(X), self.classes, None)["roc_auc"]
+        return roc_auc(y, pipeline.predict_proba(X), self.classes)
 
 
 def importance(

@@ -45,10 +45,12 @@ def measure(
     precision, recall, f1, _ = precision_recall_fscore_support(
         y, predicted, labels=list(classes), zero_division=0.0, **averaging
     )
-    auc = (
-        roc_auc_score(y == classes[1], proba[:, 1])
-        if binary
-        else roc_auc_score(y, proba, multi_class="ovr", average="macro", labels=list(classes))
-    )
-    values = (accuracy_score(y, predicted), f1, auc, precision, recall)
+    values = (accuracy_score(y, predicted), f1, roc_auc(y, proba, classes), precision, recall)
     return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
+
+
+def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], classes: tuple[str, ...]) -> float:
+    """ROC-AUC alone, of the positive class or one-vs-rest; shapes as for `measure`."""
+    if len(classes) == 2:  # noqa: PLR2004
+        return float(roc_auc_score(y == classes[1], proba[:, 1]))
+    return float(roc_auc_score(y, proba, multi_class="ovr", average="macro", labels=list(classes)))

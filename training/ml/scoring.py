@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer
 
-from training.ml.metrics import METRICS, measure
+from training.ml.metrics import METRICS, measure, roc_auc
 from training.ml.recipe import RecipeError
 
 POLL_SECONDS = 0.5
@@ -60,6 +60,8 @@ class FoldScorer:
 
     def score(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
         """The score alone."""
+        if self.scoring == "roc_auc":
+            return roc_auc(y, pipeline.predict_proba(X), self.classes)
         if self.scoring in METRICS:
             return measure(y, pipeline.predict_proba(X), self.classes)[self.scoring]
         # scikit-learn's own scorers take 1 for the positive class

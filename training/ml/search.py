@@ -20,7 +20,8 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 
-from training.ml.estimators import build_model
+from training.ml import nested
+from training.ml.estimators import FAMILIES, build_model
 from training.ml.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
 from training.ml.scoring import FoldScorer
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 FAMILY = "family"
 # settings that Optuna draws at random before its model of the space takes over
 STARTUP_TRIALS = 4
+# searches that know all their settings beforehand, so that one fit may serve several
+SHARING = ("grid", "random")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,18 @@ class Candidate:
     std: float
     rank: int
     seconds: float
+
+
+# a setting, the mean and standard deviation of its scores over the folds, seconds of a fit
+Tried = tuple[Mapping[str, Any], float, float, float]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The candidates, the best first, and where the search kept them the best one's out-of-fold probabilities."""
+
+    candidates: list[Candidate]
+    proba: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,12 @@ class Task:
         """When the budget of minutes is used up if it begins now, on the task's clock."""
         minutes = self.recipe.max_minutes
         return math.inf if minutes is None else self.clock() + minutes * 60
+
+    @property
+    def fit_jobs(self) -> int:
+        """Fits side by side: one where scikit-learn-intelex uses every core for each."""
+        is_accelerated = all(FAMILIES[family].accelerated for family in self.recipe.spaces)
+        return 1 if self.accelerate and is_accelerated else self.jobs
 
     def model(self, family: str) -> Any:
         """The unfitted estimator that stands for a family in the search."""
@@ -127,43 +148,103 @@ def _deadline(task: Task) -> Callable[[], bool]:
     return lambda: task.clock() > ends
 
 
-def find(task: Task) -> list[Candidate]:
-    """Try the recipe's candidates and return them, the best first."""
+def find(task: Task) -> Found:
+    """Try the recipe's candidates, the best first."""
     return {"grid": _listed, "random": _listed, "halving": _halving, "optuna": _optuna}[task.recipe.search](
         task
     )
 
 
-def _listed(task: Task) -> list[Candidate]:
+def _listed(task: Task) -> Found:
     """Grid and randomized search: a list of settings, all of them or a seeded sample."""
-    recipe = task.recipe
+    recipe, is_over = task.recipe, _deadline(task)
     if recipe.search == "random" or recipe.candidates < recipe.size:
         settings = list(ParameterSampler(task.grids(), recipe.candidates, random_state=recipe.seed))
     else:
         settings = list(ParameterGrid(task.grids()))
+    forests = [type(task.model(family)) for family in recipe.spaces if FAMILIES[family].nests]
+    groups, rest = nested.group(settings, forests=forests)
+    tried, proba = _shared(task, groups, settings, is_over)
+    if rest and not (tried and is_over()):
+        singles = _tried(_one_by_one(task, [settings[place] for place in rest], is_over))
+        tried |= dict(zip(rest, singles, strict=False))
+    candidates = _ranked(task, [tried[place] for place in sorted(tried)])
+    winner = min(tried, key=lambda place: (-tried[place][1], place))
+    return Found(candidates, None if winner in rest else proba)
+
+
+def _one_by_one(
+    task: Task, settings: Sequence[Mapping[str, Any]], is_over: Callable[[], bool]
+) -> Mapping[str, Any]:
+    """scikit-learn's results of fitting each setting on each fold."""
     # without a budget of time all go at once, which keeps every core busy to the end
-    group = len(settings) if recipe.max_minutes is None else max(1, task.jobs)
+    group = len(settings) if task.recipe.max_minutes is None else max(1, task.fit_jobs)
     search = BudgetedGridSearch(
         task.pipeline,
         {},
         scoring=task.scorer,
         cv=task.folds,
-        n_jobs=task.jobs,
+        n_jobs=task.fit_jobs,
         refit=False,
         error_score="raise",
     )
-    search.settings, search.group, search.is_over = settings, group, _deadline(task)
+    search.settings, search.group, search.is_over = settings, group, is_over
     search.fit(task.X, task.y)
-    return _ranked(task, _tried(search.cv_results_))
+    results: Mapping[str, Any] = search.cv_results_
+    return results
 
 
-def _halving(task: Task) -> list[Candidate]:
+def _shared(
+    task: Task,
+    groups: Sequence[nested.Group],
+    settings: Sequence[Mapping[str, Any]],
+    is_over: Callable[[], bool],
+) -> tuple[dict[int, Tried], NDArray[np.float64] | None]:
+    """Judge groups of settings that one fit serves, one after the other: each forest grows on every core.
+
+    Returns:
+        (what was tried by its place among the settings, the out-of-fold probabilities of the best).
+    """
+    folds = list(task.folds.split(task.X, task.y))
+    at_once = len(groups) if task.recipe.max_minutes is None else 1
+    tried: dict[int, Tried] = {}
+    best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
+    waiting = iter(groups)
+    while chunk := list(islice(waiting, at_once)):
+        judged = [
+            nested.judge(group, task.pipeline.steps[0][1], task.scorer, task.X, task.y, fold, task.jobs)
+            for group in chunk
+            for fold in folds
+        ]
+        for first in range(0, len(judged), len(folds)):
+            for parts in zip(*judged[first : first + len(folds)], strict=True):
+                place, scores = parts[0].place, [part.score for part in parts]
+                seconds = float(np.mean([part.seconds for part in parts]))
+                tried[place] = (settings[place], float(np.mean(scores)), float(np.std(scores)), seconds)
+                if tried[place][1] > best[0]:
+                    best = (tried[place][1], _joined(folds, [part.proba for part in parts]))
+        if is_over():
+            break
+    return tried, best[1]
+
+
+def _joined(
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], probas: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Probabilities of the folds' left-out rows in the order of all rows, shape (rows, classes)."""
+    joined = np.empty((sum(len(proba) for proba in probas), probas[0].shape[1]))
+    for (_, test), proba in zip(folds, probas, strict=True):
+        joined[test] = proba
+    return joined
+
+
+def _halving(task: Task) -> Found:
     """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
     rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
     fewest = min(len(task.y), math.ceil(HALVING_ROWS * task.recipe.folds / rarest))
     search = BudgetedHalvingSearch(
         task.pipeline, task.grids(), factor=HALVING_FACTOR, min_resources=fewest, scoring=task.scorer, cv=task.folds,
-        n_jobs=task.jobs, refit=False, random_state=task.recipe.seed, return_train_score=False, error_score="raise",
+        n_jobs=task.fit_jobs, refit=False, random_state=task.recipe.seed, return_train_score=False, error_score="raise",
     )  # fmt: skip
     search.is_over = _deadline(task)
     search.fit(task.X, task.y)
@@ -172,17 +253,17 @@ def _halving(task: Task) -> list[Candidate]:
     last = {repr(params): place for place, params in enumerate(search.cv_results_["params"])}
     tried = list(_tried(search.cv_results_))
     order = sorted(last.values(), key=lambda place: (-rounds[place], -tried[place][1]))
-    return _ranked(task, [tried[place] for place in order], presorted=True)
+    return Found(_ranked(task, [tried[place] for place in order], presorted=True))
 
 
-def _optuna(task: Task) -> list[Candidate]:
+def _optuna(task: Task) -> Found:
     """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
     import optuna  # takes a second, which every start of the site would pay
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe, is_over = task.recipe, _deadline(task)
     splits = list(task.folds.split(task.X, task.y))
-    found: dict[str, tuple[dict[str, Any], float, float, float]] = {}
+    found: dict[str, Tried] = {}
     fits = 0
 
     def objective(trial: "optuna.Trial") -> float:
@@ -218,10 +299,10 @@ def _optuna(task: Task) -> list[Candidate]:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=0)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.optimize(objective, callbacks=[stop])
-    return _ranked(task, list(found.values()))
+    return Found(_ranked(task, list(found.values())))
 
 
-def _tried(results: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], float, float, float]]:
+def _tried(results: Mapping[str, Any]) -> Iterator[Tried]:
     """(setting, mean, std, seconds of a fit) of each row of scikit-learn's results."""
     for params, mean, std, seconds in zip(
         results["params"],
@@ -235,7 +316,7 @@ def _tried(results: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], float, 
 
 def _ranked(
     task: Task,
-    tried: Sequence[tuple[dict[str, Any], float, float, float]] | Iterator[Any],
+    tried: Sequence[Tried],
     *,
     presorted: bool = False,
 ) -> list[Candidate]:

@@ -23,7 +23,7 @@ from training.ml.metrics import DEFAULT_THRESHOLD, METRICS, measure
 from training.ml.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.scorer import choose_engine
 from training.ml.scoring import FoldScorer, Progress, check_scoring, journal
-from training.ml.search import Candidate, Task, find
+from training.ml.search import SHARING, Candidate, Task, find
 from training.ml.threshold import Aim, choose
 
 
@@ -108,10 +108,9 @@ def train(
     check(y, contract, recipe)
     fitting, held_out = split(y, recipe)
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
-    # scikit-learn-intelex uses every core by itself, so its fits go one after the other
-    accelerate = (
-        accelerate and can_accelerate() and all(FAMILIES[family].accelerated for family in recipe.spaces)
-    )
+    # where one fit does not serve many settings, accelerated and other families cannot share the cores
+    is_mixed = not all(FAMILIES[family].accelerated for family in recipe.spaces)
+    accelerate = accelerate and can_accelerate() and (recipe.search in SHARING or not is_mixed)
     reports: list[Progress] = []
 
     def note(progress: Progress) -> None:
@@ -126,13 +125,13 @@ def train(
             y=y_fit,
             folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
             scorer=FoldScorer(recipe.scoring, contract.classes, path),
-            jobs=1 if accelerate else effective_n_jobs(jobs),
+            jobs=effective_n_jobs(jobs),
             accelerate=accelerate,
             clock=clock,
         )
-        candidates = find(task)
-    winner = candidates[0]
-    proba = _out_of_fold(task, winner)
+        found = find(task)
+    winner = found.candidates[0]
+    proba = _out_of_fold(task, winner) if found.proba is None else found.proba
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
     pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
@@ -141,7 +140,7 @@ def train(
         contract=contract,
         family=winner.family,
         params=winner.params,
-        candidates=candidates,
+        candidates=found.candidates,
         fits=reports[-1].done,
         cross_validation=_over_folds(task, proba, contract, threshold),
         held_out=evaluate(
@@ -159,7 +158,7 @@ def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
     model = task.model(winner.family).set_params(**winner.params)
     pipeline = Pipeline([task.pipeline.steps[0], ("model", model)])
     proba: NDArray[np.float64] = cross_val_predict(
-        pipeline, task.X, task.y, cv=task.folds, n_jobs=task.jobs, method="predict_proba"
+        pipeline, task.X, task.y, cv=task.folds, n_jobs=task.fit_jobs, method="predict_proba"
     )
     return proba
 

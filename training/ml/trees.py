@@ -4,7 +4,7 @@ scikit-learn's trees compare float32 features with float64 thresholds, boosted o
 double precision. The scores come out as float32, which is the only rounding: about 1e-7 of a probability.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,34 +65,21 @@ class _Nodes:
         self.left.append(np.where(is_leaf, 0, left).astype(np.int64))
         self.right.append(np.where(is_leaf, 0, right).astype(np.int64))
         self.leaf.append(is_leaf)
-        self.leaf_tree.append(np.full(len(leaves) * len(targets), tree))
-        self.leaf_node.append(np.repeat(leaves, len(targets)))
-        self.leaf_target.append(np.tile(targets, len(leaves)))
-        self.leaf_weight.append(weights[leaves].ravel())
+        # most leaves of a deep tree hold one class; the zeros of the others need not be written
+        rows, columns = np.nonzero(weights[leaves])
+        if not len(rows):
+            rows, columns = np.array([0]), np.array([0])
+        self.leaf_tree.append(np.full(len(rows), tree))
+        self.leaf_node.append(leaves[rows])
+        self.leaf_target.append(targets[columns])
+        self.leaf_weight.append(weights[leaves[rows], columns])
 
     def session(self, features: int, targets: int) -> onnxruntime.InferenceSession:
         """The model that sums the leaves' weights, with input `x` (rows, features) and output `y` (rows, targets)."""
-        is_leaf = np.concatenate(self.leaf)
-        node = helper.make_node(
-            "TreeEnsembleRegressor",
-            ["x"],
-            ["y"],
-            domain="ai.onnx.ml",
-            n_targets=targets,
-            post_transform="NONE",
-            aggregate_function="SUM",
-            nodes_treeids=np.concatenate(self.tree).tolist(),
-            nodes_nodeids=np.concatenate(self.node).tolist(),
-            nodes_featureids=np.concatenate(self.feature).tolist(),
-            nodes_truenodeids=np.concatenate(self.left).tolist(),
-            nodes_falsenodeids=np.concatenate(self.right).tolist(),
-            nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
-            nodes_values_as_tensor=_tensor("nodes_values", np.concatenate(self.threshold)),
-            target_treeids=np.concatenate(self.leaf_tree).tolist(),
-            target_nodeids=np.concatenate(self.leaf_node).tolist(),
-            target_ids=np.concatenate(self.leaf_target).tolist(),
-            target_weights_as_tensor=_tensor("target_weights", np.concatenate(self.leaf_weight)),
-        )
+        node = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml")
+        # one after the other: as Python objects the lists of a large forest take more room than all else
+        for name, values in self._attributes(targets):
+            node.attribute.append(helper.make_attribute(name, values))
         graph = helper.make_graph(
             [node],
             "trees",
@@ -108,6 +95,24 @@ class _Nodes:
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+
+    def _attributes(self, targets: int) -> Iterator[tuple[str, Any]]:
+        """What the node is told, by the names of ONNX's operator."""
+        yield from (("n_targets", targets), ("post_transform", "NONE"), ("aggregate_function", "SUM"))
+        for name, parts in (
+            ("nodes_treeids", self.tree),
+            ("nodes_nodeids", self.node),
+            ("nodes_featureids", self.feature),
+            ("nodes_truenodeids", self.left),
+            ("nodes_falsenodeids", self.right),
+            ("target_treeids", self.leaf_tree),
+            ("target_nodeids", self.leaf_node),
+            ("target_ids", self.leaf_target),
+        ):
+            yield name, np.concatenate(parts).tolist()
+        yield "nodes_modes", np.where(np.concatenate(self.leaf), "LEAF", "BRANCH_LEQ").tolist()
+        yield "nodes_values_as_tensor", _tensor("nodes_values", np.concatenate(self.threshold))
+        yield "target_weights_as_tensor", _tensor("target_weights", np.concatenate(self.leaf_weight))
 
 
 def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | None:
