@@ -29,6 +29,7 @@ api: list[URLPattern | URLResolver] = [
         name="classifier-live",
     ),
     re_path(r"^versions/?$", training.VersionList.as_view(), name="version-list"),
+    re_path(r"^versions/compare/?$", training.VersionCompare.as_view(), name="version-compare"),
     re_path(r"^versions/(?P<pk>\d{1,18})/?$", training.VersionDetail.as_view(), name="version-detail"),
     re_path(
         r"^versions/(?P<pk>\d{1,18})/activate/?$", training.VersionActivate.as_view(), name="version-activate"

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, status
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.parsers import MultiPartParser
@@ -12,14 +11,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from clfsite.permissions import HasScope, allows
-from training import serializers, services
+from training import comparison, serializers, services
 from training.errors import Conflict, TooLarge
 from training.ml.corrections import Corrections
 from training.ml.recipe import Recipe
-from training.models import Activation, Classifier, Dataset, Run, Version
-
-# one query for a whole list
-IS_ACTIVE = Exists(Activation.objects.in_force().filter(version=OuterRef("pk")))
+from training.models import Classifier, Dataset, Run, Version
 
 
 def actor_of(request: Request) -> str:
@@ -137,15 +133,40 @@ class ClassifierList(generics.ListAPIView[Classifier]):
 class VersionList(generics.ListAPIView[Version]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
-    queryset = Version.objects.select_related("classifier").annotate(active=IS_ACTIVE)
+    queryset = Version.objects.with_active().select_related("classifier")
     serializer_class = serializers.VersionSerializer
 
 
 class VersionDetail(generics.RetrieveAPIView[Version]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
-    queryset = Version.objects.select_related("classifier").annotate(active=IS_ACTIVE)
+    queryset = Version.objects.with_active().select_related("classifier")
     serializer_class = serializers.VersionSerializer
+
+
+class VersionCompare(APIView):
+    """Two to six versions side by side, in the order in which they are named."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "ids", str, required=True, description="Ids of versions, with commas between: `3,5`."
+            )
+        ],
+        responses={
+            200: serializers.ComparisonSerializer,
+            404: OpenApiResponse(description="There is no version of one of the ids."),
+            422: OpenApiResponse(description="Not two to six different numbers."),
+        },
+    )
+    def get(self, request: Request) -> Response:
+        versions = comparison.chosen(
+            [each.strip() for each in request.query_params.get("ids", "").split(",")]
+        )
+        return Response(serializers.ComparisonSerializer(comparison.as_dict(versions)).data)
 
 
 class VersionActivate(APIView):

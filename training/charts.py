@@ -6,6 +6,7 @@ A figure names no colours but "var(--chart-N)"; the page's script gives it those
 import html
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, TypedDict
 
 import plotly.graph_objects as go
@@ -16,8 +17,13 @@ NUMBERED_CLASSES = 12
 # more curves than the palette has colours cannot be told apart
 SHOWN_CURVES = 6
 SHOWN_FEATURES = 15
+# of features with a bar for each version
+SHOWN_COMPARED = 10
 # points of a curve that its table lists
 LISTED_POINTS = 21
+
+
+IMPORTANCE_NOTE = "By how much ROC-AUC falls when the values of an input are shuffled; inputs alike stand in for each other."
 
 
 class Table(TypedDict):
@@ -62,7 +68,13 @@ def labelled_axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
+def confusion(
+    counts: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    *,
+    name: str = "confusion",
+    title: str = "Confusion matrix",
+) -> Chart:
     """A confusion matrix as a heatmap, coloured by the share of each actual class.
 
     Args:
@@ -95,8 +107,8 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
         },
     )
     return chart(
-        name="confusion",
-        title="Confusion matrix",
+        name=name,
+        title=title,
         note="Rows of the held-out fifth by their actual class and the one predicted, with the share of the actual class.",
         figure=figure,
         table={
@@ -118,11 +130,34 @@ def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
     return [*drawn, importance(features)] if features else drawn
 
 
-def roc(curves: Sequence[Mapping[str, Any]]) -> Chart:
+def overlaid(names: Sequence[str], held_out: Sequence[Mapping[str, Any]], label: str) -> list[Chart]:
+    """The curves of one class by several versions, laid over each other.
+
+    Args:
+        names: what to call each version.
+        held_out: `Evaluation.to_dict()` of each; one without curves, or without the class, is left out.
+        label: the class.
+    """
+    drawn = []
+    for kind, draw in CURVES.items():
+        curves = [
+            # each version keeps its colour from chart to chart
+            {**curve, "label": name, "color": f"var(--chart-{place})"}
+            for place, (name, each) in enumerate(zip(names, held_out, strict=True), start=1)
+            for curve in (each.get("curves") or {}).get(kind, [])
+            if curve["label"] == label
+        ]
+        if curves:
+            drawn.append(draw(curves, "Version"))
+    return drawn
+
+
+def roc(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> Chart:
     """ROC curves, one for each class.
 
     Args:
         curves: `label`, `x` (false positive rate), `y` (true positive rate) and `area` of each.
+        each_is: what the labels name, if not classes.
     """
     figure = go.Figure(
         [
@@ -139,15 +174,16 @@ def roc(curves: Sequence[Mapping[str, Any]]) -> Chart:
             curves,
         ),
         figure=figure,
-        table=curves_table(curves, ["False positive rate", "True positive rate"]),
+        table=curves_table(curves, [each_is, "False positive rate", "True positive rate"]),
     )
 
 
-def precision_recall(curves: Sequence[Mapping[str, Any]]) -> Chart:
+def precision_recall(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> Chart:
     """Precision-recall curves, one for each class.
 
     Args:
         curves: `label`, `x` (recall), `y` (precision) and `area` (average precision) of each.
+        each_is: what the labels name, if not classes.
     """
     figure = go.Figure(
         lines(curves, "recall %{x:.1%}<br>precision %{y:.1%}"),
@@ -160,16 +196,17 @@ def precision_recall(curves: Sequence[Mapping[str, Any]]) -> Chart:
             "How many of those labelled so are right, for how many of the class are found.", curves
         ),
         figure=figure,
-        table=curves_table(curves, ["Recall", "Precision"]),
+        table=curves_table(curves, [each_is, "Recall", "Precision"]),
     )
 
 
-def calibration(curves: Sequence[Mapping[str, Any]]) -> Chart:
+def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> Chart:
     """Calibration curves, one for each class.
 
     Args:
         curves: `label`, `x` (mean probability), `y` (share of the class) and `counts` (rows), a point for each tenth
             of the probability scale that has rows.
+        each_is: what the labels name, if not classes.
     """
     hover = "probability %{x:.1%}<br>observed %{y:.1%}<br>%{customdata:,} rows"
     figure = go.Figure(
@@ -192,7 +229,7 @@ def calibration(curves: Sequence[Mapping[str, Any]]) -> Chart:
         ),
         figure=figure,
         table={
-            "headers": ["Class", "Predicted probability", "Observed share of the class", "Rows"],
+            "headers": [each_is, "Predicted probability", "Observed share of the class", "Rows"],
             "rows": [
                 [curve["label"], f"{x:.1%}", f"{y:.1%}", f"{count:,}"]
                 for curve in curves
@@ -213,7 +250,6 @@ def importance(features: Sequence[Mapping[str, Any]]) -> Chart:
     """
     shown = features[:SHOWN_FEATURES]
     left_out = len(features) - len(shown)
-    note = "By how much ROC-AUC falls when the values of an input are shuffled; inputs alike stand in for each other."
     figure = go.Figure(
         go.Bar(
             x=[row["mean"] for row in shown],
@@ -239,13 +275,78 @@ def importance(features: Sequence[Mapping[str, Any]]) -> Chart:
     return chart(
         name="importance",
         title="Permutation importance",
-        note=f"{note} The {SHOWN_FEATURES} most important; {left_out} more are in the table."
+        note=f"{IMPORTANCE_NOTE} The {SHOWN_FEATURES} most important; {left_out} more are in the table."
         if left_out
-        else note,
+        else IMPORTANCE_NOTE,
         figure=figure,
         table={
             "headers": ["Input", "Fall of ROC-AUC", "Standard deviation"],
             "rows": [[row["feature"], f"{row['mean']:.4f}", f"{row['std']:.4f}"] for row in features],
+        },
+    )
+
+
+def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mapping[str, Any]]]) -> Chart:
+    """Permutation importance of several versions, a group of bars for each feature.
+
+    Args:
+        names: what to call each version.
+        features: of each version `feature`, `mean` and `std`; none where it was not measured.
+    """
+    by_version = [{row["feature"]: row for row in rows} for rows in features]
+    highest: dict[str, float] = {}
+    for row in chain.from_iterable(features):
+        highest[row["feature"]] = max(highest.get(row["feature"], row["mean"]), row["mean"])
+    ordered = sorted(highest, key=lambda feature: -highest[feature])
+    shown = ordered[:SHOWN_COMPARED]
+    bars = []
+    for place, (name, rows) in enumerate(zip(names, by_version, strict=True), start=1):
+        there = [(position, rows[feature]) for position, feature in enumerate(shown) if feature in rows]
+        bars.append(
+            go.Bar(
+                x=[row["mean"] for _, row in there],
+                y=[position for position, _ in there],
+                error_x={
+                    "array": [row["std"] for _, row in there],
+                    "thickness": 1,
+                    "color": "var(--chart-7)",
+                },
+                orientation="h",
+                name=text(name),
+                marker={"color": f"var(--chart-{place})"},
+                customdata=[[html.escape(row["feature"], quote=False), row["std"]] for _, row in there],
+                hovertemplate="%{customdata[0]}: %{x:.4f} ± %{customdata[1]:.4f}<extra>%{fullData.name}</extra>",
+            )
+        )
+    left_out = len(ordered) - len(shown)
+    more = f" The {len(shown)} most important of any; {left_out} more are in the table." if left_out else ""
+    return chart(
+        name="importance",
+        title="Permutation importance",
+        note=f"{IMPORTANCE_NOTE}{more}",
+        figure=go.Figure(
+            bars,
+            {
+                "xaxis": {"title": {"text": "Fall of ROC-AUC"}},
+                "yaxis": {**labelled_axis("Input", shown), "range": [len(shown) - 0.5, -0.5]},
+                "barmode": "group",
+                "showlegend": True,
+            },
+        ),
+        table={
+            "headers": ["Input", *names],
+            "rows": [
+                [
+                    feature,
+                    *(
+                        f"{rows[feature]['mean']:.4f} ± {rows[feature]['std']:.4f}"
+                        if feature in rows
+                        else "not an input"
+                        for rows in by_version
+                    ),
+                ]
+                for feature in ordered
+            ],
         },
     )
 
@@ -257,6 +358,7 @@ def lines(curves: Sequence[Mapping[str, Any]], hover: str) -> list[go.Scatter]:
             x=curve["x"],
             y=curve["y"],
             mode="lines",
+            line={"color": curve["color"]} if "color" in curve else None,
             name=text(curve["label"]) + (f" (area {curve['area']:.3f})" if "area" in curve else ""),
             hovertemplate=f"{hover}<extra>%{{fullData.name}}</extra>",
         )
@@ -304,7 +406,7 @@ def curves_table(curves: Sequence[Mapping[str, Any]], headers: list[str]) -> Tab
         last = len(curve["x"]) - 1
         picked = sorted({round(step * last / (LISTED_POINTS - 1)) for step in range(LISTED_POINTS)})
         rows += [[curve["label"], f"{curve['x'][place]:.1%}", f"{curve['y'][place]:.1%}"] for place in picked]
-    return {"headers": ["Class", *headers], "rows": rows}
+    return {"headers": headers, "rows": rows}
 
 
 def spark(counts: Sequence[int]) -> list[dict[str, float]]:

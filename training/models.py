@@ -5,7 +5,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from training.jobs import Job
@@ -199,6 +199,12 @@ class Run(Job):
         Run.objects.filter(pk=self.pk).update(warnings=self.warnings)
 
 
+class VersionQuerySet(models.QuerySet["Version"]):
+    def with_active(self) -> Self:
+        """Each row with `active`: whether it is the one that answers for its classifier."""
+        return self.annotate(active=Exists(Activation.objects.in_force().filter(version=OuterRef("pk"))))
+
+
 class Version(models.Model):
     """What a run produced: files known by their SHA-256, and all that is known about them. Never edited."""
 
@@ -218,6 +224,8 @@ class Version(models.Model):
         default=dict, help_text="What scores its rows, as it was compared with scikit-learn at registration."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = VersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["classifier", "-number"]

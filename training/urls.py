@@ -17,6 +17,7 @@ urlpatterns = [
     re_path(r"^runs/(?P<pk>[0-9]{1,18})/cancel$", runs.run_cancel, name="run-cancel"),
     re_path(r"^runs/(?P<pk>[0-9]{1,18})/progress$", runs.run_progress, name="run-progress"),
     path("versions", versions.version_list, name="version-list"),
+    path("versions/compare", versions.version_compare, name="version-compare"),
     re_path(r"^versions/(?P<pk>[0-9]{1,18})$", versions.version_detail, name="version-detail"),
     re_path(r"^versions/(?P<pk>[0-9]{1,18})/retrain$", runs.version_retrain, name="version-retrain"),
     re_path(

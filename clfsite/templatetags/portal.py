@@ -31,6 +31,14 @@ def percent(share: float) -> str:
 
 
 @register.filter
+def signed(difference: float) -> str:
+    """A difference with its sign, to three places; what rounds to nothing has both."""
+    if not round(difference, 3):
+        return "±0.000"
+    return f"{difference:+.3f}".replace("-", "\u2212")
+
+
+@register.filter
 def duration(seconds: float) -> str:
     """A length of time in its two largest units."""
     if seconds < MINUTE:

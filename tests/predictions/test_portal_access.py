@@ -38,6 +38,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "training:run-progress": ("", None),
     "training:run-cancel": ("training.add_run", ""),
     "training:version-list": ("", None),
+    "training:version-compare": ("", None),
     "training:version-detail": ("", "training.activate_version"),
     "training:version-artifact": ("", None),
     "training:version-retrain": ("training.add_run", ""),

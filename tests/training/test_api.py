@@ -330,6 +330,7 @@ def test_the_schema_is_valid_and_complete(capsys: pytest.CaptureFixture[str]) ->
         "/api/datasets",
         "/api/versions/{id}/activate",
         "/api/versions/{id}/retrain",
+        "/api/versions/compare",
         "/api/runs/{id}/cancel",
     ):
         assert f'"{path}"' in schema

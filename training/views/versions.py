@@ -1,7 +1,9 @@
 """What runs produced: judge versions, fetch their files, decide which one answers."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse
@@ -10,10 +12,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.staff import StaffRequest, staff
-from training import charts, services
+from training import charts, comparison, services
 from training.errors import Conflict, NotFound, Refused
 from training.forms import ReasonForm
-from training.models import Activation, Version
+from training.models import Version
 
 BULK = ("contract_data", "golden", "artifacts", "libraries")
 
@@ -22,8 +24,14 @@ BULK = ("contract_data", "golden", "artifacts", "libraries")
 @require_safe
 def version_list(request: StaffRequest) -> HttpResponse:
     """Every version under its classifier, the newest first."""
+    return _list(request)
+
+
+def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = ()) -> HttpResponse:
+    """The list, maybe with the reason why the versions that were chosen there cannot be compared."""
     versions = (
-        Version.objects.select_related("classifier", "run__dataset")
+        Version.objects.with_active()
+        .select_related("classifier", "run__dataset")
         .defer(*BULK, "run__candidates", "run__dataset__contract_data", "run__dataset__profile")
         .order_by("classifier__name", "-number")
     )
@@ -31,9 +39,55 @@ def version_list(request: StaffRequest) -> HttpResponse:
         "groups": [
             (classifier, list(group)) for classifier, group in groupby(versions, attrgetter("classifier"))
         ],
-        "active": {each.version_id: each for each in Activation.objects.in_force()},
+        "can_compare": len(versions) >= comparison.LEAST,
+        "most": comparison.MOST,
+        "problem": problem,
+        "chosen": set(chosen),
     }
     return render(request, "training/version_list.html", context)
+
+
+@staff()
+@require_safe
+def version_compare(request: StaffRequest) -> HttpResponse:
+    """Several versions side by side; where they cannot be, the list to choose from with the reason."""
+    chosen = request.GET.getlist("versions")
+    try:
+        versions = comparison.chosen(chosen)
+    except Refused as error:
+        return _list(request, problem=str(error), chosen=chosen)
+    labels, wanted = comparison.labels(versions), request.GET.get("class", "")
+    label = wanted if wanted in labels else next(iter(labels), "")
+    context = {
+        "columns": list(zip(comparison.names(versions), versions, strict=True)),
+        "versions": versions,
+        "metrics": comparison.metrics(versions),
+        "remarks": comparison.remarks(versions),
+        "libraries": comparison.libraries(versions),
+        "labels": labels,
+        "label": label,
+        **_drawn(versions, label),
+    }
+    return render(request, "training/version_compare.html", context)
+
+
+def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
+    """The charts of a comparison: confusion matrices, the curves of one class, importance."""
+    names, judged = comparison.names(versions), [version.held_out for version in versions]
+    features = [each.get("importance") or [] for each in judged]
+    return {
+        "confusions": [
+            charts.confusion(
+                version.held_out["confusion"],
+                version.contract.classes,
+                name=f"confusion-{version.pk}",
+                title=f"Confusion matrix: {name}",
+            )
+            for name, version in zip(names, versions, strict=True)
+        ],
+        "curves": charts.overlaid(names, judged, label),
+        "importance": charts.compared_importance(names, features) if any(features) else None,
+    }
 
 
 @staff(to_post="training.activate_version")
