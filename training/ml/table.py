@@ -156,7 +156,12 @@ def malformed(error: csv.Error, line: int) -> TableError:
 
 def ragged(line: int, found: int, expected: int) -> Problem:
     """The fault of a row that is longer or shorter than the header."""
-    return Problem(line, "", f"{found:,} cells where the header has {expected:,}")
+    what = "the delimiter" if found > expected else "a line end"
+    return Problem(
+        line,
+        "",
+        f"{found:,} cells where the header has {expected:,}; a value that holds {what} belongs in quotes",
+    )
 
 
 def delimiter_of(path: Path) -> str:
