@@ -1,18 +1,22 @@
 """Going live: checked first, one at a time, with a reason; and nothing changes when it is refused."""
 
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
 
+import joblib
 import pytest
+import sklearn
 from django.core.files.storage import storages
 from django.db import connections
 
-from tests.factories import ClassifierFactory, VersionFactory, trained_version
+from tests.factories import ClassifierFactory, VersionFactory, tiny, trained_version
 from training import services
 from training.errors import Conflict, InvalidInput
+from training.ml.artifact import digest
 from training.models import Activation, Version
 
 RACERS = 32
@@ -108,6 +112,21 @@ def test_artifact_that_is_not_the_recorded_one_is_a_conflict_and_changes_nothing
         activate(spoiled)
     assert serving.is_active
     assert classifier.activations.count() == 1
+
+
+@pytest.mark.django_db
+def test_artifact_of_another_scikit_learn_is_a_conflict_that_says_what_to_do() -> None:
+    version = trained_version()
+    ours = sklearn.__version__
+    other = ours[:-1] + ("0" if ours[-1] != "0" else "1")
+    buffer = io.BytesIO()
+    joblib.dump(tiny().trained.pipeline, buffer)
+    written = buffer.getvalue().replace(ours.encode(), other.encode())
+    pipeline_of(version).write_bytes(written)
+    version.artifacts["pipeline"]["sha256"] = digest(written)
+    with pytest.raises(Conflict, match=f"by scikit-learn {other}, this is {ours}; train again, or install"):
+        activate(version)
+    assert not version.is_active
 
 
 @pytest.mark.django_db
