@@ -26,6 +26,7 @@ PAGES = {
     "new-run": "/portal/runs/new",
     "versions": "/portal/versions",
     "version": "/portal/versions/1",
+    "compare": "/portal/versions/compare?versions=1&versions=2",
 }
 
 
@@ -194,3 +195,31 @@ def test_an_answer_and_a_batch_need_no_scripts(open_page: Open, customers: Path)
         page.wait_for_timeout(500)
         page.reload()
     expect(over).to_be_visible()
+
+
+def test_a_version_is_retrained_and_compared_without_scripts(open_page: Open) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto("/portal/versions/1")
+    page.get_by_role("button", name="Retrain on the same data").click()
+    expect(page.get_by_text("tries the recipe of churn v1 on churn v1.")).to_be_visible()
+    over = page.get_by_role("link", name="Version ", exact=False).and_(page.locator(".btn"))
+    for _ in range(TRAINING_MS // 1_000):
+        if over.is_visible():
+            break
+        page.wait_for_timeout(1_000)
+        page.reload()
+    newest = over.inner_text().strip().removeprefix("Version ")
+    page.goto("/portal/versions")
+    page.get_by_role("checkbox", name="Compare churn v1", exact=True).check()
+    page.get_by_role("button", name="Compare the chosen").click()
+    expect(page.get_by_text("From 2 to 6 versions stand side by side; 1 were chosen")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Compare churn v1", exact=True)).to_be_checked()
+    page.get_by_role("checkbox", name=f"Compare churn v{newest}", exact=True).check()
+    page.get_by_role("button", name="Compare the chosen").click()
+    expect(page.get_by_role("heading", name="Compare versions")).to_be_visible()
+    # the same recipe on the same data is the same model
+    expect(page.get_by_role("region", name="On held-out rows").get_by_text("±0.000")).to_have_count(5)
+    drawn = open_page()
+    drawn.goto(page.url)
+    expect(drawn.locator(".js-plotly-plot")).to_have_count(6)
+    shoot(drawn, "compare")
