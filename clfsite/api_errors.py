@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -55,6 +56,12 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         return problem(HTTPStatus.NOT_FOUND, "there is no such thing")
     if isinstance(error, exceptions.APIException):
         return _drf_problem(error)
+    if isinstance(error, RequestDataTooBig):
+        return problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than the limit (CLFSITE_BODY_BYTES)"
+        )
+    if isinstance(error, SuspiciousOperation):
+        return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
     if isinstance(error, OperationalError | InterfaceError):
         logger.warning("the database did not answer: %s", error)
         return problem(

@@ -1,9 +1,15 @@
 """What drf-spectacular cannot see by itself; its settings name this module, which registers the key scheme."""
 
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# refusals of every managing call, of those with a body, and of those whose address or cursor may name nothing
+ALWAYS = (401, 403, 406, 503)
+WITH_BODY = (400, 413, 415, 422)
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -19,3 +25,23 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 def without_optional_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
     """Describe every address in its short form, though the one with a slash at the end answers too."""
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
+
+
+def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add to each managing call the refusals that every one of its kind may answer with."""
+    for path, calls in result["paths"].items():
+        if not path.startswith("/api/"):
+            continue
+        for method, operation in calls.items():
+            may_be_absent = "{" in path or any(
+                each["name"] == "cursor" for each in operation.get("parameters", [])
+            )
+            statuses = [*ALWAYS, *(WITH_BODY if method == "post" else ()), *((404,) if may_be_absent else ())]
+            responses = operation["responses"]
+            for status in statuses:
+                responses.setdefault(str(status), {"description": HTTPStatus(status).phrase})
+            for status, response in responses.items():
+                if int(status) >= HTTPStatus.BAD_REQUEST:
+                    response.setdefault("content", PROBLEM)
+            operation["responses"] = dict(sorted(responses.items()))
+    return result

@@ -29,15 +29,16 @@ PROBLEM = OpenApiResponse(
 )
 
 
-def problems(*statuses: int) -> dict[int, OpenApiResponse]:
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     """Schema entries for the refusals that a call may answer with."""
-    return dict.fromkeys(statuses, PROBLEM)
+    return {(status, "application/problem+json"): PROBLEM for status in statuses}
 
 
 class ServingView(APIView):
     """A view whose handler gets Django's own request and the key's caller, and returns JSON values."""
 
     call = ""  # its name in metrics
+    authentication_classes = [keys.KeyAuthentication]
     scopes: dict[str, frozenset[str]] = {}
     media_types: tuple[str, ...] = ("application/json", "application/problem+json")
     http_method_names = ["get", "post", "options"]

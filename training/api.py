@@ -46,7 +46,11 @@ class DatasetList(generics.ListAPIView[Dataset]):
     serializer_class = serializers.DatasetListSerializer
 
     @extend_schema(
-        request=serializers.DatasetUploadSerializer, responses={201: serializers.DatasetSerializer}
+        request=serializers.DatasetUploadSerializer,
+        responses={
+            201: serializers.DatasetSerializer,
+            409: OpenApiResponse(description="Other uploads of the same name were quicker; try again."),
+        },
     )
     def post(self, request: Request) -> Response:
         form = serializers.DatasetUploadSerializer(data=request.data)
@@ -175,7 +179,15 @@ class VersionActivate(APIView):
     permission_classes = [HasScope]
     scopes = {"POST": "activate"}
 
-    @extend_schema(request=serializers.ReasonSerializer, responses={200: serializers.ActivationSerializer})
+    @extend_schema(
+        request=serializers.ReasonSerializer,
+        responses={
+            200: serializers.ActivationSerializer,
+            409: OpenApiResponse(
+                description="It is active already, or cannot be served; nothing was changed."
+            ),
+        },
+    )
     def post(self, request: Request, pk: int) -> Response:
         version = generics.get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
         form = serializers.ReasonSerializer(data=request.data)

@@ -19,8 +19,6 @@ MAX_FAULTS = 10
 class ProtocolView(ServingView):
     """A serving view that refuses in its protocol's own words."""
 
-    authentication_classes = [keys.KeyAuthentication]
-
     def refusal(self, status: int, message: str) -> dict[str, Any]:
         """Return a refusal as the protocol writes it."""
         raise NotImplementedError

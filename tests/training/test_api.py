@@ -128,7 +128,7 @@ def test_a_run_without_corrections_has_none(client: Client) -> None:
     ("corrections", "words"),
     [
         ({"columns": {"gone": "category"}}, "no column"),
-        ({"columns": {"gone\x00": "category"}}, "no column"),
+        ({"columns": {"gone\x00": "category"}}, "NUL"),
         ({"columns": {"left": "number"}}, "is the target"),
         ({"columns": {"spend": "date"}}, "not a valid choice"),
         ({"columns": {"plan": "number"}}, "expected a number like the other values"),
