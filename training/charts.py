@@ -409,8 +409,12 @@ def curves_table(curves: Sequence[Mapping[str, Any]], headers: list[str]) -> Tab
     return {"headers": headers, "rows": rows}
 
 
-def spark(counts: Sequence[int]) -> list[dict[str, float]]:
-    """Bars of a small histogram in a box one unit wide per count and 100 units high."""
-    highest = max(counts, default=0) or 1
-    heights = [100 * count / highest for count in counts]
+def spark(counts: Sequence[float], highest: float = 0) -> list[dict[str, float]]:
+    """Bars of a small histogram in a box one unit wide per count and 100 units high.
+
+    Args:
+        highest: the count of a bar of full height; the highest of these where it is 0.
+    """
+    full = highest or max(counts, default=0) or 1
+    heights = [100 * count / full for count in counts]
     return [{"x": place, "y": 100 - height, "height": height} for place, height in enumerate(heights)]

@@ -29,6 +29,8 @@ GOAL_TITLES = {
     "recall": "A recall of at least …",
     "cost": "The least cost, a missed case costing … false alarms",
 }
+# every database can compare a number of so many digits
+LONGEST_NUMBER = 18
 NAME_HINT = "Letters, digits, dots, hyphens and underscores."
 
 
@@ -69,7 +71,18 @@ class DatasetForm(UploadForm):
         label="Target column",
         help_text="The column to predict, as the header writes it. Every other column may become an input.",
     )
-    field_order = ["name", "target", "file"]
+    categories = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=100_000,
+        label="Columns of codes",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="If there are any, one for each line: they are read as they are written, leading zeros and all.",
+    )
+    field_order = ["name", "target", "file", "categories"]
+
+    def clean_categories(self) -> list[str]:
+        return [name for name in self.cleaned_data["categories"].splitlines() if name.strip()]
 
 
 class RunForm(forms.Form):
@@ -176,6 +189,15 @@ class RunForm(forms.Form):
         self.fields["scoring"].choices = list(scorings.items())  # type: ignore[attr-defined]
         if not may_activate:
             del self.fields["activate"]
+
+    @property
+    def chosen(self) -> Dataset | None:
+        """The dataset that the form stands on, the newest where it names none; None where there is none."""
+        value = str(self["dataset"].value() or "")
+        datasets = Dataset.objects.order_by("-id").defer("profile")
+        is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
+        named = datasets.filter(pk=value).first() if is_number else None
+        return named or datasets.first()
 
     @property
     def has_advanced(self) -> bool:

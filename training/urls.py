@@ -11,6 +11,7 @@ urlpatterns = [
     re_path(r"^datasets/(?P<pk>[0-9]{1,18})$", datasets.dataset_detail, name="dataset-detail"),
     path("runs", runs.run_list, name="run-list"),
     path("runs/new", runs.run_create, name="run-create"),
+    path("runs/columns", runs.run_columns, name="run-columns"),
     path("runs/fits", runs.run_fits, name="run-fits"),
     re_path(r"^runs/(?P<pk>[0-9]{1,18})$", runs.run_detail, name="run-detail"),
     re_path(r"^runs/(?P<pk>[0-9]{1,18})/again$", runs.run_create, name="run-repeat"),

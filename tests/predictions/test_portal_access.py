@@ -33,6 +33,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "training:run-list": ("", None),
     "training:run-create": ("training.add_run", ""),
     "training:run-repeat": ("training.add_run", ""),
+    "training:run-columns": ("training.add_run", None),
     "training:run-fits": ("training.add_run", None),
     "training:run-detail": ("", None),
     "training:run-progress": ("", None),

@@ -109,6 +109,58 @@ def test_every_column_has_its_profile(trainer: Client) -> None:
     assert 'class="spark"' in response.content.decode()
 
 
+def test_columns_are_told_by_class_but_for_the_target(trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    response = trainer.get(reverse("training:dataset-detail", args=[dataset.pk]))
+    columns = {column["name"]: column for column in response.context["columns"]}
+    assert [each["label"] for each in columns["spend"]["classes"]] == ["no", "yes"]
+    (no, yes) = columns["plan"]["classes"]
+    assert len(no["top"]) == len(yes["top"]) == 2
+    assert max(bar["height"] for each in (no, yes) for bar in each["bars"]) == 100
+    assert columns["left"]["classes"] == []
+    assert f"median {columns['spend']['classes'][0]['median']:.10g}" in response.content.decode()
+
+
+def test_an_early_dataset_without_figures_by_class_is_shown(trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    early = [{"name": column["name"], "missing": 0, "distinct": 2, "top": []} for column in dataset.profile]
+    Dataset.objects.filter(pk=dataset.pk).update(profile=early, warnings=[])
+    shown = trainer.get(reverse("training:dataset-detail", args=[dataset.pk])).content.decode()
+    assert "spend" in shown
+    assert "Before you train" not in shown
+
+
+def test_what_stands_out_is_told_before_the_columns(trainer: Client) -> None:
+    rows = "".join(f"{7 * number},{number % 5},{'yes' if number % 3 else 'no'}\n" for number in range(40))
+    shown = upload(trainer, f"<b>number,size,left\n{rows}".encode()).content.decode()
+    assert shown.index("Before you train") < shown.index("Columns and contract")
+    assert "Every one of its 40 whole numbers is different, as in an identifier." in shown
+    assert "<b>number" not in shown
+
+
+def test_a_wide_table_is_shown_in_pages(trainer: Client) -> None:
+    names = [f"c{number}" for number in range(120)]
+    rows = "".join(
+        f"{','.join(str((number * place) % 7) for place in range(120))},{'yes' if number % 3 else 'no'}\n"
+        for number in range(20)
+    )
+    response = upload(trainer, f"{','.join(names)},left\n{rows}".encode())
+    assert len(response.context["columns"]) == 50
+    path = reverse("training:dataset-detail", args=[Dataset.objects.get().pk])
+    assert [column["name"] for column in trainer.get(path, {"page": 3}).context["columns"]][-1] == "left"
+
+
+def test_columns_of_codes_are_named_with_the_upload(trainer: Client) -> None:
+    content = b"code,zip,left\n" + b"100,01234,yes\n200,99999,no\n" * 20 + b"A12,01234,yes\n"
+    refused = upload(trainer, content).content.decode()
+    assert "or take the column as a category if it holds codes" in refused
+    file = SimpleUploadedFile("table.csv", content)
+    data = {"name": "codes", "target": "left", "file": file, "categories": "code\r\nzip\r\n\r\n"}
+    trainer.post(LIST, data)
+    features = Dataset.objects.get().contract.features
+    assert [feature.categories for feature in features] == [("100", "200", "A12"), ("01234", "99999")]
+
+
 def test_someone_who_may_only_look_sees_neither_form_nor_button(db: None) -> None:
     dataset = DatasetFactory.create()
     viewer = staff_client()

@@ -13,9 +13,12 @@ from clfsite.staff import StaffRequest, staff
 from training import charts, services
 from training.errors import Refused
 from training.forms import DatasetForm
+from training.ml.contract import Contract
 from training.models import Dataset
 
 PER_PAGE = 25
+COLUMNS_PER_PAGE = 50
+TOP_OF_CLASS = 2
 
 
 @staff(to_post="training.add_dataset")
@@ -35,7 +38,11 @@ def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
     data, began = form.cleaned_data, timezone.now()
     try:
         dataset = services.import_dataset(
-            name=data["name"], target=data["target"], source=data["file"], user=request.user
+            name=data["name"],
+            target=data["target"],
+            source=data["file"],
+            categories=data["categories"],
+            user=request.user,
         )
     except Refused as error:
         form.refuse(error)
@@ -53,17 +60,40 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """What is in a table, and the contract that a classifier trained on it would keep."""
     dataset = get_object_or_404(Dataset.objects.select_related("created_by"), pk=pk)
     contract = dataset.contract
-    columns = [_column(profile, dataset.rows) for profile in dataset.profile]
-    context = {"dataset": dataset, "contract": contract, "columns": columns}
+    page = Paginator(dataset.profile, COLUMNS_PER_PAGE).get_page(request.GET.get("page"))
+    columns = [_column(profile, dataset.rows, contract) for profile in page]
+    context = {"dataset": dataset, "contract": contract, "page": page, "columns": columns}
     return render(request, "training/dataset_detail.html", context)
 
 
-def _column(profile: dict[str, Any], rows: int) -> dict[str, Any]:
-    """A column's profile with shares of the rows, and bars to draw."""
-    present = max(rows - profile["missing"], 1)
+def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str, Any]:
+    """A column's profile with what becomes of it, shares of the rows, and bars to draw."""
+    name, present = profile["name"], max(rows - profile["missing"], 1)
     return {
         **profile,
+        "feature": next((feature for feature in contract.features if feature.name == name), None),
+        "reason": contract.left_out.get(name),
         "missing_share": profile["missing"] / max(rows, 1),
         "top": [(value, count / present) for value, count in profile.get("top", [])],
         "bars": charts.spark(profile.get("counts", [])),
+        "classes": _classes(profile),
     }
+
+
+def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
+    """How a column is spread in each class, as shares of the class, all drawn to one scale."""
+    classes = profile.get("by_class", [])
+    shares = [[count / max(each["rows"], 1) for count in each["counts"]] for each in classes]
+    highest = max((share for row in shares for share in row), default=0)
+    values = [value for value, _ in profile.get("top", [])]
+    return [
+        {
+            "label": each["label"],
+            "bars": charts.spark(row, highest),
+            "median": each.get("median"),
+            "top": sorted(zip(values, row, strict=True), key=lambda pair: -pair[1])[:TOP_OF_CLASS]
+            if values
+            else [],
+        }
+        for each, row in zip(classes, shares, strict=True)
+    ]

@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -11,9 +11,12 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from clfsite.staff import StaffRequest, staff
 from training import charts, services
+from training.column_forms import ColumnsForm
 from training.errors import Refused
 from training.forms import RetrainForm, RunForm
-from training.models import Dataset, Run, Version
+from training.ml.corrections import Corrections
+from training.ml.inference import AS_INFERRED
+from training.models import Run, Version
 
 PER_PAGE = 25
 # the version's bulky columns are for the version's own page
@@ -38,32 +41,50 @@ def run_list(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
     """The form to start a run; with the number of an earlier run it begins with that one's recipe."""
+    repeats = get_object_or_404(_runs(), pk=pk) if pk else None
     form = RunForm(
         request.POST or None,
         may_activate=request.user.has_perm("training.activate_version"),
         dataset=request.GET.get("dataset", ""),
-        repeats=get_object_or_404(_runs(), pk=pk) if pk else None,
+        repeats=repeats,
     )
-    if form.is_valid() and (run := _request(request, form)):
+    columns = _columns(form, request.POST or None, repeats.corrections if repeats else AS_INFERRED)
+    are_valid = [each.is_valid() for each in (form, columns) if each]
+    if columns and all(are_valid) and (run := _request(request, form, columns)):
         return redirect("training:run-detail", run.pk)
-    context = {"form": form, "any_dataset": Dataset.objects.exists()}
-    return render(request, "training/run_create.html", context)
+    return render(request, "training/run_create.html", {"form": form, "columns": columns})
 
 
-def _request(request: StaffRequest, form: RunForm) -> Run | None:
+def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> ColumnsForm | None:
+    """The form for the columns of the dataset that is chosen; None where there is no dataset at all."""
+    dataset = form.chosen
+    return ColumnsForm(data, dataset=dataset, start=start) if dataset else None
+
+
+def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run | None:
     """Return the queued run, or None when the form now says why there is none."""
     data = form.cleaned_data
     try:
         return services.request_run(
             dataset=data["dataset"],
             recipe=form.recipe,
+            corrections=columns.corrections,
             classifier=data["classifier"],
             activate=data.get("activate", False),
             user=request.user,
         )
     except Refused as error:
         form.add_error(None, capfirst(str(error)))
+        columns.problems = error.errors
         return None
+
+
+@staff(needs="training.add_run")
+@require_safe
+def run_columns(request: StaffRequest) -> HttpResponse:
+    """The columns of the dataset that the form has just been given."""
+    columns = _columns(RunForm(request.GET, may_activate=False), None, AS_INFERRED)
+    return render(request, "training/_run_columns.html", {"columns": columns})
 
 
 @staff(needs="training.add_run")
