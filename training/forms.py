@@ -55,6 +55,12 @@ class UploadForm(forms.Form):
                 "upload a smaller one, or have the limit raised."
             )
 
+    def clean_file(self) -> Any:
+        count = len(self.files.getlist("file"))
+        if count > 1:
+            raise forms.ValidationError(f"{count} files came with the form; choose one file.")
+        return self.cleaned_data["file"]
+
     def refuse(self, error: Refused) -> None:
         """Show what a service said about the file."""
         self.problems = error.errors

@@ -42,10 +42,23 @@ class DatasetSerializer(DatasetListSerializer):
         fields = [*DatasetListSerializer.Meta.fields, "profile"]
 
 
+class OneFileField(serializers.FileField):
+    """A file that comes alone under its name."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        found = dictionary.getlist(self.field_name) if hasattr(dictionary, "getlist") else []
+        return found if len(found) > 1 else super().get_value(dictionary)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, list):
+            raise serializers.ValidationError(f"{len(data)} files came; send one file")
+        return super().to_internal_value(data)
+
+
 class DatasetUploadSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
     target = serializers.CharField(max_length=255)
-    file = serializers.FileField()
+    file = OneFileField()
     categories = serializers.ListField(
         child=serializers.CharField(trim_whitespace=False),
         required=False,
