@@ -12,13 +12,13 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions, generics
 from rest_framework.views import APIView
 
 from clfsite.permissions import HasScope
-from predictions import keys, metrics, serializers, services
-from predictions.body import accepts, check_row_count, model_of, read_json, version_of
+from predictions import idempotency, keys, metrics, serializers, services
+from predictions.body import accepts, check_row_count, model_of, read_bytes, read_json, version_of
 from predictions.entries import Entry
 from predictions.live import Live, models
 from predictions.models import Prediction
@@ -32,6 +32,14 @@ PROBLEM = OpenApiResponse(
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     """Schema entries for the refusals that a call may answer with."""
     return {(status, "application/problem+json"): PROBLEM for status in statuses}
+
+
+ONCE = OpenApiParameter(
+    idempotency.HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="Names this call: sent again within a day it gets the same answer, and no second prediction.",
+)
 
 
 class ServingView(APIView):
@@ -66,10 +74,23 @@ class ServingView(APIView):
         caller = self.admit(request, allowed)
         if not accepts(request, self.media_types):
             raise exceptions.NotAcceptable(f"only {self.media_types[0]} is sent; ask for it in Accept")
-        body = getattr(self, method)(request, caller)
+        if idempotency.HEADER in request.headers and method == "post":
+            return self._answer_once(request, caller)
+        return self._respond(request, caller)
+
+    def _respond(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        body = getattr(self, (request.method or "").lower())(request, caller)
         if isinstance(body, HttpResponse):
             return body
         return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
+
+    def _answer_once(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        read_bytes(request)
+        body, is_repeated = idempotency.once(
+            request, caller.key_id, lambda: self._respond(request, caller).content
+        )
+        headers = {"Idempotency-Replayed": "true"} if is_repeated else {}
+        return HttpResponse(body, content_type="application/json", headers=headers)
 
     def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
         """Return who calls.
@@ -94,11 +115,12 @@ class PredictView(ServingView):
     @extend_schema(
         operation_id="predict",
         tags=["serving"],
+        parameters=[ONCE],
         summary="Answer one row",
         request=serializers.PredictRequestSerializer,
         responses={
             200: serializers.PredictResponseSerializer,
-            **problems(400, 401, 403, 404, 406, 413, 415, 422, 503),
+            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503),
         },
         examples=[
             OpenApiExample("one row", {"features": {"tenure": 5, "contract": "One year"}}, request_only=True)
@@ -133,11 +155,12 @@ class PredictBatchView(ServingView):
     @extend_schema(
         operation_id="predict_batch",
         tags=["serving"],
+        parameters=[ONCE],
         summary="Answer many rows, all or none",
         request=serializers.PredictBatchRequestSerializer,
         responses={
             200: serializers.PredictBatchResponseSerializer,
-            **problems(400, 401, 403, 404, 406, 413, 415, 422, 503),
+            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503),
         },
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:

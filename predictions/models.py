@@ -276,3 +276,19 @@ class FeedbackCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.predictions} in the hour from {self.hour:%Y-%m-%d %H:%M}"
+
+
+class KeptAnswer(models.Model):
+    """What a call with an Idempotency-Key was answered, for when it is sent again within a day."""
+
+    key = models.ForeignKey(ApiKey, models.CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=255, help_text="The header's value.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of address and body.")
+    body = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "name"], name="kept_answer_once")]
+
+    def __str__(self) -> str:
+        return f"answer to {self.name}"

@@ -2,8 +2,11 @@
 
 from celery import shared_task
 
-from predictions import batches
+from predictions import batches, idempotency
 from predictions.models import Batch
+from training import lifecycle
+
+lifecycle.every_hour(idempotency.forget_old)
 
 
 @shared_task

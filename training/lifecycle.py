@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -32,17 +32,25 @@ RENEW_SECONDS = LEASE.total_seconds() / 4
 # a queued row that no message has reached after this long gets another one
 FORGOTTEN = timedelta(seconds=10)
 SWEEP_SECONDS = 5.0
+CHORE_SECONDS = 3_600.0
 REMIND_SECONDS = 60.0
 
 # set when the worker of this process is told to end
 stopping = threading.Event()
 # the kinds of jobs that the sweeper looks after, each with the task that carries one out
 _tasks: dict[type[Job], str] = {}
+# what the sweeper calls once an hour
+_chores: list[Callable[[], object]] = []
 
 
 def look_after(model: type[Job], task: str) -> None:
     """Let the sweeper send this task for every job of a kind that waits too long or has lost its owner."""
     _tasks[model] = task
+
+
+def every_hour(chore: Callable[[], object]) -> None:
+    """Let the sweeper call this once an hour, such as to delete what is kept no longer."""
+    _chores.append(chore)
 
 
 def supervise(run_id: int) -> None:
@@ -184,9 +192,14 @@ def keep_sweeping() -> None:
 
     def run() -> None:
         reminded: dict[tuple[str, int], float] = {}
+        done = time.monotonic() - CHORE_SECONDS
         while not stopping.wait(SWEEP_SECONDS):
             try:
                 sweep(reminded)
+                if time.monotonic() - done >= CHORE_SECONDS:
+                    done = time.monotonic()
+                    for chore in _chores:
+                        chore()
             except DatabaseError:
                 logger.warning("the database does not answer; waiting jobs are looked for again in a moment")
             finally:
