@@ -9,9 +9,11 @@ from rest_framework.request import Request
 if TYPE_CHECKING:  # DRF's settings import the keys, which import this, before its views are there
     from rest_framework.views import APIView
 
-# what a person must be allowed to do for what a key's scope allows; None is every member of staff
-PERMISSION_OF_SCOPE: dict[str, str | None] = {
-    "read": None,
+# what every role may: to see the portal, and what the API shows
+LOOK = "training.view_classifier"
+# what a person must be allowed to do for what a key's scope allows
+PERMISSION_OF_SCOPE = {
+    "read": LOOK,
     "predict": "predictions.add_prediction",
     "feedback": "predictions.add_feedback",
     "train": "training.add_run",
@@ -41,10 +43,10 @@ class HasScope(BasePermission):
 
 
 def allows(request: Request, scope: str) -> bool:
-    """Whether the caller's key has a scope, or the person of the session the permission that stands for it."""
+    """Whether the caller's key has a scope, or the person of the session what stands for it."""
     scopes: frozenset[str] | None = getattr(request.auth, "scopes", None)
     if scopes is not None:
         return scope in scopes
     user = request.user
-    permission = PERMISSION_OF_SCOPE[scope]
-    return bool(user.is_authenticated and user.is_staff and (permission is None or user.has_perm(permission)))
+    wanted = {LOOK, PERMISSION_OF_SCOPE[scope]}
+    return bool(user.is_authenticated and user.is_staff and user.has_perms(wanted))

@@ -1,4 +1,4 @@
-"""Who may open the portal's pages: members of staff, with the permission that an action needs."""
+"""Who may open the portal's pages: members of staff with a role, and the permission that an action needs."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,6 +13,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from clfsite.api_errors import unavailable
+from clfsite.permissions import LOOK
 from training.errors import Unavailable
 
 P = ParamSpec("P")
@@ -31,10 +32,10 @@ AnyView: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], AnyView[P]]:
-    """Open a page to staff alone: others log in first, or get 403.
+    """Open a page to members of staff who may look at all: others log in first, or get 403.
 
     Args:
-        needs: a permission without which the page is closed.
+        needs: a further permission without which the page is closed.
         to_post: a permission without which the page can be read, and not posted to.
     """
 
@@ -43,7 +44,7 @@ def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], Any
         def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return _to_login(cast(StaffRequest, request))
-            wanted = [needs] if request.method in READING else [needs, to_post]
+            wanted = [LOOK, needs] if request.method in READING else [LOOK, needs, to_post]
             if not request.user.is_staff or not request.user.has_perms(filter(None, wanted)):
                 raise PermissionDenied
             try:

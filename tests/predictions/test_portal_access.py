@@ -49,13 +49,12 @@ NAMES = sorted(ACCESS)
 POSTED = {"predictions:prediction-feedback", "training:run-cancel", "training:version-retrain"}
 
 
-@pytest.fixture
-def paths(version: Version) -> dict[str, str]:
-    """A path for each name, to things that exist."""
+def things(version: Version) -> dict[str, list[Any]]:
+    """What each address with a variable part is asked for: things that exist."""
     csv = ContentFile(b"spend,tenure,member,plan\n100,5,true,pro\n", name="one.csv")
     batch = batches.create_batch(source=csv, caller="tests")
     batches.execute_batch(batch)
-    arguments: dict[str, list[Any]] = {
+    return {
         "predictions:batch-detail": [batch.pk],
         "predictions:batch-progress": [BatchFactory.create(version=version).pk],
         "predictions:batch-result": [batch.pk],
@@ -70,6 +69,12 @@ def paths(version: Version) -> dict[str, str]:
         "training:version-artifact": [version.pk, "model"],
         "training:version-retrain": [version.pk],
     }
+
+
+@pytest.fixture
+def paths(version: Version) -> dict[str, str]:
+    """A path for each name."""
+    arguments = things(version)
     return {name: reverse(name, args=arguments.get(name, [])) for name in NAMES}
 
 

@@ -255,6 +255,7 @@ def test_an_activation_needs_its_scope_and_a_reason(client: Client) -> None:
 def test_a_session_acts_by_its_permissions_and_needs_csrf() -> None:
     version = trained_version(classifier="churn")
     user = UserFactory.create()
+    user.user_permissions.add(Permission.objects.get(codename="view_classifier"))
     path = f"/api/versions/{version.pk}/activate"
     send: dict[str, Any] = {"data": {"reason": "good"}, "content_type": "application/json"}
     session, strict = Client(), Client(enforce_csrf_checks=True)

@@ -1,0 +1,34 @@
+"""The roles of the portal: groups with permissions, which migrations grant."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+ROLES = {
+    "viewer": "looks",
+    "analyst": "predicts, scores files and says what was true",
+    "trainer": "uploads datasets and trains",
+    "approver": "activates versions, rolls back, and makes keys",
+}
+
+
+def grant(apps: Any, alias: str, granted: Mapping[str, Iterable[str]]) -> None:
+    """Give each role permissions, `app.verb_model`; for a migration to call.
+
+    On a fresh database neither the permissions nor what they hang on are there yet: Django adds those after the last
+    migration, and leaves the ones it finds.
+    """
+    content_types = apps.get_model("contenttypes", "ContentType").objects.using(alias)
+    permissions = apps.get_model("auth", "Permission").objects.using(alias)
+    groups = apps.get_model("auth", "Group").objects.using(alias)
+    for role, names in granted.items():
+        group, _ = groups.get_or_create(name=role)
+        for name in names:
+            app, codename = name.split(".")
+            verb, model = codename.split("_", 1)
+            meta = apps.get_model(app, model)._meta
+            title = dict(meta.permissions).get(codename, f"Can {verb} {meta.verbose_name_raw}")
+            content_type, _ = content_types.get_or_create(app_label=app, model=model)
+            permission, _ = permissions.get_or_create(
+                content_type=content_type, codename=codename, defaults={"name": title}
+            )
+            group.permissions.add(permission)
