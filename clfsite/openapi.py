@@ -6,6 +6,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
+from clfsite.openapi_examples import ANSWERS, REQUESTS
+
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # refusals of every managing call, of those with a body, and of those whose address or cursor may name nothing
 ALWAYS = (401, 403, 406, 503)
@@ -45,3 +47,22 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                     response.setdefault("content", PROBLEM)
             operation["responses"] = dict(sorted(responses.items()))
     return result
+
+
+def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the examples of `openapi_examples` where an operation has none of its own."""
+    for calls in result["paths"].values():
+        for operation in calls.values():
+            name = operation["operationId"]
+            if name in REQUESTS:
+                _illustrate(operation["requestBody"], REQUESTS[name])
+            for status, response in operation["responses"].items():
+                if int(status) < HTTPStatus.BAD_REQUEST and name in ANSWERS:
+                    _illustrate(response, ANSWERS[name])
+    return result
+
+
+def _illustrate(body: dict[str, Any], example: Any) -> None:
+    for media in body["content"].values():
+        if "examples" not in media:
+            media["example"] = example
