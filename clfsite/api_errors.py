@@ -1,6 +1,7 @@
 """The one place that turns errors into responses: RFC 9457 problem documents for callers, pages for people."""
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -80,7 +81,7 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
     if getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     if getattr(error, "wait", None):
-        headers["Retry-After"] = str(int(error.wait) + 1)  # type: ignore[attr-defined]
+        headers["Retry-After"] = str(math.ceil(error.wait))  # type: ignore[attr-defined]
     if isinstance(error, exceptions.ValidationError):
         faults = list(_faults(error.detail))
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields were refused", faults, headers)

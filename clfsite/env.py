@@ -64,6 +64,8 @@ class Env:
     log_seconds: int
     log_rows: int
     proxies: int
+    key_rate: int
+    web_processes: int
     log_level: str
 
 
@@ -102,7 +104,9 @@ def read() -> Env:
         run_memory_bytes=_typed(source.int, "CLFSITE_RUN_MEMORY_BYTES", 0, "a whole number of bytes"),
         log_seconds=_positive(source, "CLFSITE_LOG_SECONDS", 5),
         log_rows=_positive(source, "CLFSITE_LOG_ROWS", 50_000),
-        proxies=_typed(source.int, "CLFSITE_PROXIES", 0, "how many proxies stand in front"),
+        proxies=_not_negative(source, "CLFSITE_PROXIES", "how many proxies stand in front"),
+        key_rate=_not_negative(source, "CLFSITE_KEY_RATE", "calls a minute, 0 for no limit"),
+        web_processes=_positive(source, "CLFSITE_WEB_PROCESSES", 1),
         log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
     )
 
@@ -125,6 +129,13 @@ def _positive(source: environ.Env, name: str, default: int) -> int:
     value: int = _typed(source.int, name, default, "a whole number above 0")
     if value <= 0:
         raise ImproperlyConfigured(f"{name} is {value}; expected a whole number above 0")
+    return value
+
+
+def _not_negative(source: environ.Env, name: str, expected: str) -> int:
+    value: int = _typed(source.int, name, 0, expected)
+    if value < 0:
+        raise ImproperlyConfigured(f"{name} is {value}; expected {expected}")
     return value
 
 

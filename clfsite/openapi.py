@@ -10,7 +10,7 @@ from clfsite.openapi_examples import ANSWERS, REQUESTS
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # refusals of every managing call, of those with a body, and of those whose address or cursor may name nothing
-ALWAYS = (401, 403, 406, 503)
+ALWAYS = (401, 403, 406, 429, 503)
 WITH_BODY = (400, 413, 415, 422)
 
 

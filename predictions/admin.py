@@ -141,7 +141,7 @@ class BatchAdmin(ReadOnlyAdmin):
 class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys are made where they can be shown once: `manage.py createkey`. Here they can be revoked."""
 
-    list_display = ["name", "hint", "scopes", "is_usable", "created_at", "expires_at", "last_used_at"]
+    list_display = ["name", "hint", "scopes", "rate", "is_usable", "created_at", "expires_at", "last_used_at"]
     list_filter = ["revoked_at"]
     search_fields = ["name", "hint"]
     hidden = ["digest"]

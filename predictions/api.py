@@ -120,7 +120,7 @@ class PredictView(ServingView):
         request=serializers.PredictRequestSerializer,
         responses={
             200: serializers.PredictResponseSerializer,
-            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503),
+            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
         },
         examples=[
             OpenApiExample("one row", {"features": {"tenure": 5, "contract": "One year"}}, request_only=True)
@@ -160,7 +160,7 @@ class PredictBatchView(ServingView):
         request=serializers.PredictBatchRequestSerializer,
         responses={
             200: serializers.PredictBatchResponseSerializer,
-            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 503),
+            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
         },
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class InfoView(ServingView):
         operation_id="info",
         tags=["serving"],
         summary="What is being served",
-        responses={200: serializers.InfoSerializer, **problems(401, 403, 406, 503)},
+        responses={200: serializers.InfoSerializer, **problems(401, 403, 406, 429, 503)},
     )
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
         lives = models.all()

@@ -35,7 +35,7 @@ class PredictionFeedback(APIView):
         responses={
             200: serializers.FeedbackSerializer,
             201: serializers.FeedbackSerializer,
-            **problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+            **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
         },
     )
     def post(self, request: Request, pk: str) -> Response:
@@ -64,7 +64,7 @@ class FeedbackUpload(APIView):
         request=serializers.FeedbackUploadSerializer,
         responses={
             200: serializers.FeedbackStoredSerializer,
-            **problems(400, 401, 403, 409, 413, 415, 422, 503),
+            **problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
         },
     )
     def post(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class ClassifierLive(APIView):
 
     @extend_schema(
         operation_id="classifier_live",
-        responses={200: serializers.LiveSerializer, **problems(401, 403, 404, 503)},
+        responses={200: serializers.LiveSerializer, **problems(401, 403, 404, 429, 503)},
     )
     def get(self, request: Request, name: str) -> Response:
         classifier = generics.get_object_or_404(Classifier, name=name)

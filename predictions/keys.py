@@ -15,6 +15,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from clfsite.permissions import SCOPES
+from predictions import throttle
 from predictions.models import ApiKey
 from training.errors import InvalidInput, Unavailable
 
@@ -26,6 +27,8 @@ CACHE_SECONDS = 3.0
 LATE_SECONDS = 4.0
 CACHE_SIZE = 10_000
 LAST_USE_SECONDS = 60
+MAX_RATE = 1_000_000
+MAX_LIFE = timedelta(days=36_500)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class KeyCaller:
     key_id: int
     name: str
     scopes: frozenset[str]
+    rate: float = 0.0  # calls a minute in this process; 0 for no limit
 
 
 class KeyUser:
@@ -81,18 +85,24 @@ _is_followed = False
 
 
 def create(
-    *, name: str, scopes: Sequence[str], secret: str = "", expires_in: timedelta | None = None
+    *,
+    name: str,
+    scopes: Sequence[str],
+    secret: str = "",
+    expires_in: timedelta | None = None,
+    rate: int | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key.
 
     Args:
+        rate: calls a minute, 0 for no limit; without one the setting CLFSITE_KEY_RATE holds.
         secret: used as the key where given; otherwise 256 random bits.
 
     Returns:
         (row, key): the key itself is nowhere else and cannot be had again.
 
     Raises:
-        InvalidInput: no name, no scope, an unknown scope, or a secret that no header can carry.
+        InvalidInput: no name, no scope, an unknown scope, a rate below 0, or a secret that no header can carry.
     """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
@@ -100,6 +110,10 @@ def create(
         raise InvalidInput(f"{found}; choose from {', '.join(SCOPES)}")
     if not name.strip():
         raise InvalidInput("a key needs a name that says who calls with it")
+    if rate is not None and not 0 <= rate <= MAX_RATE:
+        raise InvalidInput(f"the rate is {rate}; expected 0 to {MAX_RATE:,} calls a minute, 0 for no limit")
+    if expires_in is not None and not timedelta(0) < expires_in <= MAX_LIFE:
+        raise InvalidInput(f"a key lives for 1 to {MAX_LIFE.days:,} days, or without an end")
     key = secret or PREFIX + secrets.token_urlsafe(32)
     if not key.isascii() or not key.isprintable() or " " in key or len(key) > MAX_LENGTH:
         raise InvalidInput(f"a key is 1 to {MAX_LENGTH} printable ASCII characters without spaces")
@@ -109,6 +123,7 @@ def create(
         hint=key[: len(PREFIX) + 4] if not secret else "",
         scopes=sorted(set(scopes)),
         expires_at=timezone.now() + expires_in if expires_in else None,
+        rate=rate,
     )
     return row, key
 
@@ -118,10 +133,11 @@ def exists(key: str) -> bool:
 
 
 def identify(request: HttpRequest | Request) -> KeyCaller:
-    """Return who calls.
+    """Return who calls, and count the call against the key's rate.
 
     Raises:
         AuthenticationFailed: no key, not a key, unknown, expired or revoked; the message does not tell which.
+        Throttled: the key has called too often.
     """
     scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
@@ -130,11 +146,18 @@ def identify(request: HttpRequest | Request) -> KeyCaller:
 
 
 def recognise(key: str) -> KeyCaller:
-    """Return whose key this is.
+    """Return whose key this is, and count the call against its rate.
 
     Raises:
-        AuthenticationFailed: see `identify`.
+        AuthenticationFailed, Throttled: see `identify`.
     """
+    caller = _recognise(key)
+    if caller.rate:
+        throttle.take(caller.key_id, caller.rate)
+    return caller
+
+
+def _recognise(key: str) -> KeyCaller:
     if len(key) > MAX_LENGTH:
         raise refused("the key is not valid")
     digest = _digest(key.strip())
@@ -181,6 +204,7 @@ def forget() -> None:
     """Empty this process's cache of keys."""
     global _is_followed  # noqa: PLW0603
     _cache.clear()
+    throttle.forget()
     _is_followed = False
 
 
@@ -200,7 +224,8 @@ def _look_up(digest: str) -> KeyCaller:
 
 
 def _keep(row: ApiKey, now: float) -> Kept:
-    return Kept(KeyCaller(row.pk, row.name, frozenset(row.scopes)), row.expires_at, now)
+    caller = KeyCaller(row.pk, row.name, frozenset(row.scopes), throttle.rate_of(row.rate))
+    return Kept(caller, row.expires_at, now)
 
 
 def _is_stale(row: ApiKey) -> bool:

@@ -31,6 +31,11 @@ class ApiKey(models.Model):
     hint = models.CharField(max_length=12, editable=False, help_text="How the key begins, to recognise it.")
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    rate = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Calls a minute; 0 for no limit, empty for what the site allows (CLFSITE_KEY_RATE).",
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -72,7 +72,7 @@ INVOCATIONS: dict[str, Any] = {
             object_of("predictions", predictions={"type": "array", "items": {}}),
             description="A label a row; with predict_proba a list of probabilities, in the order of the classes.",
         ),
-        **refusals(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 503),
+        **refusals(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },
     "examples": [
         OpenApiExample(

@@ -97,6 +97,7 @@ SERVER = _get(
     401,
     403,
     406,
+    429,
     503,
 )
 MODEL = _get(
@@ -118,6 +119,7 @@ MODEL = _get(
     403,
     404,
     406,
+    429,
     503,
 )
 MODEL_READY = _get(
@@ -128,6 +130,7 @@ MODEL_READY = _get(
     403,
     404,
     406,
+    429,
     503,
 )
 INFER: dict[str, Any] = {
@@ -153,7 +156,7 @@ INFER: dict[str, Any] = {
         (200, "application/octet-stream"): OpenApiResponse(
             _BINARY, description="The outputs as bytes, where the request wants them so."
         ),
-        **refusals(_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 503),
+        **refusals(_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },
     "examples": [
         OpenApiExample(

@@ -14,6 +14,7 @@ _MEANING = {
     413: "More bytes or rows than the limits that /info tells.",
     415: "Another media type, charset, or a compressed body.",
     422: "The contract refuses the values; nothing was stored.",
+    429: "The key has called too often; Retry-After says when to try again.",
     503: "No active version, or the database does not answer; Retry-After says when to try again.",
 }
 

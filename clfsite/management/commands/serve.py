@@ -60,7 +60,8 @@ class Command(BaseCommand):
     ) -> None:
         if web < 1 or threads < 1:
             raise CommandError("--web and --threads take whole numbers above 0")
-        environment = dict(os.environ)
+        # each process keeps count of its own part of a key's calls; other machines may share them too
+        environment = {"CLFSITE_WEB_PROCESSES": str(web), **os.environ}
         if web > 1:
             environment["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh(settings.STATE_DIR / "prometheus"))
         server = [sys.executable, "-m", *GRANIAN, "--host", host, "--port", str(port)]

@@ -23,16 +23,23 @@ class Command(BaseCommand):
             help="what it allows; repeat for more than one",
         )
         parser.add_argument(
-            "--expires-days", type=int, metavar="N", help="stops working after N days; default: never"
+            "--expires", type=int, metavar="DAYS", help="stops working after so many days; default: never"
+        )
+        parser.add_argument(
+            "--rate",
+            type=int,
+            metavar="N",
+            help="calls a minute, 0 for no limit; default: what CLFSITE_KEY_RATE says",
         )
 
-    def handle(self, *, name: str, scope: list[str], expires_days: int | None, **_options: object) -> None:
-        if expires_days is not None and expires_days <= 0:
-            raise CommandError(f"--expires-days is {expires_days}; expected a whole number above 0")
+    def handle(
+        self, *, name: str, scope: list[str], expires: int | None, rate: int | None, **_options: object
+    ) -> None:
         try:
-            _, key = keys.create(
-                name=name, scopes=scope, expires_in=timedelta(days=expires_days) if expires_days else None
-            )
+            life = None if expires is None else timedelta(days=expires)
+            _, key = keys.create(name=name, scopes=scope, expires_in=life, rate=rate)
+        except OverflowError as error:
+            raise CommandError(f"--expires is {expires}; expected fewer days") from error
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(key)
