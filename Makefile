@@ -16,6 +16,9 @@ run: .venv/runs var/static/done  ## set up everything once, then serve a trained
 test: .venv/tests var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
 	@$(BIN)/python -m tests.suite
 
+prove: .venv/tests var/static/done  ## kill, freeze and flush what runs need, for real (minutes)
+	$(BIN)/python -m pytest -m faults --timeout 300
+
 check: .venv/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,6 +30,9 @@ check: .venv/tests  ## lint, types, import rules, migrations, templates
 
 bench: .venv/tests var/static/done  ## measure training and serving, and print the figures
 	$(BIN)/python -m tests.bench
+
+bench-train: .venv/tests  ## compare searches with scikit-learn's plain grid search (minutes, on a quiet machine)
+	@$(BIN)/python -W ignore -m tests.bench.training
 
 bench-tables: .venv/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
@@ -63,4 +69,4 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: help run test check bench bench-tables fmt lock clean
+.PHONY: help run test prove check bench bench-train bench-tables fmt lock clean

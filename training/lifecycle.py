@@ -35,6 +35,9 @@ SWEEP_SECONDS = 5.0
 CHORE_SECONDS = 3_600.0
 REMIND_SECONDS = 60.0
 
+# what a supervisor reads anew; never the claim, by which it tells whether the run is still its own
+OTHERS_CHANGE = ("state", "cancel_requested_at")
+
 # set when the worker of this process is told to end
 stopping = threading.Event()
 # the kinds of jobs that the sweeper looks after, each with the task that carries one out
@@ -70,7 +73,7 @@ def supervise(run_id: int) -> None:
         reason = _watch(run, child)
     finally:
         end_group(child)
-    run.refresh_from_db()
+    run.refresh_from_db(fields=OTHERS_CHANGE)
     if reason:
         _close(run, reason)
     elif run.state == Run.State.RUNNING:
@@ -92,7 +95,7 @@ def _watch(run: Run, child: subprocess.Popen[bytes]) -> str:
         if time.monotonic() - began > settings.CLFSITE_RUN_MINUTES * 60:
             return "time"
         try:
-            run.refresh_from_db()
+            run.refresh_from_db(fields=OTHERS_CHANGE)
             if run.cancel_requested_at and run.state == Run.State.RUNNING:
                 return "cancelled"
             if time.monotonic() - renewed > RENEW_SECONDS:

@@ -1,14 +1,13 @@
 """The same work on both stacks: SQLite with the filesystem broker, PostgreSQL with Redis."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psycopg2
 import pytest
 
 from tests import services
+from tests.servers import database
 from tests.site import ROOT, Site, demo_site, wait_for
 
 pytestmark = pytest.mark.site
@@ -25,23 +24,13 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     for service in ("postgresql", "redis"):
         if service in services.missing():
             pytest.skip(f"{service}: {services.missing()[service]}")
-    database = f"clfsite_test_{uuid.uuid4().hex[:8]}"
-    server = psycopg2.connect(services.DATABASE_URL)
-    server.autocommit = True
-    try:
-        with server.cursor() as cursor:
-            cursor.execute(f'CREATE DATABASE "{database}"')
-        url = services.DATABASE_URL.rsplit("/", 1)[0] + f"/{database}"
+    with database() as url:
         # a queue of its own, so that a worker of another site on the same Redis takes nothing
         broker = services.REDIS_URL.rsplit("/", 1)[0] + "/9"
         with demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": broker}) as site:
             site.serve("--no-worker")
             site.start("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
             yield site
-    finally:
-        with server.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
-        server.close()
 
 
 @pytest.fixture(scope="module")
