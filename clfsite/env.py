@@ -53,6 +53,7 @@ class Env:
     database: dict[str, Any]
     broker_url: str
     bucket: Bucket | None
+    dask_address: str
     metrics_token: str
     wandb_mode: str
     wandb_api_key: str
@@ -91,6 +92,7 @@ def read() -> Env:
         port=_positive(source, "PORT", 8000),
         database=_database(source, state_dir),
         broker_url=_broker_url(source.str("CELERY_BROKER_URL", default="filesystem://localhost")),
+        dask_address=_dask_address(source.str("CLFSITE_DASK_ADDRESS", default="")),
         bucket=_bucket(source.str("CLFSITE_STORAGE_URL", default="")),
         metrics_token=source.str("CLFSITE_METRICS_TOKEN", default=""),
         wandb_mode=_one_of(
@@ -185,6 +187,14 @@ def _broker_url(value: str) -> str:
         scheme = value.split("://", maxsplit=1)[0]
         raise ImproperlyConfigured(
             f"CELERY_BROKER_URL begins with {scheme!r}; expected redis://, rediss:// or filesystem://"
+        )
+    return value
+
+
+def _dask_address(value: str) -> str:
+    if value and not re.fullmatch(r"(tcp|tls)://([\w.-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}", value):
+        raise ImproperlyConfigured(
+            f"CLFSITE_DASK_ADDRESS is {value!r}; expected tcp://host:port or tls://host:port of a Dask scheduler"
         )
     return value
 

@@ -18,7 +18,11 @@ def main(arguments: list[str]) -> int:
         return 1
     status = run("SQLite", {}, arguments)
     if status == 0 and "postgresql" not in missing:
-        status = run("PostgreSQL", {"DATABASE_URL": services.DATABASE_URL}, ["-m", "database", *arguments])
+        status = run(
+            "PostgreSQL",
+            {"DATABASE_URL": services.DATABASE_URL},
+            ["-m", "database and not faults", *arguments],
+        )
     return status
 
 

@@ -56,6 +56,9 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: P
         ("CLFSITE_KEY_RATE", "many"),
         ("CLFSITE_PROXIES", "-1"),
         ("CLFSITE_WEB_PROCESSES", "0"),
+        ("CLFSITE_DASK_ADDRESS", "127.0.0.1:8786"),
+        ("CLFSITE_DASK_ADDRESS", "http://127.0.0.1:8787"),
+        ("CLFSITE_DASK_ADDRESS", "tcp://127.0.0.1"),
         ("CLFSITE_STORAGE_URL", "/mnt/shared"),
         ("CLFSITE_STORAGE_URL", "gs://bucket"),
         ("CLFSITE_STORAGE_URL", "s3://"),
@@ -129,3 +132,11 @@ def test_half_a_pair_of_credentials_is_refused(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(ImproperlyConfigured, match=f"{alone} is set alone") as caught:
         env.read()
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "tcp://10.0.0.7:8786", "tls://dask.example.org:8786", "tcp://[::1]:8786"]
+)
+def test_an_address_of_a_dask_scheduler_is_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CLFSITE_DASK_ADDRESS", value)
+    assert env.read().dask_address == value

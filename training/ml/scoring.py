@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from training.ml.recipe import RecipeError
 POLL_SECONDS = 0.5
 # the modules of scikit-learn whose scorers judge labels or probabilities of classes
 _CLASSIFICATION = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
+
+
+# scores of fits on a machine that does not have their journal
+_kept: ContextVar[list[tuple[str, float]] | None] = ContextVar("kept", default=None)
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,11 @@ class FoldScorer:
                 raise RecipeError(f"the scoring {self.scoring!r} gave {score} on a fold; choose another")
             score = 0.0  # a fold of a small subsample that lacks a class tells nothing for the candidate
         if self.journal:
-            # one write to a file opened for appending is atomic between processes
-            descriptor = os.open(self.journal, os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(descriptor, (json.dumps(score) + "\n").encode())
-            finally:
-                os.close(descriptor)
+            kept = _kept.get()
+            if kept is None:
+                note(self.journal, score)
+            else:
+                kept.append((self.journal, score))
         return score
 
     def score(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
@@ -131,6 +135,27 @@ def journal(total: int, report: Callable[[Progress], None]) -> Iterator[str]:
             watcher.join()
         last = read(path, total)
         report(Progress(last.done, last.done, last.best))
+
+
+def note(journal: str, score: float) -> None:
+    """Add a score to a journal."""
+    # one write to a file opened for appending is atomic between processes
+    descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(descriptor, (json.dumps(score) + "\n").encode())
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def away() -> Iterator[list[tuple[str, float]]]:
+    """Collect (journal, score) of the fits of this thread in the block, for whoever can reach the journals."""
+    kept: list[tuple[str, float]] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
 
 
 def read(path: Path, total: int) -> Progress:

@@ -5,6 +5,7 @@ Everything random takes the recipe's seed; the same table, recipe and library ve
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,7 @@ def train(
     accelerate: bool = True,
     report: Callable[[Progress], None] = lambda progress: None,
     clock: Callable[[], float] = time.monotonic,
+    spread: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Trained:
     """Search for the best setting, fit it and judge it.
 
@@ -99,6 +101,7 @@ def train(
         accelerate: search with scikit-learn-intelex where it is installed; the winner is fitted by scikit-learn.
         report: called about twice a second, from another thread.
         clock: seconds, for the recipe's budget of minutes alone.
+        spread: a context in which joblib has the fits of the search done elsewhere.
 
     Raises:
         RecipeError: the recipe does not fit the table.
@@ -117,21 +120,22 @@ def train(
         reports.append(progress)
         report(progress)
 
-    with journal(recipe.fits, note) as path:
-        task = Task(
-            pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
-            recipe=recipe,
-            X=X_fit,
-            y=y_fit,
-            folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
-            scorer=FoldScorer(recipe.scoring, contract.classes, path),
-            jobs=effective_n_jobs(jobs),
-            accelerate=accelerate,
-            clock=clock,
-        )
-        found = find(task)
-    winner = found.candidates[0]
-    proba = _out_of_fold(task, winner) if found.proba is None else found.proba
+    with spread():
+        with journal(recipe.fits, note) as path:
+            task = Task(
+                pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
+                recipe=recipe,
+                X=X_fit,
+                y=y_fit,
+                folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
+                scorer=FoldScorer(recipe.scoring, contract.classes, path),
+                jobs=effective_n_jobs(jobs),
+                accelerate=accelerate,
+                clock=clock,
+            )
+            found = find(task)
+        winner = found.candidates[0]
+        proba = _out_of_fold(task, winner) if found.proba is None else found.proba
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
     pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -130,7 +132,7 @@ def execute_run(
 
     try:
         frame, agreed = load_corrected(run.dataset, run.corrections)
-        trained = training.train(frame, agreed, run.recipe, jobs=jobs, report=note)
+        trained = training.train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
         version = register_version(run=run, trained=trained)
     except (*REFUSALS, Refused) as error:
         run.fail(str(error))
@@ -160,6 +162,15 @@ def _activate(run: Run, version: Version) -> None:
     except Refused as error:
         logger.warning("%s was not activated: %s", version, error)
         run.warn(f"{version} was not activated: {error}")
+
+
+def _cluster() -> AbstractContextManager[None]:
+    """Where the search's fits are done: on the Dask cluster of CLFSITE_DASK_ADDRESS, without one on this machine."""
+    if not settings.CLFSITE_DASK_ADDRESS:
+        return contextlib.nullcontext()
+    from training import cluster  # takes a second, which those without one need not pay
+
+    return cluster.connected(settings.CLFSITE_DASK_ADDRESS)
 
 
 def track_version(version: Version, trained: training.Trained) -> None:
