@@ -73,8 +73,13 @@ def test_a_queued_run_is_trained_by_the_worker_and_its_version_answers(
     over = wait_for(finished, "the run to end", 120)
     assert over["state"] == "succeeded", site.logs()
     assert over["fits_done"] == over["fits_total"] == 4
-    example = next(
-        one["example"] for one in trainer.get("/info").json()["classifiers"] if one["model"] == "small"
+    example = wait_for(
+        lambda: next(
+            (one["example"] for one in trainer.get("/info").json()["classifiers"] if one["model"] == "small"),
+            None,
+        ),
+        "the new version to be served",
+        5,
     )
     answer = wait_for(
         lambda: (
