@@ -98,7 +98,12 @@ class Job(models.Model):
     def fail(self, reason: str, **values: Any) -> bool:
         """Close the job with the reason, whether it had begun or not; False when it was over or is another's."""
         closed = {"state": self.FAILED, "finished_at": timezone.now(), "error": reason, **values}
-        return self.change(self.OWNED, **closed) or self.change(self.WAITING, **closed)
+        # also one that waits is another's if a later owner had it and gave it back
+        rows = self._rows().filter(state__in=(*self.WAITING, *self.OWNED), claim=self.claim)
+        changed = bool(rows.update(**closed))
+        if changed:
+            self.refresh_from_db()
+        return changed
 
     def request_cancel(self) -> bool:
         """Ask for the end of the job; one that waits ends at once, a running one when its owner sees it."""

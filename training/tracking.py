@@ -14,7 +14,8 @@ from training.models import Version
 logger = logging.getLogger(__name__)
 
 PROJECT = "clfsite"
-CONNECT_SECONDS = 15
+# how long the end of a run may wait for a server to answer at first, and to take everything at last
+CONNECT_SECONDS, FINISH_SECONDS = 15, 120
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def _record(version: Version, trained: Trained, mode: str) -> Tracked:
         reinit="create_new",
         settings=wandb.Settings(
             init_timeout=CONNECT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+            finish_timeout_raises=True,
             console="off",
             disable_git=True,
             save_code=False,
@@ -117,6 +120,7 @@ def _config(version: Version) -> dict[str, Any]:
             "rows": dataset.rows,
         },
         "recipe": version.run.recipe_data,
+        "corrections": version.run.corrections_data,
         "family": version.family,
         "params": version.params,
         "threshold": version.threshold,

@@ -140,3 +140,12 @@ def test_a_message_delivered_five_times_scores_once(version: Version) -> None:
     for _ in range(5):
         execute_batch(Batch.objects.get(pk=batch.pk))
     assert Prediction.objects.filter(batch=batch).count() == 1
+
+
+def test_a_file_is_scored_out_of_a_bucket_and_into_it(bucket: str, version: Version) -> None:
+    batch = run(f"{HEADER}\n100,5,true,pro\n120.25,40,false,basic\n")
+    assert (batch.state, batch.error) == ("succeeded", "")
+    assert [line["tenure"] for line in result_of(batch)] == ["5", "40"]
+    files().delete(batch.result_name)
+    with pytest.raises(FileNotFoundError):
+        result_of(batch)

@@ -24,7 +24,8 @@ from training.models import Run, Version
 from training.tasks import train_run
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = Recipe(folds=3, space={"n_estimators": [900, 901, 902, 903, 904, 905]})
+# forests that share no fit: longer than any test here waits
+LONG = Recipe(folds=3, space={"n_estimators": [900], "min_samples_leaf": list(range(1, 25))})
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -207,6 +208,18 @@ def test_owner_that_comes_back_too_late_changes_nothing() -> None:
     assert not late.renew()
     assert not late.fail("I was away")
     assert stored(run).state == Run.State.RUNNING
+
+
+def test_owner_that_comes_back_to_a_run_given_back_to_the_queue_leaves_it_there() -> None:
+    run = RunFactory.create()
+    late = stored(run)
+    assert late.start()
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert run.start()
+    assert run.release()
+    assert not late.fail("I was away")
+    assert stored(run).state == Run.State.QUEUED
+    assert stored(run).fail("there is no worker to wait for")
 
 
 def test_sweeper_reminds_of_waiting_and_lost_runs_alone(

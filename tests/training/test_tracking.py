@@ -2,15 +2,21 @@
 
 import hashlib
 import json
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from wandb.proto import wandb_internal_pb2
 
-from tests.factories import tiny, trained_version
-from tests.site import free_port, wait_for
+from tests.factories import RunFactory, tiny, trained_version
+from tests.site import ROOT, free_port, wait_for
 from training import services, tracking
 from training.models import Version
 
@@ -114,7 +120,7 @@ def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any,
 
 
 def test_unreachable_server_costs_a_warning_and_nothing_else(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CLFSITE_WANDB_MODE = "online"
     monkeypatch.setattr(tracking, "CONNECT_SECONDS", 3)
@@ -125,7 +131,7 @@ def test_unreachable_server_costs_a_warning_and_nothing_else(
     version.run.refresh_from_db()
     assert (version.run.state, version.run.tracking_url) == ("succeeded", "")
     assert "Weights & Biases" in version.run.warnings[0]
-    assert SECRET not in " ".join(version.run.warnings)
+    assert SECRET not in " ".join(version.run.warnings) + caplog.text
     kept = [
         path for path in (tmp_path / "state").rglob("*") if path.is_file() and "artifacts" not in path.parts
     ]
@@ -146,3 +152,86 @@ def test_artifact_of_a_bucket_is_kept_for_the_run_to_send(bucket: str, settings:
     assert entry.path == "pipeline.joblib"
     kept = Path(entry.local_path).read_bytes()
     assert hashlib.sha256(kept).hexdigest() == version.artifacts["pipeline"]["sha256"]
+
+
+def tables_of(state: Path) -> dict[str, list[list[Any]]]:
+    """The rows of every table of the one offline run, by the table's name."""
+    found = {}
+    for path in state.glob("wandb/offline-run-*/files/media/table/*.table.json"):
+        found[path.name.rsplit("_", 2)[0]] = json.loads(path.read_text())["data"]
+    return found
+
+
+def test_tables_hold_every_candidate_the_whole_confusion_matrix_and_both_curves(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.CLFSITE_WANDB_MODE = "offline"
+    record(trained_version(classifier="churn"))
+    records_of(tmp_path / "state")
+    tables, trained = tables_of(tmp_path / "state"), tiny().trained
+    assert [row[:2] + row[3:5] for row in tables["candidates"]] == [
+        [each.rank, each.family, each.mean, each.std] for each in trained.candidates
+    ]
+    classes = tiny().contract.classes
+    assert tables["confusion"] == [
+        [truth, predicted, trained.held_out.confusion[row][column]]
+        for row, truth in enumerate(classes)
+        for column, predicted in enumerate(classes)
+    ]
+    for kind in ("roc", "precision_recall"):
+        assert tables[kind] == [
+            [curve["label"], x, y]
+            for curve in trained.held_out.curves[kind]
+            for x, y in zip(curve["x"], curve["y"], strict=True)
+        ]
+
+
+def test_artifact_carries_the_number_of_its_version(settings: Any, tmp_path: Path) -> None:
+    settings.CLFSITE_WANDB_MODE = "offline"
+    trained_version(classifier="churn")
+    record(trained_version(classifier="churn"))
+    (artifact,) = models_in(records_of(tmp_path / "state"))
+    assert (artifact.name, set(artifact.aliases)) == ("churn", {"v2", "latest"})
+    assert json.loads(artifact.metadata)["version"] == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_secrets_reach_neither_log_nor_database_nor_file(tmp_path: Path) -> None:
+    """A whole run in a process of its own, as a worker starts it."""
+    password = "a-password-of-the-database"
+    secrets = {
+        "WANDB_API_KEY": SECRET,
+        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-bucket",
+        "SECRET_KEY": "a-key-that-signs-sessions-0123456789",
+    }
+    run = RunFactory.create(activate_when_done=True)
+    assert run.start()
+    environment = {
+        **os.environ,
+        **secrets,
+        "AWS_ACCESS_KEY_ID": "an-id",
+        "DATABASE_URL": own_database(password),
+        "CLFSITE_STATE_DIR": str(tmp_path / "state"),
+        "CLFSITE_LOG_LEVEL": "DEBUG",
+        "WANDB_MODE": "offline",
+    }
+    command = [sys.executable, "manage.py", "execute_run", str(run.pk), str(run.claim)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    run.refresh_from_db()
+    assert (done.returncode, run.state) == (0, "succeeded"), done.stderr
+    rows = "".join(str(list(model._default_manager.values())) for model in apps.get_models())
+    files = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+    for secret in (*secrets.values(), password):
+        assert secret not in done.stdout + done.stderr
+        assert secret not in rows
+        assert secret.encode() not in files
+
+
+def own_database(password: str) -> str:
+    """The URL of this test's database, with a password where it takes one."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    login = f"{parts.username or 'postgres'}:{parts.password or password}"
+    return parts._replace(netloc=f"{login}@{parts.hostname}:{parts.port or 5432}", path=f"/{name}").geturl()

@@ -148,9 +148,10 @@ def execute_run(
         logger.exception("run %s failed", run.pk)
         run.fail(f"{type(error).__name__}: {error}"[:2_000])
         return None
-    track_version(version, trained)
     if run.activate_when_done:
         _activate(run, version)
+    # last, as a server may keep it waiting
+    track_version(version, trained)
     return version
 
 
