@@ -299,25 +299,10 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
         highest[row["feature"]] = max(highest.get(row["feature"], row["mean"]), row["mean"])
     ordered = sorted(highest, key=lambda feature: -highest[feature])
     shown = ordered[:SHOWN_COMPARED]
-    bars = []
-    for place, (name, rows) in enumerate(zip(names, by_version, strict=True), start=1):
-        there = [(position, rows[feature]) for position, feature in enumerate(shown) if feature in rows]
-        bars.append(
-            go.Bar(
-                x=[row["mean"] for _, row in there],
-                y=[position for position, _ in there],
-                error_x={
-                    "array": [row["std"] for _, row in there],
-                    "thickness": 1,
-                    "color": "var(--chart-7)",
-                },
-                orientation="h",
-                name=text(name),
-                marker={"color": f"var(--chart-{place})"},
-                customdata=[[html.escape(row["feature"], quote=False), row["std"]] for _, row in there],
-                hovertemplate="%{customdata[0]}: %{x:.4f} ± %{customdata[1]:.4f}<extra>%{fullData.name}</extra>",
-            )
-        )
+    bars = [
+        _importance_bars(place, name, [(at, rows[each]) for at, each in enumerate(shown) if each in rows])
+        for place, (name, rows) in enumerate(zip(names, by_version, strict=True), start=1)
+    ]
     left_out = len(ordered) - len(shown)
     more = f" The {len(shown)} most important of any; {left_out} more are in the table." if left_out else ""
     return chart(
@@ -348,6 +333,25 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
                 for feature in ordered
             ],
         },
+    )
+
+
+def _importance_bars(place: int, name: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> go.Bar:
+    """One version's bars.
+
+    Args:
+        place: among the versions, from 1; it chooses the colour.
+        rows: position on the axis and importance of each of its features.
+    """
+    return go.Bar(
+        x=[row["mean"] for _, row in rows],
+        y=[position for position, _ in rows],
+        error_x={"array": [row["std"] for _, row in rows], "thickness": 1, "color": "var(--chart-7)"},
+        orientation="h",
+        name=text(name),
+        marker={"color": f"var(--chart-{place})"},
+        customdata=[[html.escape(row["feature"], quote=False), row["std"]] for _, row in rows],
+        hovertemplate="%{customdata[0]}: %{x:.4f} ± %{customdata[1]:.4f}<extra>%{fullData.name}</extra>",
     )
 
 

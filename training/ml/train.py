@@ -6,7 +6,7 @@ Everything random takes the recipe's seed; the same table, recipe and library ve
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from training.ml.metrics import DEFAULT_THRESHOLD, METRICS, measure
 from training.ml.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.scorer import choose_engine
 from training.ml.scoring import FoldScorer, Progress, check_scoring, journal
-from training.ml.search import SHARING, Candidate, Task, find
+from training.ml.search import SHARING, Candidate, Found, Task, find
 from training.ml.threshold import Aim, choose
 
 
@@ -111,29 +111,19 @@ def train(
     check(y, contract, recipe)
     fitting, held_out = split(y, recipe)
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
-    # where one fit does not serve many settings, accelerated and other families cannot share the cores
-    is_mixed = not all(FAMILIES[family].accelerated for family in recipe.spaces)
-    accelerate = accelerate and can_accelerate() and (recipe.search in SHARING or not is_mixed)
-    reports: list[Progress] = []
-
-    def note(progress: Progress) -> None:
-        reports.append(progress)
-        report(progress)
-
     with spread():
-        with journal(recipe.fits, note) as path:
-            task = Task(
-                pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
-                recipe=recipe,
-                X=X_fit,
-                y=y_fit,
-                folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
-                scorer=FoldScorer(recipe.scoring, contract.classes, path),
-                jobs=effective_n_jobs(jobs),
-                accelerate=accelerate,
-                clock=clock,
-            )
-            found = find(task)
+        task = Task(
+            pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
+            recipe=recipe,
+            X=X_fit,
+            y=y_fit,
+            folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
+            scorer=FoldScorer(recipe.scoring, contract.classes),
+            jobs=effective_n_jobs(jobs),
+            accelerate=accelerate and _may_accelerate(recipe),
+            clock=clock,
+        )
+        found, fits = _search(task, report)
         winner = found.candidates[0]
         proba = _out_of_fold(task, winner) if found.proba is None else found.proba
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
@@ -145,7 +135,7 @@ def train(
         family=winner.family,
         params=winner.params,
         candidates=found.candidates,
-        fits=reports[-1].done,
+        fits=fits,
         cross_validation=_over_folds(task, proba, contract, threshold),
         held_out=evaluate(
             pipeline, X_held, y_held, contract.classes, threshold=threshold, seed=recipe.seed, jobs=jobs
@@ -155,6 +145,28 @@ def train(
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
     )
+
+
+def _may_accelerate(recipe: Recipe) -> bool:
+    """Whether scikit-learn-intelex is there and of use.
+
+    Where one fit does not serve many settings, accelerated and other families cannot share the cores.
+    """
+    is_mixed = not all(FAMILIES[family].accelerated for family in recipe.spaces)
+    return can_accelerate() and (recipe.search in SHARING or not is_mixed)
+
+
+def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Found, int]:
+    """Return what the search found and how many fits it took, telling meanwhile how far it is."""
+    reports: list[Progress] = []
+
+    def note(progress: Progress) -> None:
+        reports.append(progress)
+        report(progress)
+
+    with journal(task.recipe.fits, note) as path:
+        found = find(replace(task, scorer=replace(task.scorer, journal=path)))
+    return found, reports[-1].done
 
 
 def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
