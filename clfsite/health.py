@@ -15,6 +15,7 @@ from predictions import metrics
 from predictions.live import models
 from predictions.models import Prediction
 from training.errors import Refused
+from training.models import Heartbeat
 
 
 def check() -> dict[str, str]:
@@ -67,6 +68,19 @@ def _is_local(request: HttpRequest) -> bool:
         return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
     except ValueError:
         return False
+
+
+def worker() -> str:
+    """Whether a worker takes runs and batches: "ok" or what is wrong. Answering needs none, so `check` leaves it out."""
+    try:
+        if Heartbeat.objects.alive().exists():
+            return "ok"
+    except Error:
+        return "workers cannot be asked for while the database does not answer"
+    return (
+        f"no worker was heard of in the last {Heartbeat.SILENCE.seconds} seconds: runs and batches wait until one is started "
+        "(manage.py serve starts one)"
+    )
 
 
 def _database() -> str:

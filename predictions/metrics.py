@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from predictions import quality
 from predictions.models import Batch
-from training.models import Classifier, Run
+from training.models import Classifier, Heartbeat, Run
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ class StateCollector(Collector):
             for state in model.State.values:
                 states.add_metric([state], counts.get(state, 0))
             yield states
+        workers = Heartbeat.objects.alive().count()
+        yield GaugeMetricFamily("clfsite_workers", "Workers that were heard of a moment ago.", value=workers)
 
     def _quality(self) -> Iterator[GaugeMetricFamily]:
         labels = ["classifier", "version"]

@@ -173,7 +173,13 @@ class Prediction(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["version", "id"], name="prediction_version")]
+        # what people look for, each in the order that the log is read
+        indexes = [
+            models.Index(fields=["version", "id"], name="prediction_version"),
+            models.Index(fields=["label", "id"], name="prediction_label"),
+            models.Index(fields=["source", "id"], name="prediction_source"),
+            models.Index(fields=["caller", "id"], name="prediction_caller"),
+        ]
         constraints = [
             # a row scored twice after a crash is logged once
             models.UniqueConstraint(

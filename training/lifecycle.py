@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from training import queue
 from training.jobs import LEASE, Job
-from training.models import Run
+from training.models import Heartbeat, Run
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ stopping = threading.Event()
 # the kinds of jobs that the sweeper looks after, each with the task that carries one out
 _tasks: dict[type[Job], str] = {}
 # what the sweeper calls once an hour
-_chores: list[Callable[[], object]] = []
+_chores: list[Callable[[], object]] = [Heartbeat.objects.forget_old]
 
 
 def look_after(model: type[Job], task: str) -> None:
@@ -191,13 +191,14 @@ def sweep(reminded: dict[tuple[str, int], float]) -> None:
 
 
 def keep_sweeping() -> None:
-    """Sweep for as long as the worker of this process lives; starts a thread."""
+    """Sweep, and say that it does, for as long as the worker of this process lives; starts a thread."""
 
     def run() -> None:
         reminded: dict[tuple[str, int], float] = {}
         done = time.monotonic() - CHORE_SECONDS
         while not stopping.wait(SWEEP_SECONDS):
             try:
+                Heartbeat.objects.beat()
                 sweep(reminded)
                 if time.monotonic() - done >= CHORE_SECONDS:
                     done = time.monotonic()

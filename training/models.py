@@ -1,5 +1,8 @@
 """Datasets, runs, versions and activations: the rows that are the truth about training."""
 
+import os
+import socket
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -278,3 +281,32 @@ class Activation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} since {self.created_at:%Y-%m-%d %H:%M} UTC"
+
+
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def alive(self) -> Self:
+        """Workers that were heard of a moment ago."""
+        return self.filter(at__gte=timezone.now() - Heartbeat.SILENCE)
+
+    def beat(self) -> None:
+        """Say that the worker of this process is alive."""
+        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": timezone.now()})
+
+    def forget_old(self) -> None:
+        """Drop the workers that nobody has heard of for a day."""
+        self.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+class Heartbeat(models.Model):
+    """When a worker was last heard of; it says so every few seconds, each worker in a row of its own."""
+
+    # several times as long as a worker leaves between two
+    SILENCE = timedelta(seconds=30)
+
+    worker = models.CharField(primary_key=True, max_length=255, help_text="Machine and process.")
+    at = models.DateTimeField()
+
+    objects = HeartbeatQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.worker} at {self.at:%Y-%m-%d %H:%M:%S} UTC"

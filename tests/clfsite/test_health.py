@@ -1,11 +1,16 @@
 """Health, readiness, /info and /metrics."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from clfsite import health
+from predictions import metrics
 from tests.factories import ApiKeyFactory, tiny, trained_version
+from training.models import Heartbeat
 
 
 @pytest.mark.django_db
@@ -59,3 +64,14 @@ def test_metrics_are_open_to_the_holder_of_the_token(client: Client, settings: A
     assert client.get("/metrics", headers={"authorization": "Bearer wrong"}).status_code == 401
     remote = client.get("/metrics", headers={"authorization": "Bearer t0ken"}, REMOTE_ADDR="203.0.113.9")
     assert remote.status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_worker_counts_while_it_was_heard_of_lately() -> None:
+    assert "no worker was heard of in the last 30 seconds" in health.worker()
+    Heartbeat.objects.beat()
+    assert health.worker() == "ok"
+    assert b"clfsite_workers 1.0" in metrics.exposition()
+    Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=31))
+    assert health.worker() != "ok"
+    assert b"clfsite_workers 0.0" in metrics.exposition()

@@ -20,7 +20,7 @@ from tests.site import wait_for
 from training import lifecycle
 from training.jobs import ATTEMPTS
 from training.ml.recipe import Recipe
-from training.models import Run, Version
+from training.models import Heartbeat, Run, Version
 from training.tasks import train_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -235,3 +235,21 @@ def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
     for _ in range(2):
         lifecycle.sweep(reminded)
     assert sorted(told()) == [("training.tasks.train_run", [pk]) for pk in sorted([waiting.pk, lost.pk])]
+
+
+def test_worker_is_heard_of_while_it_sweeps_and_forgotten_after_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle, "SWEEP_SECONDS", 0.05)
+    long_ago = timezone.now() - timedelta(days=2)
+    Heartbeat.objects.create(worker="elsewhere:1", at=long_ago)
+    assert not Heartbeat.objects.alive().exists()
+    lifecycle.keep_sweeping()
+    try:
+        wait_for(lambda: not Heartbeat.objects.filter(worker="elsewhere:1").exists(), "the chores", 10)
+        assert Heartbeat.objects.alive().get().worker.endswith(f":{os.getpid()}")
+        Heartbeat.objects.update(at=long_ago)
+        wait_for(Heartbeat.objects.alive().exists, "another beat", 10)
+    finally:
+        lifecycle.stopping.set()
+        wait_for(lambda: "sweeper" not in {each.name for each in threading.enumerate()}, "the end", 10)
