@@ -7,9 +7,20 @@ gets a process of its own anyway.
 import os
 
 from celery import Celery
+from celery.signals import worker_ready
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
 
 app = Celery("clfsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_ready.connect
+def tell_metrics(**_: object) -> None:
+    """A worker apart from the web server tells Prometheus itself what it counts."""
+    if settings.CLFSITE_WORKER_METRICS_PORT:
+        from clfsite import worker_metrics  # needs the models, which this module is imported before
+
+        worker_metrics.start(settings.CLFSITE_WORKER_METRICS_PORT)

@@ -67,6 +67,7 @@ class Env:
     proxies: int
     key_rate: int
     web_processes: int
+    worker_metrics_port: int
     log_level: str
 
 
@@ -109,6 +110,7 @@ def read() -> Env:
         proxies=_not_negative(source, "CLFSITE_PROXIES", "how many proxies stand in front"),
         key_rate=_not_negative(source, "CLFSITE_KEY_RATE", "calls a minute, 0 for no limit"),
         web_processes=_positive(source, "CLFSITE_WEB_PROCESSES", 1),
+        worker_metrics_port=_not_negative(source, "CLFSITE_WORKER_METRICS_PORT", "a port, 0 for none"),
         log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
     )
 

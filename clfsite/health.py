@@ -2,7 +2,9 @@
 
 import hmac
 import ipaddress
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
@@ -11,7 +13,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from clfsite.api_errors import problem
-from predictions import metrics
+from predictions import gauges, metrics
 from predictions.live import models
 from predictions.models import Prediction
 from training.errors import Refused
@@ -45,27 +47,32 @@ def ready(request: HttpRequest) -> HttpResponse:
 @require_safe
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Metrics, for the holder of CLFSITE_METRICS_TOKEN, or without one for this machine alone."""
+    if refusal := refusal_of_metrics(request.META):
+        status, message = refusal
+        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+        return problem(status, message, headers=headers)
+    return HttpResponse(metrics.exposition() + gauges.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def refusal_of_metrics(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None:
+    """The status and reason with which a WSGI request for metrics is turned down; None where it may see them."""
     token = settings.CLFSITE_METRICS_TOKEN
     if token:
-        given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), token.encode()):
-            headers = {"WWW-Authenticate": "Bearer"}
-            return problem(
-                HTTPStatus.UNAUTHORIZED, "send the metrics token as Authorization: Bearer", headers=headers
-            )
-    elif not _is_local(request):
-        return problem(
-            HTTPStatus.FORBIDDEN, "metrics are open to this machine alone; set CLFSITE_METRICS_TOKEN"
-        )
-    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+        given = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if hmac.compare_digest(given.encode(), token.encode()):
+            return None
+        return HTTPStatus.UNAUTHORIZED, "send the metrics token as Authorization: Bearer"
+    if _is_local(environ):
+        return None
+    return HTTPStatus.FORBIDDEN, "metrics are open to this machine alone; set CLFSITE_METRICS_TOKEN"
 
 
-def _is_local(request: HttpRequest) -> bool:
+def _is_local(environ: Mapping[str, Any]) -> bool:
     """A call from this machine that no proxy passed on."""
-    if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
+    if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
         return False
     try:
-        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+        return ipaddress.ip_address(environ.get("REMOTE_ADDR", "")).is_loopback
     except ValueError:
         return False
 

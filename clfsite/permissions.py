@@ -6,6 +6,8 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from predictions import metrics
+
 if TYPE_CHECKING:  # DRF's settings import the keys, which import this, before its views are there
     from rest_framework.views import APIView
 
@@ -46,6 +48,8 @@ def allows(request: Request, scope: str) -> bool:
     """Whether the caller's key has a scope, or the person of the session what stands for it."""
     scopes: frozenset[str] | None = getattr(request.auth, "scopes", None)
     if scopes is not None:
+        if scope not in scopes:
+            metrics.refused_key("scope")
         return scope in scopes
     user = request.user
     wanted = {LOOK, PERMISSION_OF_SCOPE[scope]}

@@ -100,6 +100,7 @@ class ServingView(APIView):
         """
         caller = self.identify(request)
         if not allowed & caller.scopes:
+            metrics.refused_key("scope")
             raise exceptions.PermissionDenied(f"this needs the scope {' or '.join(sorted(allowed))}")
         return caller
 

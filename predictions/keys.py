@@ -15,7 +15,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from clfsite.permissions import SCOPES
-from predictions import throttle
+from predictions import metrics, throttle
 from predictions.models import ApiKey
 from training.errors import InvalidInput, Unavailable
 
@@ -141,7 +141,7 @@ def identify(request: HttpRequest | Request) -> KeyCaller:
     """
     scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
-        raise refused("a key is needed: send the header Authorization: Bearer <key>")
+        raise refused("a key is needed: send the header Authorization: Bearer <key>", "missing")
     return recognise(key)
 
 
@@ -193,8 +193,9 @@ def refresh() -> None:
     _is_followed = True
 
 
-def refused(message: str) -> AuthenticationFailed:
-    """A 401 that carries the challenge, also from views that go without DRF's own."""
+def refused(message: str, reason: str = "not_valid") -> AuthenticationFailed:
+    """A 401 that carries the challenge, also from views that go without DRF's own; it is counted by its reason."""
+    metrics.refused_key(reason)
     error = AuthenticationFailed(message)
     error.auth_header = "Bearer"  # type: ignore[attr-defined]
     return error

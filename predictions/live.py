@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Max
 
+from predictions import metrics
 from training.errors import Conflict, NotFound, Refused, Unavailable
 from training.ml.contract import Contract
 from training.ml.scorer import Scorer
@@ -146,6 +147,7 @@ class LiveModels:
                 if before:
                     active[classifier.name] = before
         self._active = active
+        metrics.faulty_classifiers.set(len(self.faults))
 
     def _load(
         self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None

@@ -55,12 +55,18 @@ def _quality(version: Version, sums: list[tuple[int, int, int]]) -> Quality:
     return Quality(version, classes, confusion)
 
 
-def scores() -> list[dict[str, Any]]:
-    """Per version with feedback: classifier, number, judged and correct, in one query."""
+def scores(since: datetime | None = None) -> list[dict[str, Any]]:
+    """Per version with feedback: classifier, number, judged and correct, in one query.
+
+    Args:
+        since: a moment, over predictions made since whose hour the scores are.
+    """
     right = Q(predicted=F("truth"))
+    counts = FeedbackCount.objects.order_by()
+    if since:
+        counts = counts.filter(hour__gte=since.replace(minute=0, second=0, microsecond=0))
     sums = (
-        FeedbackCount.objects.order_by()
-        .values(classifier=F("version__classifier__name"), number=F("version__number"))
+        counts.values(classifier=F("version__classifier__name"), number=F("version__number"))
         .annotate(judged=Sum("predictions"), correct=Sum("predictions", filter=right, default=0))
         .filter(judged__gt=0)
     )

@@ -140,6 +140,7 @@ class GroupCommit:
                     break
                 group.append(first)
             self._gather(group)
+            metrics.log_queue_rows.set(self._rows)
             try:
                 group = self._commit(group)
             except Exception as error:
@@ -147,6 +148,8 @@ class GroupCommit:
                 for waiting in group:
                     waiting.finish(error)
                 group = []
+            if not group and not self._queue.qsize():
+                metrics.log_queue_rows.set(0)
             if group:
                 self.is_stuck = True
                 time.sleep(RETRY_SECONDS)
@@ -184,16 +187,19 @@ class GroupCommit:
         if not group:
             return []
         entries = [entry for waiting in group for entry in waiting.entries]
+        began = time.perf_counter()
         try:
             write(entries)
         except (OperationalError, InterfaceError) as error:
             logger.warning("the log cannot be written at present: %s", str(error).strip())
             connection.close()
+            metrics.commit_failures_total.inc()
             for waiting in group:
                 waiting.was_tried = True
             return group
         except DatabaseError as error:
             return self._narrow(group, error)
+        metrics.commit_seconds.observe(time.perf_counter() - began)
         metrics.commit_rows.observe(len(entries))
         for waiting in group:
             waiting.finish()

@@ -94,9 +94,10 @@ def commit(live: Live, predictions: Sequence[Entry]) -> None:
     began = time.perf_counter()
     recorder.record(predictions)
     metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
-    version = str(live.number)
+    version, classes = str(live.number), live.contract.classes
     for (label, source), count in Counter((each.label, each.source) for each in predictions).items():
-        metrics.child(metrics.predictions_total, live.classifier, version, label, source).inc(count)
+        shown = metrics.shown(label, classes)
+        metrics.child(metrics.predictions_total, live.classifier, version, shown, source).inc(count)
     for warning in (warning for each in predictions for warning in each.warnings):
         metrics.child(metrics.warnings_total, live.classifier, warning["code"]).inc()
 

@@ -8,6 +8,8 @@ from time import monotonic
 from django.conf import settings
 from rest_framework.exceptions import Throttled
 
+from predictions import metrics
+
 MINUTE = 60.0
 # buckets of keys that no longer call are let go of with the rest
 MOST_BUCKETS = 10_000
@@ -54,6 +56,7 @@ def take(key_id: int, rate: float) -> None:
             bucket.tokens -= 1
             return
         wait = math.ceil((1 - bucket.tokens) * MINUTE / rate)
+    metrics.refused_key("too_often")
     error = Throttled(wait=wait)
     error.detail = f"the key has made its calls for now; try again in {wait} s"  # type: ignore[assignment]
     raise error

@@ -11,7 +11,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from clfsite import celery_app
-from predictions import keys, live, recorder
+from predictions import gauges, keys, live, recorder
 from tests import bucket as buckets
 
 PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
@@ -87,3 +87,4 @@ def _empty_caches() -> Iterator[None]:
     recorder.log.stop()
     keys.forget()
     live.models.forget()
+    gauges.forget()

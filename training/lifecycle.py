@@ -68,7 +68,9 @@ def supervise(run_id: int) -> None:
         str(run.pk),
         str(run.claim),
     ]
-    child = subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    # what a worker counts for Prometheus lies in files by process, one more for each run
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    child = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
     try:
         reason = _watch(run, child)
     finally:

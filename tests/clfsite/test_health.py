@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from clfsite import health
-from predictions import metrics
+from predictions import gauges
 from tests.factories import ApiKeyFactory, tiny, trained_version
 from training.models import Heartbeat
 
@@ -71,7 +71,8 @@ def test_a_worker_counts_while_it_was_heard_of_lately() -> None:
     assert "no worker was heard of in the last 30 seconds" in health.worker()
     Heartbeat.objects.beat()
     assert health.worker() == "ok"
-    assert b"clfsite_workers 1.0" in metrics.exposition()
+    assert b"clfsite_workers 1.0" in gauges.exposition()
+    gauges.forget()
     Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=31))
     assert health.worker() != "ok"
-    assert b"clfsite_workers 0.0" in metrics.exposition()
+    assert b"clfsite_workers 0.0" in gauges.exposition()

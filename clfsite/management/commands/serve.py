@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from clfsite import env
+from predictions import metrics
 
 STOP_SECONDS = 15
 RESTART_SECONDS = 2
@@ -62,8 +63,8 @@ class Command(BaseCommand):
             raise CommandError("--web and --threads take whole numbers above 0")
         # each process keeps count of its own part of a key's calls; other machines may share them too
         environment = {"CLFSITE_WEB_PROCESSES": str(web), **os.environ}
-        if web > 1:
-            environment["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh(settings.STATE_DIR / "prometheus"))
+        if web > 1 or not no_worker:
+            environment[metrics.SHARED] = str(_fresh(settings.STATE_DIR / "prometheus"))
         server = [sys.executable, "-m", *GRANIAN, "--host", host, "--port", str(port)]
         server += ["--workers", str(web), "--blocking-threads", str(threads)]
         os.chdir(env.BASE_DIR)
@@ -78,7 +79,7 @@ class Command(BaseCommand):
 
 
 def _fresh(folder: Path) -> Path:
-    """An empty folder for the counters that web processes share; those of the last start would add up."""
+    """An empty folder for what web processes and worker count together; that of the last start would add up."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

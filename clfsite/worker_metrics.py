@@ -1,0 +1,53 @@
+"""/metrics of a worker that runs apart from the web server, on a port of its own: batches are scored and counted there.
+
+Beside `manage.py serve` no port is needed, as the web server tells what its worker counts.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from clfsite import health
+from predictions import metrics
+
+logger = logging.getLogger(__name__)
+
+
+class _Silent(WSGIRequestHandler):
+    """Writes no line for a scrape."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def start(port: int) -> int:
+    """Answer /metrics on every address of this machine, in a thread.
+
+    Returns:
+        The port, chosen by the system where 0 was given.
+    """
+    server = make_server("", port, application, handler_class=_Silent)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    logger.info("metrics are at port %s", server.server_port)
+    return server.server_port
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """The WSGI application: /metrics and nothing else, as closed as that of the web server."""
+    refusal = health.refusal_of_metrics(environ)
+    if environ["PATH_INFO"] != "/metrics":
+        status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b"there is /metrics here and nothing else"
+    elif refusal:
+        status, kind, body = refusal[0], "text/plain", refusal[1].encode()
+    else:
+        status, kind, body = HTTPStatus.OK, CONTENT_TYPE_LATEST, metrics.exposition()
+    headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.append(("WWW-Authenticate", "Bearer"))
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [body]
