@@ -1,5 +1,7 @@
 """Django settings. What differs between installations comes from the environment, read in `clfsite.env`."""
 
+from datetime import timedelta
+
 from clfsite import env
 
 ENV = env.read()
@@ -24,6 +26,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "django_htmx",
     "csp",
+    "axes",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -45,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 # for the calls of programs, see `clfsite.wsgi`; they count and time themselves
 SERVING_MIDDLEWARE = [
@@ -77,6 +81,23 @@ USE_TZ = True
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "predictions:home"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_HANDLER = "clfsite.logins.LoginHandler"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "clfsite.logins.address_of"
+AXES_LOCKOUT_CALLABLE = "clfsite.logins.locked_out"
+# people type passwords where the name belongs
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # see clfsite.admin
+AXES_VERBOSE = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -220,6 +241,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": ENV.log_level},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # lines for every login
+        "axes": {"level": "WARNING"},
         # a line for every fit of a search
         "sklearnex": {"level": "WARNING", "propagate": False},
     },

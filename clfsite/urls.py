@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from clfsite import api_errors, health
+from clfsite import api_errors, health, profile
 from predictions import api as serving
 from predictions import feedback_api as feedback
 from predictions.protocols import mlflow, open_inference
@@ -81,6 +81,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="predictions:home")),
     path("accounts/login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("portal/profile", profile.profile, name="profile"),
     path("portal/", include("predictions.urls")),
     path("portal/", include("training.urls")),
     path("admin/", admin.site.urls),

@@ -58,6 +58,8 @@ def _private_files(settings: Settings, tmp_path: Path) -> None:
     settings.STORAGES = storages
     settings.STATE_DIR = tmp_path / "state"
     settings.CLFSITE_WANDB_MODE = "disabled"
+    # made to be slow, which a test need not wait for
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # WhiteNoise warns where nothing was collected yet
     settings.STATIC_ROOT = tmp_path
 

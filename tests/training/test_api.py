@@ -11,7 +11,6 @@ from pytest_django import DjangoAssertNumQueries
 
 from predictions import keys
 from tests.factories import (
-    PASSWORD,
     DatasetFactory,
     PredictionFactory,
     RunFactory,
@@ -259,8 +258,8 @@ def test_a_session_acts_by_its_permissions_and_needs_csrf() -> None:
     path = f"/api/versions/{version.pk}/activate"
     send: dict[str, Any] = {"data": {"reason": "good"}, "content_type": "application/json"}
     session, strict = Client(), Client(enforce_csrf_checks=True)
-    assert session.login(username=user.username, password=PASSWORD)
-    assert strict.login(username=user.username, password=PASSWORD)
+    session.force_login(user)
+    strict.force_login(user)
     assert session.get("/api/versions").status_code == 200
     problem_of(session.post(path, **send), 403)
     user.user_permissions.add(Permission.objects.get(codename="activate_version"))
@@ -272,7 +271,7 @@ def test_a_session_acts_by_its_permissions_and_needs_csrf() -> None:
 def test_a_login_without_staff_sees_nothing() -> None:
     user = UserFactory.create(is_staff=False)
     client = Client()
-    assert client.login(username=user.username, password=PASSWORD)
+    client.force_login(user)
     problem_of(client.get("/api/versions"), 403)
 
 

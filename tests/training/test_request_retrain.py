@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from predictions import keys
-from tests.factories import PASSWORD, DatasetFactory, RunFactory, UserFactory, VersionFactory, tiny_csv
+from tests.factories import DatasetFactory, RunFactory, UserFactory, VersionFactory, tiny_csv
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
 from training import services
@@ -150,7 +150,7 @@ def test_button_needs_the_token(version: Version) -> None:
     client = Client(enforce_csrf_checks=True)
     person = UserFactory.create()
     person.user_permissions.add(Permission.objects.get(codename="add_run"))
-    assert client.login(username=person.username, password=PASSWORD)
+    client.force_login(person)
     path = reverse("training:version-retrain", args=[version.pk])
     assert client.post(path).status_code == 403
     assert Run.objects.count() == 1
