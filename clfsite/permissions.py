@@ -21,7 +21,14 @@ PERMISSION_OF_SCOPE = {
     "train": "training.add_run",
     "activate": "training.activate_version",
 }
-SCOPES = tuple(PERMISSION_OF_SCOPE)
+# what a key's scope allows, in words
+SCOPES = {
+    "read": "see datasets, runs, versions and the log",
+    "predict": "ask for predictions",
+    "feedback": "say what was true",
+    "train": "upload tables, start and cancel runs",
+    "activate": "decide which version answers",
+}
 
 
 class DenyByDefault(BasePermission):

@@ -139,7 +139,7 @@ class BatchAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys are made where they can be shown once: `manage.py createkey`. Here they can be revoked."""
+    """Keys are made where they can be shown once: in the portal, or with `manage.py createkey`. Here they can be revoked."""
 
     list_display = ["name", "hint", "scopes", "rate", "is_usable", "created_at", "expires_at", "last_used_at"]
     list_filter = ["revoked_at"]
@@ -156,10 +156,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        usable = list(chosen.filter(revoked_at=None))
-        ApiKey.objects.filter(pk__in=[key.pk for key in usable]).update(revoked_at=timezone.now())
-        keys.forget()
-        for key in usable:
+        ended = keys.revoke(chosen, actor=request.user.get_username())
+        for key in ended:
             self.log_change(request, key, "Revoked.")
-        names = ", ".join(str(key) for key in usable) or "none"
+        names = ", ".join(str(key) for key in ended) or "none"
         self.message_user(request, f"Revoked, to stop working within 5 seconds: {names}.", messages.SUCCESS)

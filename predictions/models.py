@@ -40,6 +40,10 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.CharField(
+        max_length=150, blank=True, editable=False, help_text="A login, or empty for the command line."
+    )
+    revoked_by = models.CharField(max_length=150, blank=True, editable=False)
 
     class Meta:
         ordering = ["-id"]
@@ -51,7 +55,11 @@ class ApiKey(models.Model):
 
     @property
     def is_usable(self) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+        return self.revoked_at is None and not self.is_expired
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 class Batch(models.Model):

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from predictions.views import batches, feedback, home, log, predict
+from predictions.views import batches, feedback, home, keys, log, predict
 
 app_name = "predictions"
 
@@ -22,4 +22,6 @@ urlpatterns = [
         name="prediction-feedback",
     ),
     path("feedback", feedback.feedback_list, name="feedback-list"),
+    path("keys", keys.key_list, name="key-list"),
+    re_path(r"^keys/(?P<pk>[0-9]{1,18})/revoke$", keys.key_revoke, name="key-revoke"),
 ]

@@ -98,7 +98,7 @@ def there(db: None) -> Iterator[There]:
     ]
     prediction = PredictionFactory.create(version=versions[0])
     dataset = versions[1].run.dataset
-    keys.create(name="schemathesis", scopes=SCOPES, secret=SECRET)
+    keys.create(name="schemathesis", scopes=list(SCOPES), secret=SECRET)
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield There(prediction, [RunFactory.create(dataset=dataset)], versions, dataset)

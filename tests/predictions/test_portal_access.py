@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from predictions import batches
 from predictions import urls as predictions_urls
-from tests.factories import BatchFactory, PredictionFactory, RunFactory, UserFactory
+from tests.factories import ApiKeyFactory, BatchFactory, PredictionFactory, RunFactory, UserFactory
 from tests.portal import staff_client
 from training import urls as training_urls
 from training.models import Version
@@ -28,6 +28,9 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:prediction-detail": ("", None),
     "predictions:prediction-feedback": ("predictions.add_feedback", ""),
     "predictions:feedback-list": ("", "predictions.add_feedback"),
+    "predictions:key-list": ("predictions.view_apikey", "predictions.add_apikey"),
+    "predictions:key-revoke": ("predictions.view_apikey", "predictions.change_apikey"),
+    "profile": ("", ""),
     "training:dataset-list": ("", "training.add_dataset"),
     "training:dataset-detail": ("", None),
     "training:run-list": ("", None),
@@ -46,7 +49,12 @@ ACCESS: dict[str, tuple[str, str | None]] = {
 }
 NAMES = sorted(ACCESS)
 # addresses that cannot be opened, only posted to
-POSTED = {"predictions:prediction-feedback", "training:run-cancel", "training:version-retrain"}
+POSTED = {
+    "predictions:prediction-feedback",
+    "predictions:key-revoke",
+    "training:run-cancel",
+    "training:version-retrain",
+}
 
 
 def things(version: Version) -> dict[str, list[Any]]:
@@ -60,6 +68,7 @@ def things(version: Version) -> dict[str, list[Any]]:
         "predictions:batch-result": [batch.pk],
         "predictions:prediction-detail": [PredictionFactory.create(version=version).pk],
         "predictions:prediction-feedback": [PredictionFactory.create(version=version).pk],
+        "predictions:key-revoke": [ApiKeyFactory.create().pk],
         "training:dataset-detail": [version.run.dataset_id],
         "training:run-repeat": [version.run_id],
         "training:run-detail": [version.run_id],
@@ -81,7 +90,7 @@ def paths(version: Version) -> dict[str, str]:
 def test_every_address_is_in_the_table() -> None:
     names = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
     names |= {f"training:{route.name}" for route in training_urls.urlpatterns}
-    assert names == set(ACCESS)
+    assert {*names, "profile"} == set(ACCESS)
 
 
 def opened(name: str) -> int:
@@ -118,7 +127,10 @@ def test_someone_outside_the_staff_is_refused_whatever_else_they_may(
 def test_staff_without_a_permission_open_and_post_to_what_needs_none(paths: dict[str, str]) -> None:
     client = staff_client()
     assert statuses(paths, client.get) == {name: 403 if ACCESS[name][0] else opened(name) for name in NAMES}
-    assert statuses(paths, client.post) == {name: 403 if any(ACCESS[name]) else 405 for name in NAMES}
+    posted = {name: 405 if ACCESS[name][1] is None else 200 for name in NAMES}
+    assert statuses(paths, client.post) == {
+        name: 403 if any(ACCESS[name]) else posted[name] for name in NAMES
+    }
 
 
 @pytest.mark.parametrize("permission", sorted({each for pair in ACCESS.values() for each in pair if each}))

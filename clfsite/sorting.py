@@ -1,0 +1,26 @@
+"""Order lists as their headings ask, by columns that a page names and no others."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from django.db.models import F, Model, QuerySet
+from django.http import HttpRequest
+
+M = TypeVar("M", bound=Model)
+
+
+def sorted_by(
+    rows: QuerySet[M], request: HttpRequest, columns: Mapping[str, str], *, first: str
+) -> tuple[str, QuerySet[M]]:
+    """Return the order asked for by ?sort= and the rows in it.
+
+    Args:
+        columns: what may be asked for, and the field that each stands for.
+        first: the order where the request asks for none that there is; a minus in front turns it round.
+    """
+    asked = request.GET.get("sort", "")
+    sort = asked if asked.removeprefix("-") in columns else first
+    field = F(columns[sort.removeprefix("-")])
+    # what was never set stands at the end either way, on either database
+    order = field.desc(nulls_last=True) if sort.startswith("-") else field.asc(nulls_last=True)
+    return sort, rows.order_by(order, "-pk")
