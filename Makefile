@@ -37,6 +37,11 @@ bench-train: .venv/tests  ## compare searches with scikit-learn's plain grid sea
 bench-tables: .venv/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
+bench-pages: .venv/tests var/static/done  ## time the pages over 5 million predictions in PostgreSQL (BENCH_DATABASE_URL, an empty database)
+	@test -n "$(BENCH_DATABASE_URL)" || { echo "BENCH_DATABASE_URL has to name a PostgreSQL database: empty, or filled by an earlier call" >&2; exit 1; }
+	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench WANDB_MODE=disabled $(BIN)/python -W ignore -m tests.bench.seed --keep
+	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench $(BIN)/python -W ignore -m tests.bench.pages
+
 fmt: .venv/tests  ## format Python and templates
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
@@ -69,4 +74,4 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: help run test prove check bench bench-train bench-tables fmt lock clean
+.PHONY: help run test prove check bench bench-train bench-pages bench-tables fmt lock clean

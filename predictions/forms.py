@@ -13,14 +13,11 @@ from clfsite.permissions import SCOPES
 from clfsite.templatetags.portal import shown
 from predictions.keys import MAX_RATE
 from predictions.live import Live
-from predictions.models import Prediction
 from training.errors import Refused
 from training.forms import UploadForm
 from training.ml.columns import read_cell
 from training.ml.contract import Contract, Feature, Kind
-from training.models import Classifier, Version
-
-FEEDBACK = [("", "All"), ("with", "With"), ("without", "Without"), ("wrong", "Answer was wrong")]
+from training.models import Version
 
 
 class FeatureField(forms.CharField):
@@ -149,24 +146,6 @@ class KeyForm(forms.Form):
     def life(self) -> timedelta | None:
         days = self.cleaned_data["expires"]
         return timedelta(days=days) if days else None
-
-
-class LogForm(forms.Form):
-    """Which predictions to list; `before` is the last one of the page before."""
-
-    classifier = forms.ModelChoiceField(
-        Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
-    )
-    label = forms.ChoiceField(required=False)
-    source = forms.ChoiceField(required=False, choices=[("", "All"), *Prediction.Source.choices])
-    feedback = forms.ChoiceField(required=False, choices=FEEDBACK)
-    caller = forms.CharField(required=False, max_length=150)
-    batch = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
-    before = forms.UUIDField(required=False, widget=forms.HiddenInput())
-
-    def __init__(self, data: Any) -> None:
-        super().__init__(data)
-        self.fields["label"].choices = [("", "All"), *((label, label) for label in labels())]  # type: ignore[attr-defined]
 
 
 def labels() -> list[str]:

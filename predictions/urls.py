@@ -15,6 +15,7 @@ urlpatterns = [
     re_path(r"^batches/(?P<pk>[0-9]{1,18})/progress$", batches.batch_progress, name="batch-progress"),
     re_path(r"^batches/(?P<pk>[0-9]{1,18})/result\.csv$", batches.batch_result, name="batch-result"),
     path("predictions", log.prediction_list, name="prediction-list"),
+    path("predictions.csv", log.prediction_export, name="prediction-export"),
     path("predictions/<uuid:pk>", log.prediction_detail, name="prediction-detail"),
     path(
         "predictions/<uuid:pk>/feedback",

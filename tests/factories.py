@@ -20,7 +20,7 @@ from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Seq
 from factory.django import DjangoModelFactory, Password
 from factory.helpers import post_generation
 
-from predictions import keys
+from predictions import counts, keys
 from predictions.models import ApiKey, Batch, Prediction
 from training import services, storage
 from training.ml import artifact, contract, findings, inference, profile
@@ -245,6 +245,8 @@ class BatchFactory(DjangoModelFactory[Batch]):
 
 
 class PredictionFactory(DjangoModelFactory[Prediction]):
+    """A logged answer, counted as every other."""
+
     class Meta:
         model = Prediction
 
@@ -256,6 +258,20 @@ class PredictionFactory(DjangoModelFactory[Prediction]):
     latency_ms = 1.5
     source = Prediction.Source.API
     caller = "tests"
+
+    @classmethod
+    def _create(cls, model_class: type[Prediction], *args: Any, **kwargs: Any) -> Prediction:
+        row: Prediction = super()._create(model_class, *args, **kwargs)
+        counted = (
+            row.created_at,
+            row.version_id,
+            str(row.source),
+            row.label,
+            row.probability,
+            row.latency_ms,
+        )
+        counts.add([counted])
+        return row
 
 
 def trained_version(

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from clfsite import health
 from clfsite.staff import StaffRequest, staff
 from predictions.models import Prediction, first_id
-from predictions.views.log import listed
+from predictions.search import listed
 from training.models import Activation, Classifier, Dataset, Run
 
 LATEST = 10

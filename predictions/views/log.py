@@ -1,69 +1,70 @@
-"""The log of predictions: find one among many, and read all of it."""
+"""The log of predictions: find one among many, take along what was found, and read all of one."""
 
+import csv
+from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from clfsite.staff import StaffRequest, staff
-from predictions import charts
-from predictions.forms import FeedbackForm, LogForm
-from predictions.models import Feedback, Prediction
+from predictions import charts, log_export, search
+from predictions.forms import FeedbackForm
+from predictions.log_forms import LogForm
+from predictions.models import Prediction
 from training.ml.contract import Contract
 
 PER_PAGE = 50
 
 
-def listed(predictions: QuerySet[Prediction]) -> QuerySet[Prediction]:
-    """With what a row of a list shows, and nothing more: the versions' columns are large."""
-    return predictions.select_related("version__classifier").only(
-        *("id", "created_at", "label", "probability", "source", "caller", "warnings"),
-        *("version__number", "version__classifier__name"),
-    )
-
-
 @staff()
 @require_safe
 def prediction_list(request: StaffRequest) -> HttpResponse:
-    """The log, newest first, in pages that begin after the last id of the page before: no COUNT, no OFFSET."""
+    """The log, newest first, in pages that begin beside an id: no COUNT, no OFFSET, no page that is slower than another."""
     form = LogForm(request.GET)
     is_valid = form.is_valid()
-    if "before" in form.errors:
+    if {"before", "after"} & set(form.errors):
         raise Http404
-    rows = list(listed(_found(form.cleaned_data))[: PER_PAGE + 1]) if is_valid else []
-    page = rows[:PER_PAGE]
+    found = search.Found([])
+    if is_valid:
+        found = search.find(
+            form.wanted, size=PER_PAGE, before=form.cleaned_data["before"], after=form.cleaned_data["after"]
+        )
     context = {
         "form": form,
-        "page": page,
-        "older": page[-1].pk if len(rows) > PER_PAGE else None,
-        "is_filtered": any(value for name, value in form.cleaned_data.items() if name != "before"),
+        "found": found,
+        "is_filtered": form.is_filtered,
+        "is_newest": not (form.cleaned_data.get("before") or form.cleaned_data.get("after")),
+        "exported": log_export.MOST,
     }
     return render(request, "predictions/prediction_list.html", context)
 
 
-def _found(wanted: dict[str, Any]) -> QuerySet[Prediction]:
-    predictions = Prediction.objects.order_by("-id")
-    if wanted["classifier"]:
-        predictions = predictions.filter(version__classifier=wanted["classifier"])
-    for name in ("label", "source", "caller", "batch"):
-        if wanted[name]:
-            predictions = predictions.filter(**{name: wanted[name]})
-    if wanted["before"]:
-        predictions = predictions.filter(id__lt=wanted["before"])
-    return _judged(predictions, wanted["feedback"])
+@staff()
+@require_safe
+def prediction_export(request: StaffRequest) -> StreamingHttpResponse:
+    """What the filters find as CSV, sent while it is read."""
+    form = LogForm(request.GET)
+    if not form.is_valid():
+        raise Http404
+    lines = log_export.lines(form.wanted, form.cleaned_data["classifier"])
+    response = StreamingHttpResponse(_written(lines), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="predictions.csv"'
+    return response
 
 
-def _judged(predictions: QuerySet[Prediction], wanted: str) -> QuerySet[Prediction]:
-    """Those with, without or against feedback; an inner join lets a few be found without reading the log."""
-    if wanted == "without":
-        return predictions.exclude(Exists(Feedback.objects.in_force().filter(prediction=OuterRef("pk"))))
-    if not wanted:
-        return predictions
-    in_force = Q(feedback__superseded_at=None)
-    known = predictions.alias(truth=FilteredRelation("feedback", condition=in_force)).exclude(truth=None)
-    return known.exclude(truth__label=F("label")) if wanted == "wrong" else known
+class _Line:
+    """A file that hands back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _written(lines: Iterator[list[list[Any]]]) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    for piece in lines:
+        yield "".join(writer.writerow(line) for line in piece)
 
 
 @staff()

@@ -25,6 +25,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:batch-progress": ("", None),
     "predictions:batch-result": ("", None),
     "predictions:prediction-list": ("", None),
+    "predictions:prediction-export": ("", None),
     "predictions:prediction-detail": ("", None),
     "predictions:prediction-feedback": ("predictions.add_feedback", ""),
     "predictions:feedback-list": ("", "predictions.add_feedback"),
