@@ -4,10 +4,11 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 
 from predictions.models import HourlyCount, HourlyLatency
 
@@ -15,6 +16,11 @@ SHARDS = 8
 # upper bounds of the latency buckets in milliseconds, a third of a decade each; the last bucket has none
 LATENCY_MS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 DECILES = 10
+
+SHARDED: tuple[tuple[type[HourlyCount | HourlyLatency], tuple[str, ...]], ...] = (
+    (HourlyCount, ("hour", "version_id", "source", "label", "decile", "shard")),
+    (HourlyLatency, ("hour", "version_id", "source", "bucket", "shard")),
+)
 
 # (created_at, version, source, label, probability, latency in milliseconds) of one prediction
 Counted = tuple[datetime, int, str, str, float, float]
@@ -43,10 +49,7 @@ def statements(rows: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
         latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += 1
     return [
         _upsert(model, columns, counted)
-        for model, columns, counted in (
-            (HourlyCount, ("hour", "version_id", "source", "label", "decile", "shard"), counts),
-            (HourlyLatency, ("hour", "version_id", "source", "bucket", "shard"), latencies),
-        )
+        for (model, columns), counted in zip(SHARDED, (counts, latencies), strict=True)
         if counted
     ]
 
@@ -67,3 +70,40 @@ def _upsert(
         hour, *rest = key
         values += [connection.ops.adapt_datetimefield_value(hour), *rest, counts[key]]
     return statement, values
+
+
+def fold(before: datetime | None = None) -> None:
+    """Put the shards of past hours together, in which nobody writes any more, so that readers have less to add up."""
+    over = before or timezone.now() - timedelta(hours=2)
+    for model, columns in SHARDED:
+        with transaction.atomic(), connection.cursor() as cursor:
+            for statement in _folding(model, columns):
+                cursor.execute(statement, [connection.ops.adapt_datetimefield_value(over)])
+
+
+def _folding(model: type[HourlyCount | HourlyLatency], columns: tuple[str, ...]) -> list[str]:
+    """The statements that move all shards but the first into it, each of which takes the time before which."""
+    table, kept = model._meta.db_table, ", ".join(columns[:-1])
+    summed = f"SELECT {kept}, 0, SUM(predictions) FROM {{source}} GROUP BY {kept}"  # noqa: S608  names of our own
+    into = f"INSERT INTO {table} ({kept}, shard, predictions) "
+    added = f" ON CONFLICT ({', '.join(columns)}) DO UPDATE SET predictions = {table}.predictions + excluded.predictions"
+    where = "WHERE hour < %s AND shard > 0"
+    if connection.vendor == "postgresql":
+        # in one statement: what somebody adds meanwhile is either in what is deleted, or left alone
+        gone = f"WITH gone AS (DELETE FROM {table} {where} RETURNING *) "  # noqa: S608  names of our own
+        return [gone + into + summed.format(source="gone") + added]
+    sums = summed.format(source=f"(SELECT * FROM {table} {where})")  # noqa: S608  names of our own
+    return [into + sums + added, f"DELETE FROM {table} {where}"]  # noqa: S608
+
+
+def quantile(buckets: Mapping[int, int], share: float) -> float | None:
+    """The latency in ms that such a share of predictions did not exceed, read between a bucket's bounds; None for none."""
+    rank = share * sum(buckets.values())
+    below = 0
+    for bucket, count in sorted(buckets.items()):
+        if count and below + count >= rank:
+            low = LATENCY_MS[bucket - 1] if bucket else 0.0
+            high = LATENCY_MS[bucket] if bucket < len(LATENCY_MS) else low
+            return low + (high - low) * (rank - below) / count
+        below += count
+    return None

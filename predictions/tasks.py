@@ -2,11 +2,12 @@
 
 from celery import shared_task
 
-from predictions import batches, idempotency
+from predictions import batches, counts, idempotency
 from predictions.models import Batch
 from training import lifecycle
 
 lifecycle.every_hour(idempotency.forget_old)
+lifecycle.every_hour(counts.fold)
 
 
 @shared_task

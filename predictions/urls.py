@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from predictions.views import batches, feedback, home, keys, log, predict
+from predictions.views import analytics, batches, feedback, home, keys, log, predict
 
 app_name = "predictions"
 
@@ -22,6 +22,7 @@ urlpatterns = [
         feedback.prediction_feedback,
         name="prediction-feedback",
     ),
+    path("analytics", analytics.analytics_page, name="analytics"),
     path("feedback", feedback.feedback_list, name="feedback-list"),
     path("keys", keys.key_list, name="key-list"),
     re_path(r"^keys/(?P<pk>[0-9]{1,18})/revoke$", keys.key_revoke, name="key-revoke"),

@@ -71,6 +71,11 @@ def pages() -> Iterator[tuple[str, str]]:
 
     keys = Prediction.objects.order_by("-id").values_list("id", flat=True)
     yield "home", reverse("predictions:home")
+    analytics = reverse("predictions:analytics")
+    yield "analytics", analytics
+    for period in ("24h", "7d", "90d", "365d"):
+        yield f"analytics, {period}", f"{analytics}?period={period}"
+    yield "analytics, one version, 90d", f"{analytics}?version=2&period=90d"
     log = reverse("predictions:prediction-list")
     yield "explorer, first page", log
     thousandth = keys[PAGE * 999 - 1 : PAGE * 999].get()

@@ -105,6 +105,8 @@ def seed(versions: list[Any], rows: int, days: int) -> int:
     """Write that many predictions that end now, and all that goes with them."""
     from django.db import connection
 
+    from predictions import counts as counts_of_hours
+
     random = np.random.default_rng(0)
     classes = versions[0].contract.classes
     records = sample_records(versions[0])
@@ -126,6 +128,7 @@ def seed(versions: list[Any], rows: int, days: int) -> int:
             kept = counts if where is None else counts[counts[where] >= 0]
             sums = kept.groupby(columns, as_index=False).agg({"predictions": "sum"})
             copy_rows(cursor, table, [*columns, "predictions"], count_lines(sums, classes))
+        counts_of_hours.fold()
         for table in ("predictions_prediction", "predictions_feedback", *(table for table, _, _ in COUNTED)):
             cursor.execute(f"VACUUM ANALYZE {table}")
     return rows

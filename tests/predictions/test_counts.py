@@ -71,3 +71,48 @@ def test_eight_writers_at_once_lose_no_count() -> None:
     for thread in threads:
         thread.join()
     assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 8 * 20 * 2
+
+
+@pytest.mark.django_db
+def test_folding_puts_the_shards_of_past_hours_together_and_changes_no_sum() -> None:
+    version = VersionFactory.create()
+    later = NOON + timedelta(hours=1)
+    for shard, hour in ((0, NOON), (3, NOON), (5, NOON), (5, later)):
+        HourlyCount.objects.create(
+            hour=hour,
+            version=version,
+            source="api",
+            label="yes",
+            decile=8,
+            shard=shard,
+            predictions=shard + 1,
+        )
+        HourlyLatency.objects.create(
+            hour=hour, version=version, source="api", bucket=4, shard=shard, predictions=shard + 1
+        )
+    for _ in range(2):
+        counts.fold(before=later)
+        for model in (HourlyCount, HourlyLatency):
+            rows = model.objects.order_by("hour").values_list("hour", "shard", "predictions")
+            assert list(rows) == [(NOON, 0, 11), (later, 5, 6)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_lost_that_is_counted_while_shards_are_folded() -> None:
+    version = VersionFactory.create()
+    over = threading.Event()
+
+    def fold() -> None:
+        while not over.is_set():
+            counts.fold(before=NOON + timedelta(hours=1))
+        connections.close_all()
+
+    folder = threading.Thread(target=fold)
+    folder.start()
+    for _ in range(100):
+        with transaction.atomic():
+            counts.add([(NOON, version.pk, "api", "yes", 0.5, 1.0)])
+    over.set()
+    folder.join()
+    assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 100
+    assert HourlyLatency.objects.aggregate(total=Sum("predictions"))["total"] == 100

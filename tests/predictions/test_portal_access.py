@@ -18,6 +18,7 @@ from training.models import Version
 # name: what a page needs beyond being staff, and what posting needs on top (None: nobody can)
 ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:home": ("", None),
+    "predictions:analytics": ("", None),
     "predictions:predict": ("predictions.add_prediction", ""),
     "predictions:batch-list": ("", "predictions.add_batch"),
     "predictions:batch-sample": ("predictions.add_batch", None),
