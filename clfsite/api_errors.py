@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,7 @@ from training import errors
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
+DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
 PAGES = ("/portal/", "/admin/", "/accounts/")
 STATUS: dict[type[errors.Refused], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
@@ -64,16 +66,17 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     if isinstance(error, SuspiciousOperation):
         return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
     if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("the database did not answer: %s", error)
-        return problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "the database does not answer, so nothing was done; try again",
-            headers={"Retry-After": str(RETRY_SECONDS)},
-        )
+        return _database_away(error)
     logger.error("unexpected error in %s", context.get("view"), exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged and nothing was stored"
     )
+
+
+def _database_away(error: BaseException) -> HttpResponse:
+    logger.warning("the database did not answer: %s", str(error).strip())
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_AWAY, headers=headers)
 
 
 def _drf_problem(error: exceptions.APIException) -> HttpResponse:
@@ -137,6 +140,12 @@ def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponse
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer what no view has caught; Django calls it while it handles the exception."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError):
+        if _wants_page(request):
+            return unavailable(request, errors.Unavailable(DATABASE_AWAY))
+        return _database_away(error)
     if _wants_page(request):
         return defaults.server_error(request)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged")

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from clfsite import database
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 WANDB_MODES = ("offline", "online", "disabled")
 SWITCHES = {
@@ -51,6 +53,7 @@ class Env:
     https: bool
     port: int
     database: dict[str, Any]
+    unsafe_database: bool
     broker_url: str
     bucket: Bucket | None
     dask_address: str
@@ -92,6 +95,7 @@ def read() -> Env:
         https=_switch(source, "CLFSITE_HTTPS"),
         port=_positive(source, "PORT", 8000),
         database=_database(source, state_dir),
+        unsafe_database=_switch(source, "CLFSITE_UNSAFE_DATABASE"),
         broker_url=_broker_url(source.str("CELERY_BROKER_URL", default="filesystem://localhost")),
         dask_address=_dask_address(source.str("CLFSITE_DASK_ADDRESS", default="")),
         bucket=_bucket(source.str("CLFSITE_STORAGE_URL", default="")),
@@ -180,7 +184,18 @@ def _database(source: environ.Env, state_dir: Path) -> dict[str, Any]:
         return config
     if engine.endswith("postgresql"):
         # a pooler in transaction mode (Neon's, pgbouncer) cannot keep a server-side cursor or a session
-        return {**config, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True}
+        options = {
+            **database.OPTIONS,
+            **config.get("OPTIONS", {}),
+            "connection_factory": database.Connection,
+        }
+        return {
+            **config,
+            "OPTIONS": options,
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+            "DISABLE_SERVER_SIDE_CURSORS": True,
+        }
     raise ImproperlyConfigured(f"DATABASE_URL names {engine!r}; expected postgresql:// or sqlite:///")
 
 

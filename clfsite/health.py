@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from clfsite import database
 from clfsite.api_errors import problem
-from predictions import gauges, metrics
+from predictions import gauges, metrics, recorder
 from predictions.live import models
 from predictions.models import Prediction
 from training.errors import Refused
@@ -94,9 +95,10 @@ def _database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        unsafe = "" if settings.CLFSITE_UNSAFE_DATABASE else database.unsafe_settings()
     except Error:
         return "the database does not answer"
-    return "ok"
+    return unsafe or "ok"
 
 
 def _model() -> str:
@@ -114,4 +116,4 @@ def _log() -> str:
         Prediction.objects.only("id").first()
     except Error:
         return "the prediction log cannot be read; were the migrations applied?"
-    return "ok"
+    return recorder.log.fault() or "ok"

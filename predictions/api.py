@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from clfsite.permissions import HasScope
 from predictions import idempotency, keys, metrics, serializers, services
-from predictions.body import accepts, check_row_count, model_of, read_bytes, read_json, version_of
+from predictions.body import accepts, check_row_count, drain, model_of, read_bytes, read_json, version_of
 from predictions.entries import Entry
 from predictions.live import Live, models
 from predictions.models import Prediction
@@ -56,6 +56,7 @@ class ServingView(APIView):
         try:
             response: HttpResponseBase = self._answer(request)
         except Exception as error:  # noqa: BLE001  the handler answers every one
+            drain(request)
             response = self.get_exception_handler()(error, {"view": self})
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             response["Allow"] = ", ".join(name.upper() for name in self.scopes)

@@ -1,5 +1,6 @@
 """Reading a JSON body without being hurt by it: size, depth, duplicate names, numbers and text are all checked."""
 
+import contextlib
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,7 +9,8 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
+from django.http.request import RawPostDataException
 from rest_framework import exceptions
 
 from training.errors import Malformed, TooLarge
@@ -61,6 +63,12 @@ def read_bytes(request: HttpRequest) -> bytes:
         raise TooLarge(
             "the body is larger than the limit (CLFSITE_BODY_BYTES); send fewer rows at once"
         ) from error
+
+
+def drain(request: HttpRequest) -> None:
+    """Read what is left of a body, as a server ends a connection on which part of a request was not read."""
+    with contextlib.suppress(RequestDataTooBig, RawPostDataException, UnreadablePostError):
+        request.body  # noqa: B018  it is the reading that counts
 
 
 def parse_json(data: bytes, *, nan_is_null: bool = False) -> Any:

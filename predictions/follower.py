@@ -1,15 +1,17 @@
-"""Keeping up with the database beside the requests: activations and keys, twice a second, in a thread of each process.
+"""Keeping up with the database beside the requests, in threads of each process: keys, activations, whether it answers.
 
-Only a web server starts it (`clfsite.wsgi`); elsewhere versions and keys are looked up when they are asked for.
+Only a web server starts them (`clfsite.wsgi`); elsewhere versions and keys are looked up when they are asked for.
 """
 
 import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 
 from django.db import Error, close_old_connections, connection
 
+from clfsite import database
 from predictions import keys
 from predictions.live import models
 
@@ -24,16 +26,22 @@ _looked = 0.0
 
 def start() -> None:
     """Begin in this process, unless that was done; a fork begins anew."""
-    global _owner  # noqa: PLW0603  one thread for each process
+    global _owner, _looked  # noqa: PLW0603  one set of threads for each process
     if _owner == os.getpid():
         return
     with _lock:
         if _owner == os.getpid():
             return
+        _looked = time.monotonic()
+        prober = _thread("keys", _look_up_keys)
+        _thread("watch", lambda: _cut_if_late(prober)).start()
         # the first look is waited for, so that the first request finds a version
-        _look()
+        _look_up_keys()
+        _look_up_versions()
         _owner = os.getpid()
-        threading.Thread(target=_run, name="follower", daemon=True).start()
+        prober.start()
+        # a big model takes seconds to load, which must not make the keys look old
+        _thread("versions", _look_up_versions).start()
 
 
 def is_following() -> bool:
@@ -42,24 +50,50 @@ def is_following() -> bool:
 
 def is_late() -> bool:
     """Whether the database has not been seen for too long, in a process that follows it."""
-    return is_following() and time.monotonic() - _looked > keys.LATE_SECONDS
+    return is_following() and _seconds() > keys.LATE_SECONDS
 
 
-def _run() -> None:
-    while True:
-        time.sleep(EVERY_SECONDS)
-        _look()
+def _seconds() -> float:
+    """Since the database last answered."""
+    return time.monotonic() - _looked
 
 
-def _look() -> None:
+def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+    def run() -> None:
+        while True:
+            time.sleep(EVERY_SECONDS)
+            work()
+
+    return threading.Thread(target=run, name=name, daemon=True)
+
+
+def _look_up_keys() -> None:
     global _looked  # noqa: PLW0603
+    if _look(keys.refresh):
+        _looked = time.monotonic()
+        database.restore()
+
+
+def _look_up_versions() -> None:
+    _look(models.refresh)
+
+
+def _cut_if_late(prober: threading.Thread) -> None:
+    """Let no thread wait for a database that does not answer; the prober alone goes on asking."""
+    if _seconds() > keys.LATE_SECONDS:
+        database.cut(prober)
+
+
+def _look(refresh: Callable[[], None]) -> bool:
+    """Whether the database answered."""
     try:
         close_old_connections()
-        models.refresh()
-        keys.refresh()
-        _looked = time.monotonic()
+        refresh()
     except Error as error:
         logger.warning("the database does not answer; what is loaded goes on serving: %s", str(error).strip())
         connection.close()
     except Exception:
-        logger.exception("the active versions could not be looked up")
+        logger.exception("keys or versions could not be looked up")
+    else:
+        return True
+    return False

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 ROWS_PER_COMMIT = 5_000
 RETRY_SECONDS = 0.2
 IDLE_SECONDS = 30.0
+# how long a failure of the writer itself shows where no commit has succeeded since
+FAULT_SECONDS = 10.0
 
 
 def record(entries: Sequence[Entry]) -> None:
@@ -50,13 +52,14 @@ def record(entries: Sequence[Entry]) -> None:
 class Waiting:
     """One request's rows, and the lock that its thread waits at."""
 
-    __slots__ = ("_lock", "deadline", "entries", "error", "was_tried")
+    __slots__ = ("_lock", "deadline", "entries", "error", "is_finished", "was_tried")
 
     def __init__(self, entries: Sequence[Entry], deadline: float) -> None:
         self.entries = entries
         self.deadline = deadline
         self.error: Exception | None = None
         self.was_tried = False
+        self.is_finished = False
         self._lock = threading.Lock()
         self._lock.acquire()
 
@@ -65,8 +68,9 @@ class Waiting:
         return self._lock.acquire(timeout=seconds)
 
     def finish(self, error: Exception | None = None) -> None:
-        self.error = error
-        self._lock.release()
+        if not self.is_finished:
+            self.error, self.is_finished = error, True
+            self._lock.release()
 
 
 class GroupCommit:
@@ -78,6 +82,7 @@ class GroupCommit:
         self._thread: threading.Thread | None = None
         self._owner = 0
         self._rows = 0
+        self._failed_at = -FAULT_SECONDS
         self.is_stuck = False
 
     @property
@@ -107,8 +112,23 @@ class GroupCommit:
         finally:
             with self._lock:
                 self._rows -= len(entries)
-        if waiting.error:
+        if isinstance(waiting.error, DatabaseError):
             raise waiting.error
+        if waiting.error:
+            raise Unavailable(
+                "the log could not be written, so that the prediction may not be stored; try again"
+            ) from waiting.error
+
+    def fault(self) -> str:
+        """What is wrong with the writer, or an empty string; one that ended is begun anew."""
+        if self._owner == os.getpid() and self._thread is not None and not self._thread.is_alive():
+            self._start()
+            return "the log's writer had ended; it was begun anew"
+        if self.is_stuck:
+            return f"the log cannot be written at present; {self._rows:,} predictions wait for it"
+        if time.monotonic() - self._failed_at < FAULT_SECONDS:
+            return "the log could not be written; the last words are in the site's own log"
+        return ""
 
     def stop(self) -> None:
         """Let the thread write what waits, close its connection and end."""
@@ -117,6 +137,7 @@ class GroupCommit:
             thread = self._thread
             if thread:
                 thread.join()
+            self._thread = None
 
     def _is_running(self) -> bool:
         return self._owner == os.getpid() and self._thread is not None and self._thread.is_alive()
@@ -145,6 +166,7 @@ class GroupCommit:
                 group = self._commit(group)
             except Exception as error:
                 logger.exception("the log could not be written")
+                self._failed_at = time.monotonic()
                 for waiting in group:
                     waiting.finish(error)
                 group = []
@@ -201,6 +223,7 @@ class GroupCommit:
             return self._narrow(group, error)
         metrics.commit_seconds.observe(time.perf_counter() - began)
         metrics.commit_rows.observe(len(entries))
+        self._failed_at = -FAULT_SECONDS
         for waiting in group:
             waiting.finish()
         return []

@@ -81,7 +81,7 @@ def test_a_postgresql_url_is_safe_for_a_pooler(monkeypatch: pytest.MonkeyPatch) 
     database = env.read().database
     assert database["ENGINE"].endswith("postgresql")
     assert database["DISABLE_SERVER_SIDE_CURSORS"]
-    assert database["OPTIONS"] == {"sslmode": "require"}
+    assert database["OPTIONS"].items() >= {"sslmode": "require", "connect_timeout": 5}.items()
 
 
 def test_without_a_storage_url_files_stay_in_the_state_folder() -> None:

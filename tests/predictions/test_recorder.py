@@ -216,3 +216,39 @@ def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
     recorder.record([entry(version)])
     assert recorder.log._thread is not first
     assert Prediction.objects.count() == 2
+
+
+def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "write", fail)
+        with pytest.raises(Unavailable, match="could not be written"):
+            recorder.record([entry(version)])
+    assert "could not be written" in recorder.log.fault()
+    recorder.record([entry(version)])
+    assert recorder.log.fault() == ""
+
+
+# the thread's own last words are the point
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_died_shows_and_is_begun_anew(
+    version: Version, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CLFSITE_LOG_SECONDS = 1
+
+    def die(_: object) -> None:
+        connection.close()
+        raise GeneratorExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "write", die)
+        with pytest.raises(Unavailable, match="did not confirm"):
+            recorder.record([entry(version)])
+    assert "had ended" in recorder.log.fault()
+    assert recorder.log.fault() == ""
+    recorder.record([entry(version)])
+    assert Prediction.objects.count() == counted() == 1

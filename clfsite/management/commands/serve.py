@@ -13,8 +13,9 @@ from types import FrameType
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
 
-from clfsite import env
+from clfsite import database, env
 from predictions import metrics
 
 STOP_SECONDS = 15
@@ -61,6 +62,7 @@ class Command(BaseCommand):
     ) -> None:
         if web < 1 or threads < 1:
             raise CommandError("--web and --threads take whole numbers above 0")
+        self._refuse_unsafe_database()
         # each process keeps count of its own part of a key's calls; other machines may share them too
         environment = {"CLFSITE_WEB_PROCESSES": str(web), **os.environ}
         if web > 1 or not no_worker:
@@ -76,6 +78,24 @@ class Command(BaseCommand):
         status = _supervise(server, worker, environment)
         if status:
             raise CommandError(f"the web server ended with exit status {status}", returncode=1)
+
+    def _refuse_unsafe_database(self) -> None:
+        """Refuse a PostgreSQL that may lose commits; one that is away is looked at again by /health/ready.
+
+        Raises:
+            CommandError: naming the settings.
+        """
+        if settings.CLFSITE_UNSAFE_DATABASE:
+            return
+        try:
+            unsafe = database.unsafe_settings()
+        except Error as error:
+            self.stderr.write(f"the database does not answer yet: {str(error).strip()}")
+            return
+        finally:
+            connection.close()
+        if unsafe:
+            raise CommandError(unsafe)
 
 
 def _fresh(folder: Path) -> Path:

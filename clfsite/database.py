@@ -1,0 +1,81 @@
+"""PostgreSQL as this site needs it: commits that survive a crash, and no thread that waits for a frozen server for good."""
+
+import contextlib
+import os
+import socket
+import threading
+import weakref
+from typing import Any
+
+import psycopg2
+from django.db import connection
+
+# a server that is off the net is noticed within a minute or so, also by a connection that only waits
+OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+REPLICATED = {"on", "remote_apply", "remote_write"}
+
+_open: "weakref.WeakSet[Connection]" = weakref.WeakSet()
+# while the server does not answer, the one thread that may connect to find out whether it is back
+_prober: threading.Thread | None = None
+
+
+class Connection(psycopg2.extensions.connection):  # type: ignore[misc]
+    """A connection that another thread can cut; given to psycopg2 as its `connection_factory`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if _prober not in {None, threading.current_thread()}:
+            raise psycopg2.OperationalError("the database has not answered for seconds; not asked again yet")
+        super().__init__(*args, **kwargs)
+        _open.add(self)
+
+
+def cut(prober: threading.Thread) -> None:
+    """End the wait of every thread of this process: queries under way fail now, new ones at once until `restore`.
+
+    A frozen server keeps its connections open, and libpq knows no timeout for an answer.
+    """
+    global _prober  # noqa: PLW0603  one state for each process
+    _prober = prober
+    for each in list(_open):
+        # one that has ended meanwhile needs no end
+        with (
+            contextlib.suppress(OSError, psycopg2.Error),
+            socket.socket(fileno=os.dup(each.fileno())) as duplicate,
+        ):
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+
+def restore() -> None:
+    """Let every thread connect again."""
+    global _prober  # noqa: PLW0603
+    _prober = None
+
+
+def unsafe_settings() -> str:
+    """What would let PostgreSQL lose a commit that it has confirmed, or an empty string; one query.
+
+    Raises:
+        django.db.Error: the database does not answer.
+    """
+    if connection.vendor != "postgresql":
+        return ""
+    names = ("fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(['current_setting(%s)'] * len(names))}", names)
+        found = dict(zip(names, cursor.fetchone(), strict=True))
+    # where a commit waits for other machines, as with Neon, this one's disk may lag behind
+    if found["synchronous_standby_names"] and found["synchronous_commit"] in REPLICATED:
+        return ""
+    unsafe = [name for name in names if found[name] == "off"]
+    if not unsafe:
+        return ""
+    return (
+        f"PostgreSQL runs with {' and '.join(f'{name}=off' for name in unsafe)}, so that a crash loses predictions "
+        "that were acknowledged; turn it on, or set CLFSITE_UNSAFE_DATABASE=true where nothing is worth keeping"
+    )
