@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from predictions.views import analytics, batches, feedback, home, keys, log, predict
+from predictions.views import analytics, batches, feedback, home, keys, log, predict, reports
 
 app_name = "predictions"
 
@@ -23,6 +23,11 @@ urlpatterns = [
         name="prediction-feedback",
     ),
     path("analytics", analytics.analytics_page, name="analytics"),
+    re_path(
+        r"^versions/(?P<pk>[0-9]{1,18})/report\.(?P<form>html|pdf)$",
+        reports.version_report,
+        name="version-report",
+    ),
     path("feedback", feedback.feedback_list, name="feedback-list"),
     path("keys", keys.key_list, name="key-list"),
     re_path(r"^keys/(?P<pk>[0-9]{1,18})/revoke$", keys.key_revoke, name="key-revoke"),

@@ -33,6 +33,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:key-list": ("predictions.view_apikey", "predictions.add_apikey"),
     "predictions:key-revoke": ("predictions.view_apikey", "predictions.change_apikey"),
     "profile": ("", ""),
+    "predictions:version-report": ("", None),
     "training:dataset-list": ("", "training.add_dataset"),
     "training:dataset-detail": ("", None),
     "training:run-list": ("", None),
@@ -58,6 +59,9 @@ POSTED = {
     "training:version-retrain",
 }
 
+# asked for of what is not there: who gets past the door is told without the second that writing a report takes
+ABSENT = {"predictions:version-report"}
+
 
 def things(version: Version) -> dict[str, list[Any]]:
     """What each address with a variable part is asked for: things that exist."""
@@ -71,6 +75,7 @@ def things(version: Version) -> dict[str, list[Any]]:
         "predictions:prediction-detail": [PredictionFactory.create(version=version).pk],
         "predictions:prediction-feedback": [PredictionFactory.create(version=version).pk],
         "predictions:key-revoke": [ApiKeyFactory.create().pk],
+        "predictions:version-report": [0, "html"],
         "training:dataset-detail": [version.run.dataset_id],
         "training:run-repeat": [version.run_id],
         "training:run-detail": [version.run_id],
@@ -97,6 +102,8 @@ def test_every_address_is_in_the_table() -> None:
 
 def opened(name: str) -> int:
     """What opening an address answers to someone who may."""
+    if name in ABSENT:
+        return 404
     return 405 if name in POSTED else 200
 
 

@@ -1,0 +1,209 @@
+"""What to bear in mind, and how to come by the same figures."""
+
+from clfsite.templatetags.portal import METRIC_TITLES, estimator
+from predictions.report import words
+from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
+from predictions.report.chapters.judgement import FAIRLY, ROWS, Outcome, calibration_gap
+from predictions.report.chapters.life import ENOUGH, life_pairs
+from predictions.report.chapters.training import command
+from predictions.report.facts import LOOKED_AT, Facts
+
+FEW_ROWS = 200
+RARE = 0.1
+WIDE = 0.1
+WORDS = {
+    "Classifier": "a named thing to predict, with numbered versions of which at most one answers",
+    "Contract": "the inputs that a version accepts: names, kinds, categories, ranges, what may be missing",
+    "Held out, laid aside": "the fifth of the table that neither search nor fit saw",
+    "Cross-validation": "learning from all folds but one and judging on that one, for each fold in turn",
+    "Threshold": "the probability above which a row is given the positive class",
+    "Calibrated": "of the rows given a probability of 70 %, about 70 % are of the class",
+    "Interval": "where a figure lies in 95 of 100 tables drawn anew from the rows at hand",
+}
+
+
+def summary(facts: Facts) -> Chapter:
+    """One page for whoever reads no other."""
+    version, metrics = facts.version, facts.version.metrics
+    judged = facts.monitoring.quality
+    blocks: list[Block] = [
+        Text(
+            f"{version.classifier} predicts {facts.contract.target} from "
+            f"{words.count(len(facts.contract.features), 'input')}. Version {version.number} is a "
+            f"{estimator(version.family or facts.run.recipe.estimator).lower()}, trained on {facts.dataset.rows:,} rows and "
+            f"judged on {facts.held_out['rows']:,} that it had not seen."
+        ),
+        Tiles(tiles(facts)),
+        life_pairs(facts),
+        Heading("What to take home"),
+        Items([*_taken_home(facts, metrics), *_taken_home_live(facts)]),
+    ]
+    if judged.judged < ENOUGH:
+        blocks.append(
+            Text("Until more truth is known, how well it does in use rests on the rows laid aside alone.")
+        )
+    return Chapter("summary", "Summary", blocks)
+
+
+def tiles(facts: Facts) -> list[Tile]:
+    """The four figures to remember."""
+    metrics, judged = facts.version.metrics, facts.monitoring.quality
+    intervals = facts.held_out.get("intervals") or {}
+    bounds = intervals.get("roc_auc")
+    return [
+        Tile(
+            "ROC-AUC",
+            words.score(metrics["roc_auc"]),
+            f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else "held out",
+        ),
+        Tile("Accuracy", words.share(metrics["accuracy"]), "on rows held out"),
+        Tile(
+            "Live accuracy",
+            words.share(judged.accuracy) if judged.judged else "none",
+            f"of {words.count(judged.judged, 'judged prediction')}",
+        ),
+        Tile("Predictions", f"{facts.serving.predictions:,}", "by this version"),
+    ]
+
+
+def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
+    positive = facts.contract.positive
+    if positive is None:
+        weakest = min(facts.held_out["per_class"], key=lambda each: each["recall"])
+        return [
+            f"{words.share(metrics['accuracy'])} of the rows laid aside were labelled right.",
+            f"It finds {weakest['label']} least often: {words.share(weakest['recall'])} of its rows.",
+        ]
+    outcome = Outcome(facts.held_out["confusion"])
+    return [
+        (
+            f"It finds {words.share(metrics['recall'], 0)} of all that are {positive}; "
+            f"{words.share(metrics['precision'], 0)} of those it labels {positive} are."
+        ),
+        (
+            f"For {ROWS:,} rows that is {outcome.per_thousand(outcome.found):.0f} found, "
+            f"{outcome.per_thousand(outcome.false_alarms):.0f} false alarms and "
+            f"{outcome.per_thousand(outcome.missed):.0f} misses."
+        ),
+        "The chapter on the threshold tells from what cost of a miss on that pays.",
+    ]
+
+
+def _taken_home_live(facts: Facts) -> list[str]:
+    ranked = facts.held_out.get("importance") or []
+    said = []
+    if ranked:
+        said.append(f"It leans most on {', '.join(each['feature'] for each in ranked[:3])}.")
+    within = facts.serving.within_ms(0.99) if facts.serving.predictions else None
+    if within is not None:
+        said.append(f"99{words.NARROW}% of its answers were scored within {words.milliseconds(within)}.")
+    return said
+
+
+def limits(facts: Facts) -> Chapter:
+    """What the figures do not tell, as far as they tell that themselves."""
+    return Chapter(
+        "limits",
+        "Limits",
+        [
+            Text("What follows from this version's own figures:"),
+            Items(_own_limits(facts) or ["Nothing stands out in the figures."]),
+            Heading("What holds for every version"),
+            Items(
+                [
+                    (
+                        "The rows laid aside were drawn at random from the same table. They tell how the version does on rows "
+                        "like those, not on rows of next year or of another place."
+                    ),
+                    (
+                        "The probabilities describe what went together in the table. They do not say what would happen if "
+                        "somebody changed an input."
+                    ),
+                    (
+                        "No figure here tells whether errors fall on some groups of people more than on others. Where that "
+                        "matters, judge the log by these groups before acting on it."
+                    ),
+                    (
+                        "Feedback is no random sample: whose truth becomes known, and when, may have to do with the answer "
+                        "that was given."
+                    ),
+                    f"Warnings are counted over the latest {LOOKED_AT:,} predictions at most, latency in steps.",
+                ]
+            ),
+        ],
+    )
+
+
+def _own_limits(facts: Facts) -> list[str]:
+    held_out = facts.held_out
+    found = []
+    few = [each for each in held_out["per_class"] if each["rows"] < FEW_ROWS]
+    if few:
+        said = ", ".join(f"{each['label']} ({each['rows']:,})" for each in few[:8])
+        found.append(
+            f"Few held-out rows stand behind the figures of {said}: they may be off by several per cent."
+        )
+    rare = [each for each in held_out["per_class"] if each["rows"] / held_out["rows"] < RARE]
+    if rare:
+        said = ", ".join(each["label"] for each in rare[:8])
+        found.append(f"Rare: {said}. Accuracy says little about what is rare; look at recall and precision.")
+    for name, (low, high) in (held_out.get("intervals") or {}).items():
+        if high - low > WIDE:
+            found.append(f"The interval of {METRIC_TITLES.get(name, name)} is wide: {low:.3f} to {high:.3f}.")
+    for line in (held_out.get("curves") or {}).get("calibration", [])[:8]:
+        gap = calibration_gap(line)
+        if gap > FAIRLY:
+            found.append(f"The probabilities of {line['label']} are off by {words.share(gap)} on average.")
+    leaks = [each["column"] for each in facts.run.data_warnings if each["code"] == "leak"]
+    if leaks:
+        found.append(
+            f"{', '.join(leaks)} tells the class almost alone: make sure that it is known beforehand."
+        )
+    if facts.monitoring.quality.judged < ENOUGH:
+        found.append(
+            f"The truth is known for {words.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy "
+            "cannot be told yet."
+        )
+    return found
+
+
+def reproduction(facts: Facts) -> Chapter:
+    """How to train the same again, where every figure comes from, and what the words mean."""
+    return Chapter(
+        "reproduction",
+        "How to come by the same",
+        [
+            Text(
+                "The first command trains on the table as a file, the second takes table and recipe from the site. With "
+                "the releases listed under Training both give the same model."
+            ),
+            command(facts),
+            Text(
+                f"This report was made on {words.moment(facts.made_at)} by "
+                f"manage.py report --classifier {facts.version.classifier} --version {facts.version.number}. Every figure "
+                "was read from the site's database: the dataset, the run, the version, the activations, and the hourly "
+                "counts of predictions, latency and feedback."
+            ),
+            Heading("Words"),
+            Pairs(list(WORDS.items())),
+        ],
+    )
+
+
+def title_page(facts: Facts, chapters: list[Chapter]) -> Report:
+    """The whole of it."""
+    state = "answers now" if facts.is_active else "does not answer now"
+    return Report(
+        title=f"{facts.version.classifier}, version {facts.version.number}",
+        subtitle=f"Report on a classifier of {facts.contract.target}",
+        made_at=words.moment(facts.made_at),
+        facts=[
+            ("Classifier", str(facts.version.classifier)),
+            ("Version", f"{facts.version.number}, {state}"),
+            ("Estimator", estimator(facts.version.family or facts.run.recipe.estimator)),
+            ("Trained", words.moment(facts.version.created_at)),
+            ("Dataset", f"{facts.dataset}, SHA-256 {facts.dataset.sha256[:16]}..."),
+        ],
+        tiles=tiles(facts),
+        chapters=chapters,
+    )

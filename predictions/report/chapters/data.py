@@ -1,0 +1,172 @@
+"""The table that the version learned from, and the inputs that it asks for since."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from predictions.report import charts, words
+from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Pairs, Remark, Table, Text
+from predictions.report.facts import Facts
+from training.ml.contract import Feature, Kind
+
+# a table of thousands of columns does not become a hundred pages
+LISTED = 60
+SHOWN_INPUTS = 6
+SHOWN_CATEGORIES = 8
+
+
+def data(facts: Facts) -> Chapter:
+    """The dataset, its classes and its columns."""
+    dataset = facts.dataset
+    blocks: list[Block] = [
+        Text(
+            f"The version was trained on {dataset}, an immutable table that is known by its SHA-256. Every row "
+            f"describes one case; the column {facts.contract.target} holds the class to predict."
+        ),
+        Pairs(
+            [
+                ("Dataset", str(dataset)),
+                ("Rows and columns", f"{dataset.rows:,} and {dataset.columns:,}"),
+                ("Column to predict", facts.contract.target),
+                ("Classes", ", ".join(facts.contract.classes)),
+                ("Size", words.size(dataset.size_bytes)),
+                ("SHA-256", dataset.sha256),
+                ("Stored", words.moment(dataset.created_at)),
+            ]
+        ),
+        *_classes(facts),
+        Heading("Columns"),
+        _columns(facts),
+        *_inputs(facts),
+        Heading("What stood out"),
+        *_warnings(facts),
+    ]
+    return Chapter("data", "Data", blocks)
+
+
+def _classes(facts: Facts) -> list[Block]:
+    counts = facts.class_counts
+    if not counts:
+        return []
+    total = sum(counts.values())
+    rarest, commonest = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    return [
+        Figure(
+            charts.classes(counts),
+            f"Rows of each class in {facts.dataset}",
+            f"{commonest} is the most frequent class with {words.share(counts[commonest] / total)} of the rows; a "
+            f"classifier that always answered {commonest} would be right as often. {rarest} has "
+            f"{words.count(counts[rarest], 'row')}.",
+        )
+    ]
+
+
+def _columns(facts: Facts) -> Table:
+    profile = facts.dataset.profile
+    return Table(
+        f"Columns of {facts.dataset}{_of(len(profile))}",
+        ["Column", "Kind", "Missing", "Distinct", "Values"],
+        [
+            [
+                column["name"],
+                column["kind"],
+                words.share(column["missing"] / max(facts.dataset.rows, 1)),
+                f"{column.get('distinct', 0):,}",
+                _values(column),
+            ]
+            for column in profile[:LISTED]
+        ],
+        numbers=(2, 3),
+        wide=4,
+    )
+
+
+def _of(total: int) -> str:
+    return f": the first {LISTED} of {total:,}" if total > LISTED else ""
+
+
+def _values(column: Mapping[str, Any]) -> str:
+    if "quantiles" in column:
+        low, _, median, _, high = column["quantiles"]
+        return f"{low:,.6g} to {high:,.6g}, median {median:,.6g}"
+    shown = [str(value) for value, _ in column.get("top", [])[:4]]
+    more = ", ..." if column.get("distinct", 0) > len(shown) else ""
+    return ", ".join(charts.cut(value) for value in shown) + more
+
+
+def _inputs(facts: Facts) -> list[Block]:
+    """The inputs that the model leans on most, by class."""
+    ranked = [row["feature"] for row in facts.held_out.get("importance") or []]
+    profiled = [facts.column(name) for name in ranked]
+    shown = [column for column in profiled if column and column.get("by_class")][:SHOWN_INPUTS]
+    if not shown:
+        return []
+    return [
+        Figure(
+            charts.inputs(shown),
+            "The inputs that the model leans on most, by class",
+            "Each chart shows the share of the rows of a class with a value; where the classes lie apart, the input "
+            "tells them apart by itself.",
+        )
+    ]
+
+
+def _warnings(facts: Facts) -> list[Block]:
+    warnings = facts.run.data_warnings
+    if not warnings:
+        return [
+            Text(
+                "The table was looked over for columns that tell the class by themselves, duplicates, identifiers, "
+                "tiny classes and rows without a label. Nothing was found."
+            )
+        ]
+    return [Items([f"{each['column']}: {each['message']}." for each in warnings[:LISTED]])]
+
+
+def contract(facts: Facts) -> Chapter:
+    """The inputs, what each may hold, and what is done about other values."""
+    agreed = facts.contract
+    strict = agreed.strict or facts.version.classifier.strict
+    unseen = (
+        "This version is strict: a category or a number outside the training range is refused."
+        if strict
+        else "A category that training never saw, or a number outside the training range, is answered with a warning, "
+        "and counted."
+    )
+    blocks: list[Block] = [
+        Text(
+            "The contract was inferred from the table and is checked on every row, whether it comes over the API, from "
+            "the form or in a file. A row that lacks an input, has one too many, or has a value of another kind is "
+            f"refused and not scored. {unseen}"
+        ),
+        Table(
+            f"Inputs that the version asks for{_of(len(agreed.features))}",
+            ["Input", "Kind", "May be missing", "Values seen in training"],
+            [
+                [feature.name, feature.kind.value, "yes" if feature.missing else "no", _seen(feature)]
+                for feature in agreed.features[:LISTED]
+            ],
+            wide=3,
+        ),
+    ]
+    if agreed.left_out:
+        blocks += [
+            Heading("Columns that are left out"),
+            Items([f"{name}: {reason}." for name, reason in list(agreed.left_out.items())[:LISTED]]),
+        ]
+    corrections = facts.run.corrections_data.get("columns") or {}
+    if corrections:
+        said = ", ".join(f"{name} ({choice.replace('_', ' ')})" for name, choice in corrections.items())
+        blocks.append(Remark(f"The inferred contract was corrected by hand before training: {said}."))
+    return Chapter("contract", "Contract", blocks)
+
+
+def _seen(feature: Feature) -> str:
+    if feature.kind is Kind.CATEGORY:
+        shown = ", ".join(charts.cut(each) for each in feature.categories[:SHOWN_CATEGORIES])
+        left = len(feature.categories) - SHOWN_CATEGORIES
+        return f"{shown} and {left} more" if left > 0 else shown
+    if feature.kind is Kind.BOOLEAN:
+        return "true, false"
+    if feature.low is None or feature.high is None:
+        return "not recorded"
+    return f"{feature.low:,.6g} to {feature.high:,.6g}"

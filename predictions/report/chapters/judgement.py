@@ -1,0 +1,412 @@
+"""How good the version is on rows that it did not learn from, and what its threshold means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clfsite.templatetags.portal import METRIC_TITLES
+from predictions.report import charts, words
+from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Remark, Table, Text
+from predictions.report.facts import Facts
+from training.ml.metrics import DEFAULT_THRESHOLD
+from training.ml.threshold import Aim
+
+ROWS = 1_000
+# costs of a miss against a false alarm that the table of costs lists
+RATIOS = (1, 2, 3, 5, 10, 20)
+RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9)
+LISTED = 40
+# a calibration off by less than this, on average, is called good
+WELL, FAIRLY = 0.03, 0.08
+MEANINGS = {
+    "roc_auc": "how often a row of the class gets a higher probability than a row that is not of it",
+    "accuracy": "the share of rows that are labelled right",
+    "f1": "the harmonic mean of precision and recall",
+    "precision": "the share of the rows labelled so that are of the class",
+    "recall": "the share of the rows of the class that are labelled so",
+}
+
+
+def evaluation(facts: Facts) -> Chapter:
+    """The five metrics, the confusion matrix, curves, calibration and importance."""
+    version, held_out = facts.version, facts.held_out
+    intervals = held_out.get("intervals") or {}
+    names = list(METRIC_TITLES)
+    folds = [version.cross_validation[name] for name in names]
+    of_class = (
+        f"of the class {facts.contract.positive}" if facts.contract.positive else "averaged over the classes"
+    )
+    blocks: list[Block] = [
+        Text(
+            f"All figures of this chapter come from the {held_out['rows']:,} rows laid aside before the search, if not "
+            "said otherwise. Those of the cross-validation come from the rows learned from, each judged by a model that "
+            f"had not seen it. F1, precision and recall are those {of_class}."
+        ),
+        Figure(
+            charts.metrics(
+                [METRIC_TITLES[name] for name in names],
+                folds,
+                [version.metrics[name] for name in names],
+                [intervals.get(name) for name in names],
+            ),
+            "The five metrics, over the folds and on the rows laid aside",
+            _agreement(facts),
+        ),
+        Table(
+            "The five metrics",
+            ["Metric", "Cross-validation", "Held out", "95 % interval", "What it tells"],
+            [
+                [
+                    METRIC_TITLES[name],
+                    f"{fold['mean']:.3f} ± {fold['std']:.3f}",
+                    words.score(version.metrics[name]),
+                    f"{intervals[name][0]:.3f} to {intervals[name][1]:.3f}"
+                    if name in intervals
+                    else "not recorded",
+                    MEANINGS[name],
+                ]
+                for name, fold in zip(names, folds, strict=True)
+            ],
+            numbers=(1, 2, 3),
+            wide=4,
+        ),
+        *_confusion(facts),
+        *_curves(held_out.get("curves") or {}, facts),
+        *_importance(held_out.get("importance") or []),
+    ]
+    return Chapter("evaluation", "Evaluation", blocks)
+
+
+def _agreement(facts: Facts) -> str:
+    """Whether cross-validation promised what the rows laid aside show."""
+    fold, value = facts.version.cross_validation["roc_auc"], facts.version.metrics["roc_auc"]
+    difference = value - fold["mean"]
+    bounds = (facts.held_out.get("intervals") or {}).get("roc_auc")
+    inside = bounds and bounds[0] <= fold["mean"] <= bounds[1]
+    said = (
+        "as much as chance explains: the search did not fit itself to its folds"
+        if inside
+        else "more than chance in the choice of the rows explains"
+    )
+    if not bounds:
+        said = "which cannot be judged, as no intervals were recorded"
+    return (
+        f"ROC-AUC is {value:.3f} on the rows laid aside and {fold['mean']:.3f} over the folds, a difference of "
+        f"{abs(difference):.3f}, {said}. The intervals show how far the figures could be off by the choice of the rows."
+    )
+
+
+def _confusion(facts: Facts) -> list[Block]:
+    held_out, classes = facts.held_out, facts.contract.classes
+    counts = held_out["confusion"]
+    right = sum(row[place] for place, row in enumerate(counts))
+    wrong = [
+        (count, actual, predicted)
+        for actual, row in enumerate(counts)
+        for predicted, count in enumerate(row)
+        if actual != predicted
+    ]
+    most, actual, predicted = max(wrong)
+    reading = f"{right:,} of {held_out['rows']:,} rows are labelled right."
+    if most:
+        reading += (
+            f" The most frequent error: {words.count(most, 'row')} of {classes[actual]} labelled {classes[predicted]}, "
+            f"{words.share(most / sum(counts[actual]))} of the rows of {classes[actual]}."
+        )
+    return [
+        Heading("Confusion matrix"),
+        Figure(
+            charts.confusion(counts, classes), "Rows by their actual class and the one predicted", reading
+        ),
+        Table(
+            "By class",
+            ["Class", "Precision", "Recall", "F1", "Rows"],
+            [
+                [
+                    each["label"],
+                    words.score(each["precision"]),
+                    words.score(each["recall"]),
+                    words.score(each["f1"]),
+                    f"{each['rows']:,}",
+                ]
+                for each in held_out["per_class"][:LISTED]
+            ],
+            numbers=(1, 2, 3, 4),
+            wide=0,
+        ),
+    ]
+
+
+def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], facts: Facts) -> list[Block]:
+    if not curves:
+        return [Remark("No curves were recorded for this version; a version trained today has them.")]
+    shares = {each["label"]: each["rows"] / facts.held_out["rows"] for each in facts.held_out["per_class"]}
+    roc, precision_recall = curves["roc"], curves["precision_recall"]
+    worst = min(roc, key=lambda each: each["area"])
+    first = precision_recall[0]
+    blocks: list[Block] = [
+        Heading("Ranking"),
+        Figure(
+            charts.ranking(roc, precision_recall),
+            "ROC and precision-recall curves" + (" of each class against all others" if len(roc) > 1 else ""),
+            f"Left, how many rows of a class are found for how many false alarms: of a row of {worst['label']} and "
+            f"another row the model gives the former the higher probability in {words.share(worst['area'])} of all pairs"
+            + (", the least of all classes. " if len(roc) > 1 else "; by chance it would be half. ")
+            + f"Right, how many of those labelled {first['label']} are right for how many are found: the average precision "
+            f"is {first['area']:.3f}; whoever labels at random has {shares[first['label']]:.3f}, the share of the class.",
+        ),
+    ]
+    if curves.get("calibration"):
+        blocks += _calibration(curves["calibration"])
+    return blocks
+
+
+def calibration_gap(line: Mapping[str, Any]) -> float:
+    """How far predicted probabilities lie from observed shares, on average over the rows."""
+    total = sum(line["counts"]) or 1
+    gaps = (count * abs(x - y) for x, y, count in zip(line["x"], line["y"], line["counts"], strict=True))
+    return float(sum(gaps)) / total
+
+
+def _calibration(lines: Sequence[Mapping[str, Any]]) -> list[Block]:
+    line = lines[0]
+    gap = calibration_gap(line)
+    quality = "well" if gap < WELL else "fairly" if gap < FAIRLY else "badly"
+    advice = (
+        "They can be read as they stand."
+        if gap < WELL
+        else "They order rows; as frequencies they are to be taken with care."
+    )
+    return [
+        Heading("Calibration"),
+        Figure(
+            charts.calibration(lines),
+            "Observed shares over predicted probabilities, and rows at each",
+            f"The probabilities of {line['label']} are {quality} calibrated: on average over the rows they are off by "
+            f"{words.share(gap)} from the share observed. {advice}",
+        ),
+    ]
+
+
+def _importance(features: Sequence[Mapping[str, Any]]) -> list[Block]:
+    if not features:
+        return []
+    top, total = features[0], sum(max(each["mean"], 0) for each in features)
+    idle = sum(each["mean"] <= each["std"] for each in features)
+    of_all = (
+        f", {words.share(top['mean'] / total, 0)} of the falls of all inputs together" if total > 0 else ""
+    )
+    reading = (
+        f"By how much ROC-AUC falls when the values of one input are shuffled. The model leans most on {top['feature']}: "
+        f"without it ROC-AUC would be lower by {top['mean']:.3f}{of_all}. "
+        f"{words.count(idle, 'input shows', 'inputs show')} no effect beyond chance. Inputs alike stand in for each other, "
+        "so that each may look unimportant though the pair is not; and importance is not cause."
+    )
+    return [
+        Heading("What the model leans on"),
+        Figure(
+            charts.importance(features),
+            "Permutation importance on rows laid aside"
+            + (
+                f": the first {charts.SHOWN_FEATURES} of {len(features):,}"
+                if len(features) > charts.SHOWN_FEATURES
+                else ""
+            ),
+            reading,
+        ),
+    ]
+
+
+def threshold(facts: Facts) -> Chapter:
+    """From what probability on a label is given, and what follows for whoever acts on it."""
+    positive = facts.contract.positive
+    if positive is None or facts.version.threshold is None:
+        return Chapter(
+            "threshold",
+            "Decision",
+            [
+                Text(
+                    f"With {len(facts.contract.classes)} classes there is no threshold: the most probable class is the "
+                    "label. Whoever wants to act on doubtful rows otherwise can take the probabilities, which every answer "
+                    "carries."
+                )
+            ],
+        )
+    outcome = Outcome(facts.held_out["confusion"])
+    blocks: list[Block] = [
+        Text(
+            f"A row is labelled {positive} when its probability is above {facts.version.threshold:.4g}. "
+            f"{_aim(facts)} The threshold was chosen on the cross-validated probabilities of the rows learned from; the "
+            "figures below come from the rows laid aside."
+        ),
+        Heading(f"What it means for {ROWS:,} rows"),
+        _outcome(outcome, positive),
+        *_business(outcome, positive, facts),
+        *_other_thresholds(facts, outcome, positive),
+    ]
+    return Chapter("threshold", "Threshold and what it costs", blocks)
+
+
+class Outcome:
+    """The four kinds of rows of a binary confusion matrix, the positive class second."""
+
+    def __init__(self, confusion: Sequence[Sequence[int]]) -> None:
+        (self.quiet, self.false_alarms), (self.missed, self.found) = confusion
+        self.rows = self.quiet + self.false_alarms + self.missed + self.found
+
+    def per_thousand(self, rows: float) -> float:
+        return ROWS * rows / self.rows
+
+    def costs(self, ratio: float) -> tuple[float, float, float]:
+        """What errors cost for 1,000 rows: by the model, with nobody labelled, with everybody labelled."""
+        positives, negatives = self.missed + self.found, self.quiet + self.false_alarms
+        return (
+            self.per_thousand(ratio * self.missed + self.false_alarms),
+            self.per_thousand(ratio * positives),
+            self.per_thousand(negatives),
+        )
+
+    @property
+    def pays_from(self) -> float | None:
+        """The cost of a miss from which the model is cheaper than labelling nobody; None where it never is."""
+        return self.false_alarms / self.found if self.found else None
+
+    @property
+    def pays_until(self) -> float | None:
+        """The cost of a miss up to which it is cheaper than labelling everybody; None where it always is."""
+        return self.quiet / self.missed if self.missed else None
+
+
+def _aim(facts: Facts) -> str:
+    aim = Aim.from_dict(facts.run.recipe.aim)
+    if aim is None:
+        return (
+            f"No aim was stated, so that it is {DEFAULT_THRESHOLD:g}: the more probable class is the label."
+        )
+    said = {
+        "f1": "It was chosen for the best F1.",
+        "precision": f"It was chosen for a precision of at least {words.share(aim.value)}.",
+        "recall": f"It was chosen for a recall of at least {words.share(aim.value)}.",
+        "cost": f"It was chosen for the least cost, where a miss costs {aim.value or 0:g} times a false alarm.",
+    }
+    return said[aim.goal]
+
+
+def _outcome(outcome: Outcome, positive: str) -> Table:
+    rows = [
+        (f"labelled {positive}, rightly", outcome.found, "found in time"),
+        (f"labelled {positive}, wrongly", outcome.false_alarms, "false alarms: effort spent for nothing"),
+        (f"not labelled {positive}, wrongly", outcome.missed, "misses: nobody acts on them"),
+        (f"not labelled {positive}, rightly", outcome.quiet, "left alone, as they should be"),
+    ]
+    return Table(
+        f"What becomes of {ROWS:,} rows like those laid aside",
+        ["Rows", f"Of {ROWS:,}", "Of those laid aside", "What that is"],
+        [
+            [name, f"{outcome.per_thousand(count):.0f}", f"{count:,}", meaning]
+            for name, count, meaning in rows
+        ],
+        numbers=(1, 2),
+        wide=3,
+    )
+
+
+def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
+    metrics = facts.version.metrics
+    alarms = outcome.found + outcome.false_alarms
+    aim = Aim.from_dict(facts.run.recipe.aim)
+    sentences = [
+        (
+            f"Of {ROWS:,} rows {outcome.per_thousand(alarms):.0f} are labelled {positive}. "
+            f"{words.share(metrics['precision'], 0)} of them are {positive} indeed; the rest is effort spent for nothing."
+        ),
+        f"{words.share(metrics['recall'], 0)} of all that are {positive} are found; the others are missed.",
+    ]
+    low, high = outcome.pays_from, outcome.pays_until
+    if low is None:
+        sentences.append("No row was labelled rightly so: at this threshold the version is of no use.")
+    elif high is None:
+        sentences.append(
+            f"It is cheaper than labelling nobody as soon as a miss costs more than {low:.2f} times a false alarm. It "
+            "missed none."
+        )
+    elif low < high:
+        sentences.append(
+            f"It is cheaper than labelling nobody as soon as a miss costs more than {low:.2f} times a false alarm, and "
+            f"cheaper than labelling everybody while a miss costs less than {high:.1f} times a false alarm."
+        )
+    else:
+        sentences.append(
+            "Whatever a miss costs, labelling nobody or everybody is cheaper than this threshold."
+        )
+    ratios = [step / 4 for step in range(1, 81)]
+    model, nobody, everybody = zip(*(outcome.costs(ratio) for ratio in ratios), strict=True)
+    return [
+        Heading("In plain words"),
+        Items(sentences),
+        Figure(
+            charts.costs(
+                ratios,
+                {
+                    "this threshold": model,
+                    f"nobody labelled {positive}": nobody,
+                    f"everybody labelled {positive}": everybody,
+                },
+                aim.value if aim and aim.goal == "cost" else None,
+            ),
+            "What errors cost, by how much a miss costs",
+            "Where the model's line is the lowest, it is worth having. Take the place on the axis that fits your own "
+            "costs: what a false alarm costs is 1."
+            + (
+                " The dotted line is the cost that the threshold was chosen for."
+                if aim and aim.goal == "cost"
+                else ""
+            ),
+        ),
+        Table(
+            f"Cost of {ROWS:,} rows, where a false alarm costs 1",
+            [
+                "A miss costs",
+                "This threshold",
+                f"Nobody labelled {positive}",
+                f"Everybody labelled {positive}",
+            ],
+            [[str(ratio), *(f"{cost:,.0f}" for cost in outcome.costs(ratio))] for ratio in RATIOS],
+            numbers=(0, 1, 2, 3),
+        ),
+    ]
+
+
+def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Block]:
+    """What other thresholds would reach, read off the precision-recall curve."""
+    curves = (facts.held_out.get("curves") or {}).get("precision_recall")
+    if not curves:
+        return []
+    line = curves[0]
+    positives = outcome.per_thousand(outcome.found + outcome.missed)
+    rows = []
+    for wanted in RECALLS:
+        points = [(y, x) for x, y in zip(line["x"], line["y"], strict=True) if x >= wanted and y > 0]
+        if not points:
+            continue
+        precision, recall = max(points)
+        rows.append(
+            [
+                words.share(recall, 0),
+                words.share(precision, 0),
+                f"{positives * recall / precision:.0f}",
+                f"{positives * recall:.0f}",
+            ]
+        )
+    return [
+        Heading("What another threshold would give"),
+        Text(
+            "To find more of the class, more rows have to be looked at, and fewer of them are worth it. Train with another "
+            "aim (--aim, or the field in the form of a run) to move along this table."
+        ),
+        Table(
+            f"Points of the precision-recall curve, for {ROWS:,} rows",
+            ["Recall", "Precision", f"Labelled {positive}", "Of these rightly"],
+            rows,
+            numbers=(0, 1, 2, 3),
+        ),
+    ]

@@ -1,0 +1,392 @@
+"""What happened since: versions, activations, answers, and how they turned out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from clfsite.templatetags.portal import duration
+from predictions.counts import LATENCY_MS
+from predictions.models import Prediction
+from predictions.report import charts, words
+from predictions.report.blocks import Block, Chapter, Figure, Heading, Pairs, Remark, Table, Text, Tile, Tiles
+from predictions.report.facts import Facts, Serving
+
+LISTED = 25
+# up to so many hours are drawn one by one, more as days
+HOURS = 72
+PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+# a label mix this far from the one in training is worth a look
+SHIFT = 0.05
+ENOUGH = 30
+
+
+def versions(facts: Facts) -> Chapter:
+    """The classifier's versions, which of them served when, and this one's files."""
+    blocks: list[Block] = [
+        Text(
+            f"{facts.version.classifier} has {words.count(len(facts.versions), 'version')}; "
+            + (
+                f"version {facts.activations[0].version.number} answers now."
+                if facts.activations
+                else "none of them was ever active."
+            )
+        ),
+        Table(
+            "Versions" + _of(len(facts.versions)),
+            ["Version", "Trained", "Dataset", "ROC-AUC", "F1", "Precision", "Recall", "Live accuracy"],
+            [
+                [
+                    f"{each.number}{', active' if each.active else ''}",  # type: ignore[attr-defined]
+                    f"{each.created_at:%Y-%m-%d}",
+                    str(each.run.dataset),
+                    *(words.score(each.metrics[name]) for name in ("roc_auc", "f1", "precision", "recall")),
+                    _live(facts, each.pk),
+                ]
+                for each in facts.versions[:LISTED]
+            ],
+            numbers=(3, 4, 5, 6, 7),
+            wide=2,
+            strong=[place for place, each in enumerate(facts.versions) if each.pk == facts.version.pk],
+        ),
+    ]
+    if len({each.run.dataset_id for each in facts.versions}) > 1:
+        blocks.append(
+            Remark(
+                "The versions were judged on held-out rows of different datasets: a small difference between them may "
+                "come from the rows."
+            )
+        )
+    blocks += [Heading("What answered when"), *_activations(facts), Heading("Files"), *_files(facts)]
+    return Chapter("versions", "Versions and activations", blocks)
+
+
+def _of(total: int) -> str:
+    return f": the latest {LISTED} of {total:,}" if total > LISTED else ""
+
+
+def _live(facts: Facts, key: int) -> str:
+    judged = facts.qualities[key]
+    return f"{words.share(judged.accuracy)} of {judged.judged:,}" if judged.judged else "no truth yet"
+
+
+def _activations(facts: Facts) -> list[Block]:
+    if not facts.activations:
+        return [Text("No version was ever active.")]
+    return [
+        Table(
+            "Activations, the latest first" + _of(len(facts.activations)),
+            ["Since", "Version", "By", "Reason"],
+            [
+                [words.moment(each.created_at), str(each.version.number), each.actor, each.reason]
+                for each in facts.activations[:LISTED]
+            ],
+            numbers=(1,),
+            wide=3,
+        )
+    ]
+
+
+def _files(facts: Facts) -> list[Block]:
+    engine = facts.version.engine
+    name = engine.get("name", "scikit-learn")
+    said = (
+        f"Single rows are scored by {name}: at registration its answers were compared with scikit-learn's on every row "
+        "laid aside and on made-up extreme ones, and agreed."
+        if name != "scikit-learn"
+        else "Rows are scored by scikit-learn itself"
+        + (f", because {engine['reason']}." if engine.get("reason") else ".")
+    )
+    return [
+        Table(
+            "The version's files",
+            ["Part", "Size", "SHA-256"],
+            [
+                [part, words.size(entry["size_bytes"]), entry["sha256"]]
+                for part, entry in facts.version.artifacts.items()
+            ],
+            numbers=(1,),
+            wide=2,
+        ),
+        Text(
+            "A file is compared with its SHA-256 before it is loaded, and gives the answers recorded at training once more "
+            f"before it serves. {said}"
+        ),
+    ]
+
+
+def serving(facts: Facts) -> Chapter:
+    """How much was asked, from where, and how fast it was answered."""
+    served = facts.serving
+    if not served.predictions:
+        return Chapter(
+            "serving",
+            "Serving",
+            [Text("The version has answered nothing so far; there are no figures to show.")],
+        )
+    first, last = min(served.hours), max(served.hours)
+    busiest = max(served.hours, key=lambda hour: served.hours[hour])
+    median, slowest = served.within_ms(0.5), served.within_ms(0.99)
+    blocks: list[Block] = [
+        Text(
+            f"From {words.moment(first)} to the hour of {words.moment(last)} this version gave "
+            f"{words.count(served.predictions, 'answer')}. The figures come from hourly counts that are written in the "
+            "same transaction as each answer."
+        ),
+        Tiles(
+            [
+                Tile("Predictions", f"{served.predictions:,}"),
+                Tile("Median latency", _at_most(median), "scored within"),
+                Tile("99th percentile", _at_most(slowest), "scored within"),
+                Tile("Busiest hour", f"{served.hours[busiest]:,}", words.moment(busiest)),
+            ]
+        ),
+        _volume(served),
+        Heading("Latency"),
+        Text(
+            "Latency is the time from the checked request to the scored row, without the network and the commit to the log. "
+            "It is counted in steps, so that a percentile is the upper end of its step."
+        ),
+        Figure(
+            charts.bars(*_latency_bars(served), "Latency of a prediction, up to", "Predictions"),
+            "How long scoring took",
+            f"Half of the predictions were scored within {_at_most(median)}, 99{words.NARROW}% within {_at_most(slowest)}.",
+        ),
+        Table(
+            "Latency percentiles",
+            ["Share of the predictions", "Scored within"],
+            [[words.share(each), _at_most(served.within_ms(each))] for each in PERCENTILES],
+            numbers=(0, 1),
+        ),
+        Heading("Callers and answers"),
+        Table(
+            "Predictions by the way they came",
+            ["Source", "Predictions", "Share"],
+            [
+                [_source(name), f"{count:,}", words.share(count / served.predictions)]
+                for name, count in served.sources.items()
+            ],
+            numbers=(1, 2),
+            wide=0,
+        ),
+        _certainty(served),
+    ]
+    if served.batches:
+        said = ", ".join(f"{count:,} {state}" for state, count in sorted(served.batches.items()))
+        blocks.append(Text(f"Files scored in the background: {said}."))
+    return Chapter("serving", "Serving", blocks)
+
+
+def _at_most(bound: float | None) -> str:
+    return (
+        words.milliseconds(bound) if bound is not None else f"more than {words.milliseconds(LATENCY_MS[-1])}"
+    )
+
+
+def _source(name: str) -> str:
+    return str(Prediction.Source(name).label) if name in Prediction.Source.values else name
+
+
+def _volume(served: Serving) -> Figure:
+    first, last = min(served.hours), max(served.hours)
+    hours = int((last - first).total_seconds() // 3_600) + 1
+    by_hour = hours <= HOURS
+    counts: dict[datetime, int] = {}
+    for hour, count in served.hours.items():
+        place = hour if by_hour else hour.replace(hour=0)
+        counts[place] = counts.get(place, 0) + count
+    form = "%m-%d %H:00" if by_hour and hours > 24 else "%H:00" if by_hour else "%m-%d"  # noqa: PLR2004  hours of a day
+    each = "hour" if by_hour else "day"
+    return Figure(
+        charts.bars(
+            [f"{place:{form}}" for place in counts],
+            list(counts.values()),
+            f"{each.title()} (UTC)",
+            "Predictions",
+        ),
+        f"Predictions by {each}; one without a prediction is not shown",
+        f"{words.count(len(counts), each)} with predictions, {served.predictions / len(counts):,.0f} each on average.",
+    )
+
+
+def _latency_bars(served: Serving) -> tuple[list[str], list[int]]:
+    """The steps from the first to the last that has predictions."""
+    names = [*map(words.milliseconds, LATENCY_MS), "longer"]
+    kept = [place for place, count in enumerate(served.latencies) if count]
+    span = slice(max(kept[0] - 1, 0), kept[-1] + 2)
+    return names[span], served.latencies[span]
+
+
+def _certainty(served: Serving) -> Figure:
+    width = 100 // len(served.deciles)
+    names = [
+        f"{place * width} to {(place + 1) * width}{words.NARROW}%" for place in range(len(served.deciles))
+    ]
+    first = next(place for place, count in enumerate(served.deciles) if count)
+    doubtful = sum(served.deciles[: len(served.deciles) * 6 // 10])
+    return Figure(
+        charts.bars(names[first:], served.deciles[first:], "Probability of the label given", "Predictions"),
+        "How certain the answers were",
+        f"{words.share(doubtful / served.predictions)} of the answers were given with a probability below 60{words.NARROW}%: "
+        "these are the ones to look at twice.",
+    )
+
+
+def monitoring(facts: Facts) -> Chapter:
+    """What the truth says, where it is known, and what callers sent that training never saw."""
+    blocks: list[Block] = [
+        *_accuracy(facts),
+        Heading("Labels given"),
+        *_label_mix(facts),
+        Heading("Values that training never saw"),
+        *_unseen(facts),
+    ]
+    return Chapter("monitoring", "Monitoring", blocks)
+
+
+def _accuracy(facts: Facts) -> list[Block]:
+    judged = facts.monitoring.quality
+    if judged.accuracy is None:
+        return [
+            Text(
+                "No truth is known about this version's answers yet. Feedback, over the API, on a prediction's page or as a "
+                "file, makes live accuracy known."
+            )
+        ]
+    held_out = facts.version.metrics["accuracy"]
+    bounds = words.wilson(judged.correct, judged.judged)
+    blocks: list[Block] = [
+        Text(
+            f"The truth is known for {words.count(judged.judged, 'prediction')} of this version, and {judged.correct:,} of "
+            f"them were right: an accuracy of {words.share(judged.accuracy)} (95{words.NARROW}% interval "
+            f"{words.interval(bounds)}). On the rows laid aside at training it was {words.share(held_out)}. {_verdict(facts)}"
+        ),
+        Figure(
+            charts.confusion(judged.confusion, judged.classes),
+            "Judged predictions by their true class and the one predicted",
+            _per_class(facts),
+        ),
+    ]
+    days = facts.monitoring.days
+    if len(days) > 1:
+        spread = [words.wilson(right, of) for of, right in days.values()]
+        blocks.append(
+            Figure(
+                charts.accuracy(
+                    [f"{day:%m-%d}" for day in days],
+                    [right / of for of, right in days.values()],
+                    spread,
+                    held_out,
+                ),
+                "Accuracy by day of the prediction, with 95 % intervals",
+                "A point whose interval lies wholly below the dashed line is worse than the rows laid aside promised.",
+            )
+        )
+    return blocks
+
+
+def _verdict(facts: Facts) -> str:
+    judged, held_out = facts.monitoring.quality, facts.version.metrics["accuracy"]
+    low, high = words.wilson(judged.correct, judged.judged)
+    if judged.judged < ENOUGH:
+        return "That is too few to tell."
+    if high < held_out:
+        return "That is less than chance explains: look for what changed, and train again on newer rows."
+    if low > held_out:
+        return "That is more than was promised; perhaps the easier rows are those whose truth is known."
+    return "The difference is within what chance explains."
+
+
+def _per_class(facts: Facts) -> str:
+    judged = facts.monitoring.quality
+    said = [
+        f"{words.share(row[place] / sum(row))} of the {sum(row):,} that were {label}"
+        for place, (label, row) in enumerate(zip(judged.classes, judged.confusion, strict=True))
+        if sum(row)
+    ][:5]
+    return f"Right were {', '.join(said)}. Who gives feedback chooses which rows it is about, so that these need not be typical."
+
+
+def _label_mix(facts: Facts) -> list[Block]:
+    served = facts.serving
+    if not served.predictions:
+        return [Text("The version has given no labels so far.")]
+    classes = facts.contract.classes
+    confusion, rows = facts.held_out["confusion"], facts.held_out["rows"]
+    given = [served.labels.get(label, 0) / served.predictions for label in classes]
+    expected = [sum(row[place] for row in confusion) / rows for place in range(len(classes))]
+    actual = [sum(row) / rows for row in confusion]
+    gap, label = max(
+        (abs(live - held), name) for live, held, name in zip(given, expected, classes, strict=True)
+    )
+    verdict = (
+        "Callers send other rows than training saw, or the world has changed: worth a look."
+        if gap > SHIFT
+        else "That is close."
+    )
+    return [
+        Figure(
+            charts.label_mix(
+                classes,
+                {
+                    "rows laid aside: actual": actual,
+                    "rows laid aside: predicted": expected,
+                    "live: predicted": given,
+                },
+            ),
+            "Shares of the labels",
+            f"The largest difference between live answers and those on the rows laid aside is {words.share(gap)}, for "
+            f"{label}. {verdict}",
+        ),
+        Table(
+            "Labels that the version gave",
+            ["Label", "Predictions", "Share", "Share on rows laid aside"],
+            [
+                [name, f"{served.labels.get(name, 0):,}", words.share(live), words.share(held)]
+                for name, live, held in zip(classes, given, expected, strict=True)
+            ][:LISTED],
+            numbers=(1, 2, 3),
+            wide=0,
+        ),
+    ]
+
+
+CODES: Mapping[str, str] = {
+    "unknown_category": "a category that training never saw",
+    "out_of_range": "a number outside the training range",
+}
+
+
+def _unseen(facts: Facts) -> list[Block]:
+    watched = facts.monitoring
+    if not watched.looked_at:
+        return [Text("There are no predictions to look at.")]
+    said = (
+        f"Of the latest {words.count(watched.looked_at, 'prediction')} of this version "
+        f"{watched.warned:,} ({words.share(watched.warned / watched.looked_at)}) carried a warning."
+    )
+    if not watched.warnings:
+        return [Text(f"{said} Callers send what training saw.")]
+    return [
+        Text(said),
+        Table(
+            "Warnings by input",
+            ["Input", "What was sent", "Predictions", "Share"],
+            [
+                [feature, CODES.get(code, code), f"{count:,}", words.share(count / watched.looked_at)]
+                for (feature, code), count in list(watched.warnings.items())[:LISTED]
+            ],
+            numbers=(2, 3),
+            wide=1,
+        ),
+    ]
+
+
+def life_pairs(facts: Facts) -> Pairs:
+    """Since when the version answers, for how long it trained, and by whom it was put in place."""
+    mine = [each for each in facts.activations if each.version_id == facts.version.pk]
+    return Pairs(
+        [
+            ("State", "answers now" if facts.is_active else "answered before" if mine else "never active"),
+            ("First active", words.moment(mine[-1].created_at) if mine else "never"),
+            ("Trained in", duration(facts.run.seconds) if facts.run.seconds is not None else "not recorded"),
+        ]
+    )

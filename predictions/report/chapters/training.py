@@ -1,0 +1,178 @@
+"""How the version came to be: the recipe, and what the search tried."""
+
+from clfsite.templatetags.portal import duration, estimator, metric
+from predictions.report import charts, words
+from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
+from predictions.report.facts import Facts
+from training.ml.estimators import MAX_CATEGORIES
+from training.ml.recipe import BALANCED, HOLD_OUT
+from training.ml.threshold import Aim
+
+LISTED = 20
+SEARCHES = {
+    "grid": "every combination of the values below",
+    "random": "combinations drawn at random from the values below",
+    "halving": "many combinations on few rows at first, the best third of them on three times as many, and so on",
+    "optuna": "combinations proposed by Optuna after what earlier ones reached, poor ones stopped early",
+}
+
+
+def training(facts: Facts) -> Chapter:
+    """What was asked for, how the rows were divided and what the pipeline does to a row."""
+    run, recipe = facts.run, facts.run.recipe
+    learned = 1 - HOLD_OUT
+    weight = "weighted against their frequency" if recipe.class_weight == BALANCED else "counted as they come"
+    blocks: list[Block] = [
+        Text(
+            f"Before anything else a fifth of the rows, {facts.held_out['rows']:,}, was drawn at random, with as many of "
+            f"each class as in the table, and laid aside. Search, choice of the threshold and fit saw the other "
+            f"{words.share(learned, 0)} alone; the chapter on evaluation speaks of the rows laid aside. Everything random "
+            f"follows from the seed {recipe.seed}: the same table, recipe and library releases give the same model."
+        ),
+        Pairs(
+            [
+                ("Run", f"{run.pk}, {run.state}"),
+                ("Asked for by", run.created_by.get_username() if run.created_by else "the command line"),
+                ("Began", words.moment(run.started_at)),
+                ("Took", duration(run.seconds) if run.seconds is not None else "not recorded"),
+                (
+                    "Estimators tried",
+                    estimator(recipe.estimator) if recipe.estimator != "auto" else "all families",
+                ),
+                ("Chosen", f"{estimator(facts.version.family or recipe.estimator)}"),
+                ("Its settings", words.settings(facts.version.params)),
+                ("Folds of the cross-validation", str(recipe.folds)),
+                ("Judged by", metric(recipe.scoring)),
+                ("Classes", weight),
+                ("Budget", _budget(facts)),
+            ]
+        ),
+        Heading("What the pipeline does to a row"),
+        Items(
+            [
+                (
+                    "Numbers: a missing one becomes the median of the rows learned from; then each is scaled to a mean of 0 "
+                    "and a standard deviation of 1."
+                ),
+                (
+                    "Categories: a missing one is a category of its own; then each becomes a column of 0 and 1. Of more than "
+                    f"{MAX_CATEGORIES} categories the most frequent have columns, the others share one. An unknown one counts "
+                    "as those."
+                ),
+                "The estimator turns the columns into a probability of each class.",
+            ]
+        ),
+        Heading("Software"),
+        Text(
+            "The files were written with these releases; the site refuses to serve them under another scikit-learn: "
+            + ", ".join(f"{name} {release}" for name, release in sorted(facts.version.libraries.items()))
+            + "."
+        ),
+        *[Remark(warning) for warning in run.warnings],
+    ]
+    if run.tracking_url:
+        blocks.append(Text(f"The run is tracked at Weights & Biases: {run.tracking_url}"))
+    return Chapter("training", "Training", blocks)
+
+
+def _budget(facts: Facts) -> str:
+    recipe = facts.run.recipe
+    parts = []
+    if recipe.max_fits is not None:
+        parts.append(words.count(recipe.max_fits, "fit"))
+    if recipe.max_minutes is not None:
+        parts.append(f"{recipe.max_minutes:g} minutes")
+    return " or ".join(parts) or "none"
+
+
+def search(facts: Facts) -> Chapter:
+    """The candidates, the best first."""
+    run, recipe = facts.run, facts.run.recipe
+    tried = run.candidates
+    scoring = metric(recipe.scoring)
+    families = len({each["family"] for each in tried})
+    names = [
+        f"{each['rank']}. {estimator(each['family'])}" if families > 1 else f"Candidate {each['rank']}"
+        for each in tried
+    ]
+    blocks: list[Block] = [
+        Text(
+            f"The search tried {SEARCHES.get(recipe.search, recipe.search)}: {words.count(len(tried), 'candidate')} in "
+            f"{words.count(run.fits_total, 'planned fit')}, each judged by {scoring} over {recipe.folds} folds."
+        ),
+        Heading("Values that were to try"),
+        Items(
+            [
+                f"{estimator(family)}: "
+                + "; ".join(f"{name} {', '.join(map(words.value, values))}" for name, values in space.items())
+                for family, space in recipe.spaces.items()
+            ]
+        ),
+    ]
+    if len(tried) > 1:
+        blocks.append(
+            Figure(
+                charts.candidates(tried, names, scoring),
+                f"The best {min(len(tried), charts.SHOWN_CANDIDATES)} of {words.count(len(tried), 'candidate')}",
+                _reading(facts),
+            )
+        )
+    blocks.append(
+        Table(
+            "Candidates, the best first" + (f": {LISTED} of {len(tried):,}" if len(tried) > LISTED else ""),
+            ["Rank", "Estimator", "Settings", scoring, "Spread", "Seconds a fit"],
+            [
+                [
+                    str(each["rank"]),
+                    estimator(each["family"]),
+                    words.settings(each["params"]),
+                    f"{each['mean']:.4f}",
+                    f"{each['std']:.4f}",
+                    f"{each['seconds']:.2f}",
+                ]
+                for each in tried[:LISTED]
+            ],
+            numbers=(0, 3, 4, 5),
+            wide=2,
+        )
+    )
+    return Chapter("search", "Search", blocks)
+
+
+def _reading(facts: Facts) -> str:
+    """Whether the winner stands out or is one of several as good."""
+    best, *others = facts.run.candidates
+    alike = sum(each["mean"] >= best["mean"] - best["std"] for each in others)
+    if not alike:
+        return "The first is better than every other by more than its own spread over the folds."
+    return (
+        f"{words.count(alike, 'other candidate lies', 'other candidates lie')} within one standard deviation of the "
+        "first: which of them won is partly chance, and a simpler one would serve about as well."
+    )
+
+
+def command(facts: Facts) -> Code:
+    """The command that trains the same again."""
+    recipe, corrections = facts.run.recipe, facts.run.corrections
+    options = [
+        f"--target {facts.contract.target!r}"
+        if " " in facts.contract.target
+        else f"--target {facts.contract.target}",
+        f"--classifier {facts.version.classifier}",
+        f"--estimator {recipe.estimator}",
+        f"--search {recipe.search}",
+        f"--scoring {recipe.scoring}",
+        f"--folds {recipe.folds}",
+        f"--seed {recipe.seed}",
+    ]
+    aim = Aim.from_dict(recipe.aim)
+    if aim:
+        options.append(f"--aim {aim.goal}" + (f"={aim.value:g}" if aim.value is not None else ""))
+    if recipe.class_weight:
+        options.append(f"--class-weight {recipe.class_weight}")
+    if corrections.strict:
+        options.append("--strict")
+    lines = " \\\n  ".join([f"python manage.py train {facts.dataset.name}.csv", *options])
+    return Code(
+        f"{lines}\npython manage.py retrain {facts.version.classifier} --version {facts.version.number}"
+    )

@@ -1,0 +1,453 @@
+"""The report's charts: pure functions from numbers to SVG, the same picture on the page and in the PDF."""
+
+import io
+import logging
+import re
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+P = ParamSpec("P")
+
+# says of every font of the machine that it cannot read it
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+# as on the portal's pages, see static/css/app.css
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+MAIN, SECOND, MUTED, TEXT, GRID = PALETTE[0], PALETTE[1], "#9aa1a8", "#2b3138", "#e3e6e9"
+SHADES = LinearSegmentedColormap.from_list("shades", ["#eef5fa", MAIN])
+# inches; what a page of the PDF is wide
+WIDTH = 6.3
+LONGEST_LABEL = 28
+SHOWN_CLASSES = 12
+SHOWN_FEATURES = 15
+SHOWN_CANDIDATES = 15
+SHOWN_CURVES = 6
+DARK = 0.55
+FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "svg.fonttype": "none",
+    "text.color": TEXT,
+    "text.parse_math": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": TEXT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+
+_one_at_a_time = threading.Lock()
+
+Draw = Callable[Concatenate[Figure, P], float | None]
+
+
+def picture(height: float) -> Callable[[Draw[P]], Callable[P, str]]:
+    """Turn a function that draws on a figure into one that returns SVG.
+
+    Args:
+        height: of the figure in inches, unless the function returns another one.
+    """
+
+    def decorate(draw: Draw[P]) -> Callable[P, str]:
+        @wraps(draw)
+        def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
+            # matplotlib's style and Python's filters of warnings are the process's, not the thread's
+            with (
+                _one_at_a_time,
+                mpl.rc_context({**STYLE, "svg.hashsalt": draw.__name__}),
+                warnings.catch_warnings(),
+            ):
+                # a reader's own fonts write what the font that measures does not have
+                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+                figure = Figure(figsize=(WIDTH, height), layout="constrained")
+                taken = draw(figure, *args, **kwargs)
+                if taken:
+                    figure.set_size_inches(WIDTH, taken)
+                return _svg(figure, draw.__name__)
+
+        return drawn
+
+    return decorate
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an element to put into a page, its ids apart from those of other charts."""
+    FigureCanvasSVG(figure)
+    target = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(target, format="svg", transparent=True, metadata=nothing)
+    element = target.getvalue()
+    element = element[element.index("<svg") :]
+    apart = f"{name}-{zlib.crc32(element.encode()):08x}"
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{apart}-", element)
+
+
+def cut(label: str) -> str:
+    """A label short enough for an axis."""
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+
+
+def _percent(value: float, _place: int | None = None) -> str:
+    return f"{100 * value:.0f}\u202f%"
+
+
+def _whole(value: float, _place: int | None = None) -> str:
+    return f"{value:,.0f}"
+
+
+def _shares(axes: Axes, *, x: bool = True, y: bool = True) -> None:
+    """Make axes run from 0 to 100 %."""
+    for wanted, axis, limit in ((x, axes.xaxis, axes.set_xlim), (y, axes.yaxis, axes.set_ylim)):
+        if wanted:
+            limit(-0.01, 1.01)
+            axis.set_major_formatter(FuncFormatter(_percent))
+
+
+def _counts(axes: Axes, axis: str = "y") -> None:
+    chosen = axes.yaxis if axis == "y" else axes.xaxis
+    chosen.set_major_formatter(FuncFormatter(_whole))
+    chosen.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _names(axes: Axes, names: Sequence[str]) -> None:
+    """Names down the left, the first on top."""
+    axes.set_yticks(range(len(names)), [cut(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+@picture(2.0)
+def classes(figure: Figure, counts: Mapping[str, int]) -> float:
+    """Rows of each class, the share beside each bar."""
+    axes = figure.subplots()
+    shown = list(counts.items())[:SHOWN_CLASSES]
+    total = max(sum(counts.values()), 1)
+    bars = axes.barh(range(len(shown)), [count for _, count in shown], color=MAIN, height=0.6)
+    axes.bar_label(
+        bars, [f"{count:,} ({_percent(count / total)})" for _, count in shown], padding=4, fontsize=8
+    )
+    _names(axes, [name for name, _ in shown])
+    axes.margins(x=0.2)
+    axes.set_xlabel("Rows")
+    _counts(axes, "x")
+    return 0.8 + 0.32 * len(shown)
+
+
+@picture(3.6)
+def inputs(figure: Figure, columns: Sequence[Mapping[str, Any]]) -> float:
+    """How inputs are spread within each class: shares of the class in every bin or category.
+
+    Args:
+        columns: profiles with `by_class`, at most six.
+    """
+    rows = -(-len(columns) // 2)
+    grid = figure.subplots(rows, 2, squeeze=False)
+    for axes in grid.flat[len(columns) :]:
+        axes.set_visible(False)
+    for axes, column in zip(grid.flat, columns, strict=False):
+        _spread(axes, column)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return 0.4 + 1.75 * rows
+
+
+def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
+    groups = column["by_class"][:3]
+    axes.set_title(cut(column["name"]), loc="left", fontsize=8, fontweight="bold")
+    for place, group in enumerate(groups):
+        heights = [count / max(group["rows"], 1) for count in group["counts"]]
+        label, color = cut(group["label"]), PALETTE[place]
+        if "edges" in column:
+            axes.stairs(heights, column["edges"], label=label, color=color, fill=True, alpha=0.35)
+            axes.stairs(heights, column["edges"], color=color, linewidth=1.2)
+            continue
+        width = 0.8 / len(groups)
+        middles = [at + (place - (len(groups) - 1) / 2) * width for at in range(min(len(heights), 5))]
+        axes.bar(middles, heights[: len(middles)], width * 0.92, label=label, color=color)
+        names = [cut(str(value))[:12] for value, _ in column["top"][: len(middles)]]
+        axes.set_xticks(range(len(names)), names, fontsize=7)
+        axes.grid(visible=False, axis="x")
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.margins(x=0.02)
+
+
+@picture(3.0)
+def candidates(
+    figure: Figure, rows: Sequence[Mapping[str, Any]], names: Sequence[str], scoring: str
+) -> float:
+    """Mean score of the best settings with a bar of one standard deviation to either side."""
+    axes = figure.subplots()
+    shown = rows[:SHOWN_CANDIDATES]
+    for place, row in enumerate(shown):
+        axes.errorbar(
+            row["mean"],
+            place,
+            xerr=row["std"],
+            fmt="o",
+            color=MAIN if place == 0 else MUTED,
+            markersize=5,
+            capsize=2.5,
+            elinewidth=1.2,
+        )
+    _names(axes, names[: len(shown)])
+    axes.set_xlabel(f"{scoring}, mean over the folds ± standard deviation")
+    return 0.9 + 0.24 * len(shown)
+
+
+@picture(2.3)
+def metrics(
+    figure: Figure,
+    names: Sequence[str],
+    folds: Sequence[Mapping[str, float]],
+    held_out: Sequence[float],
+    intervals: Sequence[Sequence[float] | None],
+) -> None:
+    """Each metric over the folds, with its spread, and on held-out rows, with its interval."""
+    axes = figure.subplots()
+    for place, (fold, value, interval) in enumerate(zip(folds, held_out, intervals, strict=True)):
+        first = place == 0
+        axes.errorbar(
+            fold["mean"],
+            place - 0.16,
+            xerr=fold["std"],
+            fmt="s",
+            color=SECOND,
+            markersize=5,
+            capsize=2.5,
+            label="cross-validation ± standard deviation" if first else None,
+        )
+        spread = [[value - interval[0]], [interval[1] - value]] if interval else None
+        if spread:
+            spread = [[max(each[0], 0)] for each in spread]
+        axes.errorbar(
+            value,
+            place + 0.16,
+            xerr=spread,
+            fmt="o",
+            color=MAIN,
+            markersize=5,
+            capsize=2.5,
+            label="held-out rows with 95 % interval" if first else None,
+        )
+    _names(axes, names)
+    _shares(axes, y=False)
+    figure.legend(loc="outside upper left", ncols=2)
+
+
+@picture(3.0)
+def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[str]) -> float:
+    """A confusion matrix, shaded by the share of each actual class."""
+    axes = figure.subplots()
+    size = len(names)
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    # cells as shapes: an image would be a picture from elsewhere to the page
+    edges = [place - 0.5 for place in range(size + 1)]
+    axes.pcolormesh(edges, edges, shares, cmap=SHADES, vmin=0, vmax=1, edgecolors="white", linewidth=1)
+    axes.set_ylim(size - 0.5, -0.5)
+    if size <= SHOWN_CLASSES:
+        for actual, row in enumerate(counts):
+            for predicted, count in enumerate(row):
+                share = shares[actual][predicted]
+                said = f"{count:,}\n{_percent(share)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
+                axes.text(
+                    predicted,
+                    actual,
+                    said,
+                    ha="center",
+                    va="center",
+                    fontsize=9 if size <= 6 else 7,  # noqa: PLR2004
+                    color="white" if share > DARK else TEXT,
+                )
+    labels = [cut(name) for name in names]
+    turned = 45 if size > 4 else 0  # noqa: PLR2004
+    axes.set_xticks(range(size), labels, rotation=turned, ha="right" if turned else "center")
+    axes.set_yticks(range(size), labels)
+    axes.set(xlabel="Predicted class", ylabel="Actual class")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    if size <= 4:  # noqa: PLR2004  cells as wide as the page are hard to compare
+        axes.set_box_aspect(0.6)
+    return min(1.6 + 0.5 * size, 5.5)
+
+
+@picture(3.0)
+def ranking(
+    figure: Figure, roc: Sequence[Mapping[str, Any]], precision_recall: Sequence[Mapping[str, Any]]
+) -> float:
+    """ROC and precision-recall curves side by side, one of each for each class.
+
+    Args:
+        roc, precision_recall: `label`, `x`, `y` and `area` of each.
+    """
+    left, right = figure.subplots(1, 2)
+    for axes, lines in ((left, roc), (right, precision_recall)):
+        for place, line in enumerate(lines[:SHOWN_CURVES]):
+            label = f"{cut(line['label'])}: {line['area']:.3f}"
+            axes.plot(line["x"], line["y"], color=PALETTE[place], label=label)
+        _shares(axes)
+    left.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.2, label="by chance")
+    left.set(xlabel="False positive rate", ylabel="True positive rate")
+    right.set(xlabel="Recall", ylabel="Precision")
+    for axes, title in (
+        (left, "ROC, with the area beneath"),
+        (right, "Precision and recall, with the average"),
+    ):
+        axes.set_title(title, loc="left", fontsize=8, fontweight="bold")
+        axes.legend(loc="lower right" if axes is left else "lower left", fontsize=7)
+    return 3.0
+
+
+@picture(3.2)
+def calibration(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Observed shares over predicted probabilities, and beneath how many rows there are at each."""
+    top, bottom = figure.subplots(2, height_ratios=[3, 1], sharex=True)
+    for place, line in enumerate(lines[:SHOWN_CURVES]):
+        top.plot(
+            line["x"], line["y"], color=PALETTE[place], marker="o", markersize=4, label=cut(line["label"])
+        )
+    top.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.2, label="as predicted")
+    _shares(top)
+    top.set_ylabel("Observed share")
+    bottom.bar(lines[0]["x"], lines[0]["counts"], width=0.03, color=PALETTE[0])
+    bottom.set(xlabel="Predicted probability", ylabel="Rows")
+    bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    bottom.yaxis.set_major_formatter(FuncFormatter(_whole))
+    figure.legend(loc="outside upper left", ncols=3)
+
+
+@picture(3.4)
+def importance(figure: Figure, features: Sequence[Mapping[str, Any]]) -> float:
+    """By how much ROC-AUC falls when an input is shuffled, the most important on top."""
+    axes = figure.subplots()
+    shown = features[:SHOWN_FEATURES]
+    drawn = axes.barh(
+        range(len(shown)),
+        [row["mean"] for row in shown],
+        xerr=[row["std"] for row in shown],
+        color=MAIN,
+        height=0.6,
+        error_kw={"ecolor": MUTED, "elinewidth": 1, "capsize": 2},
+    )
+    said = [f"{row['mean']:.4f} ± {row['std']:.4f}" for row in shown]
+    axes.bar_label(drawn, said, padding=4, fontsize=7)
+    axes.margins(x=0.2)
+    _names(axes, [row["feature"] for row in shown])
+    axes.set_xlabel("Fall of ROC-AUC")
+    return 0.7 + 0.24 * len(shown)
+
+
+@picture(2.8)
+def costs(
+    figure: Figure,
+    ratios: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    chosen: float | None = None,
+) -> None:
+    """What errors cost for 1,000 rows, by how much a miss costs against a false alarm.
+
+    Args:
+        ratios: costs of a miss, a false alarm being 1.
+        lines: cost at each ratio of each way to decide, the model's first.
+        chosen: the ratio that the threshold was chosen for.
+    """
+    axes = figure.subplots()
+    styles = ((MAIN, "-"), (SECOND, "--"), (MUTED, "--"))
+    for (name, values), (color, style) in zip(lines.items(), styles, strict=True):
+        axes.plot(ratios, values, color=color, linestyle=style, label=name)
+    if chosen is not None:
+        axes.axvline(chosen, color=TEXT, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="Cost of a miss, where a false alarm costs 1", ylabel="Cost of 1,000 rows")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(ratios[0], ratios[-1])
+    axes.yaxis.set_major_formatter(FuncFormatter(_whole))
+    figure.legend(loc="outside upper left", ncols=3)
+
+
+@picture(2.4)
+def bars(figure: Figure, names: Sequence[str], counts: Sequence[float], x: str, y: str) -> None:
+    """Counts side by side, in order."""
+    axes = figure.subplots()
+    axes.bar(range(len(counts)), counts, color=MAIN, width=0.7 if len(counts) > 1 else 0.2)
+    if len(counts) == 1:
+        axes.set_xlim(-1, 1)
+    step = -(-len(names) // 12)
+    places = range(0, len(names), step)
+    axes.set_xticks(places, [names[place] for place in places], fontsize=7)
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(visible=False, axis="x")
+    _counts(axes)
+
+
+@picture(2.4)
+def label_mix(figure: Figure, names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> float:
+    """Shares of each label in several groups of rows."""
+    axes = figure.subplots()
+    shown = names[:SHOWN_CLASSES]
+    height = 0.8 / len(groups)
+    for place, (name, shares) in enumerate(groups.items()):
+        middles = [at + (place - (len(groups) - 1) / 2) * height for at in range(len(shown))]
+        drawn = axes.barh(
+            middles, shares[: len(shown)], height * 0.9, label=name, color=(MUTED, MAIN, SECOND)[place]
+        )
+        axes.bar_label(
+            drawn, [f"{100 * share:.1f}\u202f%" for share in shares[: len(shown)]], padding=3, fontsize=7
+        )
+    _names(axes, shown)
+    _shares(axes, y=False)
+    axes.set_xlim(0, 1.1)
+    axes.set_xlabel("Share of the rows")
+    figure.legend(loc="outside upper left", ncols=3)
+    return 1.0 + 0.2 * len(groups) * len(shown) + 0.15 * len(shown)
+
+
+@picture(2.4)
+def accuracy(
+    figure: Figure,
+    names: Sequence[str],
+    values: Sequence[float],
+    spread: Sequence[tuple[float, float]],
+    held_out: float,
+) -> None:
+    """Accuracy of the judged predictions by day with its interval, and that of the held-out rows as a line."""
+    axes = figure.subplots()
+    errors = [
+        [max(value - low, 0) for value, (low, _) in zip(values, spread, strict=True)],
+        [max(high - value, 0) for value, (_, high) in zip(values, spread, strict=True)],
+    ]
+    axes.errorbar(
+        range(len(values)), values, yerr=errors, fmt="o", color=MAIN, capsize=2.5, label="judged predictions"
+    )
+    axes.axhline(held_out, color=SECOND, linestyle="--", linewidth=1.2, label="held-out rows")
+    step = -(-len(names) // 12)
+    places = range(0, len(names), step)
+    axes.set_xticks(places, [names[place] for place in places], fontsize=7)
+    axes.set_xlim(-0.6, len(values) - 0.4)
+    _shares(axes, x=False)
+    axes.set(xlabel="Day of the prediction (UTC)", ylabel="Accuracy")
+    axes.grid(visible=False, axis="x")
+    figure.legend(loc="outside upper left", ncols=2)

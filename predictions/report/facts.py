@@ -1,0 +1,187 @@
+"""What a report is made of: read once, so that text, tables and charts speak of the same numbers."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
+
+from predictions import quality
+from predictions.counts import DECILES, LATENCY_MS
+from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, Prediction
+from predictions.quality import Quality
+from training.ml.contract import Contract
+from training.models import Activation, Dataset, Run, Version
+
+# the log is not read further back than this for what no count is kept of
+LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What one version answered, from the hourly counts.
+
+    `latencies[i]` predictions took at most `LATENCY_MS[i]`; the last place counts those that took longer than any.
+    """
+
+    hours: dict[datetime, int]
+    sources: dict[str, int]
+    labels: dict[str, int]
+    deciles: list[int]
+    latencies: list[int]
+    batches: dict[str, int]
+
+    @property
+    def predictions(self) -> int:
+        return sum(self.labels.values())
+
+    def within_ms(self, share: float) -> float | None:
+        """The bound that this share of the predictions kept, None where it is above the last one."""
+        wanted, reached = share * sum(self.latencies), 0
+        for bound, count in zip(LATENCY_MS, self.latencies, strict=False):
+            reached += count
+            if reached >= wanted:
+                return bound
+        return None
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """What became known after the answers: the truth, and values that training never saw.
+
+    `days` holds (judged, correct) of the predictions made on a day. `warned` of the `looked_at` latest predictions
+    carried a warning; `warnings` counts those by feature and code.
+    """
+
+    quality: Quality
+    days: dict[datetime, tuple[int, int]]
+    looked_at: int
+    warned: int
+    warnings: dict[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that one report tells."""
+
+    version: Version
+    contract: Contract
+    dataset: Dataset
+    run: Run
+    versions: list[Version]
+    qualities: dict[int, Quality]
+    activations: list[Activation]
+    serving: Serving
+    monitoring: Monitoring
+    made_at: datetime
+
+    @property
+    def held_out(self) -> dict[str, Any]:
+        held_out: dict[str, Any] = self.version.held_out
+        return held_out
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self.activations) and self.activations[0].version_id == self.version.pk
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Rows of each class in the dataset, as far as its profile lists them."""
+        column = self.column(self.contract.target)
+        listed: dict[str, int] = dict(column.get("top", [])) if column else {}
+        if column and "counts" in column:  # a target of numbers has a histogram in place of values
+            return {}
+        return {label: listed[label] for label in self.contract.classes if label in listed}
+
+    def column(self, name: str) -> dict[str, Any] | None:
+        """The dataset's profile of one column."""
+        found: dict[str, Any] | None = next(
+            (each for each in self.dataset.profile if each["name"] == name), None
+        )
+        return found
+
+
+def collect(version: Version) -> Facts:
+    """Read everything that a report on this version tells.
+
+    Args:
+        version: with its classifier and its run's dataset.
+    """
+    classifier = version.classifier
+    versions = list(
+        Version.objects.with_active()
+        .filter(classifier=classifier)
+        .select_related("classifier", "run__dataset")
+        .defer("golden", "artifacts", "run__candidates", "run__dataset__profile")
+        .order_by("-number")
+    )
+    qualities = {each.version.pk: each for each in quality.of_versions(versions)}
+    return Facts(
+        version=version,
+        contract=version.contract,
+        dataset=version.run.dataset,
+        run=version.run,
+        versions=versions,
+        qualities=qualities,
+        activations=list(classifier.activations.select_related("version").order_by("-number")),
+        serving=_serving(version),
+        monitoring=_monitoring(version, qualities[version.pk]),
+        made_at=timezone.now(),
+    )
+
+
+def _serving(version: Version) -> Serving:
+    counts = HourlyCount.objects.filter(version=version).order_by()
+    deciles, latencies = [0] * DECILES, [0] * (len(LATENCY_MS) + 1)
+    for place, total in _sums(counts, "decile"):
+        deciles[place] = total
+    for place, total in _sums(HourlyLatency.objects.filter(version=version).order_by(), "bucket"):
+        latencies[place] = total
+    batches = Batch.objects.filter(version=version).order_by()
+    return Serving(
+        hours=dict(sorted(_sums(counts, "hour"))),
+        sources=dict(sorted(_sums(counts, "source"), key=lambda pair: -pair[1])),
+        labels=_in_order(dict(_sums(counts, "label")), version.contract.classes),
+        deciles=deciles,
+        latencies=latencies,
+        batches=dict(batches.values_list("state").annotate(Count("pk"))),
+    )
+
+
+def _sums(counts: Any, field: str) -> list[tuple[Any, int]]:
+    return list(counts.values_list(field).annotate(total=Sum("predictions")))
+
+
+def _in_order(counts: dict[str, int], classes: Sequence[str]) -> dict[str, int]:
+    return {label: counts[label] for label in classes if label in counts}
+
+
+def _monitoring(version: Version, judged: Quality) -> Monitoring:
+    days: dict[datetime, tuple[int, int]] = {}
+    right = Q(predicted=F("truth"))
+    hours = (
+        FeedbackCount.objects.filter(version=version)
+        .order_by()
+        .values_list("hour")
+        .annotate(judged=Sum("predictions"), correct=Sum("predictions", filter=right, default=0))
+    )
+    for hour, total, correct in sorted(hours):
+        day = hour.replace(hour=0)
+        before = days.get(day, (0, 0))
+        days[day] = (before[0] + total, before[1] + correct)
+    latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", flat=True)
+    found = list(latest[:LOOKED_AT])
+    return Monitoring(
+        quality=judged,
+        days={day: each for day, each in days.items() if each[0] > 0},
+        looked_at=len(found),
+        warned=sum(bool(warnings) for warnings in found),
+        warnings=dict(
+            Counter(
+                (warning["feature"], warning["code"]) for warnings in found for warning in warnings
+            ).most_common()
+        ),
+    )

@@ -1,0 +1,26 @@
+"""The report on a version, to keep and to hand on."""
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from clfsite.staff import StaffRequest, staff
+from predictions.report import render
+from predictions.report.render import Format
+from training.models import Version
+
+
+@staff()
+@require_safe
+def version_report(request: StaffRequest, pk: str, form: str) -> HttpResponse:
+    """The report as it is now, to download."""
+    version = get_object_or_404(
+        Version.objects.select_related("classifier", "run__dataset", "run__created_by"), pk=pk
+    )
+    wanted = Format(form)
+    name = render.file_name(version, wanted)
+    return HttpResponse(
+        render.render(render.report(version), wanted),
+        content_type=wanted.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
