@@ -14,7 +14,7 @@ from training.errors import Refused
 from training.ml.estimators import AUTO, FAMILIES
 from training.ml.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
 from training.ml.threshold import Aim, AimError
-from training.models import Dataset, Run
+from training.models import Classifier, Dataset, Run
 
 SEARCH_TITLES = {
     "grid": "Grid: try every combination of settings",
@@ -255,6 +255,20 @@ class RunForm(forms.Form):
             self.add_error("goal_value", f"{capfirst(str(error))}.")
             return None
         return asdict(aim)
+
+
+class RunsForm(forms.Form):
+    """Which runs to list."""
+
+    state = forms.ChoiceField(required=False)
+    classifier = forms.ModelChoiceField(
+        Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
+    )
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        choices = [("", "All"), *((state, capfirst(title)) for state, title in Run.State.choices)]
+        self.fields["state"].choices = choices  # type: ignore[attr-defined]
 
 
 class RetrainForm(forms.Form):

@@ -115,6 +115,10 @@ class Run(Job):
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
     best_score = models.FloatField(null=True, blank=True)
+    history = models.JSONField(
+        default=list,
+        help_text="How the best single-fold score rose: seconds since the start, models fitted, and the score.",
+    )
     candidates = models.JSONField(default=list)
     warnings = models.JSONField(
         default=list, help_text="What went less well than asked, without harm to the result."
@@ -177,11 +181,20 @@ class Run(Job):
         return left if budget is None else min(left, max(60 * budget - self.seconds, 0))
 
     def begun(self) -> dict[str, Any]:
-        return {"fits_done": 0, "best_score": None}
+        return {"fits_done": 0, "best_score": None, "history": []}
 
     def note(self, progress: Progress) -> None:
-        """Show how far the search is."""
-        self.change(self.OWNED, fits_done=progress.done, fits_total=progress.total, best_score=progress.best)
+        """Show how far the search is, and keep when its best score rose."""
+        history = self.history
+        if progress.best is not None and (not history or progress.best > history[-1][2]):
+            history = [*history, [round(self.seconds or 0, 1), progress.done, progress.best]]
+        self.change(
+            self.OWNED,
+            fits_done=progress.done,
+            fits_total=progress.total,
+            best_score=progress.best,
+            history=history,
+        )
 
     def succeed(self, candidates: list[dict[str, Any]], warnings: list[str] | None = None) -> bool:
         """Close the run as done; False when it is no longer ours."""

@@ -20,6 +20,10 @@ urlpatterns = [
     path("versions", versions.version_list, name="version-list"),
     path("versions/compare", versions.version_compare, name="version-compare"),
     re_path(r"^versions/(?P<pk>[0-9]{1,18})$", versions.version_detail, name="version-detail"),
+    re_path(r"^versions/(?P<pk>[0-9]{1,18})/card$", versions.version_card, name="version-card"),
+    re_path(
+        r"^classifiers/(?P<pk>[0-9]{1,18})/history$", versions.classifier_history, name="classifier-history"
+    ),
     re_path(r"^versions/(?P<pk>[0-9]{1,18})/retrain$", runs.version_retrain, name="version-retrain"),
     re_path(
         r"^versions/(?P<pk>[0-9]{1,18})/(?P<part>[a-z]+)\.joblib$",

@@ -47,6 +47,8 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "training:version-list": ("", None),
     "training:version-compare": ("", None),
     "training:version-detail": ("", "training.activate_version"),
+    "training:version-card": ("", None),
+    "training:classifier-history": ("", None),
     "training:version-artifact": ("", None),
     "training:version-retrain": ("training.add_run", ""),
 }
@@ -82,6 +84,8 @@ def things(version: Version) -> dict[str, list[Any]]:
         "training:run-cancel": [RunFactory.create(running=True).pk],
         "training:run-progress": [RunFactory.create(running=True).pk],
         "training:version-detail": [version.pk],
+        "training:version-card": [version.pk],
+        "training:classifier-history": [version.classifier_id],
         "training:version-artifact": [version.pk, "model"],
         "training:version-retrain": [version.pk],
     }

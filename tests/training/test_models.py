@@ -1,10 +1,12 @@
 """The life of a run, and what the database itself holds together."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connections
+from django.utils import timezone
 
 from tests.factories import ActivationFactory, ClassifierFactory, DatasetFactory, RunFactory, VersionFactory
 from training.ml.scoring import Progress
@@ -104,6 +106,18 @@ def test_only_its_owner_ends_or_notes_a_run() -> None:
     loser.note(Progress(3, 3, 0.5))
     assert (stored(run).state, stored(run).fits_done) == (Run.State.RUNNING, 0)
     assert owner.succeed(CANDIDATES)
+
+
+@pytest.mark.django_db
+def test_a_run_keeps_when_its_best_score_rose_and_begins_anew_with_each_attempt() -> None:
+    run = running()
+    for progress in (Progress(1, 9, None), Progress(2, 9, 0.5), Progress(4, 9, 0.5), Progress(6, 9, 0.7)):
+        run.note(progress)
+    assert [[done, best] for _, done, best in stored(run).history] == [[2, 0.5], [6, 0.7]]
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(minutes=5))
+    later = stored(run)
+    assert later.start()
+    assert stored(run).history == []
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import DatasetFactory, tiny_csv
+from tests.factories import DatasetFactory, RunFactory, VersionFactory, tiny_csv
 from tests.portal import staff_client
 from training.models import Dataset
 
@@ -178,6 +178,32 @@ def test_the_list_is_paged_and_a_page_beyond_the_end_is_the_last(trainer: Client
     assert len(trainer.get(LIST).context["page"]) == 25
     assert len(trainer.get(LIST, {"page": "99"}).context["page"]) == 5
     assert trainer.get(LIST, {"page": "x"}).context["page"].number == 1
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"), [("name", "abc"), ("-rows", "bca"), ("", "cab"), ("sha256", "cab")]
+)
+def test_the_list_is_sorted_as_asked(sort: str, names: str, trainer: Client) -> None:
+    for name, rows in (("b", 30), ("a", 10), ("c", 20)):
+        DatasetFactory.create(name=name, rows=rows)
+    assert "".join(each.name for each in trainer.get(LIST, {"sort": sort}).context["page"]) == names
+
+
+def test_a_table_shows_those_of_its_name_and_what_was_trained_on_it(
+    trainer: Client, django_assert_max_num_queries: Any
+) -> None:
+    dataset = DatasetFactory.create(name="customers")
+    newer = DatasetFactory.create(name="customers", number=2, sha256="1" * 64, file=False)
+    path = reverse("training:dataset-detail", args=[dataset.pk])
+    assert "Nothing was trained on it yet" in trainer.get(path).content.decode()
+    version = VersionFactory.create(run__dataset=dataset)
+    RunFactory.create_batch(3, dataset=dataset, failed=True)
+    with django_assert_max_num_queries(9):
+        response = trainer.get(path)
+    assert list(response.context["same_name"]) == [newer, dataset]
+    shown = response.content.decode()
+    assert reverse("training:dataset-detail", args=[newer.pk]) in shown
+    assert reverse("training:version-detail", args=[version.pk]) in shown
 
 
 def test_more_datasets_take_no_more_queries(trainer: Client, django_assert_max_num_queries: Any) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from tests.factories import TINY_SPACE, DatasetFactory, RunFactory, VersionFactory
 from tests.portal import staff_client
 from training import storage
+from training.ml.scoring import Progress
 from training.models import Dataset, Run
 
 LIST = reverse("training:run-list")
@@ -341,8 +342,95 @@ def test_the_leaderboard_names_families_and_knows_those_of_older_runs(trainer: C
     del old["family"]
     Run.objects.filter(pk=run.pk).update(candidates=[new, old])
     shown = detail(trainer, run).content.decode()
-    assert "<td>Extra trees</td>" in shown
-    assert "<td>Random forest</td>" in shown
+    assert '<td data-label="Family">Extra trees</td>' in shown
+    assert '<td data-label="Family">Random forest</td>' in shown
+
+
+@pytest.mark.parametrize(
+    ("sort", "ranks"),
+    [
+        ("", [1, 2, 3]),
+        ("-rank", [3, 2, 1]),
+        ("seconds", [2, 3, 1]),
+        ("-std", [3, 1, 2]),
+        ("params", [1, 2, 3]),
+    ],
+)
+def test_the_leaderboard_is_sorted_as_asked(sort: str, ranks: list[int], trainer: Client) -> None:
+    run = RunFactory.create(succeeded=True)
+    tried = [
+        {**run.candidates[0], "rank": rank, "std": std, "seconds": seconds}
+        for rank, std, seconds in ((1, 0.2, 9.0), (2, 0.1, 1.0), (3, 0.3, 2.0))
+    ]
+    Run.objects.filter(pk=run.pk).update(candidates=tried)
+    response = trainer.get(reverse("training:run-detail", args=[run.pk]), {"sort": sort})
+    assert [each["rank"] for each in response.context["candidates"]] == ranks
+
+
+def test_a_long_leaderboard_is_paged(trainer: Client) -> None:
+    run = RunFactory.create(succeeded=True)
+    tried = [{**run.candidates[0], "rank": rank} for rank in range(1, 121)]
+    Run.objects.filter(pk=run.pk).update(candidates=tried)
+    response = trainer.get(reverse("training:run-detail", args=[run.pk]), {"page": "3"})
+    assert [each["rank"] for each in response.context["candidates"]] == list(range(101, 121))
+
+
+def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
+    run = RunFactory.create(running=True, attempt=2, fits_total=60)
+    run.note(Progress(3, 60, 0.5))
+    run.note(Progress(9, 60, 0.75))
+    response = detail(trainer, run)
+    assert [event.text for event in response.context["events"]] == [
+        "Asked for by the command line",
+        "A worker began attempt 2, as the process before was lost",
+        "ROC-AUC 0.5000 on a fold: the best of 3 models",
+        "ROC-AUC 0.7500 on a fold: the best of 9 models",
+    ]
+    piece = trainer.get(reverse("training:run-progress", args=[run.pk]))
+    best = piece.context["best"]
+    assert best["table"]["rows"] == [["3", "0.0", "0.5000"], ["9", "0.0", "0.7500"]]
+    assert best["figure"]["data"][0]["y"] == [0.5, 0.75, 0.75]
+    assert "the best of 9 models" in piece.content.decode()
+    run.request_cancel()
+    run.cancel()
+    assert [event.text for event in detail(trainer, run).context["events"]][-2:] == [
+        "It was asked to end",
+        "The run cancelled",
+    ]
+
+
+def test_a_finished_run_tells_what_it_became(trainer: Client) -> None:
+    version = VersionFactory.create()
+    assert (
+        detail(trainer, version.run).context["events"][-1].text == "The run succeeded, and became version 1"
+    )
+
+
+def test_runs_are_found_by_state_and_classifier(trainer: Client) -> None:
+    failed = RunFactory.create(failed=True, classifier__name="churn")
+    RunFactory.create(failed=True)
+    RunFactory.create(classifier=failed.classifier)
+
+    def found(**query: str) -> list[Run]:
+        return list(trainer.get(LIST, query).context["page"])
+
+    assert found(state="failed", classifier="churn") == [failed]
+    assert len(found(state="failed")) == 2
+    assert len(found(state="nonsense")) == 3
+    shown = trainer.get(LIST, {"state": "cancelled"}).content.decode()
+    assert "No such run" in shown
+
+
+def test_runs_are_sorted_as_asked(trainer: Client) -> None:
+    low = RunFactory.create(succeeded=True, best_score=0.2)
+    high = RunFactory.create(succeeded=True, best_score=0.9)
+    none = RunFactory.create()
+    for sort, expected in {
+        "score": [low, high, none],
+        "-score": [high, low, none],
+        "": [none, high, low],
+    }.items():
+        assert list(trainer.get(LIST, {"sort": sort}).context["page"]) == expected
 
 
 def test_a_run_that_succeeded_shows_metrics_settings_and_its_version(trainer: Client) -> None:

@@ -13,7 +13,7 @@ from tests import bucket as buckets
 from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client
 from tests.site import free_port
-from training import charts, storage
+from training import cards, charts, storage
 from training.models import Activation, Run, Version
 
 LIST = reverse("training:version-list")
@@ -233,6 +233,100 @@ def test_reasons_and_names_are_escaped(approver: Client) -> None:
     shown = approver.get(path(version)).content.decode()
     assert "<script>alert(1)" not in shown
     assert "<i>" not in shown
+
+
+def test_the_history_says_what_answered_from_when_until_when(approver: Client) -> None:
+    first = ActivationFactory.create(reason="the first")
+    second = ActivationFactory.create(version__classifier=first.classifier, reason="better", actor="grace")
+    back = ActivationFactory.create(
+        version=first.version, classifier=first.classifier, reason="worse after all"
+    )
+    ActivationFactory.create()
+    path = reverse("training:classifier-history", args=[first.classifier_id])
+    response = approver.get(path)
+    assert [(each.pk, each.until) for each in response.context["page"]] == [
+        (back.pk, None),
+        (second.pk, back.created_at),
+        (first.pk, second.created_at),
+    ]
+    shown = response.content.decode()
+    for text in ("the first", "better", "by grace", "worse after all", "answers now"):
+        assert text in shown
+
+
+def test_a_long_history_is_paged_and_the_version_shows_its_end(
+    approver: Client, django_assert_max_num_queries: Any
+) -> None:
+    first = ActivationFactory.create()
+    for _ in range(29):
+        ActivationFactory.create(version=first.version, classifier=first.classifier)
+    path_to = reverse("training:classifier-history", args=[first.classifier_id])
+    with django_assert_max_num_queries(8):
+        assert len(approver.get(path_to).context["page"]) == 25
+    assert [each.number for each in approver.get(path_to, {"page": 2}).context["page"]] == [5, 4, 3, 2, 1]
+    assert len(approver.get(path(first.version)).context["spells"]) == 5
+
+
+def test_a_classifier_without_history_says_what_to_do(approver: Client) -> None:
+    path_to = reverse("training:classifier-history", args=[ClassifierFactory.create().pk])
+    assert "No version was ever active" in approver.get(path_to).content.decode()
+
+
+def card(client: Client, version: Version) -> str:
+    return str(client.get(reverse("training:version-card", args=[version.pk])).content.decode())
+
+
+def test_a_model_card_holds_what_whoever_relies_on_a_version_should_know(approver: Client) -> None:
+    version = VersionFactory.create()
+    shown = card(approver, version)
+    low, high = version.held_out["intervals"]["recall"]
+    for text in (
+        version.run.dataset.sha256,
+        "60 rows, 12 of them held out",
+        "n_estimators = 5",
+        f"{low:.3f} to {high:.3f}",
+        "yes above a probability of 0.5",
+        f"scikit-learn {version.libraries['scikit-learn']}",
+        "there were fewer than 30 held-out rows",
+        "Fall of ROC-AUC when shuffled",
+        "basic, plus, pro, or missing",
+        "data-print",
+    ):
+        assert text in shown, text
+
+
+def test_a_model_card_warns_of_what_the_figures_show(approver: Client) -> None:
+    version = VersionFactory.create()
+    assert "by heart." not in "".join(
+        cards.limits(VersionFactory.create(cross_validation={"roc_auc": {"mean": 0, "std": 0}}))
+    )
+    version.cross_validation["roc_auc"]["mean"] = version.metrics["roc_auc"] + 0.2
+    version.run.recipe_data["class_weight"] = "balanced"
+    version.held_out["intervals"]["roc_auc"] = [0.5, 0.9]
+    told = " ".join(cards.limits(version))
+    for text in ("0.200 lower than in cross-validation", "read too high", "between 0.500 and 0.900"):
+        assert text in told
+
+
+@pytest.mark.parametrize(
+    ("sort", "numbers"),
+    [("", [3, 2, 1]), ("version", [1, 2, 3]), ("-roc_auc", [2, 3, 1]), ("golden", [3, 2, 1])],
+)
+def test_versions_are_sorted_within_their_classifier(sort: str, numbers: list[int], approver: Client) -> None:
+    churn = ClassifierFactory.create(name="churn")
+    VersionFactory.create(classifier__name="a-first")
+    for score in (0.5, 0.9, 0.7):
+        held_out = VersionFactory.create(classifier=churn).held_out
+        held_out["metrics"] = {**held_out["metrics"], "roc_auc": score}
+        Version.objects.filter(pk=Version.objects.latest("pk").pk).update(held_out=held_out)
+    groups = approver.get(LIST, {"sort": sort}).context["groups"]
+    assert [str(classifier) for classifier, _ in groups] == ["a-first", "churn"]
+    assert [version.number for version in groups[1][1]] == numbers
+
+
+def test_a_long_list_of_versions_is_paged(approver: Client) -> None:
+    VersionFactory.create_batch(51, classifier=ClassifierFactory.create())
+    assert [len(versions) for _, versions in approver.get(LIST, {"page": 2}).context["groups"]] == [1]
 
 
 def test_more_versions_take_no_more_queries(approver: Client, django_assert_max_num_queries: Any) -> None:

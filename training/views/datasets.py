@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from clfsite.sorting import sorted_by
 from clfsite.staff import StaffRequest, staff
 from training import charts, services
 from training.errors import Refused
@@ -17,6 +18,16 @@ from training.ml.contract import Contract
 from training.models import Dataset
 
 PER_PAGE = 25
+SORTS = {
+    "name": "name",
+    "target": "target",
+    "rows": "rows",
+    "columns": "columns",
+    "size": "size_bytes",
+    "added": "id",
+}
+# the newest of a name and of what was trained, on a dataset's page
+SHOWN = 10
 COLUMNS_PER_PAGE = 50
 TOP_OF_CLASS = 2
 
@@ -28,9 +39,10 @@ def dataset_list(request: StaffRequest) -> HttpResponse:
     form = DatasetForm(request)
     if form.is_valid() and (dataset := _import(request, form)):
         return redirect("training:dataset-detail", dataset.pk)
-    datasets = Dataset.objects.order_by("-id").defer("contract_data", "profile").select_related("created_by")
-    page = Paginator(datasets, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "training/dataset_list.html", {"form": form, "page": page})
+    rows = Dataset.objects.defer("contract_data", "profile").select_related("created_by")
+    sort, rows = sorted_by(rows, request, SORTS, first="-added")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "training/dataset_list.html", {"form": form, "page": page, "sort": sort})
 
 
 def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
@@ -62,7 +74,19 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
     contract = dataset.contract
     page = Paginator(dataset.profile, COLUMNS_PER_PAGE).get_page(request.GET.get("page"))
     columns = [_column(profile, dataset.rows, contract) for profile in page]
-    context = {"dataset": dataset, "contract": contract, "page": page, "columns": columns}
+    same_name = Dataset.objects.filter(name=dataset.name).defer("contract_data", "profile")
+    runs = dataset.runs.select_related("classifier", "version").defer(
+        *("candidates", "history", "version__contract_data", "version__golden", "version__artifacts"),
+        *("version__held_out", "version__libraries"),
+    )
+    context = {
+        "dataset": dataset,
+        "contract": contract,
+        "page": page,
+        "columns": columns,
+        "same_name": same_name.order_by("-number")[:SHOWN],
+        "runs": runs.order_by("-id")[:SHOWN],
+    }
     return render(request, "training/dataset_detail.html", context)
 
 

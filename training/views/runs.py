@@ -1,7 +1,9 @@
 """Training jobs: start one, watch it, see what came of it."""
 
+from typing import Any
+
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -9,16 +11,26 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from clfsite.sorting import sorted_by
 from clfsite.staff import StaffRequest, staff
-from training import charts, services
+from training import charts, progress, services
 from training.column_forms import ColumnsForm
 from training.errors import Refused
-from training.forms import RetrainForm, RunForm
+from training.forms import RetrainForm, RunForm, RunsForm
 from training.ml.corrections import Corrections
 from training.ml.inference import AS_INFERRED
 from training.models import Run, Version
 
 PER_PAGE = 25
+CANDIDATES_PER_PAGE = 50
+SORTS = {
+    "run": "id",
+    "classifier": "classifier__name",
+    "dataset": "dataset__name",
+    "score": "best_score",
+    "started": "created_at",
+}
+CANDIDATE_SORTS = ("rank", "mean", "std", "seconds")
 # the version's bulky columns are for the version's own page
 VERSION_BULK = ("version__contract_data", "version__golden", "version__artifacts", "version__libraries")
 
@@ -32,9 +44,19 @@ def _runs() -> QuerySet[Run]:
 @staff()
 @require_safe
 def run_list(request: StaffRequest) -> HttpResponse:
-    """Every training job, the newest first."""
-    page = Paginator(_runs().defer("candidates"), PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "training/run_list.html", {"page": page})
+    """Every training job, the newest first; or those of one state or classifier, in another order."""
+    form = RunsForm(request.GET)
+    rows = _runs().defer("candidates", "history")
+    if form.is_valid():
+        rows = rows.filter(**{name: value for name, value in form.cleaned_data.items() if value})
+    sort, rows = sorted_by(rows, request, SORTS, first="-run")
+    context = {
+        "form": form,
+        "is_filtered": form.is_valid() and any(form.cleaned_data.values()),
+        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+        "sort": sort,
+    }
+    return render(request, "training/run_list.html", context)
 
 
 @staff(needs="training.add_run")
@@ -105,25 +127,37 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
     confusion = None
     if version:
         confusion = charts.confusion(version.held_out["confusion"], run.dataset.contract.classes)
+    sort, candidates = _candidates(request, run)
     context = {
         "run": run,
         "version": version,
         "confusion": confusion,
         "newest": run.dataset.newest if version else None,
+        "events": list(progress.events(run)),
+        "best": progress.best_so_far(run),
+        "candidates": candidates,
+        "sort": sort,
     }
     return render(request, "training/run_detail.html", context)
+
+
+def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, Any]]]:
+    """A page of the settings tried, and their order: the best first where the request asks for none that there is."""
+    asked = request.GET.get("sort", "")
+    sort = asked if asked.removeprefix("-") in CANDIDATE_SORTS else "rank"
+    rows = sorted(run.candidates, key=lambda each: each[sort.removeprefix("-")], reverse=sort.startswith("-"))
+    return sort, Paginator(rows, CANDIDATES_PER_PAGE).get_page(request.GET.get("page"))
 
 
 @staff()
 @require_safe
 def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
     """The piece of a run's page that is fetched every second; the page is loaded anew once the run is over."""
-    run = get_object_or_404(Run.objects.defer("candidates"), pk=pk)
-    return (
-        HttpResponseClientRefresh()
-        if run.is_over
-        else render(request, "training/_run_progress.html", {"run": run})
-    )
+    run = get_object_or_404(Run.objects.select_related("created_by").defer("candidates"), pk=pk)
+    if run.is_over:
+        return HttpResponseClientRefresh()
+    context = {"run": run, "events": list(progress.events(run)), "best": progress.best_so_far(run)}
+    return render(request, "training/_run_progress.html", context)
 
 
 @staff(needs="training.add_run")

@@ -6,18 +6,31 @@ from operator import attrgetter
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from clfsite.sorting import sorted_by
 from clfsite.staff import StaffRequest, staff
-from training import charts, comparison, services
+from training import cards, charts, comparison, history, services
 from training.errors import Conflict, NotFound, Refused
 from training.forms import ReasonForm
-from training.models import Version
+from training.models import Classifier, Version
 
 BULK = ("contract_data", "golden", "artifacts", "libraries")
+PER_PAGE = 50
+HISTORY_PER_PAGE = 25
+# of the history, beside all else that is known of a version
+SHOWN_HISTORY = 5
+SORTS = {
+    "version": "number",
+    "roc_auc": "held_out__metrics__roc_auc",
+    "accuracy": "held_out__metrics__accuracy",
+    "f1": "held_out__metrics__f1",
+    "trained": "created_at",
+}
 
 
 @staff()
@@ -32,14 +45,20 @@ def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = (
     versions = (
         Version.objects.with_active()
         .select_related("classifier", "run__dataset")
-        .defer(*BULK, "run__candidates", "run__dataset__contract_data", "run__dataset__profile")
-        .order_by("classifier__name", "-number")
+        .defer(
+            *BULK,
+            *("run__candidates", "run__history", "run__dataset__contract_data", "run__dataset__profile"),
+        )
     )
+    sort, rows = sorted_by(versions, request, SORTS, first="-version", within="classifier__name")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "groups": [
-            (classifier, list(group)) for classifier, group in groupby(versions, attrgetter("classifier"))
+            (classifier, list(group)) for classifier, group in groupby(page, attrgetter("classifier"))
         ],
-        "can_compare": len(versions) >= comparison.LEAST,
+        "page": page,
+        "sort": sort,
+        "can_compare": page.paginator.count >= comparison.LEAST,
         "most": comparison.MOST,
         "problem": problem,
         "chosen": set(chosen),
@@ -99,7 +118,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
     if form.is_valid():
         _activate(request, version, form.cleaned_data["reason"])
         return redirect("training:version-detail", version.pk)
-    activations = list(version.classifier.activations.select_related("version").order_by("-number")[:50])
+    spells = history.spells(version.classifier)[:SHOWN_HISTORY]
     context = {
         "version": version,
         "form": form,
@@ -107,10 +126,37 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "newest": version.run.dataset.newest,
         "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),
         "charts": charts.of_held_out(version.held_out),
-        "activations": activations,
-        "current": activations[0] if activations else None,
+        "spells": spells,
+        "current": spells[0] if spells else None,
     }
     return render(request, "training/version_detail.html", context)
+
+
+@staff()
+@require_safe
+def version_card(request: StaffRequest, pk: str) -> HttpResponse:
+    """What whoever relies on a version should know of it, to print or to keep as PDF."""
+    version = get_object_or_404(
+        Version.objects.with_active().select_related("classifier", "run__dataset", "run__created_by"), pk=pk
+    )
+    contract = version.contract
+    context = {
+        "version": version,
+        "contract": contract,
+        "limits": cards.limits(version),
+        "confusion": charts.confusion(version.held_out["confusion"], contract.classes),
+        "features": (version.held_out.get("importance") or [])[: cards.SHOWN_FEATURES],
+    }
+    return render(request, "training/version_card.html", context)
+
+
+@staff()
+@require_safe
+def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
+    """What answered for a classifier when, by whose decision and why."""
+    classifier = get_object_or_404(Classifier, pk=pk)
+    page = Paginator(history.spells(classifier), HISTORY_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "training/classifier_history.html", {"classifier": classifier, "page": page})
 
 
 def _activate(request: StaffRequest, version: Version, reason: str) -> None:

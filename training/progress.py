@@ -1,0 +1,77 @@
+"""How a run went, or goes: what happened when, and how the best score rose."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from clfsite.templatetags.portal import metric
+from training.charts import Chart, chart
+from training.models import Run, Version
+
+
+class Event(NamedTuple):
+    """Something that happened to a run."""
+
+    moment: datetime
+    text: str
+
+
+def events(run: Run) -> Iterator[Event]:
+    """What happened, in order; of several attempts the last alone."""
+    yield Event(run.created_at, f"Asked for by {run.created_by or 'the command line'}")
+    if run.started_at:
+        again = f"attempt {run.attempt}, as the process before was lost" if run.attempt > 1 else "the search"
+        yield Event(run.started_at, f"A worker began {again}")
+        for seconds, done, score in run.history:
+            models = f"{done:,} model{'' if done == 1 else 's'}"
+            yield Event(
+                run.started_at + timedelta(seconds=seconds),
+                f"{metric(run.recipe_data['scoring'])} {score:.4f} on a fold: the best of {models}",
+            )
+    if run.cancel_requested_at:
+        yield Event(run.cancel_requested_at, "It was asked to end")
+    if run.finished_at:
+        version: Version | None = getattr(run, "version", None)
+        became = f", and became version {version.number}" if version else ""
+        yield Event(run.finished_at, f"The run {run.state}{became}")
+
+
+def best_so_far(run: Run) -> Chart | None:
+    """The best score by the number of models fitted; None before the first."""
+    if not run.history:
+        return None
+    seconds, done, scores = (list(values) for values in zip(*run.history, strict=True))
+    title = metric(run.recipe_data["scoring"])
+    # the line goes on to where the search is
+    ends = max(run.fits_done, done[-1])
+    figure = go.Figure(
+        go.Scatter(
+            x=[*done, ends],
+            y=[*scores, scores[-1]],
+            customdata=[*seconds, seconds[-1]],
+            mode="lines+markers",
+            line={"shape": "hv"},
+            marker={"size": [8] * len(done) + [0]},
+            hovertemplate="%{y:.4f}<br>%{x:,} models, %{customdata:.1f} s<extra></extra>",
+        ),
+        {
+            "xaxis": {"title": {"text": "Models fitted"}, "range": [0, max(run.fits_total, ends) * 1.02]},
+            "yaxis": {"title": {"text": title}, "tickformat": ".3f"},
+            "showlegend": False,
+        },
+    )
+    return chart(
+        name="best-so-far",
+        title="Best score so far",
+        note=f"The best {title} on a single fold; what a setting is worth is its mean over the folds.",
+        figure=figure,
+        table={
+            "headers": ["Models fitted", "Seconds", f"Best {title}"],
+            "rows": [
+                [f"{fits:,}", f"{second:.1f}", f"{score:.4f}"]
+                for second, fits, score in zip(seconds, done, scores, strict=True)
+            ],
+        },
+    )
