@@ -75,7 +75,7 @@ class ServingView(APIView):
         caller = self.admit(request, allowed)
         if not accepts(request, self.media_types):
             raise exceptions.NotAcceptable(f"only {self.media_types[0]} is sent; ask for it in Accept")
-        if idempotency.HEADER in request.headers and method == "post":
+        if idempotency.META in request.META and method == "post":
             return self._answer_once(request, caller)
         return self._respond(request, caller)
 

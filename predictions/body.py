@@ -15,6 +15,8 @@ from rest_framework import exceptions
 
 from training.errors import Malformed, TooLarge
 
+# types of values that hold no string
+_PLAIN = frozenset((float, int, bool, type(None)))
 _LONGEST_INTEGER = 400  # digits; a float holds 309
 _DEEPEST = 64
 
@@ -166,6 +168,8 @@ def _count_strings(value: Any, depth: int = 0) -> int:
     if isinstance(value, dict):
         count = len(value)
         value = value.values()
+    if _PLAIN.issuperset(map(type, value)):
+        return count
     for inner in value:
         kind = type(inner)
         if kind is str:

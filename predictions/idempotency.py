@@ -13,6 +13,7 @@ from predictions.models import KeptAnswer
 from training.errors import Conflict, InvalidInput, Malformed
 
 HEADER = "Idempotency-Key"
+META = "HTTP_IDEMPOTENCY_KEY"
 LONGEST = 255
 KEPT = timedelta(hours=24)
 
@@ -33,7 +34,7 @@ def once(request: HttpRequest, key_id: int, carry_out: Callable[[], bytes]) -> t
         Malformed: the header is no key. InvalidInput: the key came with another body before.
         Conflict: the same call is under way.
     """
-    name = request.headers[HEADER]
+    name = request.META[META]
     if not name or len(name) > LONGEST or not name.isascii() or not name.isprintable():
         raise Malformed(f"{HEADER} takes 1 to {LONGEST} printable ASCII characters")
     digest = hashlib.sha256(request.path.rstrip("/").encode() + b"\0" + request.body).hexdigest()

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from predictions.models import Prediction
+from predictions.services import ROWS_FOR_COLUMNS
 from tests.predictions.conftest import Post, problem_of
-from training.models import Version
+from training.models import Classifier, Version
 
 
 def test_records_are_answered_in_order_and_logged(
@@ -36,6 +37,26 @@ def test_one_bad_row_fails_the_request_and_every_bad_row_is_reported(
     faults = problem_of(post("/predict-batch", {"records": records}), 422)["errors"]
     assert {fault["row"] for fault in faults} == {1, 3}
     assert not Prediction.objects.exists()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_long_batch_is_judged_and_answered_as_a_short_one(
+    post: Post, version: Version, example: dict[str, Any], strict: bool
+) -> None:
+    Classifier.objects.update(strict=strict)
+    odd = [example, {**example, "spend": None}, {**example, "plan": "gold", "tenure": 2**63}]
+    short = post("/predict-batch", {"records": odd})
+    rest = [example] * ROWS_FOR_COLUMNS
+    long = post("/predict-batch", {"records": [*odd, *rest]})
+    assert short.status_code == long.status_code == (422 if strict else 200)
+    if strict:
+        assert long.json()["errors"] == short.json()["errors"]
+        assert [fault["row"] for fault in long.json()["errors"]] == [2, 2]
+        assert not Prediction.objects.exists()
+        return
+    for one, other in zip(short.json()["predictions"], long.json()["predictions"][:3], strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-12)
+        assert one["warnings"] == other["warnings"]
 
 
 @pytest.mark.parametrize("records", [[], {}, None, "x"])

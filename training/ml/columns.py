@@ -5,7 +5,7 @@ The outcome is that of `Contract.check` on every record, message by message, at 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 from operator import itemgetter
 from typing import Any
 
@@ -19,6 +19,7 @@ from training.ml.table import MISSING
 
 # of such characters alone and read as JSON, a cell is a number or nothing
 _NUMBER_CHARACTERS = b"0123456789+-.eE,"
+_NUMBERS = frozenset((int, float))
 # a longer whole number may not fit into 64 bits
 _LONGEST_INTEGER = 19
 
@@ -76,10 +77,16 @@ def check_records(
     whole = (
         [contract.example if row in odd else record for row, record in enumerate(records)] if odd else records
     )
-    arrays = {}
+    numbers = [feature.name for feature in contract.features if feature.kind in {Kind.NUMBER, Kind.INTEGER}]
+    arrays: dict[str, NDArray[Any]] = dict(_number_columns(numbers, whole))
     for feature in contract.features:
-        values = list(map(itemgetter(feature.name), whole))
-        arrays[feature.name], suspects = _judge(feature, values)
+        name = feature.name
+        if name in arrays:
+            for row in _odd_numbers(feature, arrays[name], ()):
+                remarks.look_at(feature, (row,), lambda row, name=name: whole[row][name])  # type: ignore[misc]
+            continue
+        values = list(map(itemgetter(name), whole))
+        arrays[name], suspects = _judge(feature, values)
         remarks.look_at(feature, suspects, values.__getitem__)
     return remarks.close(contract, len(records), arrays, (), strict=strict)
 
@@ -162,6 +169,22 @@ class _Remarks:
 
 def _reader(feature: Feature, cells: Sequence[str]) -> Callable[[int], Any]:
     return lambda row: read_cell(feature, cells[row])
+
+
+def _number_columns(
+    names: Sequence[str], records: Sequence[Mapping[str, Any]]
+) -> Iterable[tuple[str, NDArray[np.float64]]]:
+    """Read the columns of these names all at once; none where one of them holds anything but numbers."""
+    if len(names) < 2:  # noqa: PLR2004  a getter of one name returns no row
+        return ()
+    rows = list(map(itemgetter(*names), records))
+    if not _NUMBERS.issuperset(map(type, chain.from_iterable(rows))):
+        return ()
+    try:
+        values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * len(names))
+    except OverflowError:  # a whole number beyond any float
+        return ()
+    return zip(names, values.reshape(len(rows), len(names)).T.copy(), strict=True)
 
 
 def _judge(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Iterable[int]]:

@@ -59,8 +59,10 @@ class Preprocessor:
     def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
         """Scaled features of checked records, shape (records, width)."""
         X = np.zeros((len(records), self.width))
-        raw = np.array([[record[name] for name in self.numbers] for record in records], dtype=np.float64)
-        self._scale(X, raw)
+        if self.numbers:
+            self._scale(
+                X, np.array([[record[name] for name in self.numbers] for record in records], np.float64)
+            )
         for block in self.blocks:
             for row, record in enumerate(records):
                 place = block.place(record[block.name])
@@ -70,22 +72,28 @@ class Preprocessor:
 
     def frame(self, frame: pd.DataFrame) -> Matrix:
         """The same of a frame as the contract prepares it."""
-        X = np.zeros((len(frame), self.width))
-        self._scale(X, frame[list(self.numbers)].to_numpy(np.float64))
-        rows = np.arange(len(frame))
+        return self.arrays({str(name): column.to_numpy() for name, column in frame.items()}, len(frame))
+
+    def arrays(self, arrays: Mapping[str, NDArray[Any]], count: int) -> Matrix:
+        """The same of as many rows, given as such a frame's columns."""
+        X = np.zeros((count, self.width))
+        if self.numbers:
+            self._scale(X, np.column_stack([arrays[name] for name in self.numbers]))
+        rows = np.arange(count)
         for block in self.blocks:
-            codes, values = pd.factorize(frame[block.name], use_na_sentinel=False)
+            codes, values = pd.factorize(arrays[block.name], use_na_sentinel=False)
             places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
             X[rows[places >= 0], places[places >= 0]] = 1.0
         return X
 
     def _scale(self, X: Matrix, raw: Matrix) -> None:
-        if not self.numbers:
-            return
-        raw = np.where(np.isnan(raw), self.medians, raw)
+        """Write the raw numbers into X, scaled; they are lost."""
+        np.copyto(raw, self.medians, where=np.isnan(raw))
         raw -= self.means
         raw /= self.scales
-        np.clip(raw, -LARGEST_SCALED, LARGEST_SCALED, out=X[:, : len(self.numbers)])
+        # clip is these two at thrice the cost for one row
+        np.maximum(raw, -LARGEST_SCALED, out=raw)
+        np.minimum(raw, LARGEST_SCALED, out=X[:, : len(self.numbers)])
 
 
 @dataclass(frozen=True)
