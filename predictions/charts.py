@@ -14,47 +14,6 @@ SHOWN_CLASSES = 12
 SHARES = {"range": [0, 1.001], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
 
 
-def probabilities(label: str, shares: Mapping[str, float]) -> Chart:
-    """The probability of every class in one answer, the most probable on top.
-
-    Args:
-        label: the class that was answered.
-        shares: class to probability, from 0 to 1.
-    """
-    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
-    shown = ranked[:SHOWN_CLASSES]
-    left_out = len(ranked) - len(shown)
-    figure = go.Figure(
-        go.Bar(
-            x=[share for _, share in shown],
-            y=list(range(len(shown))),
-            orientation="h",
-            marker={"color": [f"var(--chart-{1 if name == label else 7})" for name, _ in shown]},
-            text=[f"{share:.1%}" for _, share in shown],
-            customdata=[html.escape(name, quote=False) for name, _ in shown],
-            hovertemplate="%{customdata}: %{x:.2%}<extra></extra>",
-        ),
-        {
-            "xaxis": {"title": {"text": "Probability"}, **SHARES},
-            "yaxis": {
-                **labelled_axis("Class", [name for name, _ in shown]),
-                "range": [len(shown) - 0.5, -0.5],
-            },
-            "bargap": 0.4,
-        },
-    )
-    return chart(
-        name="probabilities",
-        title="Probability of each class",
-        note=f"The {SHOWN_CLASSES} most probable; {left_out} more are in the table." if left_out else "",
-        figure=figure,
-        table={
-            "headers": ["Class", "Probability"],
-            "rows": [[name, f"{share:.2%}"] for name, share in ranked],
-        },
-    )
-
-
 def label_mix(counts: Mapping[str, int]) -> Chart:
     """How many rows got each label.
 

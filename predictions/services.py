@@ -48,6 +48,28 @@ def predict(
     return Answer(live, predictions)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What the answer to a record would be."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    warnings: list[Issue]
+
+
+def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
+    """Check and score one record to see the answer, without a trace: not logged, not counted, not timed.
+
+    Raises:
+        InvalidInput: the contract refuses the record.
+    """
+    (warnings,) = _check_each(live, [record])
+    (label,), proba = live.scorer.score([record])
+    probabilities = dict(zip(live.contract.classes, proba[0].tolist(), strict=True))
+    return Tried(label, probabilities[label], probabilities, warnings)
+
+
 def score(
     *,
     live: Live,

@@ -9,6 +9,7 @@ app_name = "predictions"
 urlpatterns = [
     path("", home.home, name="home"),
     path("predict", predict.predict, name="predict"),
+    path("predict/what-if", predict.predict_what_if, name="predict-what-if"),
     path("batches", batches.batch_list, name="batch-list"),
     path("batches/sample.csv", batches.batch_sample, name="batch-sample"),
     re_path(r"^batches/(?P<pk>[0-9]{1,18})$", batches.batch_detail, name="batch-detail"),

@@ -39,6 +39,15 @@ def signed(difference: float) -> str:
 
 
 @register.filter
+def points(difference: float) -> str:
+    """A difference of two shares in points of a percent, with its sign."""
+    rounded = round(100 * difference, 1)
+    if not rounded:
+        return "unchanged"
+    return f"{rounded:+.1f}\u202fpoints".replace("-", "\u2212")
+
+
+@register.filter
 def duration(seconds: float) -> str:
     """A length of time in its two largest units."""
     if seconds < MINUTE:

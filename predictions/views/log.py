@@ -9,11 +9,11 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from clfsite.staff import StaffRequest, staff
-from predictions import charts, log_export, search
+from predictions import inputs, log_export, search
 from predictions.forms import FeedbackForm
 from predictions.log_forms import LogForm
 from predictions.models import Prediction
-from training.ml.contract import Contract
+from predictions.views.predict import ranked
 
 PER_PAGE = 50
 
@@ -78,23 +78,10 @@ def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
     context = {
         "prediction": prediction,
         "contract": contract,
-        "inputs": _inputs(prediction, contract),
+        "inputs": inputs.of_prediction(prediction, contract),
         "told": told,
         "truth": truth,
         "form": FeedbackForm(contract.classes, known=truth.label if truth else None),
-        "chart": charts.probabilities(prediction.label, prediction.probabilities),
+        **ranked(prediction.label, prediction.probabilities),
     }
     return render(request, "predictions/prediction_detail.html", context)
-
-
-def _inputs(prediction: Prediction, contract: Contract) -> list[dict[str, Any]]:
-    """Each feature with its value and what was remarked on it."""
-    remarks = {warning["feature"]: warning["message"] for warning in prediction.warnings}
-    return [
-        {
-            "feature": feature,
-            "value": prediction.features.get(feature.name),
-            "remark": remarks.get(feature.name, ""),
-        }
-        for feature in contract.features
-    ]

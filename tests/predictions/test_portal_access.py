@@ -20,6 +20,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:home": ("", None),
     "predictions:analytics": ("", None),
     "predictions:predict": ("predictions.add_prediction", ""),
+    "predictions:predict-what-if": ("predictions.add_prediction", ""),
     "predictions:batch-list": ("", "predictions.add_batch"),
     "predictions:batch-sample": ("predictions.add_batch", None),
     "predictions:batch-detail": ("", None),
@@ -57,6 +58,7 @@ NAMES = sorted(ACCESS)
 POSTED = {
     "predictions:prediction-feedback",
     "predictions:key-revoke",
+    "predictions:predict-what-if",
     "training:run-cancel",
     "training:version-retrain",
 }

@@ -9,7 +9,6 @@ from predictions import charts
 from training.charts import Chart, confusion, spark, text
 
 CHARTS: list[Chart] = [
-    charts.probabilities("yes", {"no": 0.2, "yes": 0.8}),
     charts.label_mix({"no": 3, "yes": 1}),
     charts.probability_histogram([1] * charts.BINS, "yes"),
     confusion([[5, 1], [2, 8]], ["no", "yes"]),
@@ -42,20 +41,12 @@ def test_a_figure_has_titles_a_readable_hover_and_a_table(chart: Chart) -> None:
     assert chart["table"]["rows"]
 
 
-def test_probabilities_stand_from_the_largest_down_and_the_answer_is_coloured() -> None:
-    chart = charts.probabilities("b", {"a": 0.3, "b": 0.6, "c": 0.1})
-    assert trace(chart)["x"] == [0.6, 0.3, 0.1]
-    assert trace(chart)["marker"]["color"] == ["var(--chart-1)", "var(--chart-7)", "var(--chart-7)"]
-    assert chart["table"]["rows"] == [["b", "60.00%"], ["a", "30.00%"], ["c", "10.00%"]]
-
-
 @pytest.mark.parametrize(
     "chart",
     [
-        charts.probabilities("c0", {f"c{number}": 0.01 for number in range(100)}),
         charts.label_mix({f"c{number}": number for number in range(100)}),
     ],
-    ids=["probabilities", "label mix"],
+    ids=["label mix"],
 )
 def test_of_many_classes_the_chart_shows_a_few_and_the_table_all(chart: Chart) -> None:
     assert len(trace(chart)["x"]) == charts.SHOWN_CLASSES

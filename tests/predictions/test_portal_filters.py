@@ -59,3 +59,11 @@ def test_metrics_and_estimators_have_titles_and_unknown_ones_keep_their_names() 
     assert portal.estimator("random_forest") == "Random forest"
     assert portal.estimator("of another release") == "Of another release"
     assert portal.in_order({"f1": 0.5, "accuracy": 0.7}) == [("accuracy", 0.7), ("f1", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("difference", "written"),
+    [(0.1234, "+12.3\u202fpoints"), (-0.004, "\u22120.4\u202fpoints"), (0.0001, "unchanged")],
+)
+def test_a_difference_of_shares_is_written_in_points(difference: float, written: str) -> None:
+    assert portal.points(difference) == written

@@ -16,7 +16,7 @@ from predictions import log_export, search
 from predictions.feedback import give_feedback
 from predictions.models import Feedback, Prediction, first_id, new_id
 from predictions.search import Found, Wanted
-from tests.factories import BatchFactory, PredictionFactory, VersionFactory
+from tests.factories import BatchFactory, PredictionFactory, VersionFactory, tiny
 from tests.portal import staff_client
 from training.models import Version
 
@@ -287,7 +287,7 @@ def test_one_prediction_stands_with_its_input_against_what_training_saw(row: Ver
     client = staff_client("predictions.add_prediction")
     response = client.get(reverse("predictions:prediction-detail", args=[prediction.pk]))
     shown = response.content.decode()
-    assert [entry["value"] for entry in response.context["inputs"]] == [None, 7, False, "<i>"]
+    assert [entry.value for entry in response.context["inputs"]] == [None, 7, False, "<i>"]
     assert "missing</td>" in shown
     assert "&lt;i&gt;" in shown
     assert "<i>" not in shown.replace('"<i>" was', "")
@@ -297,6 +297,23 @@ def test_one_prediction_stands_with_its_input_against_what_training_saw(row: Ver
     again = f"{reverse('predictions:predict')}?prediction={prediction.pk}"
     assert again in shown
     assert again not in staff_client(username="eve").get(response.wsgi_request.path).content.decode()
+
+
+def test_each_value_has_its_place_among_those_of_training(row: Version) -> None:
+    features = {"spend": 10_000.0, "tenure": 7, "member": True, "plan": "pro"}
+    prediction = PredictionFactory.create(version=row, features=features)
+    response = staff_client().get(reverse("predictions:prediction-detail", args=[prediction.pk]))
+    spend, tenure, member, plan = response.context["inputs"]
+    assert (spend.mark, spend.is_outside) == (20.0, True)
+    low, high = (tenure.feature.low, tenure.feature.high)
+    assert tenure.mark == pytest.approx((7 - low) / (high - low) * 20)
+    assert not tenure.is_outside
+    counted = {
+        name: (tiny().table[name].astype(str).str.lower() == value).mean()
+        for name, value in (("member", "true"), ("plan", "pro"))
+    }
+    assert (member.share, plan.share) == (counted["member"], counted["plan"])
+    assert "7 among the values in training" in response.content.decode()
 
 
 def test_a_prediction_of_a_batch_names_its_row(row: Version) -> None:

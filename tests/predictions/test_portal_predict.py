@@ -3,17 +3,21 @@
 from typing import Any
 
 import pytest
+from django.db.models import Sum
 from django.test import Client
 from django.urls import reverse
 
+from predictions import metrics
 from predictions.forms import FeaturesForm
-from predictions.models import Prediction
+from predictions.models import HourlyCount, Prediction
+from predictions.views.predict import ranked
 from tests.factories import ClassifierFactory, PredictionFactory, trained_version
 from tests.portal import staff_client
 from training.ml.contract import Contract, Feature, Kind
 from training.models import Classifier, Version
 
 PREDICT = reverse("predictions:predict")
+WHAT_IF = reverse("predictions:predict-what-if")
 VALUES = {"spend": "100.5", "tenure": "5", "member": "true", "plan": "pro"}
 
 
@@ -51,7 +55,9 @@ def test_an_answer_is_logged_and_shown_beside_the_values_it_was_asked_with(
     assert reverse("predictions:prediction-detail", args=[logged.pk]) in shown
     assert 'value="17"' in shown
     assert '<option value="pro" selected>' in shown
-    assert response.context["chart"]["table"]["rows"][0] == [logged.label, f"{logged.probability:.2%}"]
+    shares = response.context["shares"]
+    assert [each["share"] for each in shares] == sorted(logged.probabilities.values(), reverse=True)
+    assert [each["label"] for each in shares if each["is_answer"]] == [logged.label]
 
 
 def test_loading_an_answer_again_asks_nothing_again(analyst: Client, version: Version) -> None:
@@ -155,6 +161,84 @@ def test_an_unknown_classifier_or_prediction_is_not_found(
     query: dict[str, str], analyst: Client, version: Version
 ) -> None:
     assert analyst.get(PREDICT, query).status_code == 404
+
+
+def series() -> dict[str, float]:
+    """What the metrics tell of predictions, scoring and refusals."""
+    kept = ("clfsite_predictions_total", "clfsite_scoring_seconds_count", "clfsite_prediction_warnings_total")
+    lines = metrics.exposition().decode().splitlines()
+    return {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith(kept)
+    }
+
+
+def test_what_if_answers_as_a_prediction_would_and_leaves_no_trace(analyst: Client, version: Version) -> None:
+    analyst.post(PREDICT, data(tenure="17"))
+    logged = Prediction.objects.get()
+    before = series()
+    response = analyst.post(WHAT_IF, data(tenure="17"))
+    assert response.context["tried"].probabilities == logged.probabilities
+    warned = analyst.post(WHAT_IF, data(tenure="500", plan="gold")).content.decode()
+    assert "outside the training range" in warned
+    assert "nothing is logged until you press Predict" in warned
+    assert Prediction.objects.count() == 1
+    assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 1
+    assert series() == before
+
+
+def test_what_if_says_how_far_the_answer_moved_from_the_logged_one(analyst: Client, version: Version) -> None:
+    logged = PredictionFactory.create(version=version, probabilities={"no": 0.5, "yes": 0.5})
+    response = analyst.post(f"{WHAT_IF}?prediction={logged.pk}", data())
+    for each in response.context["shares"]:
+        assert each["change"] == pytest.approx(each["share"] - 0.5)
+    assert "points)" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "feature", "words"),
+    [
+        ({"tenure": "many"}, "tenure", "expected a number"),
+        ({"tenure": ""}, "tenure", "had no missing values"),
+    ],
+)
+def test_what_if_names_what_keeps_it_from_answering(
+    changes: dict[str, str], feature: str, words: str, analyst: Client, version: Version
+) -> None:
+    response = analyst.post(WHAT_IF, data(**changes))
+    assert response.context["tried"] is None
+    ((name, message),) = response.context["faults"]
+    assert (name, words in message) == (feature, True)
+
+
+def test_what_if_of_a_strict_classifier_refuses_what_another_warns_of(
+    analyst: Client, version: Version
+) -> None:
+    Classifier.objects.update(strict=True)
+    response = analyst.post(WHAT_IF, data(tenure="500"))
+    assert response.context["tried"] is None
+    assert "outside the training range" in response.content.decode()
+
+
+def test_without_scripts_a_button_tries_the_values_and_logs_nothing(
+    analyst: Client, version: Version
+) -> None:
+    response = analyst.post(PREDICT, {**data(tenure="17"), "try": "1"})
+    assert response.context["form"]["tenure"].value() == "17"
+    assert "nothing is logged until you press Predict" in response.content.decode()
+    assert not Prediction.objects.exists()
+
+
+def test_what_if_of_an_unknown_classifier_or_prediction_is_not_found(
+    analyst: Client, version: Version
+) -> None:
+    for query in ("model=nobody", "model=a%00b", "prediction=1"):
+        assert analyst.post(f"{WHAT_IF}?{query}", data()).status_code == 404
+
+
+def test_of_many_classes_the_most_probable_are_shown_and_the_rest_counted() -> None:
+    found = ranked("c99", {f"c{number}": number / 4_950 for number in range(100)})
+    assert [each["label"] for each in found["shares"]][:2] == ["c99", "c98"]
+    assert (len(found["shares"]), found["left_out"]) == (12, 88)
 
 
 @pytest.mark.parametrize(
