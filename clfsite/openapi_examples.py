@@ -206,6 +206,55 @@ _TENSORS = {
         },
     ],
 }
+_QUEUED_BATCH = {
+    "id": 31,
+    "model": "churn",
+    "version": 3,
+    "file_name": "customers.csv",
+    "size_bytes": 184_320,
+    "state": "queued",
+    "mode": "lenient",
+    "attempt": 0,
+    "rows_total": 0,
+    "rows_bad": 0,
+    "rows_unseen": 0,
+    "rows_done": 0,
+    "rows_per_second": None,
+    "seconds_left": None,
+    "error": "",
+    "caller": "key shop",
+    "created_at": "2026-03-02T11:00:00Z",
+    "checked_at": None,
+    "started_at": None,
+    "cancel_requested_at": None,
+    "finished_at": None,
+}
+_UNCHECKED_BATCH = {**_QUEUED_BATCH, "problem_count": 0, "problems": []}
+_DONE_BATCH = {
+    **_QUEUED_BATCH,
+    "state": "succeeded",
+    "attempt": 1,
+    "rows_total": 7_043,
+    "rows_bad": 1,
+    "rows_unseen": 2,
+    "rows_done": 7_043,
+    "rows_per_second": 31_200.5,
+    "checked_at": "2026-03-02T11:00:01Z",
+    "started_at": "2026-03-02T11:00:00Z",
+    "finished_at": "2026-03-02T11:00:02Z",
+}
+_BATCH = {
+    **_DONE_BATCH,
+    "problem_count": 1,
+    "problems": [
+        {
+            "line": 18,
+            "column": "tenure",
+            "code": "not_a_number",
+            "message": 'expected a number, got "five"',
+        }
+    ],
+}
 
 
 def _page(*results: dict[str, Any]) -> dict[str, Any]:
@@ -214,6 +263,12 @@ def _page(*results: dict[str, Any]) -> dict[str, Any]:
 
 # the body of a request, by operation
 REQUESTS: dict[str, Any] = {
+    "api_batches_create": {
+        "file": "tenure,contract\n5,One year\n70,Two year\n",
+        "model": "churn",
+        "mode": "lenient",
+    },
+    "api_batches_start_create": {"mode": "lenient"},
     "api_datasets_create": {
         "name": "churn",
         "target": "churn",
@@ -228,6 +283,21 @@ REQUESTS: dict[str, Any] = {
 }
 # the body of the answer to a good request, by operation
 ANSWERS: dict[str, Any] = {
+    "api_batches_cancel_create": {
+        **_UNCHECKED_BATCH,
+        "state": "cancelled",
+        "cancel_requested_at": "2026-03-02T11:00:05Z",
+        "finished_at": "2026-03-02T11:00:05Z",
+    },
+    "api_batches_create": _UNCHECKED_BATCH,
+    "api_batches_list": _page(_DONE_BATCH),
+    "api_batches_retrieve": _BATCH,
+    "api_batches_start_create": {**_BATCH, "state": "queued", "rows_done": 0, "finished_at": None},
+    "batch_errors": 'line,column,code,message\r\n18,tenure,not_a_number,"expected a number, got ""five"""\r\n',
+    "batch_result": (
+        "prediction_id,label,probability,probability_No,probability_Yes,tenure,contract\r\n"
+        "01936f5e-8a4c-7c3e-9d2b-5f0c00000000,No,0.83,0.83,0.17,5,One year\r\n"
+    ),
     "api_classifiers_list": _page(
         {
             "id": 1,

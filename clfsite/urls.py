@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from clfsite import api_errors, health, profile
 from predictions import api as serving
+from predictions import batch_api as batches
 from predictions import feedback_api as feedback
 from predictions.protocols import mlflow, open_inference
 from training import api as training
@@ -46,6 +47,12 @@ api: list[URLPattern | URLResolver] = [
         feedback.PredictionFeedback.as_view(),
         name="prediction-feedback",
     ),
+    re_path(r"^batches/?$", batches.BatchList.as_view(), name="batch-list"),
+    re_path(r"^batches/(?P<pk>\d{1,18})/?$", batches.BatchDetail.as_view(), name="batch-detail"),
+    re_path(r"^batches/(?P<pk>\d{1,18})/start/?$", batches.BatchStart.as_view(), name="batch-start"),
+    re_path(r"^batches/(?P<pk>\d{1,18})/cancel/?$", batches.BatchCancel.as_view(), name="batch-cancel"),
+    re_path(r"^batches/(?P<pk>\d{1,18})/result/?$", batches.BatchResult.as_view(), name="batch-result"),
+    re_path(r"^batches/(?P<pk>\d{1,18})/errors/?$", batches.BatchErrors.as_view(), name="batch-errors"),
     re_path(r"^feedback/?$", feedback.FeedbackUpload.as_view(), name="feedback"),
 ]
 

@@ -1,207 +1,308 @@
-"""CSV files scored as jobs: checked whole before the first row is answered, then scored in pieces."""
+"""CSV files scored as jobs: stored, checked whole, then answered and logged a part at a time.
 
-import csv
-import io
+What is done is known by its parts: a part's answers are stored, and its row is written with the log's rows in one
+transaction. Whoever takes the job over goes on behind the last part, and everything about an answer, its id included,
+follows from the batch and the row, so that the result is the same to the byte however often it was begun.
+"""
+
+import contextlib
 import logging
-from collections.abc import Iterator
-from itertools import islice
+import shutil
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from django.contrib.auth.models import User
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
-from django.db import transaction
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    transaction,
+)
 
-from predictions import services
+from predictions import batch_counts, bulk, metrics
+from predictions.batch_answers import Answerer, Answers
+from predictions.batch_check import Verdict, check_columns, check_rows, refusal
 from predictions.live import Live, models
-from predictions.models import Batch, Prediction
-from training.errors import InvalidInput, Refused
-from training.ml.columns import read_cell
-from training.ml.contract import Contract
-from training.ml.table import MAX_PROBLEMS, TableError, rows
+from predictions.models import Batch
+from training import lifecycle
+from training.errors import Conflict, InvalidInput, Refused
+from training.jobs import LEASE
+from training.ml.blocks import read_blocks
+from training.ml.table import TableError, delimiter_of
 from training.queue import wake
 from training.storage import CHUNK, scratch
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 500
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+TASK = "predictions.tasks.score_batch"
+
+
+class _Left(Exception):
+    """The job is not this process's any more, or is to end here; its row has said so."""
 
 
 def files() -> Storage:
     return storages["batches"]
 
 
-def create_batch(*, source: File, caller: str, model: str | None = None, user: User | None = None) -> Batch:  # type: ignore[type-arg]
-    """Store an upload and queue its scoring with the version active now.
+def create_batch(
+    *,
+    source: File,  # type: ignore[type-arg]
+    caller: str,
+    model: str | None = None,
+    version: int | None = None,
+    mode: str = Batch.Mode.STRICT,
+    hold: bool = False,
+    user: User | None = None,
+) -> Batch:
+    """Store an upload and queue its check and scoring with the version active now, or the pinned one.
+
+    Args:
+        mode: whether one bad row stops all of it, or the others are scored.
+        hold: wait after the check until `start_scoring`.
 
     Raises:
         InvalidInput: not CSV, or its columns are not those of the contract.
         NotFound, Unavailable: see `LiveModels.get`.
     """
-    live = models.get(model)
-    with scratch() as folder:
-        path = folder / "source.csv"
-        _copy(source, path)
-        _check_header(path, live.contract)
-        with transaction.atomic():
-            batch = Batch.objects.create(
-                version_id=live.version_id,
-                file_name=Path(source.name or "upload.csv").name[:255],
-                caller=caller,
-                created_by=user,
-            )
-            with path.open("rb") as file:
-                files().save(batch.source_name, File(file))
-            transaction.on_commit(lambda: wake("predictions.tasks.score_batch", batch.pk))
+    live = models.get(model, version)
+    with _uploaded(source) as path:
+        header = check_columns(path, live.contract)
+        batch = Batch(
+            version_id=live.version_id,
+            mode=mode,
+            hold=hold,
+            refuses_unseen=live.strict,
+            file_name=_plain_name(source.name),
+            size_bytes=path.stat().st_size,
+            header=header,
+            caller=caller,
+            created_by=user,
+        )
+        with path.open("rb") as file:
+            files().save(batch.source_name, File(file))
+    with transaction.atomic():
+        batch.save()
+        transaction.on_commit(lambda: wake(TASK, batch.pk))
     return batch
 
 
-def _copy(source: File, path: Path) -> None:  # type: ignore[type-arg]
-    with path.open("wb") as file:
-        while chunk := source.read(CHUNK):
-            file.write(chunk)
+@contextlib.contextmanager
+def _uploaded(source: File) -> Iterator[Path]:  # type: ignore[type-arg]
+    """An upload as a path: where it lies already, or in a copy."""
+    with scratch() as folder:
+        lying = getattr(source, "temporary_file_path", None)
+        path = Path(lying()) if lying else folder / "source.csv"
+        if not lying:
+            with path.open("wb") as file:
+                shutil.copyfileobj(source, file, CHUNK)
+        yield path
+
+
+def _plain_name(name: str | None) -> str:
+    """The last part of an uploader's file name, as text that every database keeps."""
+    last = (name or "").replace("\x00", "").replace("\\", "/").rpartition("/")[2]
+    return last.encode(errors="replace").decode()[:255] or "upload.csv"
+
+
+def start_scoring(*, batch: Batch, mode: str) -> None:
+    """Queue the scoring of a file that waits after its check.
+
+    Raises:
+        Conflict: it does not wait for that. InvalidInput: strict, and rows are bad.
+    """
+    if mode == Batch.Mode.STRICT and batch.rows_bad:
+        raise InvalidInput(
+            f"{batch.rows_bad:,} of {batch.rows_total:,} rows are bad; start it leniently to score the others, or "
+            "hand in a mended file",
+            batch.problems,
+        )
+    with transaction.atomic():
+        if not batch.resume(mode):
+            raise Conflict(f"{batch} is {batch.state}; only a checked one waits to be started")
+        transaction.on_commit(lambda: wake(TASK, batch.pk))
 
 
 def execute_batch(batch: Batch) -> None:
-    """Score a queued batch; its row tells how it ended, and a refused file leaves no prediction behind."""
+    """Check or score a queued batch; its row tells how it ended, and a file refused whole leaves nothing in the log."""
     if not batch.start():
         return
-    try:
-        live = models.get(batch.version.classifier.name, batch.version.number)
-        with scratch() as folder:
-            path = folder / "source.csv"
-            with files().open(batch.source_name) as stored:
-                _copy(stored, path)
-            total = _check_rows(path, live)
-            batch.note(done=0, total=total)
-            result = folder / "result.csv"
-            _score_file(batch, live, path, result, total)
-            with result.open("rb") as file:
-                files().save(batch.result_name, File(file))
-        batch.succeed()
-    except Refused as error:
-        batch.fail(str(error), error.errors)
-    except Exception as error:
-        logger.exception("batch %s failed", batch.pk)
-        batch.fail(f"{type(error).__name__}: {error}"[:2_000])
-
-
-def _check_header(path: Path, contract: Contract) -> list[str]:
-    """Return the file's columns.
-
-    Raises:
-        InvalidInput: a feature has no column, or a column is no feature.
-    """
-    try:
-        header = next(rows(path))[1]
-    except TableError as error:
-        raise InvalidInput(str(error), [vars(problem) for problem in error.problems]) from error
-    missing = [name for name in contract.names if name not in header]
-    extra = [name for name in header if name not in contract.names and name not in _ignored(contract)]
-    problems = [
-        {"line": 1, "column": name, "message": "this feature has no column in the file"} for name in missing
-    ]
-    problems += [
-        {"line": 1, "column": name, "message": "this column is not a feature of the model"} for name in extra
-    ]
-    if problems:
-        found = [f"no column for {', '.join(missing[:5])}"] if missing else []
-        found += [f"no feature called {', '.join(extra[:5])}"] if extra else []
-        raise InvalidInput(f"the columns do not fit the model: {'; '.join(found)}", problems[:MAX_PROBLEMS])
-    return header
-
-
-def _ignored(contract: Contract) -> set[str]:
-    """Columns of a training table that are no inputs: they may stay in a file to score."""
-    return {contract.target, *contract.left_out}
-
-
-def _records(path: Path, contract: Contract) -> Iterator[tuple[int, list[str], dict[str, Any]]]:
-    """Yield (line, cells, record) of each row."""
-    reader = rows(path)
-    header = next(reader)[1]
-    places = [(feature, header.index(feature.name)) for feature in contract.features]
-    for line, cells in reader:
-        yield line, cells, {feature.name: read_cell(feature, cells[place]) for feature, place in places}
-
-
-def _check_rows(path: Path, live: Live) -> int:
-    """Check every row and return how many there are.
-
-    Raises:
-        InvalidInput: naming the first faults by line and column.
-    """
-    problems: list[dict[str, Any]] = []
-    count = bad = 0
-    try:
-        for line, _, record in _records(path, live.contract):
-            count += 1
-            errors, warnings = live.contract.check(record)
-            found = errors + warnings if live.strict else errors
-            bad += bool(found)
-            if len(problems) < MAX_PROBLEMS:
-                problems += [
-                    {"line": line, "column": issue.feature, "message": issue.message} for issue in found
-                ]
-    except TableError as error:
-        raise InvalidInput(str(error), [vars(problem) for problem in error.problems]) from error
-    if count == 0:
-        raise InvalidInput("the file has a header and no rows; add at least one row")
-    if problems:
-        raise InvalidInput(f"{bad} of {count} rows were refused; nothing was scored", problems[:MAX_PROBLEMS])
-    return count
-
-
-def _score_file(batch: Batch, live: Live, path: Path, result: Path, total: int) -> None:
-    header = next(rows(path))[1]
-    reader = _records(path, live.contract)
-    done = 0
-    with result.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        probabilities = [f"probability_{label}" for label in live.contract.classes]
-        writer.writerow(
-            ["prediction_id", "label", "probability", *map(safe_cell, probabilities), *map(safe_cell, header)]
-        )
-        while piece := list(islice(reader, ROWS_AT_ONCE)):
-            predictions = services.score(
-                live=live,
-                records=[record for _, _, record in piece],
-                source=Prediction.Source.CSV,
-                caller=batch.caller,
-                batch=batch.pk,
-                first_row=done,
+    with lifecycle.kept_alive(batch):
+        try:
+            _carry_out(batch)
+        except _Left:
+            pass
+        except Refused as error:
+            batch.fail(
+                str(error), problems=error.errors, problem_count=max(batch.problem_count, len(error.errors))
             )
-            services.commit(live, predictions)
-            for (_, cells, _), prediction in zip(piece, predictions, strict=True):
-                writer.writerow(
-                    [
-                        prediction.id,
-                        safe_cell(prediction.label),
-                        prediction.probability,
-                        *prediction.probabilities.values(),
-                        *map(safe_cell, cells),
-                    ]
-                )
-            done += len(piece)
-            batch.note(done=done, total=total)
+        except (OperationalError, InterfaceError):
+            logger.warning("%s waits: the database does not answer", batch, exc_info=True)
+            _give_back(batch)
+        except Exception as error:
+            logger.exception("%s failed", batch)
+            batch.fail(f"{type(error).__name__}: {error}"[:2_000])
 
 
-def safe_cell(cell: str) -> str:
-    """A text cell that a spreadsheet would run as a formula gets a quote in front; a number stays a number."""
-    if not cell.startswith(FORMULA_STARTS):
-        return cell
+def _carry_out(batch: Batch) -> None:
+    live = models.get(batch.version.classifier.name, batch.version.number)
+    with _stored(batch) as path:
+        if not batch.checked_at:
+            _check(batch, live, path)
+        if batch.state == Batch.State.RUNNING:
+            _score(batch, live, path)
+
+
+@contextlib.contextmanager
+def _stored(batch: Batch) -> Iterator[Path]:
+    """The file of a batch as a path: where it lies in a folder, a copy elsewhere."""
+    with contextlib.suppress(NotImplementedError):
+        yield Path(files().path(batch.source_name))
+        return
+    with scratch() as folder, files().open(batch.source_name) as stored:
+        path = folder / "source.csv"
+        with path.open("wb") as file:
+            shutil.copyfileobj(stored, file, CHUNK)
+        yield path
+
+
+def _check(batch: Batch, live: Live, path: Path) -> None:
+    """Look at every row before the first one is answered.
+
+    Raises:
+        InvalidInput: nothing can be scored, or not all where all is asked for.
+    """
+    began = time.monotonic()
+
+    def note(rows: int, size: int) -> None:
+        _go_on(batch, batch.note(rows_done=rows, pace=rows / (time.monotonic() - began), bytes_done=size))
+
+    with scratch() as folder:
+        errors = folder / "errors.csv"
+        verdict = check_rows(path, live.contract, strict=batch.refuses_unseen, errors=errors, note=note)
+        if errors.exists():
+            with errors.open("rb") as file:
+                files().save(batch.errors_name, File(file))
+    reason = _refused(verdict, batch)
+    found = {
+        "rows_total": verdict.rows,
+        "rows_bad": verdict.bad,
+        "rows_unseen": verdict.unseen,
+        "preview": verdict.preview,
+        "problems": verdict.problems,
+        "problem_count": verdict.problem_count,
+    }
+    _go_on(batch, batch.close_check(hold=batch.hold and not reason, **found))
+    if reason:
+        raise InvalidInput(reason, verdict.problems)
+
+
+def _refused(verdict: Verdict, batch: Batch) -> str:
+    """Why a checked file is not scored; empty where it can be."""
+    if verdict.bad == verdict.rows:
+        return f"all {verdict.rows:,} rows were refused; nothing was scored"
+    if verdict.bad and batch.mode == Batch.Mode.STRICT and not batch.hold:
+        return f"{verdict.bad:,} of {verdict.rows:,} rows were refused; nothing was scored"
+    return ""
+
+
+def _score(batch: Batch, live: Live, path: Path) -> None:
+    """Answer the rows behind the last part that is done."""
+    since = batch.begin_scoring()
+    if since is None:
+        raise _Left
+    done, began, before = batch.parts.count(), time.monotonic(), batch.rows_done
+    answerer = Answerer(batch, live, delimiter=delimiter_of(path), since=since)
     try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
+        with contextlib.closing(_ahead(answerer.answer_all(read_blocks(path, skip=done)))) as coming:
+            for number, answers in enumerate(coming, start=done):
+                pace = (answers.end - before) / (time.monotonic() - began)
+                _log(batch, live, number, answers, pace)
+    except TableError as error:
+        raise refusal(error) from error
+    summary = batch_counts.add(batch.parts.values_list("summary", flat=True).iterator())
+    batch.succeed(summary)
 
 
-def read_result(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
-    """The header and the first rows of a finished batch's result file."""
-    with files().open(batch.result_name) as stored:
-        reader = csv.reader(io.TextIOWrapper(stored, encoding="utf-8", newline=""))
-        header = next(reader)
-        return header, list(islice(reader, limit))
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, each made while the one before is in use: the database writes while the processor scores."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -> None:
+    """Store a part of the result, and log it with its rows: all or none.
+
+    Raises:
+        _Left: another process owns the batch, or this one is to stop.
+    """
+    began = time.perf_counter()
+    files().save(batch.part_name(number), ContentFile(answers.content))
+    try:
+        with transaction.atomic():
+            bulk.write(answers.scored)
+            batch.parts.create(
+                number=number,
+                rows=len(answers.scored.ids),
+                size_bytes=len(answers.content),
+                summary=answers.counts,
+            )
+            if not batch.note(rows_done=answers.end, pace=pace):
+                raise _Left
+    except IntegrityError as error:
+        # whoever took over was quicker with this very part
+        if Batch.objects.filter(pk=batch.pk, claim=batch.claim).exists():
+            raise
+        raise _Left from error
+    metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
+    for label, count in Counter(answers.scored.labels).items():
+        total = metrics.child(
+            metrics.predictions_total, live.classifier, str(live.number), label, answers.scored.source
+        )
+        total.inc(count)
+    for code, count in Counter(answers.unseen).items():
+        metrics.child(metrics.warnings_total, live.classifier, code).inc(count)
+    _go_on(batch, True)
+
+
+def _go_on(batch: Batch, is_ours: bool) -> None:
+    """Return where there is nothing against going on.
+
+    Raises:
+        _Left: the batch is not ours any more, was cancelled, or goes back to the queue as this worker ends.
+    """
+    if not is_ours:
+        raise _Left
+    if batch.state != Batch.State.RUNNING:
+        return
+    if batch.cancel_requested_at:
+        batch.cancel()
+        raise _Left
+    if lifecycle.stopping.is_set():
+        batch.release()
+        raise _Left
+
+
+def _give_back(batch: Batch) -> None:
+    """Queue a batch again once the database answers; if that takes longer than its lease, a sweep does it."""
+    end = time.monotonic() + LEASE.total_seconds()
+    while time.monotonic() < end and not lifecycle.stopping.wait(1):
+        close_old_connections()
+        try:
+            if batch.release():
+                wake(TASK, batch.pk)
+        except (OperationalError, InterfaceError):
+            continue
+        return

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from training.charts import Chart, chart, labelled_axis
+from training.charts import Chart, chart, labelled_axis, text
 
-BINS = 20
 # of many classes the chart shows the most probable, the table all
 SHOWN_CLASSES = 12
+# as many colours as the palette has
+SHOWN_LABELS = 8
 # an axis from 0 to 1, read as 0 to 100 %
 SHARES = {"range": [0, 1.001], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
 
@@ -87,5 +88,52 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
         table={
             "headers": [f"Probability of {of}", "Rows"],
             "rows": [[span, f"{count:,}"] for span, count in zip(ranges, counts, strict=True)],
+        },
+    )
+
+
+def label_by_group(
+    feature: str, groups: Sequence[str], classes: Sequence[str], table: Sequence[Sequence[int]]
+) -> Chart:
+    """Which labels rows got, by the values of one feature.
+
+    Args:
+        groups: what the values are gathered in, in the order to show; those without a row are left out.
+        table: rows by group and class.
+    """
+    found = [(name, row) for name, row in zip(groups, table, strict=True) if sum(row)]
+    totals = [sum(row[place] for _, row in found) for place in range(len(classes))]
+    shown = sorted(sorted(range(len(classes)), key=lambda place: -totals[place])[:SHOWN_LABELS])
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=text(classes[place]),
+                x=list(range(len(found))),
+                y=[row[place] / sum(row) for _, row in found],
+                marker={"color": f"var(--chart-{order + 1})"},
+                customdata=[[html.escape(name, quote=False), row[place], sum(row)] for name, row in found],
+                hovertemplate=f"%{{customdata[0]}}: {text(classes[place])} %{{y:.1%}}"
+                " (%{customdata[1]:,} of %{customdata[2]:,} rows)<extra></extra>",
+            )
+            for order, place in enumerate(shown)
+        ],
+        {
+            "xaxis": labelled_axis(text(feature), [name for name, _ in found]),
+            "yaxis": {"title": {"text": "Share of the rows"}, **SHARES},
+            "barmode": "stack",
+            "bargap": 0.3,
+        },
+    )
+    left_out = len(classes) - len(shown)
+    return chart(
+        name="label-by-feature",
+        title=f"Labels by {feature}",
+        note=f"The {SHOWN_LABELS} most frequent labels; {left_out} more are in the table."
+        if left_out
+        else "",
+        figure=figure,
+        table={
+            "headers": [feature, "Rows", *classes],
+            "rows": [[name, f"{sum(row):,}", *(f"{count:,}" for count in row)] for name, row in found],
         },
     )

@@ -47,6 +47,37 @@ def statements(rows: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
         hour = created_at.replace(minute=0, second=0, microsecond=0)
         counts[hour, version, source, label, decile(probability), shard] += 1
         latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += 1
+    return _statements(counts, latencies)
+
+
+def add_alike(
+    labels: Mapping[tuple[str, int], int],
+    *,
+    created_at: datetime,
+    version: int,
+    source: str,
+    latency_ms: float,
+) -> None:
+    """Count logged predictions that differ in label and probability alone; see `add`.
+
+    Args:
+        labels: how many there are of each label and decile.
+    """
+    hour = created_at.replace(minute=0, second=0, microsecond=0)
+    shard = os.getpid() % SHARDS
+    counts = {
+        (hour, version, source, label, tenth, shard): number for (label, tenth), number in labels.items()
+    }
+    bucket = bisect_left(LATENCY_MS, latency_ms)
+    latencies = {(hour, version, source, bucket, shard): sum(labels.values())}
+    with connection.cursor() as cursor:
+        for statement, values in _statements(counts, latencies):
+            cursor.execute(statement, values)
+
+
+def _statements(
+    counts: Mapping[tuple[Any, ...], int], latencies: Mapping[tuple[Any, ...], int]
+) -> list[tuple[str, list[Any]]]:
     return [
         _upsert(model, columns, counted)
         for (model, columns), counted in zip(SHARDED, (counts, latencies), strict=True)

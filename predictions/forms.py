@@ -13,6 +13,7 @@ from clfsite.permissions import SCOPES
 from clfsite.templatetags.portal import shown
 from predictions.keys import MAX_RATE
 from predictions.live import Live
+from predictions.models import Batch
 from training.errors import Refused
 from training.forms import UploadForm
 from training.ml.columns import read_cell
@@ -85,6 +86,12 @@ class BatchForm(UploadForm):
         self.fields["model"].initial = names[0] if names else ""
         if len(names) == 1:
             self.fields["model"].widget = forms.HiddenInput()
+
+
+class StartForm(forms.Form):
+    """How to go on with a checked file."""
+
+    mode = forms.ChoiceField(choices=Batch.Mode.choices)
 
 
 class FeedbackForm(forms.Form):

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.db.models import Prefetch
 
-from predictions.batches import safe_cell
+from predictions.csv_cells import safe_cell
 from predictions.models import Feedback, Prediction
 from predictions.search import Wanted, walk
 from training.models import Classifier, Version

@@ -4,19 +4,24 @@ import uuid
 from datetime import datetime
 from typing import Any, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from predictions.fields import WrittenJSONField
+from training.jobs import Job
 from training.models import Version
 
 
 def new_id() -> uuid.UUID:
     """A UUIDv7: unique without a database, and growing with time."""
     return uuid7()
+
+
+def new_folder() -> str:
+    """A name that no other batch has, for where its files lie."""
+    return str(uuid.uuid4())
 
 
 def first_id(moment: datetime) -> uuid.UUID:
@@ -62,38 +67,77 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
-class Batch(models.Model):
-    """A CSV scored as a job; only the methods below change its state."""
+class Batch(Job):
+    """A CSV scored as a job: checked whole, then scored a part at a time; only its methods change its state."""
 
     class State(models.TextChoices):
-        QUEUED = "queued"
-        RUNNING = "running"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
+        QUEUED = Job.QUEUED
+        RUNNING = Job.RUNNING
+        CHECKED = "checked"
+        SUCCEEDED = Job.SUCCEEDED
+        FAILED = Job.FAILED
+        CANCELLED = Job.CANCELLED
+
+    class Mode(models.TextChoices):
+        STRICT = "strict"
+        LENIENT = "lenient"
+
+    WAITING = (State.QUEUED, State.CHECKED)
 
     version = models.ForeignKey(Version, models.PROTECT, related_name="batches")
-    file_name = models.CharField(max_length=255, help_text="As the uploader called it.")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    rows_total = models.PositiveIntegerField(default=0)
-    rows_done = models.PositiveIntegerField(default=0)
-    error = models.TextField(blank=True)
-    problems = models.JSONField(default=list, help_text="Faults of the file by line and column.")
+    mode = models.CharField(
+        max_length=10,
+        choices=Mode,
+        default=Mode.STRICT,
+        help_text="Whether one bad row stops all of it, or the others are scored.",
+    )
+    hold = models.BooleanField(
+        default=False, help_text="Whether it waits after the check until somebody starts the scoring."
+    )
+    refuses_unseen = models.BooleanField(
+        default=False, help_text="Whether the classifier was strict when the file came."
+    )
     caller = models.CharField(max_length=150)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    file_name = models.CharField(max_length=255, help_text="As the uploader called it.")
+    folder = models.CharField(max_length=36, default=new_folder, editable=False)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    header = models.JSONField(default=list, help_text="The names of the file's columns.")
+    preview = models.JSONField(
+        default=dict, help_text="Its first rows, and per feature how many values are bad or were never seen."
+    )
+    problems = models.JSONField(default=list, help_text="The first faults of the file by line and column.")
+    problem_count = models.PositiveIntegerField(default=0)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    bytes_done = models.PositiveBigIntegerField(default=0, help_text="Of the file, while it is checked.")
+    rows_total = models.PositiveIntegerField(default=0)
+    rows_bad = models.PositiveIntegerField(default=0)
+    rows_unseen = models.PositiveIntegerField(
+        default=0, help_text="Rows with a value that training never saw."
+    )
+    rows_done = models.PositiveIntegerField(default=0, help_text="Checked, and then scored or passed over.")
+    pace = models.FloatField(null=True, blank=True, help_text="Rows a second, of what it is doing.")
+    scoring_at = models.DateTimeField(null=True, blank=True, help_text="When its first row was scored.")
+    id_prefix = models.CharField(
+        max_length=28, blank=True, editable=False, help_text="How the ids of its predictions begin."
+    )
+    summary = models.JSONField(default=dict, help_text="What its charts count.")
 
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "batches"
+        indexes = [models.Index(fields=["state"], name="batch_state")]
         constraints = [
             models.CheckConstraint(
                 name="batch_finished_has_time",
-                condition=Q(state__in=["queued", "running"], finished_at=None)
-                | Q(state__in=["succeeded", "failed"], finished_at__isnull=False),
+                condition=Q(state__in=["queued", "running", "checked"], finished_at=None)
+                | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),
             ),
             models.CheckConstraint(name="batch_failed_has_reason", condition=~Q(state="failed", error="")),
+            models.CheckConstraint(name="batch_running_has_owner", condition=~Q(state="running", claim=None)),
+            models.CheckConstraint(
+                name="batch_waits_checked", condition=~Q(state="checked", checked_at=None)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -101,44 +145,84 @@ class Batch(models.Model):
 
     @property
     def source_name(self) -> str:
-        return f"{self.pk}/source.csv"
+        return f"{self.folder}/source.csv"
 
     @property
-    def result_name(self) -> str:
-        return f"{self.pk}/result.csv"
+    def errors_name(self) -> str:
+        return f"{self.folder}/errors.csv"
+
+    def part_name(self, number: int) -> str:
+        """Where the answers of a part lie."""
+        return f"{self.folder}/answers-{number:06}.csv"
 
     @property
-    def is_over(self) -> bool:
-        return self.state in {self.State.SUCCEEDED, self.State.FAILED}
+    def rows_good(self) -> int:
+        """How many rows can be scored."""
+        return self.rows_total - self.rows_bad
 
     @property
     def percent(self) -> int:
-        return 100 * self.rows_done // self.rows_total if self.rows_total else 0
+        """How far the check is, or then the scoring."""
+        done, whole = (
+            (self.rows_done, self.rows_total) if self.checked_at else (self.bytes_done, self.size_bytes)
+        )
+        return min(100 * done // whole, 100) if whole else 0
 
-    def start(self) -> bool:
-        """Claim the queued batch; False when another process was first."""
-        return self._change(self.State.QUEUED, state=self.State.RUNNING, started_at=timezone.now())
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the scoring may still take if it goes on as it went; None while nothing can be said."""
+        if self.state != self.State.RUNNING or not self.checked_at or not self.pace:
+            return None
+        return (self.rows_total - self.rows_done) / self.pace
 
-    def note(self, *, done: int, total: int) -> None:
-        self._change(self.State.RUNNING, rows_done=done, rows_total=total)
+    def note(self, *, rows_done: int, pace: float | None, bytes_done: int = 0) -> bool:
+        """Show how far it is; False when it is no longer ours."""
+        return self.change(self.OWNED, rows_done=rows_done, pace=pace, bytes_done=bytes_done)
 
-    def succeed(self) -> None:
-        self._change(self.State.RUNNING, state=self.State.SUCCEEDED, finished_at=timezone.now())
+    def close_check(self, *, hold: bool, **found: Any) -> bool:
+        """Write down what the check found, and wait for `resume` where it is to be held."""
+        waits = {"state": self.State.CHECKED, "attempt": 0, "lease_until": None} if hold else {}
+        return self.change(self.OWNED, checked_at=timezone.now(), rows_done=0, pace=None, **found, **waits)
 
-    def fail(self, reason: str, problems: list[dict[str, Any]] | None = None) -> None:
-        self._change(
-            self.State.RUNNING,
-            state=self.State.FAILED,
-            finished_at=timezone.now(),
-            error=reason,
-            problems=problems or [],
+    def resume(self, mode: str) -> bool:
+        """Queue the scoring of a checked file; False when it does not wait for that."""
+        return self.change(
+            (self.State.CHECKED,), state=self.State.QUEUED, mode=mode, hold=False, started_at=None
         )
 
-    def _change(self, from_state: str, **values: Any) -> bool:
-        changed = bool(Batch.objects.filter(pk=self.pk, state=from_state).update(**values))
-        if changed:
-            self.refresh_from_db()
-        return changed
+    def begin_scoring(self) -> datetime | None:
+        """Choose once how the ids of the predictions begin, so that every attempt gives a row the same id.
+
+        Returns:
+            When the scoring first began; None when the batch is no longer ours.
+        """
+        if not self.id_prefix:
+            # the last eight hexadecimal digits are left to the number of the row
+            self.change(self.OWNED, id_prefix=str(new_id())[:-8], scoring_at=timezone.now())
+        return self.scoring_at
+
+    def succeed(self, summary: dict[str, Any]) -> bool:
+        """Close it as done; False when it is no longer ours."""
+        return self.change(
+            self.OWNED, state=self.State.SUCCEEDED, finished_at=timezone.now(), summary=summary
+        )
+
+
+class BatchPart(models.Model):
+    """A block of a batch's rows whose answers are stored and logged; written with them in one transaction."""
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="parts", db_index=False)
+    number = models.PositiveIntegerField(help_text="Position in the file, from 0.")
+    rows = models.PositiveIntegerField(help_text="Scored ones.")
+    size_bytes = models.PositiveBigIntegerField()
+    summary = models.JSONField(help_text="What the charts count.")
+
+    class Meta:
+        ordering = ["batch", "number"]
+        constraints = [models.UniqueConstraint(fields=["batch", "number"], name="batch_part_once")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of {self.batch_id}"
 
 
 class Prediction(models.Model):

@@ -8,9 +8,10 @@ from training import lifecycle
 
 lifecycle.every_hour(idempotency.forget_old)
 lifecycle.every_hour(counts.fold)
+lifecycle.look_after(Batch, batches.TASK)
 
 
 @shared_task
 def score_batch(batch_id: int) -> None:
-    """Score one uploaded file."""
+    """Check one uploaded file, or score a checked one."""
     batches.execute_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))

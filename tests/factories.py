@@ -220,7 +220,7 @@ class ApiKeyFactory(DjangoModelFactory[ApiKey]):
 
 
 class BatchFactory(DjangoModelFactory[Batch]):
-    """A queued batch; its files do not exist."""
+    """A queued batch; its files do not exist. `checked` waits to be started."""
 
     class Meta:
         model = Batch
@@ -228,17 +228,18 @@ class BatchFactory(DjangoModelFactory[Batch]):
     version = SubFactory(VersionFactory)
     file_name = "customers.csv"
     caller = "tests"
+    header = LazyAttribute(lambda batch: batch.version.contract.names)
 
     class Params:
-        running = Trait(state=Batch.State.RUNNING, started_at=LazyFunction(timezone.now))
-        succeeded = Trait(
-            state=Batch.State.SUCCEEDED,
-            started_at=LazyFunction(timezone.now),
-            finished_at=LazyFunction(timezone.now),
+        begun = Trait(claim=LazyFunction(uuid.uuid4), started_at=LazyFunction(timezone.now))
+        running = Trait(begun=True, state=Batch.State.RUNNING)
+        checked = Trait(
+            begun=True, state=Batch.State.CHECKED, checked_at=LazyFunction(timezone.now), rows_total=10
         )
+        succeeded = Trait(begun=True, state=Batch.State.SUCCEEDED, finished_at=LazyFunction(timezone.now))
         failed = Trait(
+            begun=True,
             state=Batch.State.FAILED,
-            started_at=LazyFunction(timezone.now),
             finished_at=LazyFunction(timezone.now),
             error="it was made to fail",
         )

@@ -1,31 +1,37 @@
-"""CSV files scored as jobs: hand one in, watch it, look at the answers, take them along."""
+"""CSV files scored as jobs: hand one in, see what is in it, start it, watch it, look at the answers, take them along."""
 
 import csv
-from pathlib import Path
 from typing import Any
 
+from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Case, Count, F, IntegerField, When
-from django.db.models.functions import Cast, Floor, Least
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.text import slugify
-from django.views.decorators.http import require_http_methods, require_safe
+from django.template.defaultfilters import capfirst
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from clfsite.staff import StaffRequest, staff
-from predictions import batches, charts
-from predictions.forms import BatchForm
+from predictions import batch_counts, batch_downloads, batches, charts
+from predictions.batch_check import ignored
+from predictions.csv_cells import safe_cell
+from predictions.forms import BatchForm, StartForm
 from predictions.live import models
 from predictions.models import Batch
 from training.charts import Chart
-from training.errors import NotFound, Refused, Unavailable
+from training.errors import Conflict, NotFound, Refused, Unavailable
 from training.ml.contract import Contract
 
 PER_PAGE = 25
 SHOWN_ROWS = 100
-# 1 - 0.8 is a little less than 0.2, and belongs where 0.2 does
-EDGE = 1e-9
+LISTED = (
+    *("file_name", "state", "rows_total", "rows_bad", "rows_done", "checked_at", "bytes_done", "size_bytes"),
+    *("caller", "created_at", "started_at", "finished_at", "cancel_requested_at"),
+    *("version__number", "version__classifier__name"),
+)
+# what the piece that is fetched every second has no need of
+BULKY = ("header", "preview", "problems", "summary")
 
 
 @staff(to_post="predictions.add_batch")
@@ -36,19 +42,7 @@ def batch_list(request: StaffRequest) -> HttpResponse:
     form = BatchForm(request, lives)
     if form.is_valid() and (batch := _create(request, form)):
         return redirect("predictions:batch-detail", batch.pk)
-    rows = Batch.objects.select_related("version__classifier").only(
-        *(
-            "file_name",
-            "state",
-            "rows_total",
-            "rows_done",
-            "caller",
-            "created_at",
-            "started_at",
-            "finished_at",
-        ),
-        *("version__number", "version__classifier__name"),
-    )
+    rows = Batch.objects.select_related("version__classifier").only(*LISTED)
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "predictions/batch_list.html", {"form": form, "lives": lives, "page": page})
 
@@ -60,6 +54,7 @@ def _create(request: StaffRequest, form: BatchForm) -> Batch | None:
             source=form.cleaned_data["file"],
             caller=request.user.get_username(),
             model=form.cleaned_data["model"],
+            hold=True,
             user=request.user,
         )
     except Refused as error:
@@ -78,31 +73,56 @@ def batch_sample(request: StaffRequest) -> HttpResponse:
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{live.classifier}-sample.csv"'
     writer = csv.writer(response)
-    writer.writerow(map(batches.safe_cell, live.contract.names))
+    writer.writerow(map(safe_cell, live.contract.names))
     writer.writerow(map(_cell, live.contract.example.values()))
     return response
 
 
 def _cell(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else batches.safe_cell(str(value))
+    return str(value).lower() if isinstance(value, bool) else safe_cell(str(value))
 
 
 @staff()
 @require_safe
 def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
-    """One file: its progress, then its answers or what is wrong with it."""
+    """One file: what is in it, its progress, then its answers or what is wrong with it."""
     batch = get_object_or_404(Batch.objects.select_related("version__classifier"), pk=pk)
-    context: dict[str, Any] = {"batch": batch}
+    contract = batch.version.contract
+    context: dict[str, Any] = {"batch": batch, **_preview(batch, contract)}
     if batch.state == Batch.State.SUCCEEDED:
         header, rows = _first_rows(batch)
-        context |= {"charts": _charts(batch, batch.version.contract), "header": header, "rows": rows}
+        context |= {"header": header, "rows": rows, "charts": _charts(batch, contract)}
+        context |= _by_feature(batch, contract, request.GET.get("feature", ""))
     return render(request, "predictions/batch_detail.html", context)
 
 
+def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
+    """Which column each feature is read from with what was found in it, and which columns are not read."""
+    preview = batch.preview
+    columns = [
+        {
+            "feature": feature,
+            "place": batch.header.index(feature.name) + 1,
+            "bad": preview.get("bad_values", {}).get(feature.name, 0),
+            "unseen": preview.get("unseen_values", {}).get(feature.name, 0),
+        }
+        for feature in contract.features
+        if feature.name in batch.header
+    ]
+    unused = [name for name in ignored(contract) if name in batch.header]
+    shown = preview.get("rows", [])
+    return {
+        "columns": columns,
+        "unused": unused,
+        "shown": shown,
+        "shown_header": batch.header[: len(shown[0])] if shown else [],
+    }
+
+
 def _first_rows(batch: Batch) -> tuple[list[str], list[list[str]]]:
-    """The start of the result file, with probabilities short enough to read; nothing when the file is gone."""
+    """The start of the result, with probabilities short enough to read; nothing when the file is gone."""
     try:
-        header, rows = batches.read_result(batch, SHOWN_ROWS)
+        header, rows = batch_downloads.first_rows(batch, SHOWN_ROWS)
     except OSError:
         return [], []
     first, last = 2, 3 + len(batch.version.contract.classes)
@@ -112,46 +132,101 @@ def _first_rows(batch: Batch) -> tuple[list[str], list[list[str]]]:
 
 
 def _charts(batch: Batch, contract: Contract) -> list[Chart]:
-    counted = dict(batch.predictions.order_by().values_list("label").annotate(Count("pk")))
-    mix = {label: counted.get(label, 0) for label in contract.classes}
-    # of two classes the log keeps the probability of the one answered; the other's is the rest
-    answered = When(label=contract.positive, then=F("probability"))
-    share = Case(answered, default=1 - F("probability")) if contract.positive else F("probability")
-    of = contract.positive or "the label"
-    bins = (
-        batch.predictions.order_by()
-        .annotate(bin=Least(Cast(Floor(share * charts.BINS + EDGE), IntegerField()), charts.BINS - 1))
-        .values_list("bin")
-        .annotate(Count("pk"))
+    """The charts of all answers, from what was counted while they were given."""
+    counted = batch.summary
+    if not counted:
+        return []
+    mix = dict(zip(contract.classes, counted["labels"], strict=True))
+    return [
+        charts.label_mix(mix),
+        charts.probability_histogram(counted["probability"], contract.positive or "the label"),
+    ]
+
+
+def _by_feature(batch: Batch, contract: Contract, wanted: str) -> dict[str, Any]:
+    """The chart of labels by one feature, the most telling one unless another is asked for."""
+    counted = batch.summary.get("features", {})
+    known = [name for name in contract.names if name in counted]
+    name = wanted if wanted in counted else batch_counts.most_telling(counted)
+    if not name:
+        return {}
+    feature = next(feature for feature in contract.features if feature.name == name)
+    groups = batch_counts.groups_of(feature).names
+    chart = charts.label_by_group(name, groups, contract.classes, counted[name])
+    return {
+        "features": known,
+        "feature": name,
+        "feature_chart": chart,
+        "left_out": len(contract.names) - len(known),
+    }
+
+
+@staff()
+@require_safe
+def batch_feature(request: StaffRequest, pk: str) -> HttpResponse:
+    """The piece of a batch's page that shows the labels by the feature just chosen."""
+    batch = get_object_or_404(
+        Batch.objects.select_related("version__classifier"), pk=pk, state=Batch.State.SUCCEEDED
     )
-    found = dict(bins)
-    histogram = charts.probability_histogram([found.get(place, 0) for place in range(charts.BINS)], of)
-    return [charts.label_mix(mix), histogram]
+    context = _by_feature(batch, batch.version.contract, request.GET.get("feature", ""))
+    return render(request, "predictions/_batch_feature.html", {"batch": batch, **context})
 
 
 @staff()
 @require_safe
 def batch_progress(request: StaffRequest, pk: str) -> HttpResponse:
-    """The piece of a batch's page that is fetched every second; the page is loaded anew once it is over."""
-    batch = get_object_or_404(Batch, pk=pk)
-    if batch.is_over:
+    """The piece of a batch's page that is fetched every second; the page is loaded anew once nothing is going on."""
+    batch = get_object_or_404(Batch.objects.defer(*BULKY), pk=pk)
+    if batch.is_over or batch.state == Batch.State.CHECKED:
         return HttpResponseClientRefresh()
     return render(request, "predictions/_batch_progress.html", {"batch": batch})
 
 
+@staff(needs="predictions.add_batch")
+@require_POST
+def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
+    """Score a checked file, or its good rows."""
+    batch = get_object_or_404(Batch, pk=pk)
+    form = StartForm(request.POST)
+    if form.is_valid():
+        try:
+            batches.start_scoring(batch=batch, mode=form.cleaned_data["mode"])
+        except (Conflict, Refused) as error:
+            messages.error(request, f"Nothing was started: {error}.")
+    else:
+        messages.error(request, "Nothing was started: the form does not say what to do with bad rows.")
+    return redirect("predictions:batch-detail", batch.pk)
+
+
+@staff(needs="predictions.add_batch")
+@require_POST
+def batch_cancel(request: StaffRequest, pk: str) -> HttpResponse:
+    """End a batch that waits or is under way."""
+    batch = get_object_or_404(Batch, pk=pk)
+    if not batch.request_cancel():
+        messages.error(request, f"Nothing was changed: {batch} is over already.")
+    elif batch.is_over:
+        messages.success(request, f"{capfirst(str(batch))} is cancelled.")
+    else:
+        messages.success(request, f"{capfirst(str(batch))} is being cancelled; it ends within seconds.")
+    return redirect("predictions:batch-detail", batch.pk)
+
+
 @staff()
 @require_safe
-def batch_result(request: StaffRequest, pk: str) -> FileResponse:
+def batch_result(request: StaffRequest, pk: str) -> HttpResponseBase:
     """The answers as CSV, beside the columns of the file that came in."""
-    batch = get_object_or_404(Batch, pk=pk, state=Batch.State.SUCCEEDED)
     try:
-        file = batches.files().open(batch.result_name)
-    except OSError as error:
+        return batch_downloads.answers(get_object_or_404(Batch, pk=pk))
+    except (Conflict, NotFound) as error:
         raise Http404 from error
-    stem = slugify(Path(batch.file_name).stem) or "batch"
-    return FileResponse(
-        file,
-        as_attachment=True,
-        filename=f"{stem}-answers-{batch.pk}.csv",
-        content_type="text/csv; charset=utf-8",
-    )
+
+
+@staff()
+@require_safe
+def batch_errors(request: StaffRequest, pk: str) -> HttpResponseBase:
+    """Every fault of the file as CSV."""
+    try:
+        return batch_downloads.errors(get_object_or_404(Batch, pk=pk))
+    except NotFound as error:
+        raise Http404 from error

@@ -56,6 +56,12 @@ API: dict[str, dict[str, str]] = {
     "api:prediction-detail": {"GET": "read"},
     "api:prediction-feedback": {"POST": "feedback"},
     "api:feedback": {"POST": "feedback"},
+    "api:batch-list": {"GET": "read", "POST": "predict"},
+    "api:batch-detail": {"GET": "read"},
+    "api:batch-start": {"POST": "predict"},
+    "api:batch-cancel": {"POST": "predict"},
+    "api:batch-result": {"GET": "read"},
+    "api:batch-errors": {"GET": "read"},
 }
 READING, PREDICTING = {"GET": {"predict", "read"}}, {"POST": {"predict"}}
 # serving calls, by route with an address of each: keys alone, no session; any one of the scopes will do
@@ -145,6 +151,8 @@ def arguments(db: None) -> dict[str, list[Any]]:
         "api:version-activate": [version.pk],
         "api:version-retrain": [version.pk],
         "api:prediction-detail": prediction,
+        **{f"api:batch-{name}": pages["predictions:batch-result"] for name in ("detail", "result", "errors")},
+        **{f"api:batch-{name}": pages[f"predictions:batch-{name}"] for name in ("start", "cancel")},
         "api:prediction-feedback": prediction,
     }
 

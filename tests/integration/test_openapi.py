@@ -14,6 +14,7 @@ import orjson
 import pandas as pd
 import pytest
 import schemathesis
+from django.core.files.base import ContentFile
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
@@ -26,8 +27,9 @@ from schemathesis.specs.openapi import checks
 
 from clfsite.permissions import SCOPES
 from predictions import keys
-from predictions.models import Prediction
-from tests.factories import PredictionFactory, RunFactory, tiny_csv, trained_version
+from predictions.batches import create_batch, execute_batch
+from predictions.models import Batch, Prediction
+from tests.factories import BatchFactory, PredictionFactory, RunFactory, tiny_csv, trained_version
 from training.models import Dataset, Run, Version
 
 SECRET = "clf_secret-of-schemathesis"
@@ -71,6 +73,8 @@ class There:
     runs: list[Run]
     versions: list[Version]
     dataset: Dataset
+    batch: Batch
+    waiting: Batch
 
     @property
     def record(self) -> dict[str, Any]:
@@ -80,6 +84,9 @@ class There:
     def address(self, path: str) -> dict[str, Any]:
         """Values for the path's parameters under which there is something."""
         rows = {
+            "/api/batches/{id}/start": self.waiting,
+            "/api/batches/{id}/cancel": self.waiting,
+            "/api/batches": self.batch,
             "/api/datasets": self.dataset,
             "/api/predictions": self.prediction,
             "/api/runs": self.runs[0],
@@ -101,7 +108,14 @@ def there(db: None) -> Iterator[There]:
     keys.create(name="schemathesis", scopes=list(SCOPES), secret=SECRET)
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
-    yield There(prediction, [RunFactory.create(dataset=dataset)], versions, dataset)
+    batch = create_batch(
+        source=ContentFile(csv_of([versions[0].contract.example] * 3) + b"short\n"),
+        caller="tests",
+        mode="lenient",
+    )
+    execute_batch(batch)
+    waiting = BatchFactory.create(version=versions[0], checked=True)
+    yield There(prediction, [RunFactory.create(dataset=dataset)], versions, dataset, batch, waiting)
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
 
@@ -133,6 +147,12 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
         "body": {"name": "more", "target": "left", "file": tiny_csv(seed=3)},
         "media_type": "multipart/form-data",
     },
+    "api_batches_create": lambda there: {
+        "body": {"file": csv_of([there.record]), "mode": "lenient"},
+        "media_type": "multipart/form-data",
+    },
+    "api_batches_start_create": lambda there: {"body": {"mode": "strict"}},
+    "api_batches_cancel_create": lambda there: {},
     "api_runs_create": lambda there: {"body": {"dataset": there.dataset.pk, "space": {"n_estimators": [5]}}},
     "api_runs_cancel_create": lambda there: {},
     "api_versions_activate_create": lambda there: {"body": {"reason": "it is better"}},

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 
-from predictions import batches
+from predictions import batch_downloads
 from predictions.batches import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
 from tests.factories import tiny
-from training.errors import InvalidInput
+from training.errors import InvalidInput, NotFound
+from training.ml import blocks
 from training.models import Version
 
 HEADER = "spend,tenure,member,plan"
@@ -30,12 +31,12 @@ def run(text: str) -> Batch:
 
 
 def result_of(batch: Batch) -> list[dict[str, str]]:
-    with files().open(batch.result_name) as stored:
-        return list(csv.DictReader(io.TextIOWrapper(stored, encoding="utf-8")))
+    content: bytes = batch_downloads.answers(batch).getvalue()
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
 def test_a_file_is_scored_logged_and_written(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(blocks, "ROWS", 7)
     rows = "".join(
         f"{90 + number}.5,{1 + number},{'true' if number % 2 else 'False'},pro\n" for number in range(20)
     )
@@ -132,7 +133,7 @@ def test_formulas_are_quoted_in_the_result_and_numbers_are_not(version: Version)
 def test_a_hostile_file_name_is_kept_as_a_name_only(version: Version) -> None:
     batch = create_batch(source=upload(f"{HEADER}\n1,2,true,pro\n", name="../../etc/passwd"), caller="tests")
     assert batch.file_name == "passwd"
-    assert files().exists(f"{batch.pk}/source.csv")
+    assert files().exists(batch.source_name)
 
 
 def test_a_message_delivered_five_times_scores_once(version: Version) -> None:
@@ -146,6 +147,6 @@ def test_a_file_is_scored_out_of_a_bucket_and_into_it(bucket: str, version: Vers
     batch = run(f"{HEADER}\n100,5,true,pro\n120.25,40,false,basic\n")
     assert (batch.state, batch.error) == ("succeeded", "")
     assert [line["tenure"] for line in result_of(batch)] == ["5", "40"]
-    files().delete(batch.result_name)
-    with pytest.raises(FileNotFoundError):
+    files().delete(batch.part_name(0))
+    with pytest.raises(NotFound):
         result_of(batch)

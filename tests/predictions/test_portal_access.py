@@ -25,6 +25,10 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:batch-sample": ("predictions.add_batch", None),
     "predictions:batch-detail": ("", None),
     "predictions:batch-progress": ("", None),
+    "predictions:batch-feature": ("", None),
+    "predictions:batch-start": ("predictions.add_batch", ""),
+    "predictions:batch-cancel": ("predictions.add_batch", ""),
+    "predictions:batch-errors": ("", None),
     "predictions:batch-result": ("", None),
     "predictions:prediction-list": ("", None),
     "predictions:prediction-export": ("", None),
@@ -56,6 +60,8 @@ ACCESS: dict[str, tuple[str, str | None]] = {
 NAMES = sorted(ACCESS)
 # addresses that cannot be opened, only posted to
 POSTED = {
+    "predictions:batch-start",
+    "predictions:batch-cancel",
     "predictions:prediction-feedback",
     "predictions:key-revoke",
     "predictions:predict-what-if",
@@ -69,12 +75,16 @@ ABSENT = {"predictions:version-report"}
 
 def things(version: Version) -> dict[str, list[Any]]:
     """What each address with a variable part is asked for: things that exist."""
-    csv = ContentFile(b"spend,tenure,member,plan\n100,5,true,pro\n", name="one.csv")
-    batch = batches.create_batch(source=csv, caller="tests")
+    csv = ContentFile(b"spend,tenure,member,plan\n100,5,true,pro\nmuch,5,true,pro\n", name="two.csv")
+    batch = batches.create_batch(source=csv, caller="tests", mode="lenient")
     batches.execute_batch(batch)
     return {
         "predictions:batch-detail": [batch.pk],
         "predictions:batch-progress": [BatchFactory.create(version=version).pk],
+        "predictions:batch-feature": [batch.pk],
+        "predictions:batch-start": [BatchFactory.create(version=version, checked=True).pk],
+        "predictions:batch-cancel": [BatchFactory.create(version=version).pk],
+        "predictions:batch-errors": [batch.pk],
         "predictions:batch-result": [batch.pk],
         "predictions:prediction-detail": [PredictionFactory.create(version=version).pk],
         "predictions:prediction-feedback": [PredictionFactory.create(version=version).pk],

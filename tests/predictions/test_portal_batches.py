@@ -11,6 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from predictions import batches
 from predictions.models import Batch, Prediction
@@ -30,6 +31,18 @@ def analyst(db: None) -> Client:
 def upload(client: Client, text: str | bytes, *, name: str = "customers.csv", model: str = "churn") -> Any:
     content = text if isinstance(text, bytes) else text.encode()
     return client.post(LIST, {"model": model, "file": SimpleUploadedFile(name, content)})
+
+
+def start(client: Client, batch: Batch, mode: str = "strict") -> Any:
+    return client.post(reverse("predictions:batch-start", args=[batch.pk]), {"mode": mode}, follow=True)
+
+
+def checked(client: Client, text: str) -> Batch:
+    """A file handed in by the form, as it waits after its check."""
+    upload(client, text)
+    batch = Batch.objects.latest("pk")
+    batches.execute_batch(batch)
+    return batch
 
 
 def scored(text: str, *, name: str = "customers.csv") -> Batch:
@@ -124,14 +137,17 @@ def test_someone_who_may_only_look_sees_no_form(version: Version) -> None:
     BatchFactory.create(version=version, file_name="seen.csv")
     shown = staff_client().get(LIST).content.decode()
     assert "seen.csv" in shown
-    assert "Upload and score" not in shown
+    assert "Upload and check" not in shown
 
 
 def test_the_sample_is_a_file_that_is_accepted(analyst: Client, version: Version) -> None:
     sample = analyst.get(reverse("predictions:batch-sample"), {"model": "churn"})
     assert sample["Content-Disposition"] == 'attachment; filename="churn-sample.csv"'
     upload(analyst, sample.content)
-    batches.execute_batch(Batch.objects.get())
+    batch = Batch.objects.get()
+    batches.execute_batch(batch)
+    start(analyst, batch)
+    batches.execute_batch(batch)
     logged = Prediction.objects.get()
     assert logged.features == version.contract.example
     assert not logged.warnings
@@ -142,16 +158,19 @@ def test_a_sample_of_no_classifier_is_not_found(analyst: Client, version: Versio
 
 
 def test_a_batch_under_way_fetches_its_progress_until_it_is_over(analyst: Client, version: Version) -> None:
-    batch = BatchFactory.create(version=version, running=True, rows_total=400, rows_done=100)
+    batch = BatchFactory.create(
+        version=version, running=True, checked_at=timezone.now(), rows_total=400, rows_done=100, pace=50
+    )
     progress = reverse("predictions:batch-progress", args=[batch.pk])
     shown = page(analyst, batch).content.decode()
     assert f'hx-get="{progress}"' in shown
     assert 'hx-trigger="every 1s"' in shown
     piece = analyst.get(progress)
-    assert "100 of 400 rows" in piece.content.decode()
+    words = " ".join(piece.content.decode().replace("\u202f", " ").split())
+    assert "100 of 400 rows, 50 rows/s, about 6.0 s left" in words
     assert 'value="25"' in piece.content.decode()
     assert "<html" not in piece.content.decode()
-    batch.succeed()
+    batch.succeed({})
     assert analyst.get(progress)["HX-Refresh"] == "true"
 
 
@@ -200,7 +219,7 @@ def test_answers_of_an_unfinished_batch_or_a_lost_file_are_not_found(
 ) -> None:
     queued = BatchFactory.create(version=version)
     lost = scored(rows(2))
-    batches.files().delete(lost.result_name)
+    batches.files().delete(lost.part_name(0))
     for batch in (queued, lost):
         assert analyst.get(reverse("predictions:batch-result", args=[batch.pk])).status_code == 404
     assert "The result file is gone from storage" in page(analyst, lost).content.decode()
@@ -213,3 +232,78 @@ def test_more_batches_take_no_more_queries(
     analyst.get(LIST)
     with django_assert_max_num_queries(10):
         assert len(analyst.get(LIST).context["page"]) == 8
+
+
+def test_the_page_shows_what_is_in_a_file_before_anything_is_scored(
+    analyst: Client, version: Version
+) -> None:
+    batch = checked(analyst, f"left,{HEADER}\nyes,60,5,true,pro\n,60,5,true,ultra\n")
+    response = page(analyst, batch)
+    shown = " ".join(response.content.decode().split())
+    assert "All 2 rows can be scored" in shown
+    assert "1 row holds a value that training never saw" in shown
+    assert "Not read, but kept in the result: left" in shown
+    assert [
+        (each["feature"].name, each["place"], each["unseen"]) for each in response.context["columns"]
+    ] == [
+        ("spend", 2, 0),
+        ("tenure", 3, 0),
+        ("member", 4, 0),
+        ("plan", 5, 1),
+    ]
+    assert response.context["shown"] == [["yes", "60", "5", "true", "pro"], ["", "60", "5", "true", "ultra"]]
+    assert not Prediction.objects.exists()
+    piece = analyst.get(reverse("predictions:batch-progress", args=[batch.pk]))
+    assert piece["HX-Refresh"] == "true"
+
+
+def test_bad_rows_are_listed_and_the_others_scored_where_that_is_asked_for(
+    analyst: Client, version: Version
+) -> None:
+    batch = checked(analyst, f"{HEADER}\n60,5,true,pro\nmuch,5,true,pro\n60,5,true\n70,6,false,plus\n")
+    shown = " ".join(page(analyst, batch).content.decode().split())
+    assert "2 of 4 rows cannot be scored" in shown
+    assert "Score the other 2 rows" in shown
+    assert "What to mend in the file" in shown
+    refused = start(analyst, batch, "strict").content.decode()
+    assert "Nothing was started: 2 of 4 rows are bad" in refused
+    start(analyst, batch, "lenient")
+    batches.execute_batch(batch)
+    assert [row.row for row in Prediction.objects.order_by("row")] == [0, 3]
+    shown = page(analyst, batch).content.decode()
+    assert "Rows that were not scored" in shown
+    errors = analyst.get(reverse("predictions:batch-errors", args=[batch.pk])).getvalue().decode()
+    assert [row["line"] for row in csv.DictReader(io.StringIO(errors))] == ["3", "4"]
+
+
+def test_a_checked_file_can_be_discarded_and_is_started_no_more(analyst: Client, version: Version) -> None:
+    batch = checked(analyst, rows(3))
+    cancelled = analyst.post(reverse("predictions:batch-cancel", args=[batch.pk]), follow=True)
+    assert f"Batch {batch.pk} is cancelled." in cancelled.content.decode()
+    assert "only a checked one waits to be started" in start(analyst, batch).content.decode()
+    again = analyst.post(reverse("predictions:batch-cancel", args=[batch.pk]), follow=True)
+    assert "is over already" in again.content.decode()
+    assert not Prediction.objects.exists()
+
+
+def test_a_chart_shows_labels_by_the_feature_that_is_chosen(analyst: Client, version: Version) -> None:
+    batch = scored(rows(60))
+    response = page(analyst, batch)
+    assert response.context["features"] == ["spend", "tenure", "member", "plan"]
+    # all rows have the same plan, and spend and tenure tell the label
+    assert response.context["feature"] in {"spend", "tenure"}
+    address = reverse("predictions:batch-feature", args=[batch.pk])
+    piece = analyst.get(address, {"feature": "plan"})
+    assert "<html" not in piece.content.decode()
+    (group, total, *_) = piece.context["feature_chart"]["table"]["rows"][0]
+    assert (group, total) == ("pro", "60")
+    unknown = analyst.get(address, {"feature": "nothing"})
+    assert unknown.context["feature"] == response.context["feature"]
+
+
+def test_the_page_of_a_batch_takes_as_many_queries_whatever_its_size(
+    analyst: Client, version: Version, django_assert_max_num_queries: Any
+) -> None:
+    batch = scored(rows(300))
+    with django_assert_max_num_queries(10):
+        page(analyst, batch)

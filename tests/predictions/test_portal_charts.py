@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from predictions import charts
+from predictions import batch_counts, charts
 from training.charts import Chart, confusion, spark, text
 
 CHARTS: list[Chart] = [
     charts.label_mix({"no": 3, "yes": 1}),
-    charts.probability_histogram([1] * charts.BINS, "yes"),
+    charts.probability_histogram([1] * batch_counts.BINS, "yes"),
     confusion([[5, 1], [2, 8]], ["no", "yes"]),
 ]
 IDS = [chart["id"] for chart in CHARTS]
@@ -75,7 +75,7 @@ def test_labels_cut_alike_keep_places_of_their_own() -> None:
 
 def test_charts_of_nothing_are_empty() -> None:
     assert trace(charts.label_mix({}))["y"] == []
-    assert sum(trace(charts.probability_histogram([0] * charts.BINS, "yes"))["y"]) == 0
+    assert sum(trace(charts.probability_histogram([0] * batch_counts.BINS, "yes"))["y"]) == 0
     assert spark([]) == []
 
 
