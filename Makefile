@@ -34,6 +34,9 @@ bench: .venv/tests var/static/done  ## measure training and serving, and print t
 bench-train: .venv/tests  ## compare searches with scikit-learn's plain grid search (minutes, on a quiet machine)
 	@$(BIN)/python -W ignore -m tests.bench.training
 
+bench-serve: .venv/tests var/static/done  ## compare serving with FastAPI and SQLAlchemy (wrk, PostgreSQL; SOAK=1 for 200,000 requests)
+	@$(BIN)/python -W ignore -m tests.bench.serving $(if $(SOAK),--soak)
+
 bench-tables: .venv/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
@@ -74,4 +77,4 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: help run test prove check bench bench-train bench-pages bench-tables fmt lock clean
+.PHONY: help run test prove check bench bench-train bench-serve bench-pages bench-tables fmt lock clean
