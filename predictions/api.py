@@ -22,7 +22,7 @@ from predictions.body import accepts, check_row_count, drain, model_of, read_byt
 from predictions.entries import Entry
 from predictions.live import Live, models
 from predictions.models import Prediction
-from training.errors import Malformed
+from training.errors import Malformed, Unavailable
 
 PROBLEM = OpenApiResponse(
     serializers.ProblemSerializer, description="What was found, what was expected, what to do."
@@ -56,7 +56,8 @@ class ServingView(APIView):
         try:
             response: HttpResponseBase = self._answer(request)
         except Exception as error:  # noqa: BLE001  the handler answers every one
-            drain(request)
+            if isinstance(error, Unavailable | exceptions.Throttled):
+                drain(request)
             response = self.get_exception_handler()(error, {"view": self})
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             response["Allow"] = ", ".join(name.upper() for name in self.scopes)

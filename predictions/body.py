@@ -68,7 +68,10 @@ def read_bytes(request: HttpRequest) -> bytes:
 
 
 def drain(request: HttpRequest) -> None:
-    """Read what is left of a body, as a server ends a connection on which part of a request was not read."""
+    """Read what is left of the body of a caller who is known: a server ends a connection on which a part was not read.
+
+    Whoever has no key is not waited for.
+    """
     with contextlib.suppress(RequestDataTooBig, RawPostDataException, UnreadablePostError):
         request.body  # noqa: B018  it is the reading that counts
 

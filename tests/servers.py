@@ -47,6 +47,10 @@ class RedisServer:
     process: subprocess.Popen[bytes] | None = None
 
     @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
@@ -77,11 +81,12 @@ class RedisServer:
         self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._send(signal.SIGCONT)
+        if self.is_running:
+            self._send(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it, and lose what it held."""
-        if self.process and self.process.poll() is None:
+        if self.process and self.is_running:
             self.thaw()
             self.process.kill()
             self.process.wait()

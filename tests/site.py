@@ -78,9 +78,16 @@ class Site:
 
     def serve(self, *options: str) -> None:
         """Start the web server and wait until it can answer."""
+        self._serve("/health", *options)
+
+    def serve_unready(self, *options: str) -> None:
+        """Start the web server and wait until it is alive, though it may have nothing to answer with."""
+        self._serve("/health/live", *options)
+
+    def _serve(self, path: str, *options: str) -> None:
         self.port = free_port()
         server = self.start(str(ROOT / "manage.py"), "serve", "--port", str(self.port), *options)
-        wait_for(lambda: self._answers(server), "the site to start", START_SECONDS)
+        wait_for(lambda: self.answers(server, path), "the site to start", START_SECONDS)
 
     def client(self, key: str = KEY) -> httpx.Client:
         """A caller with a key."""
@@ -103,10 +110,11 @@ class Site:
         """What the processes wrote."""
         return "\n".join(f"== {path.name}\n{path.read_text()}" for path in sorted(self.state.glob("*.log")))
 
-    def _answers(self, server: subprocess.Popen[bytes]) -> bool:
+    def answers(self, server: subprocess.Popen[bytes], path: str = "/health") -> bool:
+        """Whether this server of the site does, with 200."""
         assert server.poll() is None, self.logs()
         try:
-            return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).status_code == httpx.codes.OK
+            return httpx.get(f"{self.url}{path}", timeout=2, trust_env=False).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 

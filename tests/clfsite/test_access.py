@@ -164,6 +164,7 @@ def call(client: Client, method: str, path: str) -> int:
     return response.status_code
 
 
+@pytest.mark.promise(9)
 def test_every_route_is_in_a_table() -> None:
     listed = {*ACCESS, *API, *SERVING, *OPEN}
     # the administration has a test of its own; what has no name there leads on to what has one
@@ -262,6 +263,7 @@ def test_a_key_opens_no_page(arguments: dict[str, list[Any]]) -> None:
         assert response["Location"].startswith(reverse("login"))
 
 
+@pytest.mark.promise(9)
 def test_without_a_key_nothing_is_served_and_a_session_does_not_replace_one(
     arguments: dict[str, list[Any]], client: Client
 ) -> None:

@@ -117,7 +117,7 @@ def test_a_restarted_postgresql_loses_nothing(
     site: Site, postgres: PostgresServer, ledger: Ledger, once: str
 ) -> None:
     with under_load(site, ledger, once) as load:
-        for _ in range(3):
+        for _ in range(2):
             began = time.monotonic()
             postgres.stop()
             postgres.start()

@@ -16,7 +16,7 @@ from tests import services
 from tests.servers import RedisServer, database
 from tests.site import ROOT, Site, demo_site, free_port, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults]
+pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
 
 WORKER = ("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
 # two dozen forests that share no fit: long enough to be caught at work
@@ -147,6 +147,7 @@ def test_a_frozen_worker_that_wakes_registers_nothing_beside_the_one_that_took_o
         kill(worker)
 
 
+@pytest.mark.promise(4)
 def test_a_run_is_carried_out_though_redis_lost_its_message(
     site: Site, trainer: httpx.Client, dataset: int, redis_server: RedisServer
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_run_is_carried_out_though_redis_lost_its_message(
     kill(worker)
 
 
+@pytest.mark.promise(4)
 def test_a_run_asked_for_while_redis_is_down_is_carried_out_when_it_is_back(
     site: Site, trainer: httpx.Client, dataset: int, redis_server: RedisServer
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_run_asked_for_while_redis_is_down_is_carried_out_when_it_is_back(
     kill(worker)
 
 
+@pytest.mark.promise(4)
 def test_a_run_asked_for_while_redis_is_frozen_is_carried_out_when_it_wakes(
     site: Site, trainer: httpx.Client, dataset: int, redis_server: RedisServer
 ) -> None:

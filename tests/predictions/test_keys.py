@@ -77,6 +77,7 @@ def test_a_key_that_expires_while_cached_is_refused(client: Client, version: Ver
     problem_of(client.get("/info", headers=headers), 401)
 
 
+@pytest.mark.promise(10)
 def test_the_database_holds_no_usable_key() -> None:
     row, key = keys.create(name="caller", scopes=["predict"])
     values = " ".join(str(value) for value in ApiKey.objects.values().get(pk=row.pk).values())

@@ -110,6 +110,7 @@ def paths(version: Version) -> dict[str, str]:
     return {name: reverse(name, args=arguments.get(name, [])) for name in NAMES}
 
 
+@pytest.mark.promise(9)
 def test_every_address_is_in_the_table() -> None:
     names = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
     names |= {f"training:{route.name}" for route in training_urls.urlpatterns}

@@ -114,6 +114,7 @@ def test_a_strict_classifier_refuses_what_training_never_saw(
     assert not Prediction.objects.exists()
 
 
+@pytest.mark.promise(8)
 @pytest.mark.parametrize("case", JSON_CASES)
 def test_a_body_that_is_no_such_json_is_refused(post: Post, version: Version, case: str) -> None:
     body, words = JSON_CASES[case]
@@ -121,6 +122,7 @@ def test_a_body_that_is_no_such_json_is_refused(post: Post, version: Version, ca
     assert not Prediction.objects.exists()
 
 
+@pytest.mark.promise(8)
 @pytest.mark.parametrize("case", VALUE_CASES)
 def test_a_value_that_the_contract_refuses_is_named(
     post: Post, version: Version, example: dict[str, Any], case: str
@@ -147,6 +149,7 @@ def test_every_missing_feature_is_named(post: Post, version: Version) -> None:
     assert {fault["code"] for fault in faults} == {"missing"}
 
 
+@pytest.mark.promise(8)
 def test_a_body_over_the_limit_is_too_large(post: Post, version: Version, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     assert "CLFSITE_BODY_BYTES" in problem_of(post("/predict", b" " * 101), 413)["detail"]
