@@ -1,4 +1,4 @@
-"""/metrics of a worker that runs apart from the web server, on a port of its own: batches are scored and counted there.
+"""/metrics and /health/live of a worker that runs apart from the web server, on a port of its own: batches are scored and counted there.
 
 Beside `manage.py serve` no port is needed, as the web server tells what its worker counts.
 """
@@ -26,7 +26,7 @@ class _Silent(WSGIRequestHandler):
 
 
 def start(port: int) -> int:
-    """Answer /metrics on every address of this machine, in a thread.
+    """Answer on every address of this machine, in a thread.
 
     Returns:
         The port, chosen by the system where 0 was given.
@@ -38,10 +38,12 @@ def start(port: int) -> int:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The WSGI application: /metrics and nothing else, as closed as that of the web server."""
+    """The WSGI application: /health/live, and /metrics as closed as that of the web server."""
     refusal = health.refusal_of_metrics(environ)
-    if environ["PATH_INFO"] != "/metrics":
-        status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b"there is /metrics here and nothing else"
+    if environ["PATH_INFO"] == "/health/live":
+        status, kind, body = HTTPStatus.OK, "text/plain", b"alive"
+    elif environ["PATH_INFO"] != "/metrics":
+        status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b"here are /metrics and /health/live alone"
     elif refusal:
         status, kind, body = refusal[0], "text/plain", refusal[1].encode()
     else:

@@ -63,4 +63,13 @@ def _no_browser() -> str:
     return "" if browser_path() else f"none of {', '.join(BROWSERS)} is installed; CHROMIUM may name one"
 
 
-_FINDERS = {"postgresql": _no_postgresql, "redis": _no_redis, "browser": _no_browser}
+def _no_prometheus() -> str:
+    return "" if shutil.which("prometheus") and shutil.which("promtool") else "prometheus is not installed"
+
+
+_FINDERS = {
+    "postgresql": _no_postgresql,
+    "redis": _no_redis,
+    "browser": _no_browser,
+    "prometheus": _no_prometheus,
+}

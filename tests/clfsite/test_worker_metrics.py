@@ -21,6 +21,7 @@ def test_a_worker_tells_what_it_counts_and_nothing_else(url: str) -> None:
         # the web server tells what the database knows
         assert "clfsite_runs" not in told.text
         assert caller.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
+        assert caller.get("/health/live").status_code == 200
         assert caller.get("/portal/").status_code == 404
 
 
