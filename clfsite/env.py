@@ -26,6 +26,14 @@ SWITCHES = {
     "off": False,
 }
 _TOO_SHORT = 32
+_TOKEN_TOO_SHORT = 16
+_TOO_FEW_CHARACTERS = 8
+# what examples and templates have in place of a secret
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?(me|it|this)|replace[-_ ]?(me|it|this)|placeholder|your[-_ ]|insecure|<[^>]*>|\.{3}",
+    re.IGNORECASE,
+)
+_ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
 _BUCKET_FORM = "s3://bucket/prefix, with ?endpoint_url=https://... and region_name=... where needed"
@@ -50,10 +58,12 @@ class Env:
     secret_key: str
     allowed_hosts: list[str]
     csrf_trusted_origins: list[str]
+    cors_origins: list[str]
     https: bool
     port: int
     database: dict[str, Any]
     unsafe_database: bool
+    direct_database: dict[str, Any] | None
     broker_url: str
     bucket: Bucket | None
     dask_address: str
@@ -85,21 +95,29 @@ def read() -> Env:
     source = environ.Env()
     state_dir = Path(source.str("CLFSITE_STATE_DIR", default=str(BASE_DIR / "var"))).resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
+    sqlite = f"sqlite:///{state_dir / 'db.sqlite3'}"
     wandb_api_key = source.str("WANDB_API_KEY", default="")
+    if _switch(source, "DEBUG") and _switch(source, "CLFSITE_HTTPS"):
+        raise ImproperlyConfigured(
+            "DEBUG and CLFSITE_HTTPS are both true; expected DEBUG=false where others can reach the site, "
+            "as its error pages show the code"
+        )
     return Env(
         state_dir=state_dir,
         debug=_switch(source, "DEBUG"),
         secret_key=_secret_key(source.str("SECRET_KEY", default=""), state_dir / "secret_key"),
         allowed_hosts=source.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]),
         csrf_trusted_origins=source.list("CSRF_TRUSTED_ORIGINS", default=[]),
+        cors_origins=_origins("CLFSITE_CORS_ORIGINS", source.list("CLFSITE_CORS_ORIGINS", default=[])),
         https=_switch(source, "CLFSITE_HTTPS"),
         port=_positive(source, "PORT", 8000),
-        database=_database(source, state_dir),
+        database=_database("DATABASE_URL", source.str("DATABASE_URL", default="") or sqlite),
+        direct_database=_direct_database(source.str("DATABASE_DIRECT_URL", default="")),
         unsafe_database=_switch(source, "CLFSITE_UNSAFE_DATABASE"),
         broker_url=_broker_url(source.str("CELERY_BROKER_URL", default="filesystem://localhost")),
         dask_address=_dask_address(source.str("CLFSITE_DASK_ADDRESS", default="")),
         bucket=_bucket(source.str("CLFSITE_STORAGE_URL", default="")),
-        metrics_token=source.str("CLFSITE_METRICS_TOKEN", default=""),
+        metrics_token=_token("CLFSITE_METRICS_TOKEN", source.str("CLFSITE_METRICS_TOKEN", default="")),
         wandb_mode=_one_of(
             "WANDB_MODE", source.str("WANDB_MODE", default="online" if wandb_api_key else "offline")
         ),
@@ -160,7 +178,7 @@ def _secret_key(given: str, kept: Path) -> str:
             raise ImproperlyConfigured(
                 f"SECRET_KEY has {len(given)} characters; expected at least {_TOO_SHORT}"
             )
-        return given
+        return _no_placeholder("SECRET_KEY", given)
     try:
         descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -170,9 +188,59 @@ def _secret_key(given: str, kept: Path) -> str:
     return key
 
 
-def _database(source: environ.Env, state_dir: Path) -> dict[str, Any]:
-    config: dict[str, Any] = source.db_url("DATABASE_URL", default=f"sqlite:///{state_dir / 'db.sqlite3'}")
-    engine = config.get("ENGINE", "")
+def _token(name: str, given: str) -> str:
+    """A secret of the owner's choice, or none."""
+    if given and len(given) < _TOKEN_TOO_SHORT:
+        raise ImproperlyConfigured(
+            f"{name} has {len(given)} characters; expected at least {_TOKEN_TOO_SHORT}"
+        )
+    return _no_placeholder(name, given) if given else given
+
+
+def _no_placeholder(name: str, secret: str) -> str:
+    """Refuse a secret that everybody knows; no message repeats it, as it may be a part of a real one."""
+    if found := _PLACEHOLDER.search(secret):
+        raise ImproperlyConfigured(
+            f"{name} holds {found[0][:20]!r} as an example does; expected a random value, "
+            "such as the output of: openssl rand -hex 32"
+        )
+    if len(set(secret)) < _TOO_FEW_CHARACTERS:
+        raise ImproperlyConfigured(
+            f"{name} is made of {len(set(secret))} different characters; expected a random value"
+        )
+    return secret
+
+
+def _origins(name: str, given: list[str]) -> list[str]:
+    for origin in given:
+        if not _ORIGIN.fullmatch(origin):
+            raise ImproperlyConfigured(
+                f"{name} lists {origin!r}; expected origins such as https://shop.example.org, without a path or *"
+            )
+    return given
+
+
+def _direct_database(value: str) -> dict[str, Any] | None:
+    """Where migrations go past a pooler, None for the way that everything else takes."""
+    if not value:
+        return None
+    config = _database("DATABASE_DIRECT_URL", value)
+    if config["ENGINE"].endswith("sqlite3"):
+        raise ImproperlyConfigured(
+            "DATABASE_DIRECT_URL names SQLite; expected postgresql://, past the pooler of DATABASE_URL"
+        )
+    return config
+
+
+def _database(name: str, value: str) -> dict[str, Any]:
+    """The connection of a database's URL; no message repeats it, as it holds the password."""
+    if not value.startswith(("postgresql://", "postgres://", "sqlite://")):
+        scheme = value.partition("://")[0][:20]
+        raise ImproperlyConfigured(f"{name} begins with {scheme!r}; expected postgresql:// or sqlite:///")
+    config: dict[str, Any] = environ.Env.db_url_config(value)
+    engine = config["ENGINE"]
+    if found := _PLACEHOLDER.search(config.get("PASSWORD") or ""):
+        raise ImproperlyConfigured(f"{name} has {found[0][:20]!r} in its password; expected the real one")
     if engine.endswith("sqlite3"):
         # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut; IMMEDIATE takes
         # the write lock at BEGIN, without which concurrent read-then-write transactions fail as "locked".
@@ -182,21 +250,19 @@ def _database(source: environ.Env, state_dir: Path) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         return config
-    if engine.endswith("postgresql"):
-        # a pooler in transaction mode (Neon's, pgbouncer) cannot keep a server-side cursor or a session
-        options = {
-            **database.OPTIONS,
-            **config.get("OPTIONS", {}),
-            "connection_factory": database.Connection,
-        }
-        return {
-            **config,
-            "OPTIONS": options,
-            "CONN_MAX_AGE": 60,
-            "CONN_HEALTH_CHECKS": True,
-            "DISABLE_SERVER_SIDE_CURSORS": True,
-        }
-    raise ImproperlyConfigured(f"DATABASE_URL names {engine!r}; expected postgresql:// or sqlite:///")
+    # a pooler in transaction mode (Neon's, pgbouncer) cannot keep a server-side cursor or a session
+    options = {
+        **database.OPTIONS,
+        **config.get("OPTIONS", {}),
+        "connection_factory": database.Connection,
+    }
+    return {
+        **config,
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
 
 
 def _broker_url(value: str) -> str:

@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "django_htmx",
     "csp",
+    "corsheaders",
     "axes",
     "rest_framework",
     "drf_spectacular",
@@ -35,10 +36,13 @@ INSTALLED_APPS = [
     "clfsite",
 ]
 
+# browsers of other origins stay out, and cost nothing, unless some are listed
+CORS = ["corsheaders.middleware.CorsMiddleware"] if ENV.cors_origins else []
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    *CORS,
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -52,6 +56,7 @@ MIDDLEWARE = [
 ]
 # for the calls of programs, see `clfsite.wsgi`; they count and time themselves
 SERVING_MIDDLEWARE = [
+    *CORS,
     *(["django.middleware.security.SecurityMiddleware"] if ENV.https else []),
     "clfsite.wsgi.with_known_host",
 ]
@@ -152,6 +157,11 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.proxies else None
 SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$", r"^ping$", r"^v2/health/"]
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+CORS_ALLOWED_ORIGINS = ENV.cors_origins
+# calls with a key; pages and sessions are for this origin alone
+CORS_URLS_REGEX = r"^/(predict|predict-batch|info|invocations|ping|version|v2|api)(/|$)"
+CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
+CORS_EXPOSE_HEADERS = ("retry-after", "idempotency-replayed")
 CSRF_FAILURE_VIEW = "clfsite.api_errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

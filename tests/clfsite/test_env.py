@@ -16,6 +16,11 @@ SECRET = "a-very-secret-key"
 def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in (
         "DATABASE_URL",
+        "DATABASE_DIRECT_URL",
+        "CLFSITE_METRICS_TOKEN",
+        "CLFSITE_CORS_ORIGINS",
+        "CLFSITE_HTTPS",
+        "DEBUG",
         "SECRET_KEY",
         "PORT",
         "CELERY_BROKER_URL",
@@ -49,6 +54,19 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: P
         ("DEBUG", "perhaps"),
         ("SECRET_KEY", "short"),
         ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_URL", "postgresql://clfsite:change-me@db/clfsite"),
+        ("DATABASE_DIRECT_URL", "sqlite:///somewhere"),
+        ("DATABASE_DIRECT_URL", "https://db.example"),
+        ("SECRET_KEY", "change-me-change-me-change-me-change-me"),
+        ("SECRET_KEY", "django-insecure-0123456789abcdefghijklmnopqrstuvwxyz"),
+        ("SECRET_KEY", "<the output of openssl rand -hex 32>"),
+        ("SECRET_KEY", "a" * 64),
+        ("CLFSITE_METRICS_TOKEN", "short"),
+        ("CLFSITE_METRICS_TOKEN", "changeme-changeme-changeme"),
+        ("CLFSITE_CORS_ORIGINS", "*"),
+        ("CLFSITE_CORS_ORIGINS", "https://shop.example.org/page"),
+        ("CLFSITE_CORS_ORIGINS", "shop.example.org"),
+        ("CLFSITE_WORKER_METRICS_PORT", "-1"),
         ("CELERY_BROKER_URL", "amqp://localhost"),
         ("WANDB_MODE", "sometimes"),
         ("CLFSITE_BATCH_ROWS", "-1"),
@@ -74,6 +92,44 @@ def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: s
     monkeypatch.setenv(name, value)
     with pytest.raises(ImproperlyConfigured, match=name):
         env.read()
+
+
+def test_a_secret_is_not_repeated_when_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "changeme-0123456789-abcdefghijklmnop")
+    monkeypatch.setenv("DATABASE_URL", "mysql://user:hunter2hunter2@db/clfsite")
+    for name in ("SECRET_KEY", "DATABASE_URL"):
+        with pytest.raises(ImproperlyConfigured, match=name) as caught:
+            env.read()
+        assert "0123456789" not in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        monkeypatch.delenv(name)
+
+
+def test_error_pages_that_show_code_are_refused_where_others_can_see_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEBUG", "true")
+    assert env.read().debug
+    monkeypatch.setenv("CLFSITE_HTTPS", "true")
+    with pytest.raises(ImproperlyConfigured, match="DEBUG"):
+        env.read()
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL", "SECRET_KEY", "CLFSITE_METRICS_TOKEN"):
+        monkeypatch.setenv(name, "")
+    read = env.read()
+    assert read.database["ENGINE"].endswith("sqlite3")
+    assert read.direct_database is None
+
+
+def test_migrations_may_have_a_way_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@pooler.example/clfsite")
+    monkeypatch.setenv("DATABASE_DIRECT_URL", "postgresql://user:secret@direct.example/clfsite")
+    read = env.read()
+    assert read.database["HOST"] == "pooler.example"
+    assert read.direct_database is not None
+    assert read.direct_database["HOST"] == "direct.example"
 
 
 def test_a_postgresql_url_is_safe_for_a_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
