@@ -3,11 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PORT ?= 8000
 export PORT
+TEST_DATABASE_URL ?= postgresql://postgres@127.0.0.1:5432/postgres
+export TEST_DATABASE_URL
 
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
 	@$(BIN)/python manage.py setup_demo
@@ -15,6 +17,19 @@ run: .venv/runs var/static/done  ## set up everything once, then serve a trained
 
 test: .venv/tests var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
 	@$(BIN)/python -m tests.suite
+
+test-sqlite: .venv/tests var/static/done  ## the first half of `make test`, without a browser
+	$(BIN)/python -m pytest --ignore tests/browser
+
+test-postgresql: .venv/tests var/static/done  ## the other half, with the tests that start servers of both kinds
+	CLFSITE_REQUIRE=postgresql,redis DATABASE_URL=$(TEST_DATABASE_URL) $(BIN)/python -m pytest -m "database and not faults"
+	CLFSITE_REQUIRE=postgresql,redis $(BIN)/python -m pytest tests/integration
+
+test-browser: .venv/tests var/static/done  ## the pages in a real browser
+	CLFSITE_REQUIRE=browser $(BIN)/python -m pytest tests/browser
+
+test-pgbouncer: .venv/tests  ## the tests on PostgreSQL through a pooler in transaction mode, as Neon has one
+	$(BIN)/python -m tests.pooler
 
 prove: .venv/tests var/static/done  ## kill, freeze and flush what the site runs on, and see that nothing is lost (up to 10 minutes)
 	@$(BIN)/python -m tests.prove
@@ -27,6 +42,12 @@ check: .venv/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint templates --check --lint
+
+check-ops: .venv/tests  ## containers, alert rules, dashboards, blueprint, workflows, production settings
+	@$(BIN)/python -m tests.ops
+
+audit: .venv/tests  ## look the pinned packages up among those with known faults
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
 
 bench: .venv/tests var/static/done  ## measure training and serving, and print the figures
 	$(BIN)/python -m tests.bench
@@ -77,4 +98,5 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: help run test prove check bench bench-train bench-serve bench-pages bench-tables fmt lock clean
+.PHONY: help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
+	bench bench-train bench-serve bench-pages bench-tables fmt lock clean
