@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,7 +67,9 @@ class Command(BaseCommand):
         # each process keeps count of its own part of a key's calls; other machines may share them too
         environment = {"CLFSITE_WEB_PROCESSES": str(web), **os.environ}
         if web > 1 or not no_worker:
-            environment[metrics.SHARED] = str(_fresh(settings.STATE_DIR / "prometheus"))
+            # of this machine alone, as the files are named by process
+            folder = settings.STATE_DIR / "prometheus" / f"{socket.gethostname()}-{port}"
+            environment[metrics.SHARED] = str(_fresh(folder))
         server = [sys.executable, "-m", *GRANIAN, "--host", host, "--port", str(port)]
         server += ["--workers", str(web), "--blocking-threads", str(threads)]
         os.chdir(env.BASE_DIR)
