@@ -36,10 +36,12 @@ def transactions(folder: Path, database: str) -> Iterator[str]:
     server = psycopg2.extensions.parse_dsn(services.DATABASE_URL)
     user, password = server.get("user", ""), server.get("password", "")
     port = free_port()
+    names = ("host", "port", "user", "password")
+    target = " ".join(f"{name}={server[name]}" for name in names if server.get(name))
     (folder / "users.txt").write_text(f'"{user}" "{password}"\n')
     (folder / "pgbouncer.ini").write_text(
         f"""[databases]
-* = host={server.get("host", "127.0.0.1")} port={server.get("port", "5432")} user={user} password={password}
+* = {target}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
