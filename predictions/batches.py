@@ -268,8 +268,9 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
         raise _Left from error
     metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
     for label, count in Counter(answers.scored.labels).items():
+        shown = metrics.shown(label, live.contract.classes)
         total = metrics.child(
-            metrics.predictions_total, live.classifier, str(live.number), label, answers.scored.source
+            metrics.predictions_total, live.classifier, str(live.number), shown, answers.scored.source
         )
         total.inc(count)
     for code, count in Counter(answers.unseen).items():
