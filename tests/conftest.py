@@ -1,6 +1,7 @@
-"""What every test gets: files of its own, empty caches, a queue in memory; and the mark `database`."""
+"""What every test gets: files of its own, empty caches, a queue in memory; the mark `database`, and the order of tests."""
 
 import gc
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +14,36 @@ from pytest_django import Settings
 from clfsite import celery_app
 from predictions import gauges, keys, live, recorder
 from tests import bucket as buckets
+from tests.site import prepared as demo
 
 PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that talk to the database, so that `-m database` runs them once more on PostgreSQL."""
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark and order the tests.
+
+    Those that talk to the database get the mark `database`, so that `-m database` runs them once more on PostgreSQL.
+    Those that share a site stay in one process where pytest-xdist runs several; they take longest and come first.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
             item.add_marker("database")
+        if item.get_closest_marker("site"):
+            shares_in_folder = (item.path.parent / "conftest.py").exists()
+            item.add_marker(
+                pytest.mark.xdist_group(item.path.parent.name if shares_in_folder else item.path.stem)
+            )
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("site") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_demo_for_all_sites(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the processes of this session copy the demo that one of them trains."""
+    base = tmp_path_factory.getbasetemp()
+    demo.folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
 
 
 @pytest.fixture(scope="session")

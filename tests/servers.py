@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import psycopg2
+import pytest
 import redis
 
 from tests import services
@@ -202,3 +203,14 @@ def server_programs() -> Path:
 
 def _server_user() -> str | None:
     return "postgres" if os.geteuid() == 0 else None
+@contextmanager
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """A running Redis, gone afterwards; without the program the test is skipped."""
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(folder, free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,7 +1,9 @@
 """The whole site in processes of its own, as a user would start it."""
 
 import csv
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,35 @@ PASSWORD = "a-password-for-tests"
 KEY = "a-key-for-tests-0123456789"
 START_SECONDS = 60
 DEMO_ROWS = 1_200
+# what a site is told where its state folder is not all that it keeps things in
+ELSEWHERE = {"DATABASE_URL", "CLFSITE_STORAGE_URL"}
+
+
+@dataclass
+class Prepared:
+    """Where the first site of a test session leaves a migrated state folder with a demo classifier for the others.
+
+    Several processes of one session may share it; without a folder every site starts from nothing.
+    """
+
+    folder: Path | None = None
+
+    def copy_to(self, state: Path) -> bool:
+        """Fill a new site's state folder; False where the site has to make its own."""
+        if self.folder is None:
+            return False
+        with self.folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.folder.exists():
+                made = Site(self.folder.with_suffix(".new"))
+                made.state.mkdir()
+                made.set_up()
+                made.state.rename(self.folder)
+        shutil.copytree(self.folder, state, dirs_exist_ok=True)
+        return True
+
+
+prepared = Prepared()
 
 
 @dataclass
@@ -61,6 +93,13 @@ class Site:
         )
         assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def set_up(self) -> None:
+        """Migrate, and train and activate a demo classifier on a part of the demo table."""
+        table = self.state / "churn.csv"
+        with (ROOT / "data" / "churn.csv").open(newline="") as source, table.open("w", newline="") as target:
+            csv.writer(target).writerows(islice(csv.reader(source), DEMO_ROWS + 1))
+        self.manage("setup_demo", "--table", str(table), "--estimator", "logistic_regression")
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a process of the site, its output in the state folder."""
@@ -123,17 +162,11 @@ class Site:
 def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterator[Site]:
     """A migrated site with a demo classifier trained on a part of the demo table, not yet serving."""
     site = Site(state, environment or {})
-    table = state / "churn.csv"
-    with (ROOT / "data" / "churn.csv").open(newline="") as source, table.open("w", newline="") as target:
-        writer = csv.writer(target)
-        for number, row in enumerate(csv.reader(source)):
-            if number <= DEMO_ROWS:
-                writer.writerow(row)
-    if not _is_collected():
-        site.manage("collectstatic", "--noinput", "--verbosity", "0")
     try:
-        site.manage("migrate", "--verbosity", "0")
-        site.manage("setup_demo", "--table", str(table), "--estimator", "logistic_regression")
+        if not _is_collected():
+            site.manage("collectstatic", "--noinput", "--verbosity", "0")
+        if ELSEWHERE & site.environment.keys() or not prepared.copy_to(state):
+            site.set_up()
         yield site
     finally:
         site.stop()

@@ -1,4 +1,7 @@
-"""`make test`: every test on SQLite, then those that use the database once more on PostgreSQL where it answers."""
+"""`make test`: every test on SQLite, then those that use the database once more on PostgreSQL where it answers.
+
+A process for each core runs tests, each with databases and folders of its own.
+"""
 
 import os
 import subprocess
@@ -32,7 +35,11 @@ def run(name: str, environment: dict[str, str], arguments: list[str]) -> int:
     kept = {
         key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "CELERY_BROKER_URL"}
     }
-    return subprocess.call([sys.executable, "-m", "pytest", *arguments], env={**kept, **environment})
+    # in the given order: tests that empty the whole database come after those that need what migrations put there
+    side_by_side = ["-n", str(len(os.sched_getaffinity(0))), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    return subprocess.call(
+        [sys.executable, "-m", "pytest", *side_by_side, *arguments], env={**kept, **environment}
+    )
 
 
 if __name__ == "__main__":

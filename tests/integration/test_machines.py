@@ -9,7 +9,7 @@ import pytest
 
 from tests import bucket as buckets
 from tests import services
-from tests.servers import database
+from tests.servers import database, redis_server
 from tests.site import KEY, ROOT, Site, demo_site, wait_for
 
 pytestmark = pytest.mark.site
@@ -18,17 +18,15 @@ BUCKET, PREFIX = "shared", "team/site"
 
 
 @pytest.fixture(scope="module")
-def environment(s3_url: str) -> Iterator[dict[str, str]]:
+def environment(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What both machines are told."""
-    for service in ("postgresql", "redis"):
-        if service in services.missing():
-            pytest.skip(f"{service}: {services.missing()[service]}")
+    if "postgresql" in services.missing():
+        pytest.skip(f"postgresql: {services.missing()['postgresql']}")
     buckets.make_bucket(s3_url, BUCKET)
-    with database() as url:
+    with database() as url, redis_server(tmp_path_factory.mktemp("redis")) as queue:
         yield {
             "DATABASE_URL": url,
-            # a queue of its own, so that a worker of another site on the same Redis takes nothing
-            "CELERY_BROKER_URL": services.REDIS_URL.rsplit("/", 1)[0] + "/8",
+            "CELERY_BROKER_URL": queue.url,
             "CLFSITE_STORAGE_URL": f"s3://{BUCKET}/{PREFIX}?endpoint_url={s3_url}&region_name={buckets.REGION}",
             "SECRET_KEY": "a-secret-key-that-both-machines-share",
             **buckets.CREDENTIALS,

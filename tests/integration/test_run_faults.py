@@ -1,7 +1,6 @@
 """Runs survive: workers killed and frozen, Redis emptied, stopped and frozen, for real. `make prove` runs these."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -12,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from tests import services
+from tests import servers, services
 from tests.servers import RedisServer, database
-from tests.site import ROOT, Site, demo_site, free_port, wait_for
+from tests.site import ROOT, Site, demo_site, wait_for
 
 pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
 
@@ -26,12 +25,8 @@ SHORT = {"n_estimators": [5]}
 
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    if not shutil.which("redis-server"):
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis"), free_port())
-    server.start()
-    yield server
-    server.stop()
+    with servers.redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests import services
-from tests.servers import database
+from tests.servers import database, redis_server
 from tests.site import ROOT, Site, demo_site, wait_for
 
 pytestmark = pytest.mark.site
@@ -21,13 +21,10 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             site.serve()
             yield site
         return
-    for service in ("postgresql", "redis"):
-        if service in services.missing():
-            pytest.skip(f"{service}: {services.missing()[service]}")
-    with database() as url:
-        # a queue of its own, so that a worker of another site on the same Redis takes nothing
-        broker = services.REDIS_URL.rsplit("/", 1)[0] + "/9"
-        with demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": broker}) as site:
+    if "postgresql" in services.missing():
+        pytest.skip(f"postgresql: {services.missing()['postgresql']}")
+    with database() as url, redis_server(tmp_path_factory.mktemp("redis")) as queue:
+        with demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": queue.url}) as site:
             site.serve("--no-worker")
             site.start("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
             yield site
