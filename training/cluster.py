@@ -93,15 +93,15 @@ class ClusterBackend(DaskDistributedBackend):  # type: ignore[misc]
         """Return the results of a batch and enter its scores in the search's journal."""
         if isinstance(out, BaseException):
             raise out
-        results, scores = out
-        for journal, score in scores:
-            scoring.note(journal, score)
+        results, lines = out
+        for journal, line in lines:
+            scoring.note(journal, line)
         return list(results)
 
 
 def fit(tasks: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]]) -> tuple[list[Any], list[Any]]:
-    """Carry out a batch on a worker; return the results, and the scores with their journals."""
+    """Carry out a batch on a worker; return the results, and the lines for the search's journal."""
     # whatever runs side by side inside a fit stays on its worker
-    with scoring.away() as scores, parallel_config(backend="sequential"):
+    with scoring.away() as lines, parallel_config(backend="sequential"):
         results = [function(*args, **kwargs) for function, args, kwargs in tasks]
-    return results, scores
+    return results, lines

@@ -39,7 +39,7 @@ def test_without_a_terminal_a_quarter_is_a_line_with_best_score_and_time_left(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     said = lines(halfway(), Progress(10, 40, 0.8125), Progress(11, 40, 0.9), capfd=capfd)
-    assert said == ["churn: 10 of 40 fits, best fold 0.8125, about 6 h 0 min left"]
+    assert said == ["churn: 10 of 40 fits, best score so far 0.8125, about 6 h 0 min left"]
 
 
 def test_a_long_search_is_heard_of_between_its_quarters(
@@ -52,7 +52,7 @@ def test_a_long_search_is_heard_of_between_its_quarters(
 
 def test_after_the_last_fit_the_best_model_is_being_judged(capfd: pytest.CaptureFixture[str]) -> None:
     assert lines(halfway(fits_done=40), Progress(40, 40, 0.9), capfd=capfd) == [
-        "churn: 40 of 40 fits, best fold 0.9000, judging the best model"
+        "churn: 40 of 40 fits, best score so far 0.9000, judging the best model"
     ]
 
 
@@ -62,7 +62,7 @@ def test_on_a_terminal_the_bar_says_the_same(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")
     shown = " ".join(lines(halfway(), Progress(10, 40, 0.8125), capfd=capfd))
-    for words in ("churn: grid search", "10/40", "best fold 0.8125", "about 6 h 0 min left"):
+    for words in ("churn: grid search", "10/40", "best score so far 0.8125", "about 6 h 0 min left"):
         assert words in shown
 
 

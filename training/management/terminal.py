@@ -65,7 +65,7 @@ class Watch:
 
     def report(self, fits: Fits) -> None:
         """Show the progress that the run's row has just been given."""
-        said = "" if fits.best is None else f", best fold {fits.best:.4f}"
+        said = "" if fits.best is None else f", best score so far {fits.best:.4f}"
         if fits.done >= fits.total:
             said += ", judging the best model"
         elif (left := self.run.seconds_left) is not None:

@@ -66,11 +66,12 @@ class Judged:
 
 
 class Given:
-    """Probabilities in the place of the pipeline that would give them, for a scorer."""
+    """Probabilities in the place of the pipeline that would give them, and the setting that gave them, for a scorer."""
 
-    def __init__(self, classes: NDArray[np.object_], proba: NDArray[np.float64]) -> None:
+    def __init__(self, classes: NDArray[np.object_], proba: NDArray[np.float64], setting: int) -> None:
         self.classes_ = classes
         self.proba = proba
+        self.setting = setting
 
     def predict_proba(self, _X: pd.DataFrame) -> NDArray[np.float64]:
         return self.proba
@@ -133,7 +134,12 @@ def judge(
     probas = _members(forest, group.members, rows)
     seconds = (time.perf_counter() - began) / len(group.members)
     return [
-        Judged(member.place, scorer(Given(forest.classes_, proba), X.iloc[test], y[test]), seconds, proba)
+        Judged(
+            member.place,
+            scorer(Given(forest.classes_, proba, member.place), X.iloc[test], y[test]),
+            seconds,
+            proba,
+        )
         for member, proba in zip(group.members, probas, strict=True)
     ]
 

@@ -122,22 +122,31 @@ class Recipe:
     def candidates(self) -> int:
         """How many settings the search tries, within its budget of fits."""
         wanted = min(self.size, RANDOM_CANDIDATES) if self.search in {"random", "optuna"} else self.size
-        if self.max_fits is None or self.search == "halving":
+        if self.max_fits is None:
             return wanted
-        return min(wanted, self.max_fits // self.folds)
+        most = self.max_fits // self.folds
+        if self.search == "halving":
+            return next(
+                count for count in range(min(wanted, most), 0, -1) if _judged_in_rounds(count) <= most
+            )
+        return min(wanted, most)
 
     @property
     def fits(self) -> int:
         """How many models the search fits at most; halving fits most of them on few rows, optuna stops poor ones early."""
-        if self.search != "halving":
-            return self.candidates * self.folds
-        counts = [self.candidates]
-        while counts[-1] > HALVING_FACTOR:
-            counts.append(math.ceil(counts[-1] / HALVING_FACTOR))
-        return sum(counts) * self.folds
+        judged = _judged_in_rounds(self.candidates) if self.search == "halving" else self.candidates
+        return judged * self.folds
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _judged_in_rounds(settings: int) -> int:
+    """How often halving judges a setting in all its rounds, of which each keeps the best third."""
+    counts = [settings]
+    while counts[-1] > HALVING_FACTOR:
+        counts.append(math.ceil(counts[-1] / HALVING_FACTOR))
+    return sum(counts)
 
 
 def _check_space(family: str, space: Space) -> None:

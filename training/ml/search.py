@@ -126,12 +126,14 @@ class BudgetedGridSearch(GridSearchCV):  # type: ignore[misc]
 
 
 class BudgetedHalvingSearch(HalvingGridSearchCV):  # type: ignore[misc]
-    """HalvingGridSearchCV that ends after the round in which its time runs out."""
+    """HalvingGridSearchCV that tells of its rounds, and ends after the one in which its time runs out."""
 
     is_over: Callable[[], bool]
+    begin_round: Callable[[], None]
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         def evaluate(*args: Any, **kwargs: Any) -> Any:
+            self.begin_round()
             results = evaluate_candidates(*args, **kwargs)
             if self.is_over():
                 raise BudgetSpent
@@ -244,13 +246,19 @@ def _joined(
 
 def _halving(task: Task) -> Found:
     """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
+    recipe = task.recipe
     rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
-    fewest = min(len(task.y), math.ceil(HALVING_ROWS * task.recipe.folds / rarest))
+    fewest = min(len(task.y), math.ceil(HALVING_ROWS * recipe.folds / rarest))
+    settings: list[dict[str, Any]] = task.grids()
+    if recipe.candidates < recipe.size:
+        # as many settings, drawn at random, as the budget of fits takes through all rounds
+        drawn = ParameterSampler(settings, recipe.candidates, random_state=recipe.seed)
+        settings = [{name: [value] for name, value in setting.items()} for setting in drawn]
     search = BudgetedHalvingSearch(
-        task.pipeline, task.grids(), factor=HALVING_FACTOR, min_resources=fewest, scoring=task.scorer, cv=task.folds,
-        n_jobs=task.fit_jobs, refit=False, random_state=task.recipe.seed, return_train_score=False, error_score="raise",
+        task.pipeline, settings, factor=HALVING_FACTOR, min_resources=fewest, scoring=task.scorer, cv=task.folds,
+        n_jobs=task.fit_jobs, refit=False, random_state=recipe.seed, return_train_score=False, error_score="raise",
     )  # fmt: skip
-    search.is_over = _deadline(task)
+    search.is_over, search.begin_round = _deadline(task), task.scorer.begin_round
     search.fit(task.X, task.y)
     # a setting of several rounds counts with its last, on the most rows; a later round beats an earlier one
     rounds = search.cv_results_["iter"]
@@ -268,6 +276,8 @@ def _optuna(task: Task) -> Found:
     recipe, is_over = task.recipe, _deadline(task)
     splits = list(task.folds.split(task.X, task.y))
     found: dict[str, Tried] = {}
+    # by setting, those given up among them: drawn again, it goes on from where it ended
+    scored: dict[str, list[float]] = {}
     fits = 0
 
     def objective(trial: "optuna.Trial") -> float:
@@ -281,13 +291,14 @@ def _optuna(task: Task) -> Found:
         setting = {"model": task.model(family), **{f"model__{name}": value for name, value in params.items()}}
         if repr(setting) in found:
             return found[repr(setting)][1]
-        scores: list[float] = []
+        scores = scored.setdefault(repr(setting), [])
         began = task.clock()
         for step, (fit, test) in enumerate(splits):
-            pipeline = clone(task.pipeline).set_params(**setting).fit(task.X.iloc[fit], task.y[fit])
-            scores.append(task.scorer(pipeline, task.X.iloc[test], task.y[test]))
-            fits += 1
-            trial.report(float(np.mean(scores)), step)
+            if step == len(scores):
+                pipeline = clone(task.pipeline).set_params(**setting).fit(task.X.iloc[fit], task.y[fit])
+                scores.append(task.scorer(pipeline, task.X.iloc[test], task.y[test]))
+                fits += 1
+            trial.report(float(np.mean(scores[: step + 1])), step)
             if step + 1 < len(splits) and trial.should_prune():
                 raise optuna.TrialPruned
         seconds = (task.clock() - began) / len(splits)

@@ -164,7 +164,7 @@ def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Found, int]
         reports.append(progress)
         report(progress)
 
-    with journal(task.recipe.fits, note) as path:
+    with journal(task.recipe.fits, task.recipe.folds, note) as path:
         found = find(replace(task, scorer=replace(task.scorer, journal=path)))
     return found, reports[-1].done
 

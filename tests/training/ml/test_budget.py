@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.ml import tables
 from training.ml.inference import infer
-from training.ml.recipe import Recipe, RecipeError
+from training.ml.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.train import Trained, train
 
 TEN = Recipe(folds=3, space={"n_estimators": list(range(1, 11))})
@@ -22,11 +22,20 @@ def run(recipe: Recipe, clock: Callable[[], float] = lambda: 0.0) -> Trained:
     return train(table, infer(table, "label"), recipe, jobs=1, accelerate=False, clock=clock)
 
 
-@pytest.mark.parametrize("search", ["grid", "random", "optuna"])
+@pytest.mark.parametrize("search", SEARCHES)
 def test_fits_stay_within_the_budget(search: str) -> None:
     trained = run(replace(TEN, search=search, max_fits=10))
     assert trained.fits <= 10
     assert trained.params == trained.candidates[0].params
+
+
+@pytest.mark.parametrize(("max_fits", "drawn"), [(3, 1), (10, 3), (21, 5), (48, 10), (None, 10)])
+def test_halving_draws_as_many_settings_as_its_budget_takes_through_all_rounds(
+    max_fits: int | None, drawn: int
+) -> None:
+    recipe = replace(TEN, search="halving", max_fits=max_fits)
+    assert recipe.candidates == drawn
+    assert recipe.fits <= (max_fits or recipe.fits)
 
 
 @pytest.mark.parametrize("search", ["grid", "halving", "optuna"])
