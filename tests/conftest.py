@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from pytest_django import Settings
+from xdist.scheduler import LoadScopeScheduling
 
 from clfsite import celery_app
 from predictions import gauges, keys, live, recorder
@@ -24,19 +25,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark and order the tests.
 
     Those that talk to the database get the mark `database`, so that `-m database` runs them once more on PostgreSQL.
-    Those that share a site stay in one process where pytest-xdist runs several; they take longest and come first.
+    Those that start a site take longest and come first.
     """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
             item.add_marker("database")
-        if item.get_closest_marker("site"):
-            shares_in_folder = (item.path.parent / "conftest.py").exists()
-            item.add_marker(
-                pytest.mark.xdist_group(item.path.parent.name if shares_in_folder else item.path.stem)
-            )
     yield
     items.sort(key=lambda item: item.get_closest_marker("site") is None)
+
+
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps tests that share a site or a cluster in one of pytest-xdist's processes, and hands out the others singly."""
+
+    FOLDERS = ("tests/browser/", "tests/integration/clients/")
+    MODULES = ("tests/integration/", "tests/training/test_cluster.py")
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = next((each for each in self.FOLDERS if nodeid.startswith(each)), "")
+        return folder or (nodeid.partition("::")[0] if nodeid.startswith(self.MODULES) else nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,7 @@ def run(name: str, environment: dict[str, str], arguments: list[str]) -> int:
         key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "CELERY_BROKER_URL"}
     }
     # in the given order: tests that empty the whole database come after those that need what migrations put there
-    side_by_side = ["-n", str(len(os.sched_getaffinity(0))), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    side_by_side = ["-n", str(len(os.sched_getaffinity(0))), "--no-loadscope-reorder"]
     return subprocess.call(
         [sys.executable, "-m", "pytest", *side_by_side, *arguments], env={**kept, **environment}
     )

@@ -18,7 +18,7 @@ PHONE = {"width": 375, "height": 812}
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
     """A site started as `make run` does, with web server, worker and the filesystem broker."""
     with demo_site(tmp_path_factory.mktemp("browser-site")) as site:
@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterato
         yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The machine's own Chromium; without one the tests are skipped, unless CLFSITE_REQUIRE names it."""
     why = services.missing().get("browser")

@@ -23,11 +23,14 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         return
     if "postgresql" in services.missing():
         pytest.skip(f"postgresql: {services.missing()['postgresql']}")
-    with database() as url, redis_server(tmp_path_factory.mktemp("redis")) as queue:
-        with demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": queue.url}) as site:
-            site.serve("--no-worker")
-            site.start("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
-            yield site
+    with (
+        database() as url,
+        redis_server(tmp_path_factory.mktemp("redis")) as queue,
+        demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": queue.url}) as site,
+    ):
+        site.serve("--no-worker")
+        site.start("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
+        yield site
 
 
 @pytest.fixture(scope="module")

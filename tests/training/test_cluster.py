@@ -23,10 +23,7 @@ from training.ml.train import Trained, train
 from training.models import Run
 
 # said by scikit-learn-intelex of every fit that is not in a main thread; it then takes every core, which is right
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'Threading' parallel backend is not supported"),
-    pytest.mark.xdist_group("dask"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:'Threading' parallel backend is not supported")
 
 # three forests to grow, of which each serves four settings
 FOREST = {"n_estimators": [5, 8], "max_depth": [2, None], "min_samples_leaf": [1, 2, 4]}

@@ -289,9 +289,10 @@ def _optuna(task: Task) -> Found:
             for name, values in recipe.spaces[family].items()
         }
         setting = {"model": task.model(family), **{f"model__{name}": value for name, value in params.items()}}
-        if repr(setting) in found:
-            return found[repr(setting)][1]
-        scores = scored.setdefault(repr(setting), [])
+        key = repr((family, params))
+        if key in found:
+            return found[key][1]
+        scores = scored.setdefault(key, [])
         began = task.clock()
         for step, (fit, test) in enumerate(splits):
             if step == len(scores):
@@ -302,7 +303,7 @@ def _optuna(task: Task) -> Found:
             if step + 1 < len(splits) and trial.should_prune():
                 raise optuna.TrialPruned
         seconds = (task.clock() - began) / len(splits)
-        found[repr(setting)] = (setting, float(np.mean(scores)), float(np.std(scores)), seconds)
+        found[key] = (setting, float(np.mean(scores)), float(np.std(scores)), seconds)
         return float(np.mean(scores))
 
     def stop(study: "optuna.Study", _trial: "optuna.trial.FrozenTrial") -> None:

@@ -84,8 +84,9 @@ def test_progress_ends_with_all_fits_done_and_the_score_of_the_best_setting(sear
     recipe = replace(TINY, search=search, space=TEN, scoring="accuracy")
     trained = run(large(), recipe, report=reports.append)
     assert reports[-1].done == reports[-1].total
-    # halving may find that it needs fewer fits than planned
-    assert reports[-1].done <= recipe.fits if search == "halving" else reports[-1].done == recipe.fits
+    # halving may find that it needs fewer fits than planned, and optuna draws settings again that it has fitted
+    may_be_fewer = search in {"halving", "optuna"}
+    assert reports[-1].done <= recipe.fits if may_be_fewer else reports[-1].done == recipe.fits
     # the mean over the folds of the rows left out, of halving's last round: single folds and small rounds score higher
     assert reports[-1].best == pytest.approx(trained.candidates[0].mean, abs=1e-12)
 
