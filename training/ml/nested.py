@@ -68,7 +68,7 @@ class Judged:
 class Given:
     """Probabilities in the place of the pipeline that would give them, and the setting that gave them, for a scorer."""
 
-    def __init__(self, classes: NDArray[np.object_], proba: NDArray[np.float64], setting: int) -> None:
+    def __init__(self, classes: NDArray[np.object_], proba: NDArray[np.float64], setting: object) -> None:
         self.classes_ = classes
         self.proba = proba
         self.setting = setting

@@ -276,12 +276,13 @@ def _optuna(task: Task) -> Found:
     recipe, is_over = task.recipe, _deadline(task)
     splits = list(task.folds.split(task.X, task.y))
     found: dict[str, Tried] = {}
+    best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
     # by setting, those given up among them: drawn again, it goes on from where it ended
-    scored: dict[str, list[float]] = {}
+    judged: dict[str, list[tuple[float, NDArray[np.float64]]]] = {}
     fits = 0
 
     def objective(trial: "optuna.Trial") -> float:
-        nonlocal fits
+        nonlocal best, fits
         names = list(recipe.spaces)
         family = names[0] if len(names) == 1 else trial.suggest_categorical(FAMILY, names)
         params = {
@@ -292,19 +293,24 @@ def _optuna(task: Task) -> Found:
         key = repr((family, params))
         if key in found:
             return found[key][1]
-        scores = scored.setdefault(key, [])
+        parts = judged.setdefault(key, [])
         began = task.clock()
         for step, (fit, test) in enumerate(splits):
-            if step == len(scores):
+            if step == len(parts):
                 pipeline = clone(task.pipeline).set_params(**setting).fit(task.X.iloc[fit], task.y[fit])
-                scores.append(task.scorer(pipeline, task.X.iloc[test], task.y[test]))
+                proba = pipeline.predict_proba(task.X.iloc[test])
+                given = nested.Given(pipeline.classes_, proba, key)
+                parts.append((task.scorer(given, task.X.iloc[test], task.y[test]), proba))
                 fits += 1
-            trial.report(float(np.mean(scores[: step + 1])), step)
+            trial.report(float(np.mean([score for score, _ in parts[: step + 1]])), step)
             if step + 1 < len(splits) and trial.should_prune():
                 raise optuna.TrialPruned
-        seconds = (task.clock() - began) / len(splits)
-        found[key] = (setting, float(np.mean(scores)), float(np.std(scores)), seconds)
-        return float(np.mean(scores))
+        seconds, scores = (task.clock() - began) / len(splits), [score for score, _ in parts]
+        mean = float(np.mean(scores))
+        found[key] = (setting, mean, float(np.std(scores)), seconds)
+        if mean > best[0]:
+            best = (mean, _joined(splits, [proba for _, proba in parts]))
+        return mean
 
     def stop(study: "optuna.Study", _trial: "optuna.trial.FrozenTrial") -> None:
         spent = recipe.max_fits is not None and fits + recipe.folds > recipe.max_fits
@@ -315,7 +321,7 @@ def _optuna(task: Task) -> Found:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=0)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.optimize(objective, callbacks=[stop])
-    return Found(_ranked(task, list(found.values())))
+    return Found(_ranked(task, list(found.values())), best[1])
 
 
 def _tried(results: Mapping[str, Any]) -> Iterator[Tried]:
