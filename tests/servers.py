@@ -203,6 +203,8 @@ def server_programs() -> Path:
 
 def _server_user() -> str | None:
     return "postgres" if os.geteuid() == 0 else None
+
+
 @contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
     """A running Redis, gone afterwards; without the program the test is skipped."""

@@ -117,7 +117,7 @@ class Run(Job):
     best_score = models.FloatField(null=True, blank=True)
     history = models.JSONField(
         default=list,
-        help_text="How the best single-fold score rose: seconds since the start, models fitted, and the score.",
+        help_text="How the best score of a setting rose: seconds since the start, models fitted, and the mean over the folds.",
     )
     candidates = models.JSONField(default=list)
     warnings = models.JSONField(
@@ -186,7 +186,7 @@ class Run(Job):
     def note(self, progress: Progress) -> None:
         """Show how far the search is, and keep when its best score rose."""
         history = self.history
-        if progress.best is not None and (not history or progress.best > history[-1][2]):
+        if progress.best is not None and (not history or progress.best != history[-1][2]):
             history = [*history, [round(self.seconds or 0, 1), progress.done, progress.best]]
         self.change(
             self.OWNED,

@@ -28,7 +28,7 @@ def events(run: Run) -> Iterator[Event]:
             models = f"{done:,} model{'' if done == 1 else 's'}"
             yield Event(
                 run.started_at + timedelta(seconds=seconds),
-                f"{metric(run.recipe_data['scoring'])} {score:.4f} on a fold: the best of {models}",
+                f"{metric(run.recipe_data['scoring'])} {score:.4f}: the best setting after {models}",
             )
     if run.cancel_requested_at:
         yield Event(run.cancel_requested_at, "It was asked to end")
@@ -65,7 +65,7 @@ def best_so_far(run: Run) -> Chart | None:
     return chart(
         name="best-so-far",
         title="Best score so far",
-        note=f"The best {title} on a single fold; what a setting is worth is its mean over the folds.",
+        note=f"The best mean {title} over the folds; halving begins anew in each round, on more rows.",
         figure=figure,
         table={
             "headers": ["Models fitted", "Seconds", f"Best {title}"],

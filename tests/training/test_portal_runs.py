@@ -383,8 +383,8 @@ def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
     assert [event.text for event in response.context["events"]] == [
         "Asked for by the command line",
         "A worker began attempt 2, as the process before was lost",
-        "ROC-AUC 0.5000 on a fold: the best of 3 models",
-        "ROC-AUC 0.7500 on a fold: the best of 9 models",
+        "ROC-AUC 0.5000: the best setting after 3 models",
+        "ROC-AUC 0.7500: the best setting after 9 models",
     ]
     piece = trainer.get(reverse("training:run-progress", args=[run.pk]))
     best = piece.context["best"]
