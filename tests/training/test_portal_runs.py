@@ -390,7 +390,7 @@ def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
     best = piece.context["best"]
     assert best["table"]["rows"] == [["3", "0.0", "0.5000"], ["9", "0.0", "0.7500"]]
     assert best["figure"]["data"][0]["y"] == [0.5, 0.75, 0.75]
-    assert "the best of 9 models" in piece.content.decode()
+    assert "the best setting after 9 models" in piece.content.decode()
     run.request_cancel()
     run.cancel()
     assert [event.text for event in detail(trainer, run).context["events"]][-2:] == [
