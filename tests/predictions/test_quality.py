@@ -100,8 +100,8 @@ def test_quality_can_be_asked_since_a_moment(judged: Version) -> None:
 
 def test_metrics_show_live_accuracy(client: Client, judged: Version) -> None:
     text = client.get("/metrics").content.decode()
-    assert 'clfsite_live_accuracy{classifier="churn",version="1"} 0.75' in text
-    assert 'clfsite_judged_predictions{classifier="churn",version="1"} 4.0' in text
+    assert 'clfsite_live_accuracy{classifier="churn",version="1",window="all"} 0.75' in text
+    assert 'clfsite_judged_predictions{classifier="churn",version="1",window="all"} 4.0' in text
 
 
 def test_metrics_without_feedback_name_no_version(client: Client, db: Any) -> None:
