@@ -43,9 +43,11 @@ class Chart(TypedDict):
     table: Table
 
 
-def chart(*, name: str, title: str, figure: go.Figure, table: Table, note: str = "") -> Chart:
-    """Put a figure and its table together, as JSON values."""
-    plain = json.loads(figure.to_json())
+def chart(
+    *, name: str, title: str, figure: go.Figure | dict[str, Any], table: Table, note: str = ""
+) -> Chart:
+    """Put a figure, Plotly's own or JSON values already, and its table together, as JSON values."""
+    plain = figure if isinstance(figure, dict) else json.loads(figure.to_json())
     plain["layout"].pop("template", None)
     return {"id": name, "title": title, "note": note, "figure": plain, "table": table}
 

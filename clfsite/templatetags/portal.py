@@ -39,6 +39,14 @@ def signed(difference: float) -> str:
 
 
 @register.filter
+def milliseconds(value: float) -> str:
+    """A latency to two places that say something."""
+    if value < 1:
+        return f"{value:.2g}"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"  # noqa: PLR2004
+
+
+@register.filter
 def points(difference: float) -> str:
     """A difference of two shares in points of a percent, with its sign."""
     rounded = round(100 * difference, 1)

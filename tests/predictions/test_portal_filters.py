@@ -67,3 +67,10 @@ def test_metrics_and_estimators_have_titles_and_unknown_ones_keep_their_names() 
 )
 def test_a_difference_of_shares_is_written_in_points(difference: float, written: str) -> None:
     assert portal.points(difference) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(0.00512, "0.0051"), (0.647, "0.65"), (3.74, "3.7"), (1_234.5, "1,234")]
+)
+def test_a_latency_is_written_to_what_it_says(value: float, written: str) -> None:
+    assert portal.milliseconds(value) == written
