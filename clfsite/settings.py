@@ -216,7 +216,10 @@ SPECTACULAR_SETTINGS = {
         "clfsite.openapi.with_examples",
     ],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"JobStateEnum": "training.models.Run.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "training.models.Run.State",
+        "BatchStateEnum": "predictions.models.Batch.State",
+    },
 }
 
 CELERY_BROKER_URL = ENV.broker_url
