@@ -308,7 +308,11 @@ def summed(chunk: Columns) -> pd.DataFrame:
 
 def count_lines(sums: pd.DataFrame, classes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a table of counts."""
-    written = sums.assign(hour=np.datetime_as_string(sums["hour"].to_numpy("datetime64[h]"), timezone="UTC"))
+    written = sums.assign(
+        hour=np.datetime_as_string(
+            sums["hour"].to_numpy("datetime64[h]").astype("datetime64[s]"), timezone="UTC"
+        )
+    )
     if "label" in written:
         written["label"] = written["label"].map(dict(enumerate(classes)))
     yield from written.itertuples(index=False, name=None)
