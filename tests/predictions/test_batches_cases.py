@@ -1,0 +1,161 @@
+"""Every kind of CSV that there is, as a file to score: read alike, or refused with line and column."""
+
+import codecs
+import csv
+import gzip
+import io
+from dataclasses import dataclass
+
+import pytest
+from django.core.files.base import ContentFile
+
+from predictions import batch_downloads
+from predictions.batches import create_batch, execute_batch, files
+from predictions.models import Batch, Prediction
+from training.errors import InvalidInput
+from training.models import Version
+
+HEADER = b"spend,tenure,member,plan\n"
+ROW = b"100,5,true,pro\n"
+WHOLE = HEADER + ROW * 3
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A file that is refused, at upload or by the check: the words that say why, and where."""
+
+    content: bytes
+    words: str
+    line: int | None = None
+    column: str = ""
+
+
+def cell(text: bytes, *, before: int = 2) -> bytes:
+    """A file with one odd cell under spend, behind some good rows."""
+    return HEADER + ROW * before + text + b",5,true,pro\n"
+
+
+BAD: dict[str, Bad] = {
+    "0 bytes": Bad(b"", "file is empty"),
+    "blank lines": Bad(b"\n\r\n \n", "file is empty"),
+    "header only": Bad(HEADER, "a header and no rows"),
+    "zip": Bad(b"PK\x03\x04rest", "Excel workbook"),
+    "gzip": Bad(gzip.compress(WHOLE), "gzip archive"),
+    "PNG": Bad(b"\x89PNG\r\n\x1a\n", "PNG picture"),
+    "UTF-16": Bad(WHOLE.decode().encode("utf-16"), "UTF-16 text"),
+    "cp1252": Bad(WHOLE + "1,2,true,ö\n".encode("cp1252"), "byte 0xf6 on line 5"),
+    "NUL": Bad(WHOLE + b"1,2,true,p\0\n", "holds a NUL byte", 5),
+    "unclosed quote": Bad(WHOLE + b'1,2,true,"pro\n', "never closed", 5),
+    "text behind a quote": Bad(WHOLE + b'1,2,true,"pro"x\n', "not well-formed CSV", 5),
+    "long row": Bad(WHOLE + b"1,2,true,pro,more\n", "5 cells where the header has 4", 5),
+    "short row": Bad(WHOLE + b"1,2\n", "2 cells where the header has 4", 5),
+    "short row behind a quoted line end": Bad(HEADER + b'1,2,true,"p\nq"\n1\n', "1 cells", 4),
+    "huge field": Bad(WHOLE + b"1,2,true," + b"z" * 200_000 + b"\n", "field larger than", 5),
+    "duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "as column 1 and 2", 1, "spend"),
+    "blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "column 2 has no name", 1),
+    "10,001 columns": Bad(
+        ",".join(f"c{place}" for place in range(10_001)).encode() + b"\n1", "10,001 columns"
+    ),
+    "missing column": Bad(b"spend,tenure,member\n1,2,true\n", "no column for plan", 1, "plan"),
+    "unknown column": Bad(b"spend,tenure,member,plan,x\n1,2,true,pro,1\n", "no feature called x", 1, "x"),
+    "inf": Bad(cell(b"inf"), "expected a finite number", 4, "spend"),
+    "1e300": Bad(cell(b"1e300"), "expected a number from", 4, "spend"),
+    "1,5": Bad(b'spend,tenure,member,plan\n"1,5",5,true,pro\n', 'got "1,5"', 2, "spend"),
+    "1_000": Bad(cell(b"1_000"), 'got "1_000"', 4, "spend"),
+    "Arabic digits": Bad(cell("٣".encode()), "expected a number", 4, "spend"),
+    "half an integer": Bad(HEADER + b"1,2.5,true,pro\n", "expected a whole number", 2, "tenure"),
+    "missing where training saw none": Bad(HEADER + b"1,NA,true,pro\n", "had no missing values", 2, "tenure"),
+    "no boolean": Bad(HEADER + b"1,2,perhaps,pro\n", "expected true or false", 2, "member"),
+}
+GOOD: dict[str, bytes] = {
+    "BOM": codecs.BOM_UTF8 + WHOLE,
+    "semicolon": WHOLE.replace(b",", b";"),
+    "tab": WHOLE.replace(b",", b"\t"),
+    "pipe": WHOLE.replace(b",", b"|"),
+    "CR only": WHOLE.replace(b"\n", b"\r"),
+    "CRLF": WHOLE.replace(b"\n", b"\r\n"),
+    "mixed line ends": HEADER + b"100,5,true,pro\r\n100,5,true,pro\r100,5,true,pro\n",
+    "no line end at the end": WHOLE[:-1],
+    "blank lines": HEADER + b"\n".join([ROW] * 3) + b"\n\n",
+    "quoted": HEADER + b'"100","5","true","pro"\n' * 3,
+    "reordered": b"plan,member,tenure,spend\n" + b"pro,true,5,100\n" * 3,
+    "with the target": b"left," + HEADER + b"yes,100,5,true,pro\n" * 3,
+    "target with line ends and delimiters": b"left," + HEADER + b'"a\r\nb,c",100,5,true,pro\n' * 3,
+    "target with formulas": b"left," + HEADER + b"=1+1,100,5,true,pro\n" * 3,
+}
+
+
+def run(content: bytes) -> Batch:
+    batch = create_batch(source=ContentFile(content, name="file.csv"), caller="tests")
+    execute_batch(batch)
+    return batch
+
+
+def result(batch: Batch) -> list[dict[str, str]]:
+    text = batch_downloads.answers(batch).getvalue().decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_file_that_cannot_be_scored_is_refused_with_line_and_column(case: str, version: Version) -> None:
+    bad = BAD[case]
+    try:
+        batch = run(bad.content)
+    except InvalidInput as error:
+        said, problems = str(error), error.errors
+        assert not Batch.objects.exists()
+    else:
+        assert batch.state == "failed"
+        said, problems = batch.error, batch.problems
+    assert bad.words in said + "".join(each["message"] for each in problems)
+    assert not Prediction.objects.exists()
+    if bad.line:
+        assert (problems[0]["line"], problems[0]["column"]) == (bad.line, bad.column)
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_every_way_to_write_csv_is_scored_alike(case: str, version: Version) -> None:
+    batch = run(GOOD[case])
+    assert (batch.state, batch.error, batch.rows_total) == ("succeeded", "", 3)
+    expected = {"spend": 100, "tenure": 5, "member": True, "plan": "pro"}
+    assert list(Prediction.objects.values_list("features", flat=True)) == [expected] * 3
+    rows = result(batch)
+    assert [(row["spend"], row["plan"]) for row in rows] == [("100", "pro")] * 3
+    left = {"target with formulas": "'=1+1", "target with line ends and delimiters": "a\r\nb,c"}
+    assert {row["left"] for row in rows if "left" in row} <= {"yes", *left.values()}
+    if case in left:
+        assert rows[0]["left"] == left[case]
+
+
+def test_names_of_columns_that_begin_as_formulas_are_quoted(version: Version) -> None:
+    batch = run(WHOLE)
+    batch.header = ["=cmd", *batch.header[1:]]
+    first = batch_downloads.answers(batch).getvalue().decode().splitlines()[0]
+    assert first.split(",")[:3] == ["prediction_id", "label", "probability"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "..",
+        "/",
+        "a\\b.csv",
+        "<script>.csv",
+        "=cmd.csv",
+        "x" * 300,
+        "a%00\0.csv",
+        "ÿ\n.csv",
+    ],
+)
+def test_hostile_file_name_is_never_used(name: str, version: Version) -> None:
+    file = ContentFile(WHOLE)
+    file.name = name
+    batch = create_batch(source=file, caller="tests")
+    execute_batch(batch)
+    assert "/" not in batch.file_name
+    assert "\0" not in batch.file_name
+    assert sorted(files().listdir(batch.folder)[1]) == ["answers-000000.csv", "source.csv"]
+    disposition = batch_downloads.answers(batch)["Content-Disposition"]
+    assert disposition.isascii()
+    assert not set(disposition) & set("<>/\\\r\n=%;") - set("=;")
