@@ -249,6 +249,11 @@ def _halving(task: Task) -> Found:
     recipe = task.recipe
     rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
     fewest = min(len(task.y), math.ceil(HALVING_ROWS * recipe.folds / rarest))
+    # so many rows at first that the last round, by which the best is chosen, has all of them
+    rounds = min(
+        int(math.log(each, HALVING_FACTOR) + 1e-9) for each in (recipe.candidates, len(task.y) // fewest)
+    )
+    fewest = max(fewest, len(task.y) // HALVING_FACTOR**rounds)
     settings: list[dict[str, Any]] = task.grids()
     if recipe.candidates < recipe.size:
         # as many settings, drawn at random, as the budget of fits takes through all rounds
