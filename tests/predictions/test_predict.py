@@ -17,6 +17,8 @@ from training.models import Classifier, Version
 
 JSON_CASES: dict[str, tuple[bytes, str]] = {
     "blank": (b" ", "not JSON"),
+    "byte order mark": (b'\xef\xbb\xbf{"features": {}}', "not JSON"),
+    "UTF-16": ('{"features": {}}'.encode("utf-16"), "not UTF-8"),
     "truncated": (b'{"features": {"tenure": 5', "not JSON"),
     "array on top": (b"[]", "not an object"),
     "null on top": (b"null", "not an object"),
