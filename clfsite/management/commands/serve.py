@@ -20,6 +20,8 @@ from clfsite import database, env
 from predictions import metrics
 
 STOP_SECONDS = 15
+# requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
+THREADS = 8
 RESTART_SECONDS = 2
 GRANIAN = (
     f"granian clfsite.wsgi:application --interface wsgi --no-ws --respawn-failed-workers "
@@ -52,7 +54,7 @@ class Command(BaseCommand):
             "--web", type=int, default=1, metavar="N", help="web processes; default: %(default)s"
         )
         parser.add_argument(
-            "--threads", type=int, default=4, metavar="N", help="threads of each; default: %(default)s"
+            "--threads", type=int, default=THREADS, metavar="N", help="threads of each; default: %(default)s"
         )
         parser.add_argument(
             "--no-worker", action="store_true", help="start no Celery worker; one runs elsewhere"
