@@ -25,7 +25,7 @@ THREADS = 8
 RESTART_SECONDS = 2
 GRANIAN = (
     f"granian clfsite.wsgi:application --interface wsgi --no-ws --respawn-failed-workers "
-    f"--workers-kill-timeout {STOP_SECONDS} --log-level warning"
+    f"--workers-kill-timeout {STOP_SECONDS} --log-level error"
 ).split()
 CELERY = [
     "celery",
