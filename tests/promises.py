@@ -1,7 +1,6 @@
 """A pytest plugin: which promises of the site the tests of this run have proved, a line for each."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,21 +21,19 @@ PROMISES = {
 _outcomes: dict[int, Counter[str]] = {number: Counter() for number in PROMISES}
 
 
-def promised(item: pytest.Item) -> set[int]:
-    """The numbers that the marks of a test name."""
-    return {int(number) for mark in item.iter_markers("promise") for number in mark.args}
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let each report of a test carry the numbers of its promises, also out of a process of pytest-xdist."""
+    numbers = {int(number) for mark in item.iter_markers("promise") for number in mark.args}
+    item.user_properties += [("promise", number) for number in sorted(numbers)]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Iterator[None]:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note how each test of a promise ended; a fixture that fails counts like its test."""
-    report = yield
-    if report.when == "call" or report.outcome != "passed":  # type: ignore[attr-defined]
-        for number in promised(item):
-            _outcomes[number][report.outcome] += 1  # type: ignore[attr-defined]
-    return report
+    if report.when == "call" or report.outcome != "passed":
+        for name, number in report.user_properties:
+            if name == "promise":
+                _outcomes[int(str(number))][report.outcome] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

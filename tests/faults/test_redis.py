@@ -54,7 +54,7 @@ def test_predictions_and_pages_go_on_at_their_usual_pace(
     assert not load.refused()
     # the machine is shared with others; what Redis would cost is seconds
     assert statistics.median(call.seconds for call in load.answered(began)) < 3 * usual + 0.02
-    assert max(call.seconds for call in load.answered(began)) < 1.5
+    assert max(call.seconds for call in load.answered(began)) < 2.5
     kept(ledger, site, before)
 
 
