@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 class Sharing(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps tests that share a site or a cluster in one of pytest-xdist's processes, and hands out the others singly."""
 
-    FOLDERS = ("tests/browser/", "tests/integration/clients/")
+    FOLDERS = ("tests/browser/", "tests/integration/clients/", "tests/faults/")
     MODULES = ("tests/integration/", "tests/training/test_cluster.py")
 
     def _split_scope(self, nodeid: str) -> str:
