@@ -66,6 +66,9 @@ bench-pages: .venv/tests var/static/done  ## time the pages over 5 million predi
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench WANDB_MODE=disabled $(BIN)/python -W ignore -m tests.bench.seed --keep
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench $(BIN)/python -W ignore -m tests.bench.pages
 
+screenshots: .venv/tests var/static/done  ## take pictures of every page into var/screenshots, light and dark, wide and narrow
+	@$(BIN)/python -m tests.screenshots
+
 fmt: .venv/tests  ## format Python and templates
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
@@ -99,4 +102,4 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
 .PHONY: help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
-	bench bench-train bench-serve bench-pages bench-tables fmt lock clean
+	bench bench-train bench-serve bench-pages bench-tables screenshots fmt lock clean

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests import services
 from tests.site import PASSWORD, Site, demo_site
 
 PATIENCE_MS = 20_000
-WIDE = {"width": 1440, "height": 900}
-PHONE = {"width": 375, "height": 812}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 375, "height": 812}
 
 Open = Callable[..., Page]
 

@@ -1,0 +1,198 @@
+"""Every page in both themes and at both widths: accessible, within its policy, without errors, not wider than a phone."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from predictions import urls as predictions_urls
+from predictions.roles import ROLES
+from tests.browser.conftest import PATIENCE_MS, PHONE, WIDE
+from tests.browser.tour import NO_PAGES, TOUR, Lively, Stop, enliven
+from tests.clfsite.test_access import ROLE_OF
+from tests.predictions.test_portal_access import ACCESS
+from tests.screenshots import log_in
+from tests.site import PASSWORD, demo_site, wait_for
+from training import urls as training_urls
+
+pytestmark = [pytest.mark.browser, pytest.mark.site]
+
+POLICY = {
+    "default-src 'self'",
+    "script-src 'self'",
+    "object-src 'none'",
+    "base-uri 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+}
+# WCAG 2.2 up to level AA, and what axe's authors recommend beyond
+RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+# what another theme may change
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+THEMES: list[tuple[Literal["light", "dark"], dict[str, Any]]] = [("light", RULES), ("dark", COLOURS)]
+GRAVE = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def lively(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Lively]:
+    with demo_site(tmp_path_factory.mktemp("tour")) as site:
+        # without a worker the run that is under way stays so
+        site.serve("--no-worker")
+        yield enliven(site, PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def contexts(lively: Lively, chromium: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """A browser logged in as each person, the one without a name being nobody."""
+    made: dict[str, BrowserContext] = {}
+    for who in ("", "demo", "newcomer", *ROLES):
+        context = made[who] = chromium.new_context(
+            base_url=lively.site.url, viewport=WIDE, reduced_motion="reduce"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        if who:
+            log_in(context, who, PASSWORD)
+    yield made
+    for context in made.values():
+        context.close()
+
+
+def test_every_page_of_the_portal_is_on_the_tour() -> None:
+    routes = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
+    routes |= {f"training:{route.name}" for route in training_urls.urlpatterns}
+    toured = {stop.route for stop in TOUR}
+    assert routes - toured - NO_PAGES == set(), "add them to TOUR, or to NO_PAGES"
+    assert NO_PAGES - routes == set()
+    assert NO_PAGES & toured == set()
+    assert len({stop.name for stop in TOUR}) == len(TOUR)
+
+
+@pytest.mark.parametrize("stop", TOUR, ids=lambda stop: stop.name)
+def test_a_page_is_in_order(stop: Stop, lively: Lively, contexts: dict[str, BrowserContext]) -> None:
+    page = contexts[stop.who].new_page()
+    faults: list[str] = []
+    page.on(
+        "console",
+        lambda said: faults.append(f"{said.text} {said.location['url']}") if said.type == "error" else None,
+    )
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    path = stop.path(lively.known)
+    response = page.goto(path)
+    assert response is not None
+    assert response.status == stop.status
+    assert set(response.headers["content-security-policy"].split("; ")) >= POLICY
+    assert page.locator("script:not([src]):not([type='application/json'])").count() == 0
+    settle(page)
+    for theme, rules in THEMES:
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        for size in (WIDE, PHONE):
+            page.set_viewport_size(size)
+            if stop.is_ours:
+                faults += [f"{theme}, {size['width']} px: {fault}" for fault in grave_findings(page, rules)]
+                width = page.evaluate("document.documentElement.scrollWidth")
+                assert width <= size["width"], f"{width} px wide in {size['width']} px"
+    page.close()
+    said = f"Failed to load resource: the server responded with a status of {stop.status}"
+    assert [fault for fault in faults if not (stop.status >= 400 and fault.startswith(said))] == []
+
+
+def settle(page: Page) -> None:
+    """Wait until charts are drawn."""
+    charts = page.locator(".chart")
+    expect(page.locator(".chart.js-plotly-plot")).to_have_count(charts.count())
+
+
+def grave_findings(page: Page, rules: dict[str, Any]) -> list[str]:
+    """What axe-core holds to keep people out, with the place."""
+    options = {"resultTypes": ["violations"], "runOnly": rules}
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{finding['id']} ({finding['impact']}): {node['html'][:200]} {node['failureSummary'][:300]}"
+        for finding in found
+        if finding["impact"] in GRAVE
+        for node in finding["nodes"][:3]
+    ]
+
+
+MENU = {
+    "Home",
+    "Batches",
+    "Predictions",
+    "Feedback",
+    "Datasets",
+    "Runs",
+    "Versions",
+    "API docs",
+    "Administration",
+}
+MENU_OF = {
+    "viewer": MENU,
+    "analyst": MENU | {"Predict"},
+    "trainer": MENU,
+    "approver": MENU | {"Keys"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_sees_what_it_may_open_and_no_more(
+    role: str, lively: Lively, contexts: dict[str, BrowserContext]
+) -> None:
+    page = contexts[role].new_page()
+    page.goto("/")
+    menu = page.get_by_role("navigation", name="Main").get_by_role("link").all_inner_texts()
+    assert {text.strip() for text in menu} >= MENU_OF[role]
+    closed = {"Predict", "Keys"} - MENU_OF[role]
+    assert not closed & {text.strip() for text in menu}
+    for stop in TOUR:
+        needs = ACCESS.get(stop.route, ("", None))[0]
+        if needs and stop.who == "demo":
+            response = page.goto(stop.path(lively.known))
+            assert response is not None
+            may = response.status == 200
+            assert may == (ROLE_OF[needs] == role), (role, stop.name)
+            if not may:
+                expect(page.get_by_text("Your account may not do this")).to_be_visible()
+    page.close()
+
+
+def test_an_approver_makes_a_key_sees_it_once_and_revokes_it(
+    lively: Lively, contexts: dict[str, BrowserContext]
+) -> None:
+    page = contexts["approver"].new_page()
+    page.goto("/portal/keys")
+    page.get_by_label("Name").fill("till in the shop")
+    page.get_by_label("predict: ask for predictions").check()
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.get_by_role("heading", name="The key of till in the shop")).to_be_visible()
+    key = page.locator("#made").inner_text()
+    assert grave_findings(page, RULES) == []
+    with lively.site.client(key) as client:
+        assert client.get("/info").status_code == 200
+        page.goto("/portal/keys")
+        assert key not in page.content()
+        page.get_by_role("button", name="Revoke the key of till in the shop").click()
+        question = page.get_by_role("dialog")
+        expect(question).to_contain_text("Whatever calls with it is refused")
+        question.get_by_role("button", name="Go back").click()
+        assert client.get("/info").status_code == 200
+        page.get_by_role("button", name="Revoke the key of till in the shop").click()
+        question.get_by_role("button", name="Revoke it").click()
+        expect(page.get_by_text("is revoked: within 5 seconds")).to_be_visible()
+        wait_for(lambda: client.get("/info").status_code == 401, "the key to open nothing", 6)
+    page.close()
+
+
+def test_after_bad_logins_a_page_says_how_long_to_wait(contexts: dict[str, BrowserContext]) -> None:
+    page = contexts[""].new_page()
+    page.goto("/portal/")
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        page.get_by_label("Username").fill("nobody")
+        page.get_by_label("Password").fill("wrong")
+        with page.expect_navigation():
+            page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Try again in 15 minutes")).to_be_visible()
+    assert grave_findings(page, RULES) == []
+    page.close()
