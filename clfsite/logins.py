@@ -49,6 +49,12 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
         return max(ends, default=timezone.now())
 
 
+def name_of(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """The name of a login, as far as the record holds it: Django's form lets a longer one through."""
+    typed = (credentials or {}).get("username") or request.POST.get("username", "")
+    return str(typed)[: AccessAttempt._meta.get_field("username").max_length]
+
+
 def address_of(request: HttpRequest) -> str:
     """Where a login comes from, as the nearest of CLFSITE_PROXIES proxies saw it; of IPv6 the network alone.
 

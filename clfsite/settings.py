@@ -96,6 +96,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "clfsite.logins.name_of"
 AXES_CLIENT_IP_CALLABLE = "clfsite.logins.address_of"
 AXES_LOCKOUT_CALLABLE = "clfsite.logins.locked_out"
 # people type passwords where the name belongs
