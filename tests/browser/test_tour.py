@@ -39,7 +39,7 @@ GRAVE = {"serious", "critical"}
 @pytest.fixture(scope="module")
 def lively(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Lively]:
     with demo_site(tmp_path_factory.mktemp("tour")) as site:
-        # without a worker the run that is under way stays so
+        # without a worker at first: it would take up the run that is to be seen under way
         site.serve("--no-worker")
         yield enliven(site, PASSWORD)
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from django.urls import reverse
 
+from clfsite.management.commands.serve import CELERY
 from tests.site import ROOT, Site
 
 SCORED, JUDGED, BATCHED = 400, 150, 60
@@ -145,6 +146,8 @@ def enliven(site: Site, password: str) -> Lively:
         "-c",
         FILL.format(table=str(site.state / "churn.csv"), rows=str(part), password=password),
     )
+    # not before, or it would take up the run that is to be seen under way
+    site.start("-m", *CELERY)
     with site.client() as client:
         known = _ids(client)
         known["prediction"] = _ask(client, rows)
