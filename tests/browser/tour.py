@@ -27,8 +27,10 @@ call_command(
 )
 demo = User.objects.get(username="demo")
 with open({rows!r}, "rb") as file:
-    batch = batches.create_batch(source=ContentFile(file.read(), name="customers.csv"), caller="demo", user=demo)
-batches.execute_batch(batch)
+    rows = file.read()
+for hold in (False, True):
+    source = ContentFile(rows, name="customers.csv")
+    batches.execute_batch(batches.create_batch(source=source, caller="demo", user=demo, hold=hold))
 first = Version.objects.order_by("pk").first()
 activate_version(version=first, actor="demo", reason="The new one finds fewer of those who leave")
 dataset = first.run.dataset
@@ -73,6 +75,7 @@ TOUR = [
     Stop("predict", "predictions:predict"),
     Stop("batches", "predictions:batch-list"),
     Stop("batch", "predictions:batch-detail", ("{batch}",)),
+    Stop("batch-preview", "predictions:batch-detail", ("{held}",)),
     Stop("predictions", "predictions:prediction-list"),
     Stop("prediction", "predictions:prediction-detail", ("{prediction}",)),
     Stop("analytics", "predictions:analytics"),
@@ -105,9 +108,13 @@ TOUR = [
 ]
 # routes that are no page: pieces of one, downloads, and what is only posted to
 NO_PAGES = {
+    "predictions:batch-cancel",
+    "predictions:batch-errors",
+    "predictions:batch-feature",
     "predictions:batch-progress",
     "predictions:batch-result",
     "predictions:batch-sample",
+    "predictions:batch-start",
     "predictions:key-revoke",
     "predictions:predict-what-if",
     "predictions:prediction-export",
@@ -191,4 +198,5 @@ def _ids(client: httpx.Client) -> dict[str, str]:
         "dataset": "1",
         "classifier": "1",
         "batch": "1",
+        "held": "2",
     }
