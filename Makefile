@@ -58,6 +58,9 @@ bench-train: .venv/tests  ## compare searches with scikit-learn's plain grid sea
 bench-serve: .venv/tests var/static/done  ## compare serving with FastAPI and SQLAlchemy (wrk, PostgreSQL; SOAK=1 for 200,000 requests)
 	@$(BIN)/python -W ignore -m tests.bench.serving $(if $(SOAK),--soak)
 
+bench-batch: .venv/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and tell rows/s and memory (minutes)
+	@$(BIN)/python -W ignore -m tests.bench.batches
+
 bench-tables: .venv/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
@@ -101,5 +104,5 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
+.PHONY: bench-batch help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
 	bench bench-train bench-serve bench-pages bench-tables screenshots fmt lock clean

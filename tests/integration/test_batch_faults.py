@@ -1,0 +1,137 @@
+"""Batches survive: workers killed in the check and in the scoring, Redis emptied, for real. `make prove` runs these."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+
+from tests import services
+from tests.integration.test_run_faults import WORKER, kill
+from tests.servers import RedisServer, database
+from tests.site import Site, demo_site, free_port, wait_for
+
+pytestmark = [pytest.mark.site, pytest.mark.faults]
+
+COPIES = 250
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(tmp_path_factory.mktemp("redis"), free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def site(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if "postgresql" in services.missing():
+        pytest.skip(f"postgresql: {services.missing()['postgresql']}")
+    with database() as url:
+        environment = {"DATABASE_URL": url, "CELERY_BROKER_URL": redis_server.url}
+        with demo_site(tmp_path_factory.mktemp("site"), environment) as site:
+            site.serve("--no-worker")
+            yield site
+
+
+@pytest.fixture(scope="module")
+def caller(site: Site) -> Iterator[httpx.Client]:
+    scopes = [part for scope in ("predict", "read") for part in ("--scope", scope)]
+    with site.client(site.manage("createkey", "batcher", *scopes).strip()) as client:
+        client.timeout = httpx.Timeout(60)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def table(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 300,000 rows, one of them bad: long enough to be caught at work."""
+    header, *rows = (site.state / "churn.csv").read_bytes().splitlines(keepends=True)
+    path = tmp_path_factory.mktemp("tables") / "long.csv"
+    path.write_bytes(header + b"".join(rows) * COPIES + b"short\n")
+    return path
+
+
+def hand_in(caller: httpx.Client, path: Path) -> int:
+    with path.open("rb") as file:
+        answer = caller.post("/api/batches", data={"mode": "lenient"}, files={"file": ("long.csv", file)})
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    return int(answer.json()["id"])
+
+
+def look(caller: httpx.Client, batch: int) -> dict[str, Any]:
+    found: dict[str, Any] = caller.get(f"/api/batches/{batch}").json()
+    return found
+
+
+def over(caller: httpx.Client, batch: int, site: Site) -> dict[str, Any]:
+    def ended() -> dict[str, Any] | None:
+        found = look(caller, batch)
+        return found if found["state"] in {"succeeded", "failed", "cancelled"} else None
+
+    found: dict[str, Any] = wait_for(ended, "the batch to end", 150)
+    assert found["state"] == "succeeded", (found, site.logs())
+    return found
+
+
+def result(caller: httpx.Client, batch: int) -> bytes:
+    """The answers without the part of each id that no other batch has."""
+    content = caller.get(f"/api/batches/{batch}/result").content
+    prefix = content.splitlines()[1].split(b",")[0][:-8]
+    return content.replace(prefix, b"")
+
+
+def logged(site: Site, batch: int) -> tuple[int, int]:
+    """Rows of a batch in the log, and different ones among them."""
+    with psycopg2.connect(site.environment["DATABASE_URL"]) as server, server.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(DISTINCT row) FROM predictions_prediction WHERE batch_id = %s", [batch]
+        )
+        found: tuple[int, int] = cursor.fetchone()
+    server.close()
+    return found
+
+
+def test_workers_killed_in_check_and_scoring_leave_the_same_bytes_and_each_row_once(
+    site: Site, caller: httpx.Client, table: Path
+) -> None:
+    batch = hand_in(caller, table)
+    first = site.start(*WORKER)
+    wait_for(lambda: look(caller, batch)["rows_done"], "the check to be under way", 60)
+    kill(first)
+    assert look(caller, batch)["checked_at"] is None
+    second = site.start(*WORKER)
+    wait_for(
+        lambda: look(caller, batch)["checked_at"] and look(caller, batch)["rows_done"],
+        "the scoring to be under way",
+        90,
+    )
+    kill(second)
+    left = look(caller, batch)
+    assert left["state"] == "running"
+    assert 0 < left["rows_done"] < left["rows_total"]
+    third = site.start(*WORKER)
+    found = over(caller, batch, site)
+    assert (found["attempt"], found["rows_bad"]) == (3, 1)
+    undisturbed = hand_in(caller, table)
+    assert over(caller, undisturbed, site)["attempt"] == 1
+    kill(third)
+    assert result(caller, batch) == result(caller, undisturbed)
+    good = found["rows_total"] - 1
+    assert logged(site, batch) == logged(site, undisturbed) == (good, good)
+
+
+def test_a_batch_is_scored_though_redis_lost_its_message(
+    site: Site, caller: httpx.Client, redis_server: RedisServer
+) -> None:
+    batch = hand_in(caller, site.state / "churn.csv")
+    redis_server.flush()
+    worker = site.start(*WORKER)
+    rows = over(caller, batch, site)["rows_total"]
+    kill(worker)
+    assert logged(site, batch) == (rows, rows)
