@@ -1,4 +1,4 @@
-"""docs/metrics.md names every metric that there is, and none that there is not."""
+"""docs/metrics.md names every metric and every alert that there is, and none that there is not."""
 
 import re
 
@@ -18,3 +18,10 @@ def made() -> set[str]:
 def test_the_page_names_every_metric_and_no_other() -> None:
     named = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\bclfsite_[a-z_]+[a-z]\b", PAGE)}
     assert made() == named
+
+
+def test_the_page_tells_what_to_do_about_every_alert() -> None:
+    rules = (ROOT / "docker" / "prometheus" / "rules" / "clfsite.yml").read_text()
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    assert alerts
+    assert alerts == set(re.findall(r"`([A-Z]\w+[a-z])`", PAGE))
