@@ -59,8 +59,10 @@ def _one_demo_for_all_sites(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep SQLite's test database in a file: in memory, threads share one cache and get no busy timeout."""
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """Give each process a database of its own, SQLite's in a file: in memory, threads share one cache and get no busy timeout."""
     for connection in connections.all():
         if connection.vendor == "sqlite":
             folder = tmp_path_factory.mktemp("database")

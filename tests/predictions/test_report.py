@@ -17,7 +17,7 @@ from pypdf import PdfReader
 
 from predictions import counts, quality
 from predictions.feedback import give_feedback
-from predictions.models import Feedback, FeedbackCount, HourlyCount, HourlyLatency
+from predictions.models import Feedback, FeedbackCount, HourlyCount, HourlyLatency, Prediction
 from predictions.report import facts as report_facts
 from predictions.report import render
 from predictions.report.blocks import Figure, Report, Table
@@ -42,14 +42,13 @@ def lived() -> Version:
     ActivationFactory.create(version=VersionFactory.create(classifier=classifier), classifier=classifier)
     version: Version = VersionFactory.create(classifier=classifier)
     ActivationFactory.create(version=version, classifier=classifier, reason="it is better")
-    rows = []
     for place, (label, truth) in enumerate(ANSWERS):
         warnings = [{"feature": "plan", "code": "unknown_category", "message": "..."}] if place == 0 else []
-        prediction = PredictionFactory.create(version=version, label=label, warnings=warnings)
-        rows.append((prediction.created_at, version.pk, "api", label, 0.8, 3.0 if place else 70.0))
+        prediction = PredictionFactory.create(
+            version=version, label=label, warnings=warnings, latency_ms=3.0 if place else 70.0
+        )
         if truth:
             give_feedback(prediction_id=prediction.pk, label=truth, actor="tests", source=Feedback.Source.API)
-    counts.add(rows)
     return Version.objects.select_related("classifier", "run__dataset", "run__created_by").get(pk=version.pk)
 
 
@@ -244,8 +243,7 @@ def test_collecting_asks_the_same_few_questions_however_long_a_version_lived(liv
     ) as before:
         report_facts.collect(lived)
     for _ in range(5):
-        prediction = PredictionFactory.create(version=lived)
-        counts.add([(prediction.created_at, lived.pk, "csv", "yes", 0.7, 1.0)])
+        PredictionFactory.create(version=lived, source=Prediction.Source.CSV)
     VersionFactory.create(classifier=lived.classifier)
     with CaptureQueriesContext(connection) as after:
         report_facts.collect(lived)
