@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
@@ -56,7 +57,7 @@ class ServingView(APIView):
         try:
             response: HttpResponseBase = self._answer(request)
         except Exception as error:  # noqa: BLE001  the handler answers every one
-            if isinstance(error, Unavailable | exceptions.Throttled):
+            if isinstance(error, Unavailable | exceptions.Throttled | DatabaseError | InterfaceError):
                 drain(request)
             response = self.get_exception_handler()(error, {"view": self})
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
