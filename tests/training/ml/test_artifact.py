@@ -153,7 +153,7 @@ def test_lines_of_the_document_score_a_raw_table_in_a_python_without_this_projec
     table = make()
     contract = infer(table, "label")
     pipeline = build_pipeline(contract, "logistic_regression", 0).fit(contract.prepare(table), table["label"])
-    (tmp_path / "churn-v1-pipeline.joblib").write_bytes(dump(pipeline))
+    (tmp_path / "customers-pipeline.joblib").write_bytes(dump(pipeline))
     # other columns, another order, and labels that are not there yet
     raw = table[table.columns[::-1]].drop(columns="label").assign(customer=range(len(table)))
     raw.to_csv(tmp_path / "customers.csv", index=False)
