@@ -181,41 +181,17 @@ def against_training(expected: Mapping[str, float], found: Mapping[str, int], no
     )
     shown = in_order[:SHOWN_CLASSES]
     left_out = len(in_order) - len(shown)
-    named = [html.escape(label, quote=False) for label in shown]
-    bars = [
-        (
-            "answers in this period",
-            "var(--chart-1)",
-            {label: found.get(label, 0) / total for label in ranked},
-        ),
-        ("answers to held-out rows", "var(--chart-7)", {label: expected.get(label, 0.0) for label in ranked}),
-    ]
-    figure = _figure(
-        [
-            _bar(
-                x=list(range(len(shown))),
-                y=[shares[label] for label in shown],
-                name=name,
-                marker={"color": color},
-                customdata=named,
-                hovertemplate="%{customdata}: %{y:.1%}<extra>%{fullData.name}</extra>",
-            )
-            for name, color, shares in bars
-        ],
-        {
-            "xaxis": labelled_axis("Label", shown),
-            "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
-            "barmode": "group",
-            "showlegend": True,
-        },
-    )
     return chart(
         name="label-mix",
         title="Labels, against training",
         note=f"{note} The {len(shown)} most frequent; {left_out} more are in the table."
         if left_out
         else note,
-        figure=figure,
+        figure=_mixes(
+            shown,
+            {label: found.get(label, 0) / total for label in shown},
+            {label: expected.get(label, 0.0) for label in shown},
+        ),
         table={
             "headers": ["Label", "Answers", "Share", "Share on held-out rows"],
             "rows": [
@@ -231,6 +207,33 @@ def against_training(expected: Mapping[str, float], found: Mapping[str, int], no
     )
 
 
+def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[str, float]) -> dict[str, Any]:
+    named = [html.escape(label, quote=False) for label in shown]
+    groups = (
+        ("answers in this period", "var(--chart-1)", live),
+        ("answers to held-out rows", "var(--chart-7)", held_out),
+    )
+    return _figure(
+        [
+            _bar(
+                x=list(range(len(shown))),
+                y=[shares[label] for label in shown],
+                name=name,
+                marker={"color": color},
+                customdata=named,
+                hovertemplate="%{customdata}: %{y:.1%}<extra>%{fullData.name}</extra>",
+            )
+            for name, color, shares in groups
+        ],
+        {
+            "xaxis": labelled_axis("Label", shown),
+            "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
+            "barmode": "group",
+            "showlegend": True,
+        },
+    )
+
+
 def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = None) -> Chart:
     """How a probability is spread over the answers, by tenths.
 
@@ -240,9 +243,36 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
         held_out: the share of held-out rows in each tenth, to compare with; None where unknown.
     """
     total = max(sum(counts), 1)
+    ranges = [f"{place / len(counts):.0%} to {(place + 1) / len(counts):.0%}" for place in range(len(counts))]
+    beside = [[f"{share:.1%}"] for share in held_out] if held_out else [[]] * len(counts)
+    return chart(
+        name="probability",
+        title=f"Probability of {of}",
+        note="Where the bars leave the dotted line, answers are surer or less sure than at training."
+        if held_out
+        else "",
+        figure=_spread(counts, of, ranges, held_out),
+        table={
+            "headers": [
+                f"Probability of {of}",
+                "Answers",
+                "Share",
+                *(["Share of held-out rows"] if held_out else []),
+            ],
+            "rows": [
+                [span, f"{count:,}", f"{count / total:.1%}", *more]
+                for span, count, more in zip(ranges, counts, beside, strict=True)
+            ],
+        },
+    )
+
+
+def _spread(
+    counts: Sequence[int], of: str, ranges: Sequence[str], held_out: Sequence[float] | None
+) -> dict[str, Any]:
+    total = max(sum(counts), 1)
     width = 1 / len(counts)
     middles = [(place + 0.5) * width for place in range(len(counts))]
-    ranges = [f"{place * width:.0%} to {(place + 1) * width:.0%}" for place in range(len(counts))]
     traces: list[dict[str, Any]] = [
         _bar(
             x=middles,
@@ -266,33 +296,12 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
                 hovertemplate="%{customdata}: %{y:.1%} of held-out rows<extra></extra>",
             )
         )
-    figure = _figure(
+    return _figure(
         traces,
         {
             "xaxis": {"title": {"text": html.escape(f"Probability of {of}", quote=False)}, **SHARES},
             "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
             "showlegend": bool(held_out),
-        },
-    )
-    beside = [[f"{share:.1%}"] for share in held_out] if held_out else [[]] * len(counts)
-    return chart(
-        name="probability",
-        title=f"Probability of {of}",
-        note="Where the bars leave the dotted line, answers are surer or less sure than at training."
-        if held_out
-        else "",
-        figure=figure,
-        table={
-            "headers": [
-                f"Probability of {of}",
-                "Answers",
-                "Share",
-                *(["Share of held-out rows"] if held_out else []),
-            ],
-            "rows": [
-                [span, f"{count:,}", f"{count / total:.1%}", *more]
-                for span, count, more in zip(ranges, counts, beside, strict=True)
-            ],
         },
     )
 

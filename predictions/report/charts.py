@@ -1,143 +1,34 @@
 """The report's charts: pure functions from numbers to SVG, the same picture on the page and in the PDF."""
 
-import io
-import logging
-import re
-import threading
-import warnings
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib as mpl
-from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-P = ParamSpec("P")
+from predictions.report.drawing import (
+    MAIN,
+    MUTED,
+    PALETTE,
+    SECOND,
+    TEXT,
+    count_axis,
+    cut,
+    name_axis,
+    percent,
+    picture,
+    share_axes,
+    whole,
+)
 
-# says of every font of the machine that it cannot read it
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-
-# as on the portal's pages, see static/css/app.css
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-MAIN, SECOND, MUTED, TEXT, GRID = PALETTE[0], PALETTE[1], "#9aa1a8", "#2b3138", "#e3e6e9"
 SHADES = LinearSegmentedColormap.from_list("shades", ["#eef5fa", MAIN])
-# inches; what a page of the PDF is wide
-WIDTH = 6.3
-LONGEST_LABEL = 28
 SHOWN_CLASSES = 12
 SHOWN_FEATURES = 15
 SHOWN_CANDIDATES = 15
 SHOWN_CURVES = 6
 DARK = 0.55
-FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 8,
-    "svg.fonttype": "none",
-    "text.color": TEXT,
-    "text.parse_math": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": TEXT,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": TEXT,
-    "ytick.color": TEXT,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-}
-
-_one_at_a_time = threading.Lock()
-
-Draw = Callable[Concatenate[Figure, P], float | None]
-
-
-def picture(height: float) -> Callable[[Draw[P]], Callable[P, str]]:
-    """Turn a function that draws on a figure into one that returns SVG.
-
-    Args:
-        height: of the figure in inches, unless the function returns another one.
-    """
-
-    def decorate(draw: Draw[P]) -> Callable[P, str]:
-        @wraps(draw)
-        def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
-            # matplotlib's style and Python's filters of warnings are the process's, not the thread's
-            with (
-                _one_at_a_time,
-                mpl.rc_context({**STYLE, "svg.hashsalt": draw.__name__}),
-                warnings.catch_warnings(),
-            ):
-                # a reader's own fonts write what the font that measures does not have
-                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-                figure = Figure(figsize=(WIDTH, height), layout="constrained")
-                taken = draw(figure, *args, **kwargs)
-                if taken:
-                    figure.set_size_inches(WIDTH, taken)
-                return _svg(figure, draw.__name__)
-
-        return drawn
-
-    return decorate
-
-
-def _svg(figure: Figure, name: str) -> str:
-    """The figure as an element to put into a page, its ids apart from those of other charts."""
-    FigureCanvasSVG(figure)
-    target = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(target, format="svg", transparent=True, metadata=nothing)
-    element = target.getvalue()
-    element = element[element.index("<svg") :]
-    apart = f"{name}-{zlib.crc32(element.encode()):08x}"
-    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{apart}-", element)
-
-
-def cut(label: str) -> str:
-    """A label short enough for an axis."""
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
-
-
-def _percent(value: float, _place: int | None = None) -> str:
-    return f"{100 * value:.0f}\u202f%"
-
-
-def _whole(value: float, _place: int | None = None) -> str:
-    return f"{value:,.0f}"
-
-
-def _shares(axes: Axes, *, x: bool = True, y: bool = True) -> None:
-    """Make axes run from 0 to 100 %."""
-    for wanted, axis, limit in ((x, axes.xaxis, axes.set_xlim), (y, axes.yaxis, axes.set_ylim)):
-        if wanted:
-            limit(-0.01, 1.01)
-            axis.set_major_formatter(FuncFormatter(_percent))
-
-
-def _counts(axes: Axes, axis: str = "y") -> None:
-    chosen = axes.yaxis if axis == "y" else axes.xaxis
-    chosen.set_major_formatter(FuncFormatter(_whole))
-    chosen.set_major_locator(MaxNLocator(nbins=6, integer=True))
-
-
-def _names(axes: Axes, names: Sequence[str]) -> None:
-    """Names down the left, the first on top."""
-    axes.set_yticks(range(len(names)), [cut(name) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
 
 
 @picture(2.0)
@@ -148,12 +39,12 @@ def classes(figure: Figure, counts: Mapping[str, int]) -> float:
     total = max(sum(counts.values()), 1)
     bars = axes.barh(range(len(shown)), [count for _, count in shown], color=MAIN, height=0.6)
     axes.bar_label(
-        bars, [f"{count:,} ({_percent(count / total)})" for _, count in shown], padding=4, fontsize=8
+        bars, [f"{count:,} ({percent(count / total)})" for _, count in shown], padding=4, fontsize=8
     )
-    _names(axes, [name for name, _ in shown])
+    name_axis(axes, [name for name, _ in shown])
     axes.margins(x=0.2)
     axes.set_xlabel("Rows")
-    _counts(axes, "x")
+    count_axis(axes, "x")
     return 0.8 + 0.32 * len(shown)
 
 
@@ -191,7 +82,7 @@ def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
         names = [cut(str(value))[:12] for value, _ in column["top"][: len(middles)]]
         axes.set_xticks(range(len(names)), names, fontsize=7)
         axes.grid(visible=False, axis="x")
-    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    axes.yaxis.set_major_formatter(FuncFormatter(percent))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.margins(x=0.02)
 
@@ -214,7 +105,7 @@ def candidates(
             capsize=2.5,
             elinewidth=1.2,
         )
-    _names(axes, names[: len(shown)])
+    name_axis(axes, names[: len(shown)])
     axes.set_xlabel(f"{scoring}, mean over the folds ± standard deviation")
     return 0.9 + 0.24 * len(shown)
 
@@ -254,8 +145,8 @@ def metrics(
             capsize=2.5,
             label="held-out rows with 95 % interval" if first else None,
         )
-    _names(axes, names)
-    _shares(axes, y=False)
+    name_axis(axes, names)
+    share_axes(axes, y=False)
     figure.legend(loc="outside upper left", ncols=2)
 
 
@@ -273,7 +164,7 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):
                 share = shares[actual][predicted]
-                said = f"{count:,}\n{_percent(share)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
+                said = f"{count:,}\n{percent(share)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
                 axes.text(
                     predicted,
                     actual,
@@ -309,7 +200,7 @@ def ranking(
         for place, line in enumerate(lines[:SHOWN_CURVES]):
             label = f"{cut(line['label'])}: {line['area']:.3f}"
             axes.plot(line["x"], line["y"], color=PALETTE[place], label=label)
-        _shares(axes)
+        share_axes(axes)
     left.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.2, label="by chance")
     left.set(xlabel="False positive rate", ylabel="True positive rate")
     right.set(xlabel="Recall", ylabel="Precision")
@@ -331,12 +222,12 @@ def calibration(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> None:
             line["x"], line["y"], color=PALETTE[place], marker="o", markersize=4, label=cut(line["label"])
         )
     top.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1.2, label="as predicted")
-    _shares(top)
+    share_axes(top)
     top.set_ylabel("Observed share")
     bottom.bar(lines[0]["x"], lines[0]["counts"], width=0.03, color=PALETTE[0])
     bottom.set(xlabel="Predicted probability", ylabel="Rows")
     bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    bottom.yaxis.set_major_formatter(FuncFormatter(_whole))
+    bottom.yaxis.set_major_formatter(FuncFormatter(whole))
     figure.legend(loc="outside upper left", ncols=3)
 
 
@@ -356,7 +247,7 @@ def importance(figure: Figure, features: Sequence[Mapping[str, Any]]) -> float:
     said = [f"{row['mean']:.4f} ± {row['std']:.4f}" for row in shown]
     axes.bar_label(drawn, said, padding=4, fontsize=7)
     axes.margins(x=0.2)
-    _names(axes, [row["feature"] for row in shown])
+    name_axis(axes, [row["feature"] for row in shown])
     axes.set_xlabel("Fall of ROC-AUC")
     return 0.7 + 0.24 * len(shown)
 
@@ -384,7 +275,7 @@ def costs(
     axes.set(xlabel="Cost of a miss, where a false alarm costs 1", ylabel="Cost of 1,000 rows")
     axes.set_ylim(bottom=0)
     axes.set_xlim(ratios[0], ratios[-1])
-    axes.yaxis.set_major_formatter(FuncFormatter(_whole))
+    axes.yaxis.set_major_formatter(FuncFormatter(whole))
     figure.legend(loc="outside upper left", ncols=3)
 
 
@@ -400,7 +291,7 @@ def bars(figure: Figure, names: Sequence[str], counts: Sequence[float], x: str, 
     axes.set_xticks(places, [names[place] for place in places], fontsize=7)
     axes.set(xlabel=x, ylabel=y)
     axes.grid(visible=False, axis="x")
-    _counts(axes)
+    count_axis(axes)
 
 
 @picture(2.4)
@@ -417,8 +308,8 @@ def label_mix(figure: Figure, names: Sequence[str], groups: Mapping[str, Sequenc
         axes.bar_label(
             drawn, [f"{100 * share:.1f}\u202f%" for share in shares[: len(shown)]], padding=3, fontsize=7
         )
-    _names(axes, shown)
-    _shares(axes, y=False)
+    name_axis(axes, shown)
+    share_axes(axes, y=False)
     axes.set_xlim(0, 1.1)
     axes.set_xlabel("Share of the rows")
     figure.legend(loc="outside upper left", ncols=3)
@@ -447,7 +338,7 @@ def accuracy(
     places = range(0, len(names), step)
     axes.set_xticks(places, [names[place] for place in places], fontsize=7)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    _shares(axes, x=False)
+    share_axes(axes, x=False)
     axes.set(xlabel="Day of the prediction (UTC)", ylabel="Accuracy")
     axes.grid(visible=False, axis="x")
     figure.legend(loc="outside upper left", ncols=2)

@@ -7,7 +7,7 @@ import typst
 from django.template.loader import render_to_string
 
 from clfsite import env
-from predictions.report import chapters, charts
+from predictions.report import chapters, drawing
 from predictions.report.blocks import Report
 from predictions.report.facts import collect
 from training.models import Version
@@ -49,7 +49,7 @@ def as_pdf(made: Report) -> bytes:
     return typst.compile(
         TYPST,
         output=None,
-        font_paths=[charts.FONTS],
+        font_paths=[drawing.FONTS],
         sys_inputs={"report": json.dumps(made.to_dict())},
     )
 

@@ -112,17 +112,7 @@ def train(
     fitting, held_out = split(y, recipe)
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
     with spread():
-        task = Task(
-            pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
-            recipe=recipe,
-            X=X_fit,
-            y=y_fit,
-            folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
-            scorer=FoldScorer(recipe.scoring, contract.classes),
-            jobs=effective_n_jobs(jobs),
-            accelerate=accelerate and _may_accelerate(recipe),
-            clock=clock,
-        )
+        task = _task(contract, recipe, X_fit, y_fit, jobs=jobs, accelerate=accelerate, clock=clock)
         found, fits = _search(task, report)
         winner = found.candidates[0]
         proba = _out_of_fold(task, winner) if found.proba is None else found.proba
@@ -144,6 +134,30 @@ def train(
         warnings=warnings,
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
+    )
+
+
+def _task(
+    contract: Contract,
+    recipe: Recipe,
+    X: pd.DataFrame,
+    y: NDArray[np.object_],
+    *,
+    jobs: int,
+    accelerate: bool,
+    clock: Callable[[], float],
+) -> Task:
+    """What the search is to do with the rows to fit on; the number of jobs is that of the place it is asked in."""
+    return Task(
+        pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
+        recipe=recipe,
+        X=X,
+        y=y,
+        folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
+        scorer=FoldScorer(recipe.scoring, contract.classes),
+        jobs=effective_n_jobs(jobs),
+        accelerate=accelerate and _may_accelerate(recipe),
+        clock=clock,
     )
 
 

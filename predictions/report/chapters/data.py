@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from predictions.report import charts, words
+from predictions.report import charts, drawing, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.contract import Feature, Kind
@@ -90,7 +90,7 @@ def _values(column: Mapping[str, Any]) -> str:
         return f"{low:,.6g} to {high:,.6g}, median {median:,.6g}"
     shown = [str(value) for value, _ in column.get("top", [])[:4]]
     more = ", ..." if column.get("distinct", 0) > len(shown) else ""
-    return ", ".join(charts.cut(value) for value in shown) + more
+    return ", ".join(drawing.cut(value) for value in shown) + more
 
 
 def _inputs(facts: Facts) -> list[Block]:
@@ -162,7 +162,7 @@ def contract(facts: Facts) -> Chapter:
 
 def _seen(feature: Feature) -> str:
     if feature.kind is Kind.CATEGORY:
-        shown = ", ".join(charts.cut(each) for each in feature.categories[:SHOWN_CATEGORIES])
+        shown = ", ".join(drawing.cut(each) for each in feature.categories[:SHOWN_CATEGORIES])
         left = len(feature.categories) - SHOWN_CATEGORIES
         return f"{shown} and {left} more" if left > 0 else shown
     if feature.kind is Kind.BOOLEAN:

@@ -311,69 +311,59 @@ def _outcome(outcome: Outcome, positive: str) -> Table:
 
 
 def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
-    metrics = facts.version.metrics
-    alarms = outcome.found + outcome.false_alarms
+    ratios = [step / 4 for step in range(1, 81)]
+    model, nobody, everybody = zip(*(outcome.costs(ratio) for ratio in ratios), strict=True)
+    ways = (f"nobody labelled {positive}", f"everybody labelled {positive}")
     aim = Aim.from_dict(facts.run.recipe.aim)
-    sentences = [
+    chosen = aim.value if aim and aim.goal == "cost" else None
+    reading = (
+        "Where the model's line is the lowest, it is worth having. Take the place on the axis that fits your own costs: "
+        "what a false alarm costs is 1."
+    )
+    if chosen is not None:
+        reading += " The dotted line is the cost that the threshold was chosen for."
+    return [
+        Heading("In plain words"),
+        Items(_in_words(outcome, positive, facts.version.metrics)),
+        Figure(
+            charts.costs(ratios, {"this threshold": model, ways[0]: nobody, ways[1]: everybody}, chosen),
+            "What errors cost, by how much a miss costs",
+            reading,
+        ),
+        Table(
+            f"Cost of {ROWS:,} rows, where a false alarm costs 1",
+            ["A miss costs", "This threshold", *(f"{way[0].upper()}{way[1:]}" for way in ways)],
+            [[str(ratio), *(f"{cost:,.0f}" for cost in outcome.costs(ratio))] for ratio in RATIOS],
+            numbers=(0, 1, 2, 3),
+        ),
+    ]
+
+
+def _in_words(outcome: Outcome, positive: str, metrics: Mapping[str, float]) -> list[str]:
+    """What the threshold means for whoever acts on the labels, a sentence each."""
+    alarms = outcome.found + outcome.false_alarms
+    return [
         (
             f"Of {ROWS:,} rows {outcome.per_thousand(alarms):.0f} are labelled {positive}. "
             f"{words.share(metrics['precision'], 0)} of them are {positive} indeed; the rest is effort spent for nothing."
         ),
         f"{words.share(metrics['recall'], 0)} of all that are {positive} are found; the others are missed.",
+        _worth(outcome),
     ]
+
+
+def _worth(outcome: Outcome) -> str:
     low, high = outcome.pays_from, outcome.pays_until
     if low is None:
-        sentences.append("No row was labelled rightly so: at this threshold the version is of no use.")
-    elif high is None:
-        sentences.append(
-            f"It is cheaper than labelling nobody as soon as a miss costs more than {low:.2f} times a false alarm. It "
-            "missed none."
-        )
-    elif low < high:
-        sentences.append(
-            f"It is cheaper than labelling nobody as soon as a miss costs more than {low:.2f} times a false alarm, and "
-            f"cheaper than labelling everybody while a miss costs less than {high:.1f} times a false alarm."
-        )
-    else:
-        sentences.append(
-            "Whatever a miss costs, labelling nobody or everybody is cheaper than this threshold."
-        )
-    ratios = [step / 4 for step in range(1, 81)]
-    model, nobody, everybody = zip(*(outcome.costs(ratio) for ratio in ratios), strict=True)
-    return [
-        Heading("In plain words"),
-        Items(sentences),
-        Figure(
-            charts.costs(
-                ratios,
-                {
-                    "this threshold": model,
-                    f"nobody labelled {positive}": nobody,
-                    f"everybody labelled {positive}": everybody,
-                },
-                aim.value if aim and aim.goal == "cost" else None,
-            ),
-            "What errors cost, by how much a miss costs",
-            "Where the model's line is the lowest, it is worth having. Take the place on the axis that fits your own "
-            "costs: what a false alarm costs is 1."
-            + (
-                " The dotted line is the cost that the threshold was chosen for."
-                if aim and aim.goal == "cost"
-                else ""
-            ),
-        ),
-        Table(
-            f"Cost of {ROWS:,} rows, where a false alarm costs 1",
-            [
-                "A miss costs",
-                "This threshold",
-                f"Nobody labelled {positive}",
-                f"Everybody labelled {positive}",
-            ],
-            [[str(ratio), *(f"{cost:,.0f}" for cost in outcome.costs(ratio))] for ratio in RATIOS],
-            numbers=(0, 1, 2, 3),
-        ),
-    ]
+        return "No row was labelled rightly so: at this threshold the version is of no use."
+    nobody = (
+        f"It is cheaper than labelling nobody as soon as a miss costs more than {low:.2f} times a false alarm"
+    )
+    if high is None:
+        return f"{nobody}. It missed none."
+    if low < high:
+        return f"{nobody}, and cheaper than labelling everybody while a miss costs less than {high:.1f} times a false alarm."
+    return "Whatever a miss costs, labelling nobody or everybody is cheaper than this threshold."
 
 
 def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Block]:
