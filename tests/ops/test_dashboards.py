@@ -57,6 +57,24 @@ def test_every_panel_and_variable_asks_the_provisioned_source() -> None:
     assert asked == {source["uid"]}
 
 
+def test_grafana_finds_its_dashboards_and_its_source_where_it_is_told_to_look() -> None:
+    services = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())["services"]
+    mounted = dict(each.split(":")[1::-1] for each in services["grafana"]["volumes"])
+    assert mounted["/etc/grafana/provisioning"] == "./grafana/provisioning"
+    provider = yaml.safe_load((PROVISIONING / "dashboards" / "clfsite.yml").read_text())["providers"][0]
+    folder = ROOT / "docker" / mounted[provider["options"]["path"]]
+    assert sorted(folder.glob("*.json")) == dashboards.paths()
+    home = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert (folder / home.name).is_file()
+    source = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"][0]
+    name, port = re.fullmatch(r"http://(\w+):(\d+)", source["url"]).groups()  # type: ignore[union-attr]
+    assert services[name]["ports"][0].endswith(f":{port}")
+    # what Grafana takes for the least time between two scrapes
+    interval = yaml.safe_load((ROOT / "docker" / "prometheus" / "prometheus.yml").read_text())["global"]
+    assert source["jsonData"]["timeInterval"] == interval["scrape_interval"]
+
+
 def test_a_gauge_of_the_database_is_never_summed_over_web_servers() -> None:
     told_by_each = r"clfsite_(runs|batches|workers|versions|datasets|database_up|active|held_out|live|judged)"
     for query in dashboards.queries():
