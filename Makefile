@@ -47,7 +47,7 @@ check-ops: .venv/tests  ## containers, alert rules, dashboards, blueprint, workf
 	@$(BIN)/python -m tests.ops
 
 audit: .venv/tests  ## look the pinned packages up among those with known faults
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
+	@$(BIN)/python -m tests.ops.audit
 
 bench: .venv/tests var/static/done  ## measure training and serving, and print the figures
 	$(BIN)/python -m tests.bench
