@@ -1,11 +1,12 @@
-"""How the managing calls read JSON: as strictly as the serving ones."""
+"""How the managing calls read JSON, as strictly as the serving ones, and files, up to the limit."""
 
 from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 
+from clfsite.uploads import was_cut
 from predictions.body import parse_json
 from training.errors import InvalidInput, TooLarge
 
@@ -28,6 +29,26 @@ class StrictJSONParser(JSONParser):
         if (b"\\u0000" in data) and _holds_nul(value):
             raise InvalidInput("a text holds a NUL character, which no database can keep")
         return value
+
+
+class UploadParser(MultiPartParser):
+    """Multipart form data with files of at most CLFSITE_UPLOAD_BYTES."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the form's values and files.
+
+        Raises:
+            TooLarge: more than CLFSITE_UPLOAD_BYTES.
+        """
+        found = super().parse(stream, media_type, parser_context)
+        if parser_context and was_cut(parser_context["request"]._request):
+            limit = settings.CLFSITE_UPLOAD_BYTES
+            raise TooLarge(
+                f"the file is larger than the limit of {limit:,} bytes (CLFSITE_UPLOAD_BYTES); send a smaller one"
+            )
+        return found
 
 
 def _holds_nul(value: Any) -> bool:

@@ -4,12 +4,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.http import HttpRequest
+
+
+def was_cut(request: HttpRequest) -> bool:
+    """Whether the files of a request were larger than the limit, so that it arrived without them."""
+    return getattr(request, "upload_too_large", False)
 
 
 class SizeLimitUploadHandler(FileUploadHandler):
     """Counts the bytes of all files of a request and stops reading past CLFSITE_UPLOAD_BYTES.
 
-    The request gets the attribute `upload_too_large`, which forms and views turn into their message.
+    Forms and parsers ask `was_cut` and say so.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -6,17 +6,17 @@ from django.http import FileResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clfsite.parsers import UploadParser
 from clfsite.permissions import HasScope
 from predictions import batch_downloads, batches, serializers
 from predictions.models import Batch
 from training.api import actor_of, person_of
-from training.errors import Conflict, TooLarge
+from training.errors import Conflict
 
 ROWS = Batch.objects.select_related("version__classifier").defer(
     *("header", "preview", "summary"),
@@ -39,7 +39,7 @@ class BatchList(generics.ListAPIView[Batch]):
 
     permission_classes = [HasScope]
     scopes = {"GET": "read", "POST": "predict"}
-    parser_classes = [MultiPartParser]
+    parser_classes = [UploadParser]
     queryset = ROWS.defer("problems")
     serializer_class = serializers.BatchListSerializer
 
@@ -52,8 +52,6 @@ class BatchList(generics.ListAPIView[Batch]):
     )
     def post(self, request: Request) -> Response:
         form = serializers.BatchUploadSerializer(data=request.data)
-        if getattr(request._request, "upload_too_large", False):
-            raise TooLarge("the file is larger than the limit (CLFSITE_UPLOAD_BYTES); send it in parts")
         form.is_valid(raise_exception=True)
         data = form.validated_data
         batch = batches.create_batch(

@@ -6,11 +6,11 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clfsite.parsers import UploadParser
 from clfsite.permissions import HasScope
 from predictions import quality, serializers
 from predictions.api import problems
@@ -19,7 +19,7 @@ from predictions.feedback import Change, give_feedback
 from predictions.feedback_files import import_feedback
 from predictions.models import Feedback
 from training.api import actor_of
-from training.errors import InvalidInput, Malformed, NotFound, TooLarge
+from training.errors import InvalidInput, Malformed, NotFound
 from training.models import Activation, Classifier
 
 
@@ -57,7 +57,7 @@ class FeedbackUpload(APIView):
 
     permission_classes = [HasScope]
     scopes = {"POST": "feedback"}
-    parser_classes = [MultiPartParser]
+    parser_classes = [UploadParser]
 
     @extend_schema(
         operation_id="upload_feedback",
@@ -69,8 +69,6 @@ class FeedbackUpload(APIView):
     )
     def post(self, request: Request) -> Response:
         form = serializers.FeedbackUploadSerializer(data=request.data)
-        if getattr(request._request, "upload_too_large", False):
-            raise TooLarge("the file is larger than the limit (CLFSITE_UPLOAD_BYTES); send it in parts")
         form.is_valid(raise_exception=True)
         stored = import_feedback(
             source=form.validated_data["file"],

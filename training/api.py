@@ -5,14 +5,14 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, status
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clfsite.parsers import UploadParser
 from clfsite.permissions import HasScope, allows
 from training import comparison, serializers, services
-from training.errors import Conflict, TooLarge
+from training.errors import Conflict
 from training.ml.corrections import Corrections
 from training.ml.recipe import Recipe
 from training.models import Classifier, Dataset, Run, Version
@@ -41,7 +41,7 @@ class DatasetList(generics.ListAPIView[Dataset]):
 
     permission_classes = [HasScope]
     scopes = {"GET": "read", "POST": "train"}
-    parser_classes = [MultiPartParser]
+    parser_classes = [UploadParser]
     queryset = Dataset.objects.defer("profile")
     serializer_class = serializers.DatasetListSerializer
 
@@ -54,8 +54,6 @@ class DatasetList(generics.ListAPIView[Dataset]):
     )
     def post(self, request: Request) -> Response:
         form = serializers.DatasetUploadSerializer(data=request.data)
-        if getattr(request._request, "upload_too_large", False):
-            raise TooLarge("the file is larger than the limit (CLFSITE_UPLOAD_BYTES)")
         form.is_valid(raise_exception=True)
         data = form.validated_data
         dataset = services.import_dataset(

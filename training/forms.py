@@ -10,6 +10,7 @@ from django.http import HttpRequest, QueryDict
 from django.template.defaultfilters import capfirst, filesizeformat
 
 from clfsite.templatetags.portal import METRIC_TITLES, metric
+from clfsite.uploads import was_cut
 from training.errors import Refused
 from training.ml.estimators import AUTO, FAMILIES
 from training.ml.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
@@ -48,7 +49,7 @@ class UploadForm(forms.Form):
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(*(request.POST, request.FILES) if request.method == "POST" else ())
         self.problems: list[dict[str, Any]] = []
-        if getattr(request, "upload_too_large", False):
+        if was_cut(request):
             limit = filesizeformat(settings.CLFSITE_UPLOAD_BYTES)
             self.fields["file"].error_messages["required"] = (
                 f"The file is larger than the limit of {limit} (CLFSITE_UPLOAD_BYTES); "
