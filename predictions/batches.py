@@ -132,10 +132,14 @@ def start_scoring(*, batch: Batch, mode: str) -> None:
         transaction.on_commit(lambda: wake(TASK, batch.pk))
 
 
-def execute_batch(batch: Batch) -> None:
-    """Check or score a queued batch; its row tells how it ended, and a file refused whole leaves nothing in the log."""
+def execute_batch(batch: Batch) -> bool:
+    """Check or score a queued batch; its row tells how it ended, and a file refused whole leaves nothing in the log.
+
+    Returns:
+        Whether there was something to claim.
+    """
     if not batch.start():
-        return
+        return False
     with lifecycle.kept_alive(batch):
         try:
             _carry_out(batch)
@@ -151,6 +155,7 @@ def execute_batch(batch: Batch) -> None:
         except Exception as error:
             logger.exception("%s failed", batch)
             batch.fail(f"{type(error).__name__}: {error}"[:2_000])
+    return True
 
 
 def _carry_out(batch: Batch) -> None:

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from predictions import batches, counts, idempotency
 from predictions.models import Batch
-from training import lifecycle
+from training import lifecycle, places
 
 lifecycle.every_hour(idempotency.forget_old)
 lifecycle.every_hour(counts.fold)
@@ -14,4 +14,8 @@ lifecycle.look_after(Batch, batches.TASK)
 @shared_task
 def score_batch(batch_id: int) -> None:
     """Check one uploaded file, or score a checked one."""
-    batches.execute_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))
+    places.carry_out(Batch, batch_id, task=batches.TASK, work=_execute)
+
+
+def _execute(batch_id: int) -> bool:
+    return batches.execute_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))

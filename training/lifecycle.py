@@ -56,11 +56,11 @@ def every_hour(chore: Callable[[], object]) -> None:
     _chores.append(chore)
 
 
-def supervise(run_id: int) -> None:
-    """Claim a run and see it through; does nothing when there is nothing to claim."""
+def supervise(run_id: int) -> bool:
+    """Claim a run and see it through; does nothing, and returns False, when there is nothing to claim."""
     run = Run.objects.filter(pk=run_id).first()
     if run is None or not run.start():
-        return
+        return False
     command = [
         sys.executable,
         str(settings.BASE_DIR / "manage.py"),
@@ -80,6 +80,7 @@ def supervise(run_id: int) -> None:
         _close(run, reason)
     elif run.state == Run.State.RUNNING:
         run.fail(_obituary(child.returncode))
+    return True
 
 
 def _watch(run: Run, child: subprocess.Popen[bytes]) -> str:

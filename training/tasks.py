@@ -3,16 +3,18 @@
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
-from training import lifecycle
+from training import lifecycle, places
 from training.models import Run
 
-lifecycle.look_after(Run, "training.tasks.train_run")
+TASK = "training.tasks.train_run"
+
+lifecycle.look_after(Run, TASK)
 
 
 @shared_task
 def train_run(run_id: int) -> None:
     """Carry out one queued run."""
-    lifecycle.supervise(run_id)
+    places.carry_out(Run, run_id, task=TASK, work=lifecycle.supervise)
 
 
 @worker_ready.connect

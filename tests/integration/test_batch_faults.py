@@ -1,4 +1,7 @@
-"""Batches survive: workers killed in the check and in the scoring, Redis emptied, for real. `make prove` runs these."""
+"""Batches survive: workers killed in the check and in the scoring, Redis emptied, long runs beside them, for real.
+
+`make prove` runs these.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -10,9 +13,10 @@ import psycopg2
 import pytest
 
 from tests import services
-from tests.integration.test_run_faults import WORKER, kill
+from tests.integration.test_run_faults import LONG, WORKER, ask, at_work, kill
 from tests.servers import RedisServer, database
 from tests.site import Site, demo_site, free_port, wait_for
+from training import places
 
 pytestmark = [pytest.mark.site, pytest.mark.faults]
 
@@ -42,7 +46,7 @@ def site(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def caller(site: Site) -> Iterator[httpx.Client]:
-    scopes = [part for scope in ("predict", "read") for part in ("--scope", scope)]
+    scopes = [part for scope in ("predict", "read", "train") for part in ("--scope", scope)]
     with site.client(site.manage("createkey", "batcher", *scopes).strip()) as client:
         client.timeout = httpx.Timeout(60)
         yield client
@@ -97,6 +101,7 @@ def logged(site: Site, batch: int) -> tuple[int, int]:
     return found
 
 
+@pytest.mark.promise(5)
 def test_workers_killed_in_check_and_scoring_leave_the_same_bytes_and_each_row_once(
     site: Site, caller: httpx.Client, table: Path
 ) -> None:
@@ -126,6 +131,7 @@ def test_workers_killed_in_check_and_scoring_leave_the_same_bytes_and_each_row_o
     assert logged(site, batch) == logged(site, undisturbed) == (good, good)
 
 
+@pytest.mark.promise(4)
 def test_a_batch_is_scored_though_redis_lost_its_message(
     site: Site, caller: httpx.Client, redis_server: RedisServer
 ) -> None:
@@ -135,3 +141,21 @@ def test_a_batch_is_scored_though_redis_lost_its_message(
     rows = over(caller, batch, site)["rows_total"]
     kill(worker)
     assert logged(site, batch) == (rows, rows)
+
+
+def test_a_batch_is_scored_while_long_runs_take_all_that_a_worker_has_for_runs(
+    site: Site, caller: httpx.Client
+) -> None:
+    dataset = caller.get("/api/datasets").json()["results"][0]["id"]
+    worker = site.start(*WORKER)
+    runs = [ask(caller, dataset, LONG) for _ in range(places.EACH + 1)]
+    for run in runs[: places.EACH]:
+        at_work(caller, run)
+    over(caller, hand_in(caller, site.state / "churn.csv"), site)
+    assert [caller.get(f"/api/runs/{run}").json()["state"] for run in runs] == [
+        *["running"] * places.EACH,
+        "queued",
+    ]
+    caller.post(f"/api/runs/{runs[0]}/cancel")
+    at_work(caller, runs[-1])
+    kill(worker)

@@ -17,7 +17,19 @@ from tests.site import ROOT, Site, demo_site, wait_for
 
 pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
 
-WORKER = ("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")
+WORKER = (
+    "-m",
+    "celery",
+    "-A",
+    "clfsite",
+    "worker",
+    "--pool",
+    "threads",
+    "--concurrency",
+    "4",
+    "--loglevel",
+    "info",
+)
 # two dozen forests that share no fit: long enough to be caught at work
 LONG = {"n_estimators": [80], "min_samples_leaf": list(range(1, 25))}
 SHORT = {"n_estimators": [5]}

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from tests.factories import RunFactory, tiny
 from tests.site import wait_for
-from training import lifecycle
-from training.jobs import ATTEMPTS
+from training import lifecycle, places
+from training.jobs import ATTEMPTS, LEASE
 from training.ml.recipe import Recipe
 from training.models import Heartbeat, Run, Version
 from training.tasks import train_run
@@ -84,7 +84,8 @@ def test_run_is_carried_out_by_a_process_of_its_own() -> None:
     assert Version.objects.get().golden == tiny().trained.golden
 
 
-def test_same_message_five_times_makes_one_version() -> None:
+def test_same_message_five_times_makes_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "EACH", 5)
     run = RunFactory.create()
     threads = [supervised(run) for _ in range(5)]
     for thread in threads:
@@ -228,7 +229,7 @@ def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
     long_ago = timezone.now() - timedelta(minutes=5)
     waiting = RunFactory.create(created_at=long_ago)
     lost = RunFactory.create(running=True, lease_until=long_ago)
-    RunFactory.create(running=True, lease_until=timezone.now() + timedelta(minutes=1))
+    RunFactory.create(running=True, lease_until=timezone.now() + LEASE)
     RunFactory.create()
     RunFactory.create(failed=True)
     reminded: dict[tuple[str, int], float] = {}

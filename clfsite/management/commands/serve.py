@@ -18,11 +18,14 @@ from django.db import Error, connection
 
 from clfsite import database, env
 from predictions import metrics
+from training import places
 
 STOP_SECONDS = 15
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
 THREADS = 8
 RESTART_SECONDS = 2
+# a web server that ends sooner than this cannot serve at all, so that trying again would not help
+LIVED_SECONDS = 10
 GRANIAN = (
     f"granian clfsite.wsgi:application --interface wsgi --no-ws --respawn-failed-workers "
     f"--workers-kill-timeout {STOP_SECONDS} --log-level error"
@@ -36,7 +39,7 @@ CELERY = [
     "--pool",
     "threads",
     "--concurrency",
-    "2",
+    str(2 * places.EACH),
     "--loglevel",
     "warning",
     "--without-gossip",
@@ -111,10 +114,13 @@ def _fresh(folder: Path) -> Path:
 
 
 def _supervise(server: Sequence[str], worker: Sequence[str], environment: dict[str, str]) -> int:
-    """Run both until the server ends or a signal asks for it; a worker that dies is started again.
+    """Run both until a signal asks for the end; one that dies is started again.
+
+    granian begins a process of its own anew that was killed, and gives up where one dies twice within seconds, as it may
+    when memory is short.
 
     Returns:
-        The server's exit status, 0 after a signal.
+        0 after a signal, or the exit status of a web server that could not even start.
     """
     stopping = False
 
@@ -124,12 +130,17 @@ def _supervise(server: Sequence[str], worker: Sequence[str], environment: dict[s
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    web = _start(server, environment)
+    web, began = _start(server, environment), time.monotonic()
     helper = _start(worker, environment)
-    while not stopping and web.poll() is None:
+    while not stopping:
         if helper.poll() is not None:
             time.sleep(RESTART_SECONDS)
             helper = _start(worker, environment)
+        if web.poll() is not None:
+            if time.monotonic() - began < LIVED_SECONDS:
+                break
+            sys.stderr.write(f"the web server ended with exit status {web.returncode}; it is started again\n")
+            web, began = _start(server, environment), time.monotonic()
         time.sleep(0.2)
     status = web.poll() or 0
     for process in (web, helper):
