@@ -7,10 +7,14 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
-# an owner renews its lease every few seconds; without a renewal another process may take the job over
+# an owner renews its lease every few seconds; without a renewal another process may take the job over. Leases are
+# written and judged by the database's clock alone: those of machines differ
 LEASE = timedelta(seconds=20)
+# none was given for so long, except by a clock that was set back since
+IMPOSSIBLE = 2 * LEASE
 ATTEMPTS = 3
 
 
@@ -53,7 +57,7 @@ class Job(models.Model):
         A job that was begun three times already fails instead.
         """
         now = timezone.now()
-        orphaned = Q(state__in=self.OWNED, lease_until__lt=now)
+        orphaned = self.lost()
         reason = f"given up after {ATTEMPTS} attempts: each time the process or its machine was lost"
         self._rows().filter(orphaned, attempt__gte=ATTEMPTS).update(
             state=self.FAILED, finished_at=now, error=reason
@@ -68,7 +72,7 @@ class Job(models.Model):
                     "claim": self.claim,
                     "attempt": F("attempt") + 1,
                     "started_at": now,
-                    "lease_until": now + LEASE,
+                    "lease_until": Now() + LEASE,
                     **self.begun(),
                 }
             )
@@ -77,13 +81,19 @@ class Job(models.Model):
             self.refresh_from_db()
         return bool(claimed)
 
+    @classmethod
+    def lost(cls) -> Q:
+        """Which jobs have an owner that was not heard of for the time of its lease."""
+        expired = Q(lease_until__lt=Now()) | Q(lease_until__gt=Now() + IMPOSSIBLE)
+        return Q(state__in=cls.OWNED) & expired
+
     def begun(self) -> dict[str, Any]:
         """What else to write into the row when it is claimed."""
         return {}
 
     def renew(self) -> bool:
         """Say that the owner is alive; False when the job is no longer its own."""
-        return self.change(self.OWNED, lease_until=timezone.now() + LEASE)
+        return self.change(self.OWNED, lease_until=Now() + LEASE)
 
     def release(self) -> bool:
         """Give the job back to the queue as if it had not been begun, because its worker ends."""

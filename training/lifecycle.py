@@ -19,7 +19,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from training import queue
 from training.jobs import LEASE, Job
@@ -183,11 +183,11 @@ def sweep(reminded: dict[tuple[str, int], float]) -> None:
     Args:
         reminded: when each task of a job was last sent, on the monotonic clock; changed here.
     """
-    now = timezone.now()
-    forgotten = Q(state=Job.QUEUED, created_at__lt=now - FORGOTTEN)
+    # a row of the future was written by a machine whose clock is fast
+    long_ago = Q(created_at__lt=Now() - FORGOTTEN) | Q(created_at__gt=Now())
+    forgotten = Q(state=Job.QUEUED) & long_ago
     for model, task in _tasks.items():
-        lost = Q(state__in=model.OWNED, lease_until__lt=now)
-        for pk in model._default_manager.filter(forgotten | lost).values_list("pk", flat=True):
+        for pk in model._default_manager.filter(forgotten | model.lost()).values_list("pk", flat=True):
             if time.monotonic() - reminded.get((task, pk), -REMIND_SECONDS) >= REMIND_SECONDS:
                 reminded[task, pk] = time.monotonic()
                 queue.wake(task, pk)

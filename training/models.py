@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from training.jobs import Job
@@ -299,19 +300,19 @@ class Activation(models.Model):
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def alive(self) -> Self:
         """Workers that were heard of a moment ago."""
-        return self.filter(at__gte=timezone.now() - Heartbeat.SILENCE)
+        return self.filter(at__gte=Now() - Heartbeat.SILENCE)
 
     def beat(self) -> None:
         """Say that the worker of this process is alive."""
-        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": timezone.now()})
+        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": Now()})
 
     def forget_old(self) -> None:
         """Drop the workers that nobody has heard of for a day."""
-        self.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+        self.filter(at__lt=Now() - timedelta(days=1)).delete()
 
 
 class Heartbeat(models.Model):
-    """When a worker was last heard of; it says so every few seconds, each worker in a row of its own."""
+    """When a worker was last heard of, by the database's clock; it says so every few seconds, in a row of its own."""
 
     # several times as long as a worker leaves between two
     SILENCE = timedelta(seconds=30)
