@@ -1,11 +1,41 @@
-"""Bad logins of the last minutes, for administrators: to look at, and to forget."""
+"""People and what they may, and bad logins of the last minutes, for administrators."""
+
+from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import ManyToManyField, QuerySet
+from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest
 
 from training.admin import ReadOnlyAdmin
+
+admin.site.unregister([Group, User])
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+    """Roles are ticked. Dates are not edited; and the pair of lists that Django has for groups tells a reader nothing."""
+
+    filter_horizontal = ()
+    readonly_fields = ["last_login", "date_joined"]
+    list_display = ["username", "email", "first_name", "last_name", "is_staff", "is_superuser", "last_login"]
+
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **options: Any
+    ) -> "ModelMultipleChoiceField[Any] | None":
+        if db_field.name == "groups":
+            options["widget"] = CheckboxSelectMultiple
+        return super().formfield_for_manytomany(db_field, request, **options)
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin):
+    """Permissions as one list, for the same reason."""
+
+    filter_horizontal = ()
 
 
 @admin.register(AccessAttempt)

@@ -209,7 +209,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        # a link within each button would be out of reach for a screen reader
+        "deepLinking": False,
+        # the calls first; the sixty schemas below them on demand
+        "defaultModelsExpandDepth": 0,
+    },
     "PREPROCESSING_HOOKS": ["clfsite.openapi.without_optional_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

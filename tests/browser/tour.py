@@ -61,8 +61,6 @@ class Stop:
     query: str = ""
     who: str = "demo"
     status: int = 200
-    # what Django's administration and Swagger's page bring along is theirs to mend
-    is_ours: bool = True
 
     def path(self, known: dict[str, str]) -> str:
         """Where it is on a site whose ids are known."""
@@ -99,12 +97,32 @@ TOUR = [
     Stop("no-role", "predictions:home", who="newcomer", status=403),
     Stop("not-allowed", "predictions:key-list", who="viewer", status=403),
     Stop("not-found", "training:run-detail", ("0",), status=404),
-    Stop("docs", "docs", is_ours=False),
-    Stop("admin", "admin:index", is_ours=False),
-    Stop("admin-log", "admin:predictions_prediction_changelist", is_ours=False),
-    Stop("admin-prediction", "admin:predictions_prediction_change", ("{prediction}",), is_ours=False),
-    Stop("admin-versions", "admin:training_version_changelist", is_ours=False),
-    Stop("admin-keys", "admin:predictions_apikey_changelist", is_ours=False),
+    Stop("docs", "docs"),
+    Stop("admin", "admin:index"),
+    Stop("admin-app", "admin:app_list", ("training",)),
+    Stop("admin-login", "admin:login", who=""),
+    Stop("admin-password", "admin:password_change"),
+    Stop("admin-log", "admin:predictions_prediction_changelist"),
+    Stop("admin-prediction", "admin:predictions_prediction_change", ("{prediction}",)),
+    Stop("admin-feedback", "admin:predictions_feedback_changelist"),
+    Stop("admin-batches", "admin:predictions_batch_changelist"),
+    Stop("admin-keys", "admin:predictions_apikey_changelist"),
+    Stop("admin-runs", "admin:training_run_changelist"),
+    Stop("admin-run", "admin:training_run_change", ("{run}",)),
+    Stop("admin-datasets", "admin:training_dataset_changelist"),
+    Stop("admin-versions", "admin:training_version_changelist"),
+    Stop("admin-version", "admin:training_version_change", ("{version}",)),
+    Stop("admin-activations", "admin:training_activation_changelist"),
+    Stop("admin-classifiers", "admin:training_classifier_changelist"),
+    Stop("admin-classifier", "admin:training_classifier_change", ("{classifier}",)),
+    Stop("admin-bad-logins", "admin:axes_accessattempt_changelist"),
+    Stop("admin-people", "admin:auth_user_changelist"),
+    Stop("admin-person-new", "admin:auth_user_add"),
+    Stop("admin-person", "admin:auth_user_change", ("{person}",)),
+    Stop("admin-person-password", "admin:auth_user_password_change", ("{person}",)),
+    Stop("admin-person-history", "admin:auth_user_history", ("{person}",)),
+    Stop("admin-person-delete", "admin:auth_user_delete", ("{person}",)),
+    Stop("admin-role", "admin:auth_group_change", ("{role}",)),
 ]
 # routes that are no page: pieces of one, downloads, and what is only posted to
 NO_PAGES = {
@@ -199,4 +217,7 @@ def _ids(client: httpx.Client) -> dict[str, str]:
         "classifier": "1",
         "batch": "1",
         "held": "2",
+        # the demo user is the first, and cannot be shown as one whom anybody would delete
+        "person": "2",
+        "role": "1",
     }
