@@ -1,5 +1,6 @@
 """Links within README and docs: every file and every heading that they name is there."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             lost.append(link)
     assert not lost
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_file_of_the_repository_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(
+        r"`((?:clfsite|training|predictions|tests|templates|docker|static)/[\w./-]+)`", page.read_text()
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_index_names_every_page_of_the_documentation() -> None:

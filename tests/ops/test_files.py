@@ -128,3 +128,14 @@ def test_the_image_starts_from_a_version_and_runs_as_nobody() -> None:
     assert re.search(r"^ARG PYTHON=python:3\.11\.\d+-slim-bookworm$", dockerfile, re.MULTILINE)
     assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == ["10001:10001"]
     assert "HEALTHCHECK" in dockerfile
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_package_is_pinned_with_its_hashes(name: str) -> None:
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    packages = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    loose = [
+        line for line in packages if not re.match(r"[\w.\[\]-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
+    ]
+    assert packages
+    assert not loose
