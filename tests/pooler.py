@@ -18,6 +18,7 @@ import psycopg2
 
 from tests import services
 from tests.site import free_port, wait_for
+from tests.suite import SIDE_BY_SIDE
 
 # the role that pgbouncer runs as where the tests run as root, which it refuses to be
 UNPRIVILEGED = ("postgres", "nobody")
@@ -99,15 +100,17 @@ def main(arguments: list[str]) -> int:
     server.autocommit = True
     with server.cursor() as cursor:
         cursor.execute(f'CREATE DATABASE "{name}"')
-    command = [sys.executable, "-m", "pytest", "-m", "database and not faults", "--create-db", "--reuse-db"]
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, "-m", "database and not faults"]
+    command += ["--create-db", "--reuse-db"]
     try:
         with transactions(Path(folder), name) as url:
             return subprocess.call([*command, *arguments], env={**os.environ, "DATABASE_URL": url})
     finally:
         with server.cursor() as cursor:
-            # pytest leaves its own, which it could not drop while the pooler held connections
-            for database in (name, f"test_{name}"):
-                cursor.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+            # pytest leaves those of its processes, which it could not drop while the pooler held connections
+            cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [f"%{name}%"])
+            for (database,) in cursor.fetchall():
+                cursor.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
         server.close()
         shutil.rmtree(folder)
 

@@ -9,6 +9,9 @@ import sys
 
 from tests import services
 
+# in the given order: tests that empty the whole database come after those that need what migrations put there
+SIDE_BY_SIDE = ["-n", str(len(os.sched_getaffinity(0))), "--no-loadscope-reorder"]
+
 
 def main(arguments: list[str]) -> int:
     """Run both passes and return the exit status."""
@@ -35,10 +38,8 @@ def run(name: str, environment: dict[str, str], arguments: list[str]) -> int:
     kept = {
         key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "CELERY_BROKER_URL"}
     }
-    # in the given order: tests that empty the whole database come after those that need what migrations put there
-    side_by_side = ["-n", str(len(os.sched_getaffinity(0))), "--no-loadscope-reorder"]
     return subprocess.call(
-        [sys.executable, "-m", "pytest", *side_by_side, *arguments], env={**kept, **environment}
+        [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments], env={**kept, **environment}
     )
 
 

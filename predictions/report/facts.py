@@ -13,6 +13,8 @@ from predictions import quality
 from predictions.counts import DECILES, LATENCY_MS
 from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, Prediction
 from predictions.quality import Quality
+from predictions.report import drift
+from predictions.report.drift import Drift
 from training.ml.contract import Contract
 from training.models import Activation, Dataset, Run, Version
 
@@ -53,7 +55,7 @@ class Monitoring:
     """What became known after the answers: the truth, and values that training never saw.
 
     `days` holds (judged, correct) of the predictions made on a day. `warned` of the `looked_at` latest predictions
-    carried a warning; `warnings` counts those by feature and code.
+    carried a warning; `warnings` counts those by feature and code, and `drifts` tells how far their inputs have moved.
     """
 
     quality: Quality
@@ -61,6 +63,7 @@ class Monitoring:
     looked_at: int
     warned: int
     warnings: dict[tuple[str, str], int]
+    drifts: list[Drift]
 
 
 @dataclass(frozen=True)
@@ -172,16 +175,19 @@ def _monitoring(version: Version, judged: Quality) -> Monitoring:
         day = hour.replace(hour=0)
         before = days.get(day, (0, 0))
         days[day] = (before[0] + total, before[1] + correct)
-    latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", flat=True)
+    latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", "features")
     found = list(latest[:LOOKED_AT])
+    warned = [warnings for warnings, _ in found if warnings]
+    names = [feature.name for feature in version.contract.features]
     return Monitoring(
         quality=judged,
         days={day: each for day, each in days.items() if each[0] > 0},
         looked_at=len(found),
-        warned=sum(bool(warnings) for warnings in found),
+        warned=len(warned),
         warnings=dict(
             Counter(
-                (warning["feature"], warning["code"]) for warnings in found for warning in warnings
+                (warning["feature"], warning["code"]) for warnings in warned for warning in warnings
             ).most_common()
         ),
+        drifts=drift.of_inputs(names, version.run.dataset, [features for _, features in found]),
     )

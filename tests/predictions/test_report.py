@@ -130,6 +130,21 @@ def test_serving_and_monitoring_are_sums_over_the_counts(lived: Version) -> None
     assert found.monitoring.warnings == {("plan", "unknown_category"): 1}
 
 
+def test_inputs_that_moved_are_in_monitoring_and_limits(lived: Version) -> None:
+    for _ in range(60):
+        PredictionFactory.create(version=lived, features={**tiny().contract.example, "tenure": 900})
+    drifts = {each.feature: each for each in report_facts.collect(lived).monitoring.drifts}
+    assert set(drifts) == {feature.name for feature in lived.contract.features}
+    assert drifts["tenure"].now == 900
+    assert drifts["tenure"].moved > 0.9
+    made = render.report(lived)
+    table = tables(made)["How far inputs have moved"]
+    told = [table.rows[place][0] for place in table.strong]
+    assert "tenure" in told
+    said = render.as_html(made).decode()
+    assert f"Callers send other values than training saw of {', '.join(told)}" in said
+
+
 def test_what_the_threshold_costs_follows_from_the_confusion_matrix() -> None:
     outcome = Outcome([[850, 50], [20, 80]])
     assert outcome.costs(1) == (70, 100, 900)

@@ -1,7 +1,7 @@
 """The report's chapters, in order: pure functions from facts to blocks."""
 
 from predictions.report.blocks import Report
-from predictions.report.chapters import closing, data, judgement, life, training
+from predictions.report.chapters import closing, data, judgement, life, monitoring, training
 from predictions.report.facts import Facts
 
 
@@ -17,7 +17,7 @@ def write(facts: Facts) -> Report:
         judgement.threshold(facts),
         life.versions(facts),
         life.serving(facts),
-        life.monitoring(facts),
+        monitoring.monitoring(facts),
         closing.limits(facts),
         closing.reproduction(facts),
     ]

@@ -4,7 +4,8 @@ from clfsite.templatetags.portal import METRIC_TITLES, estimator
 from predictions.report import words
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
 from predictions.report.chapters.judgement import FAIRLY, ROWS, Outcome, calibration_gap
-from predictions.report.chapters.life import ENOUGH, life_pairs
+from predictions.report.chapters.life import life_pairs
+from predictions.report.chapters.monitoring import ENOUGH, moved_far
 from predictions.report.chapters.training import command
 from predictions.report.facts import LOOKED_AT, Facts
 
@@ -127,7 +128,7 @@ def limits(facts: Facts) -> Chapter:
                         "Feedback is no random sample: whose truth becomes known, and when, may have to do with the answer "
                         "that was given."
                     ),
-                    f"Warnings are counted over the latest {LOOKED_AT:,} predictions at most, latency in steps.",
+                    f"Warnings and drift are read from the latest {LOOKED_AT:,} predictions at most, latency is counted in steps.",
                 ]
             ),
         ],
@@ -159,6 +160,12 @@ def _own_limits(facts: Facts) -> list[str]:
         found.append(
             f"{', '.join(leaks)} tells the class almost alone: make sure that it is known beforehand."
         )
+    far = [each.feature for each in moved_far(facts)]
+    if far:
+        found.append(
+            f"Callers send other values than training saw of {', '.join(far[:8])}: the figures above may not hold for "
+            "their rows."
+        )
     if facts.monitoring.quality.judged < ENOUGH:
         found.append(
             f"The truth is known for {words.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy "
@@ -181,8 +188,8 @@ def reproduction(facts: Facts) -> Chapter:
             Text(
                 f"This report was made on {words.moment(facts.made_at)} by "
                 f"manage.py report --classifier {facts.version.classifier} --version {facts.version.number}. Every figure "
-                "was read from the site's database: the dataset, the run, the version, the activations, and the hourly "
-                "counts of predictions, latency and feedback."
+                "was read from the site's database: the dataset, the run, the version, the activations, the hourly counts of "
+                "predictions, latency and feedback, and the latest logged predictions."
             ),
             Heading("Words"),
             Pairs(list(WORDS.items())),

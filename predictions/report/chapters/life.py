@@ -1,6 +1,5 @@
-"""What happened since: versions, activations, answers, and how they turned out."""
+"""What happened since: versions, activations and answers."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from clfsite.templatetags.portal import duration
@@ -14,9 +13,6 @@ LISTED = 25
 # up to so many hours are drawn one by one, more as days
 HOURS = 72
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
-# a label mix this far from the one in training is worth a look
-SHIFT = 0.05
-ENOUGH = 30
 
 
 def versions(facts: Facts) -> Chapter:
@@ -228,156 +224,6 @@ def _certainty(served: Serving) -> Figure:
         f"{words.share(doubtful / served.predictions)} of the answers were given with a probability below 60{words.NARROW}%: "
         "these are the ones to look at twice.",
     )
-
-
-def monitoring(facts: Facts) -> Chapter:
-    """What the truth says, where it is known, and what callers sent that training never saw."""
-    blocks: list[Block] = [
-        *_accuracy(facts),
-        Heading("Labels given"),
-        *_label_mix(facts),
-        Heading("Values that training never saw"),
-        *_unseen(facts),
-    ]
-    return Chapter("monitoring", "Monitoring", blocks)
-
-
-def _accuracy(facts: Facts) -> list[Block]:
-    judged = facts.monitoring.quality
-    if judged.accuracy is None:
-        return [
-            Text(
-                "No truth is known about this version's answers yet. Feedback, over the API, on a prediction's page or as a "
-                "file, makes live accuracy known."
-            )
-        ]
-    held_out = facts.version.metrics["accuracy"]
-    bounds = words.wilson(judged.correct, judged.judged)
-    blocks: list[Block] = [
-        Text(
-            f"The truth is known for {words.count(judged.judged, 'prediction')} of this version, and {judged.correct:,} of "
-            f"them were right: an accuracy of {words.share(judged.accuracy)} (95{words.NARROW}% interval "
-            f"{words.interval(bounds)}). On the rows laid aside at training it was {words.share(held_out)}. {_verdict(facts)}"
-        ),
-        Figure(
-            charts.confusion(judged.confusion, judged.classes),
-            "Judged predictions by their true class and the one predicted",
-            _per_class(facts),
-        ),
-    ]
-    days = facts.monitoring.days
-    if len(days) > 1:
-        spread = [words.wilson(right, of) for of, right in days.values()]
-        blocks.append(
-            Figure(
-                charts.accuracy(
-                    [f"{day:%m-%d}" for day in days],
-                    [right / of for of, right in days.values()],
-                    spread,
-                    held_out,
-                ),
-                "Accuracy by day of the prediction, with 95 % intervals",
-                "A point whose interval lies wholly below the dashed line is worse than the rows laid aside promised.",
-            )
-        )
-    return blocks
-
-
-def _verdict(facts: Facts) -> str:
-    judged, held_out = facts.monitoring.quality, facts.version.metrics["accuracy"]
-    low, high = words.wilson(judged.correct, judged.judged)
-    if judged.judged < ENOUGH:
-        return "That is too few to tell."
-    if high < held_out:
-        return "That is less than chance explains: look for what changed, and train again on newer rows."
-    if low > held_out:
-        return "That is more than was promised; perhaps the easier rows are those whose truth is known."
-    return "The difference is within what chance explains."
-
-
-def _per_class(facts: Facts) -> str:
-    judged = facts.monitoring.quality
-    said = [
-        f"{words.share(row[place] / sum(row))} of the {sum(row):,} that were {label}"
-        for place, (label, row) in enumerate(zip(judged.classes, judged.confusion, strict=True))
-        if sum(row)
-    ][:5]
-    return f"Right were {', '.join(said)}. Who gives feedback chooses which rows it is about, so that these need not be typical."
-
-
-def _label_mix(facts: Facts) -> list[Block]:
-    served = facts.serving
-    if not served.predictions:
-        return [Text("The version has given no labels so far.")]
-    classes = facts.contract.classes
-    confusion, rows = facts.held_out["confusion"], facts.held_out["rows"]
-    given = [served.labels.get(label, 0) / served.predictions for label in classes]
-    expected = [sum(row[place] for row in confusion) / rows for place in range(len(classes))]
-    actual = [sum(row) / rows for row in confusion]
-    gap, label = max(
-        (abs(live - held), name) for live, held, name in zip(given, expected, classes, strict=True)
-    )
-    verdict = (
-        "Callers send other rows than training saw, or the world has changed: worth a look."
-        if gap > SHIFT
-        else "That is close."
-    )
-    return [
-        Figure(
-            charts.label_mix(
-                classes,
-                {
-                    "rows laid aside: actual": actual,
-                    "rows laid aside: predicted": expected,
-                    "live: predicted": given,
-                },
-            ),
-            "Shares of the labels",
-            f"The largest difference between live answers and those on the rows laid aside is {words.share(gap)}, for "
-            f"{label}. {verdict}",
-        ),
-        Table(
-            "Labels that the version gave",
-            ["Label", "Predictions", "Share", "Share on rows laid aside"],
-            [
-                [name, f"{served.labels.get(name, 0):,}", words.share(live), words.share(held)]
-                for name, live, held in zip(classes, given, expected, strict=True)
-            ][:LISTED],
-            numbers=(1, 2, 3),
-            wide=0,
-        ),
-    ]
-
-
-CODES: Mapping[str, str] = {
-    "unknown_category": "a category that training never saw",
-    "out_of_range": "a number outside the training range",
-}
-
-
-def _unseen(facts: Facts) -> list[Block]:
-    watched = facts.monitoring
-    if not watched.looked_at:
-        return [Text("There are no predictions to look at.")]
-    said = (
-        f"Of the latest {words.count(watched.looked_at, 'prediction')} of this version "
-        f"{watched.warned:,} ({words.share(watched.warned / watched.looked_at)}) carried a warning."
-    )
-    if not watched.warnings:
-        return [Text(f"{said} Callers send what training saw.")]
-    return [
-        Text(said),
-        Table(
-            "Warnings by input",
-            ["Input", "What was sent", "Predictions", "Share"],
-            [
-                [feature, CODES.get(code, code), f"{count:,}", words.share(count / watched.looked_at)]
-                for (feature, code), count in list(watched.warnings.items())[:LISTED]
-            ],
-            numbers=(2, 3),
-            wide=1,
-        ),
-    ]
 
 
 def life_pairs(facts: Facts) -> Pairs:
