@@ -20,7 +20,6 @@ from rest_framework.views import APIView
 from clfsite.permissions import HasScope
 from predictions import idempotency, keys, metrics, serializers, services
 from predictions.body import accepts, check_row_count, drain, model_of, read_bytes, read_json, version_of
-from predictions.entries import Entry
 from predictions.live import Live, models
 from predictions.models import Prediction
 from training.errors import Malformed, Unavailable
@@ -141,14 +140,13 @@ class PredictView(ServingView):
             model=model_of(body),
             version=version_of(body),
         )
-        live = answer.live
+        live, (outcome,) = answer.live, _outcomes(answer)
         return {
-            "prediction_id": answer.predictions[0].id,
+            "prediction_id": outcome["prediction_id"],
             "model": live.classifier,
             "version": live.number,
-            **_outcome(answer.predictions[0]),
+            **outcome,
             "threshold": live.scorer.threshold,
-            "warnings": answer.predictions[0].warnings,
         }
 
 
@@ -180,10 +178,7 @@ class PredictBatchView(ServingView):
             "model": answer.live.classifier,
             "version": answer.live.number,
             "threshold": answer.live.scorer.threshold,
-            "predictions": [
-                {"prediction_id": each.id, **_outcome(each), "warnings": each.warnings}
-                for each in answer.predictions
-            ],
+            "predictions": _outcomes(answer),
         }
 
 
@@ -240,12 +235,21 @@ def describe(live: Live) -> dict[str, Any]:
     }
 
 
-def _outcome(prediction: Entry) -> dict[str, Any]:
-    return {
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "probabilities": prediction.probabilities,
-    }
+def _outcomes(answer: services.Answer) -> list[dict[str, Any]]:
+    """What the caller is told of each row; what the log has as JSON stays as it is."""
+    names = ("prediction_id", "label", "probability", "probabilities", "warnings")
+    return [
+        dict(zip(names, row, strict=True))
+        for part in answer.parts
+        for row in zip(
+            part.ids,
+            part.labels,
+            part.probability,
+            map(orjson.Fragment, part.probabilities),
+            map(orjson.Fragment, part.warnings),
+            strict=True,
+        )
+    ]
 
 
 def _object(value: Any, *, required: str, optional: tuple[str, ...]) -> dict[str, Any]:

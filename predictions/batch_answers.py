@@ -6,21 +6,22 @@ All of it follows from the file, the version and the batch's row, so that a bloc
 import csv
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import compress
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from predictions import batch_counts, bulk, metrics
+from predictions import batch_counts, metrics
 from predictions.batch_check import features_of
 from predictions.csv_cells import FORMULA_STARTS, safe_cell
+from predictions.entries import Entries
 from predictions.live import Live
-from predictions.models import Batch
+from predictions.models import Batch, Prediction
+from predictions.services import write_warnings
 from training.ml.blocks import Block
 from training.ml.columns import Checked, check_cells
 from training.ml.contract import Kind
@@ -36,12 +37,12 @@ class Answers:
     Attributes:
         end: how many rows of the file are behind it.
         content: its part of the result file, in UTF-8; the first part begins with the header.
-        unseen: how many warnings there are by code.
+        unseen: the codes of its warnings.
     """
 
     end: int
     content: bytes
-    scored: bulk.Scored
+    entries: Entries
     counts: dict[str, Any]
     unseen: list[str]
 
@@ -56,8 +57,6 @@ class Answerer:
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
         self._cells = _csv([safe_cell(label)] for label in classes)
-        names = (orjson.dumps(label).decode().replace("%", "%%") for label in classes)
-        self._shares = "{" + COMMA.join(f"{name}:%r" for name in names) + "}"
 
     def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
         """Answer blocks in their order."""
@@ -74,11 +73,11 @@ class Answerer:
         labels = decide(proba, self._live.scorer.threshold)
         seconds = time.perf_counter() - began
         metrics.child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
-        scored = self._scored(checked, compress(block.kept, good), labels, proba, seconds)
+        entries = self._entries(checked, compress(block.kept, good), labels, proba, seconds)
         return Answers(
             end=block.first + block.rows,
-            content=self._content(block, checked, good, labels, proba, scored.ids).encode(),
-            scored=scored,
+            content=self._content(block, checked, good, labels, proba, entries.ids).encode(),
+            entries=entries,
             counts=batch_counts.count(
                 contract,
                 self._groups,
@@ -89,28 +88,26 @@ class Answerer:
             unseen=[each.code for warned in checked.warnings.values() for each in warned],
         )
 
-    def _scored(
+    def _entries(
         self,
         checked: Checked,
         rows: Iterable[int],
         labels: NDArray[np.intp],
         proba: NDArray[np.float64],
         seconds: float,
-    ) -> bulk.Scored:
+    ) -> Entries:
         numbers = list(rows)
-        warnings = ["[]"] * checked.rows
-        for place, issues in checked.warnings.items():
-            warnings[place] = orjson.dumps([asdict(issue) for issue in issues]).decode()
-        return bulk.Scored(
+        return Entries(
             ids=[f"{self._batch.id_prefix}{number:08x}" for number in numbers],
             features=checked.records(),
             labels=np.array(self._live.contract.classes, dtype=object)[labels].tolist(),
             probability=proba[np.arange(len(labels)), labels].tolist(),
-            probabilities=[self._shares % tuple(row) for row in proba.tolist()],
-            warnings=list(compress(warnings, checked.accepted())),
+            probabilities=self._live.write_shares(proba.tolist()),
+            warnings=list(compress(write_warnings(checked.warnings, checked.rows), checked.accepted())),
             rows=numbers,
             version_id=self._live.version_id,
             batch_id=self._batch.pk,
+            source=Prediction.Source.CSV,
             caller=self._batch.caller,
             created_at=self._since,
             latency_ms=round(seconds * 1_000 / max(len(numbers), 1), 4),

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import shutil
 import time
-from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +26,7 @@ from django.db import (
     transaction,
 )
 
-from predictions import batch_counts, bulk, metrics
+from predictions import batch_counts, entries, metrics, services
 from predictions.batch_answers import Answerer, Answers
 from predictions.batch_check import Verdict, check_columns, check_rows, refusal
 from predictions.live import Live, models
@@ -257,10 +256,10 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
     files().save(batch.part_name(number), ContentFile(answers.content))
     try:
         with transaction.atomic():
-            bulk.write(answers.scored)
+            entries.write([answers.entries], len(answers.entries))
             batch.parts.create(
                 number=number,
-                rows=len(answers.scored.ids),
+                rows=len(answers.entries),
                 size_bytes=len(answers.content),
                 summary=answers.counts,
             )
@@ -272,14 +271,7 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
             raise
         raise _Left from error
     metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
-    for label, count in Counter(answers.scored.labels).items():
-        shown = metrics.shown(label, live.contract.classes)
-        total = metrics.child(
-            metrics.predictions_total, live.classifier, str(live.number), shown, answers.scored.source
-        )
-        total.inc(count)
-    for code, count in Counter(answers.unseen).items():
-        metrics.child(metrics.warnings_total, live.classifier, code).inc(count)
+    services.count(live, [answers.entries], answers.unseen)
     _go_on(batch, True)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from training.errors import Malformed, TooLarge
 
 # types of values that hold no string
 _PLAIN = frozenset((float, int, bool, type(None)))
+_OBJECT = frozenset((dict,))
 _LONGEST_INTEGER = 400  # digits; a float holds 309
 _DEEPEST = 64
 
@@ -173,6 +175,10 @@ def _count_strings(value: Any, depth: int = 0) -> int:
         value = value.values()
     if _PLAIN.issuperset(map(type, value)):
         return count
+    if _OBJECT.issuperset(map(type, value)) and _PLAIN.issuperset(
+        map(type, chain.from_iterable(map(dict.values, value)))
+    ):
+        return count + sum(map(len, value))
     for inner in value:
         kind = type(inner)
         if kind is str:

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -22,8 +22,15 @@ SHARDED: tuple[tuple[type[HourlyCount | HourlyLatency], tuple[str, ...]], ...] =
     (HourlyLatency, ("hour", "version_id", "source", "bucket", "shard")),
 )
 
-# (created_at, version, source, label, probability, latency in milliseconds) of one prediction
-Counted = tuple[datetime, int, str, str, float, float]
+
+class Counted(NamedTuple):
+    """Logged predictions that differ in label and probability alone: how many there are of each label and decile."""
+
+    created_at: datetime
+    version_id: int
+    source: str
+    latency_ms: float
+    tenths: Mapping[tuple[str, int], int]
 
 
 def decile(probability: float) -> int:
@@ -31,53 +38,28 @@ def decile(probability: float) -> int:
     return min(int(probability * DECILES), DECILES - 1)
 
 
-def add(rows: Iterable[Counted]) -> None:
+def tenths(labels: Iterable[str], probability: Iterable[float]) -> Counter[tuple[str, int]]:
+    """How many predictions there are of each label and decile."""
+    return Counter(zip(labels, map(decile, probability), strict=True))
+
+
+def add(blocks: Iterable[Counted]) -> None:
     """Count logged predictions; call it in the transaction that logs them."""
     with connection.cursor() as cursor:
-        for statement, values in statements(rows):
+        for statement, values in statements(blocks):
             cursor.execute(statement, values)
 
 
-def statements(rows: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
+def statements(blocks: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
     """The statements that count these predictions, each with its values; none for no rows."""
     counts: Counter[tuple[Any, ...]] = Counter()
     latencies: Counter[tuple[Any, ...]] = Counter()
     shard = os.getpid() % SHARDS
-    for created_at, version, source, label, probability, latency_ms in rows:
+    for created_at, version, source, latency_ms, tenths in blocks:
         hour = created_at.replace(minute=0, second=0, microsecond=0)
-        counts[hour, version, source, label, decile(probability), shard] += 1
-        latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += 1
-    return _statements(counts, latencies)
-
-
-def add_alike(
-    labels: Mapping[tuple[str, int], int],
-    *,
-    created_at: datetime,
-    version: int,
-    source: str,
-    latency_ms: float,
-) -> None:
-    """Count logged predictions that differ in label and probability alone; see `add`.
-
-    Args:
-        labels: how many there are of each label and decile.
-    """
-    hour = created_at.replace(minute=0, second=0, microsecond=0)
-    shard = os.getpid() % SHARDS
-    counts = {
-        (hour, version, source, label, tenth, shard): number for (label, tenth), number in labels.items()
-    }
-    bucket = bisect_left(LATENCY_MS, latency_ms)
-    latencies = {(hour, version, source, bucket, shard): sum(labels.values())}
-    with connection.cursor() as cursor:
-        for statement, values in _statements(counts, latencies):
-            cursor.execute(statement, values)
-
-
-def _statements(
-    counts: Mapping[tuple[Any, ...], int], latencies: Mapping[tuple[Any, ...], int]
-) -> list[tuple[str, list[Any]]]:
+        for (label, tenth), number in tenths.items():
+            counts[hour, version, source, label, tenth, shard] += number
+        latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += sum(tenths.values())
     return [
         _upsert(model, columns, counted)
         for (model, columns), counted in zip(SHARDED, (counts, latencies), strict=True)

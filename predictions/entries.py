@@ -1,73 +1,130 @@
-"""Rows of the log as they are written: in bulk, past the ORM, with their hourly counts in the same transaction."""
+"""Rows of the log as they are written: column by column, past the ORM, with their hourly counts in the same transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
+from struct import Struct
+from typing import Any, Self
 
-import orjson
 from django.db import connection, transaction
 
 from predictions import counts
 from predictions.models import Prediction
 
 COLUMNS = (
-    "id", "version_id", "features", "label", "probability", "probabilities", "warnings", "latency_ms", "source",
-    "caller", "batch_id", "row", "created_at",
+    "id", "features", "label", "probability", "probabilities", "warnings", "row",
+    "version_id", "latency_ms", "source", "caller", "batch_id", "created_at",
 )  # fmt: skip
-ROWS_PER_INSERT = 500
 # from here on PostgreSQL takes COPY faster than INSERT
 ROWS_FOR_COPY = 100
-ROWS_PER_READ = 50
 _TABLE = Prediction._meta.db_table
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _ROW = f"({', '.join(['%s'] * len(COLUMNS))})"
-# what COPY's text format reads as something else
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_INSERT = f"INSERT INTO {_TABLE} ({_NAMES}) VALUES "  # noqa: S608  names of our own
+# of COPY's binary format: the number of columns and the id, values behind their sizes, and no value
+_HEAD, _SIZE, _FLOAT, _LONG, _PLACE = map(Struct, (">hi16s", ">i", ">id", ">iq", ">ii"))
+_NULL = _SIZE.pack(-1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Entry:
-    """One answer on its way into the log; the fields are those of `Prediction`, the id as text."""
+class Entries:
+    """Answers on their way into the log, as parallel sequences of one item a row; see `Prediction` for the fields.
 
-    id: str
+    Ids are texts with hyphens; features, probabilities and warnings are JSON texts; what stands once is that of every
+    row. `rows` are positions in a batch.
+    """
+
+    ids: Sequence[str]
+    features: Sequence[str]
+    labels: Sequence[str]
+    probability: Sequence[float]
+    probabilities: Sequence[str]
+    warnings: Sequence[str]
     version_id: int
-    features: dict[str, Any]
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    warnings: list[dict[str, Any]]
     latency_ms: float
     source: str
     caller: str
     created_at: datetime
     batch_id: int | None = None
-    row: int | None = None
+    rows: Sequence[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     @property
     def counted(self) -> counts.Counted:
         """What the hourly counts want to know."""
-        return self.created_at, self.version_id, self.source, self.label, self.probability, self.latency_ms
+        tenths = counts.tenths(self.labels, self.probability)
+        return counts.Counted(self.created_at, self.version_id, self.source, self.latency_ms, tenths)
 
 
-def write(entries: Sequence[Entry]) -> None:
-    """Insert and count in the open transaction, or in one of its own: all or none.
+class Parts:
+    """The rows of one call in parts, each made when it is first asked for: the database takes one while the next is made.
+
+    Whoever goes through them again, as after a commit that failed, gets the very same ones.
+    """
+
+    def __init__(self, count: int, parts: Iterable[Entries]) -> None:
+        """Take how many rows there are in all, and the parts, which one thread at a time may ask for."""
+        self._count = count
+        self._coming = iter(parts)
+        self._made: list[Entries] = []
+        self.error: Exception | None = None
+
+    @classmethod
+    def of(cls, *made: Entries) -> Self:
+        """Take parts that are made already."""
+        return cls(sum(map(len, made)), made)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Entries]:
+        yield from self._made
+        while part := self._next():
+            yield part
+
+    def _next(self) -> Entries | None:
+        # an iterator that failed ends when asked again, which must not pass for all there is
+        if self.error:
+            raise self.error
+        try:
+            part = next(self._coming, None)
+        except Exception as error:
+            self.error = error
+            raise
+        if part:
+            self._made.append(part)
+        return part
+
+
+def write(blocks: Iterable[Entries], count: int) -> None:
+    """Insert and count blocks of so many rows in the open transaction, or in one of its own: all or none.
 
     Raises:
-        DatabaseError: the database is away, or refuses a row.
+        IntegrityError: a row is in the log already. DatabaseError: the database is away, or refuses a row, or a block
+            could not be made.
     """
-    if connection.vendor == "postgresql" and len(entries) < ROWS_FOR_COPY:
-        _write_at_once(entries)
+    if not count:
         return
+    if connection.vendor == "postgresql" and count < ROWS_FOR_COPY:
+        _write_at_once(list(blocks))
+        return
+    # SQLite lets nobody else write in a transaction: everything is made before it
+    store, blocks = (_copy, blocks) if connection.vendor == "postgresql" else (_insert, list(blocks))
     with transaction.atomic():
-        (_copy if connection.vendor == "postgresql" else _insert)(entries)
-        counts.add(entry.counted for entry in entries)
+        counts.add(store(blocks))
 
 
-def _write_at_once(entries: Sequence[Entry]) -> None:
+def _write_at_once(blocks: Sequence[Entries]) -> None:
     """Send rows and counts as one message, which PostgreSQL takes as one transaction where none is open."""
-    statements = [_statement(entries), *counts.statements(entry.counted for entry in entries)]
+    rows = [row for block in blocks for row in _rows(block)]
+    statements = [
+        (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
+        *counts.statements(block.counted for block in blocks),
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             "; ".join(statement for statement, _ in statements),
@@ -75,66 +132,111 @@ def _write_at_once(entries: Sequence[Entry]) -> None:
         )
 
 
-def _insert(entries: Sequence[Entry]) -> None:
+def _insert(blocks: Iterable[Entries]) -> list[counts.Counted]:
+    counted = []
     with connection.cursor() as cursor:
-        for first in range(0, len(entries), ROWS_PER_INSERT):
-            cursor.execute(*_statement(entries[first : first + ROWS_PER_INSERT]))
+        for block in blocks:
+            cursor.executemany(_INSERT + _ROW, list(_rows(block)))
+            counted.append(block.counted)
+    return counted
 
 
-def _copy(entries: Sequence[Entry]) -> None:
+def _rows(block: Entries) -> Iterator[tuple[Any, ...]]:
+    """The rows in the order of COLUMNS, each value as the database's driver takes it."""
+    has_uuids = connection.features.has_native_uuid_field
+    # every sequence that ends is as long as the ids
+    return zip(
+        block.ids if has_uuids else [each.replace("-", "") for each in block.ids],
+        block.features,
+        block.labels,
+        block.probability,
+        block.probabilities,
+        block.warnings,
+        repeat(None) if block.rows is None else block.rows,
+        repeat(block.version_id),
+        repeat(block.latency_ms),
+        repeat(block.source),
+        repeat(block.caller),
+        repeat(block.batch_id),
+        repeat(connection.ops.adapt_datetimefield_value(block.created_at)),
+        strict=False,
+    )
+
+
+def _copy(blocks: Iterable[Entries]) -> list[counts.Counted]:
+    counted: list[counts.Counted] = []
     with connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(entries))
+        cursor.copy_expert(
+            f"COPY {_TABLE} ({_NAMES}) FROM STDIN WITH (FORMAT binary)", _Feed(_stream(blocks, counted))
+        )
+    return counted
 
 
 class _Feed:
-    """What COPY reads: lines that are written while PostgreSQL works on those before."""
+    """What COPY reads from."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._chunks = self._write(entries)
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
 
     def read(self, _size: int) -> bytes:
-        """The next lines, nothing at the end."""
+        """The next chunk, of any size; nothing at the end."""
         return next(self._chunks, b"")
 
-    @staticmethod
-    def _write(entries: Sequence[Entry]) -> Iterator[bytes]:
-        for first in range(0, len(entries), ROWS_PER_READ):
-            yield b"".join(map(_line, entries[first : first + ROWS_PER_READ]))
+
+def _stream(blocks: Iterable[Entries], counted: list[counts.Counted]) -> Iterator[bytes]:
+    """Blocks in COPY's binary format; each is counted, and the next one made, while PostgreSQL takes that before.
+
+    A block goes in one piece: for each further one this thread would wait for the interpreter where others need it.
+    """
+    yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    for block in blocks:
+        yield _packed(block)
+        counted.append(block.counted)
+    yield b"\xff\xff"
 
 
-def _line(entry: Entry) -> bytes:
-    """A row in COPY's text format, in the order of COLUMNS."""
-    return b"%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\t%b\n" % (
-        entry.id.encode(), _cell(entry.version_id), _json_cell(entry.features), _cell(entry.label),
-        repr(entry.probability).encode(), _json_cell(entry.probabilities), _json_cell(entry.warnings),
-        repr(entry.latency_ms).encode(), _cell(entry.source), _cell(entry.caller), _cell(entry.batch_id),
-        _cell(entry.row), _cell(entry.created_at),
+def _packed(block: Entries) -> bytes:
+    """The rows as COPY's binary format has them, in the order of COLUMNS: each value behind its size in bytes."""
+    labels = {label: _text(label) for label in set(block.labels)}
+    warnings = {warning: _text(warning) for warning in set(block.warnings)}
+    moment = (block.created_at - _EPOCH) // timedelta(microseconds=1)
+    tail = b"".join(
+        (
+            _integer(block.version_id),
+            _FLOAT.pack(8, block.latency_ms),
+            _text(block.source),
+            _text(block.caller),
+            _NULL if block.batch_id is None else _integer(block.batch_id),
+            _integer(moment),
+        )
+    )
+    rows = zip(
+        block.ids,
+        block.features,
+        map(labels.__getitem__, block.labels),
+        block.probability,
+        block.probabilities,
+        map(warnings.__getitem__, block.warnings),
+        repeat(_NULL) if block.rows is None else (_PLACE.pack(4, row) for row in block.rows),
+        strict=False,
+    )
+    return b"".join(
+        [
+            b"".join(
+                (
+                    _HEAD.pack(len(COLUMNS), 16, bytes.fromhex(key.replace("-", ""))),
+                    _text(features), label, _FLOAT.pack(8, probability), _text(shares), warning, row, tail,
+                )
+            )
+            for key, features, label, probability, shares, warning, row in rows
+        ]
     )  # fmt: skip
 
 
-@lru_cache(1_024)
-def _cell(value: str | int | datetime | None) -> bytes:
-    """A value in COPY's text format; most stand in many rows."""
-    return b"\\N" if value is None else str(value).translate(_ESCAPES).encode()
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return _SIZE.pack(len(data)) + data
 
 
-def _json_cell(value: Any) -> bytes:
-    # JSON writes line ends and tabs as letters behind a backslash
-    return orjson.dumps(value).replace(b"\\", b"\\\\")
-
-
-def _statement(entries: Sequence[Entry]) -> tuple[str, list[Any]]:
-    """The statement that inserts rows, and its values as the database takes them."""
-    has_uuids, moment = connection.features.has_native_uuid_field, connection.ops.adapt_datetimefield_value
-    values: list[Any] = []
-    for entry in entries:
-        values += (
-            entry.id if has_uuids else entry.id.replace("-", ""), entry.version_id, _json(entry.features),
-            entry.label, entry.probability, _json(entry.probabilities), _json(entry.warnings),
-            entry.latency_ms, entry.source, entry.caller, entry.batch_id, entry.row, moment(entry.created_at),
-        )  # fmt: skip
-    return f"INSERT INTO {_TABLE} ({_NAMES}) VALUES {', '.join([_ROW] * len(entries))}", values  # noqa: S608  names of our own
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _integer(value: int) -> bytes:
+    return _LONG.pack(8, value)

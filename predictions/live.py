@@ -3,9 +3,12 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
+import orjson
 from django.db.models import Max
 
 from predictions import metrics
@@ -40,6 +43,20 @@ class Live:
     @property
     def contract(self) -> Contract:
         return self.scorer.contract
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Each class's position among the probabilities."""
+        return {label: place for place, label in enumerate(self.contract.classes)}
+
+    def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
+        """The probabilities of each row, given in the order of the classes, as a JSON object."""
+        return [self._shares % tuple(row) for row in proba]
+
+    @cached_property
+    def _shares(self) -> str:
+        names = (orjson.dumps(label).decode().replace("%", "%%") for label in self.contract.classes)
+        return "{" + ",".join(f"{name}:%r" for name in names) + "}"
 
 
 class LiveModels:

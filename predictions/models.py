@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from predictions.fields import WrittenJSONField
+from predictions.fields import JSONTextField
 from training.jobs import Job
 from training.models import Version
 
@@ -243,11 +243,11 @@ class Prediction(models.Model):
     version = models.ForeignKey(
         Version, models.PROTECT, related_name="predictions", db_index=False, db_constraint=False
     )
-    features = WrittenJSONField()
+    features = JSONTextField()
     label = models.CharField(max_length=1_000)
     probability = models.FloatField(help_text="Of the label.")
-    probabilities = WrittenJSONField()
-    warnings = WrittenJSONField(default=list)
+    probabilities = JSONTextField()
+    warnings = JSONTextField(default=list)
     latency_ms = models.FloatField(help_text="From the checked request to the scored row, without the log.")
     source = models.CharField(max_length=20, choices=Source)
     caller = models.CharField(max_length=150, help_text="A key's name or a login.")

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from itertools import chain
 from queue import Empty, SimpleQueue
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from django.db import (
 )
 
 from predictions import metrics
-from predictions.entries import Entry, write
+from predictions.entries import Parts, write
 from training.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ IDLE_SECONDS = 30.0
 FAULT_SECONDS = 10.0
 
 
-def record(entries: Sequence[Entry]) -> None:
-    """Commit the rows, all or none; returning means they survive a crash.
+def record(parts: Parts) -> None:
+    """Commit the rows of a call, all or none; returning means they survive a crash.
 
     Within a transaction of the caller's they become part of it, and survive when that is committed.
 
@@ -44,18 +44,18 @@ def record(entries: Sequence[Entry]) -> None:
         Unavailable: the database did not take them in time. DatabaseError: it refuses these very rows.
     """
     if connection.in_atomic_block:
-        write(entries)
+        write(parts, len(parts))
     else:
-        log.submit(entries)
+        log.submit(parts)
 
 
 class Waiting:
     """One request's rows, and the lock that its thread waits at."""
 
-    __slots__ = ("_lock", "deadline", "entries", "error", "is_finished", "was_tried")
+    __slots__ = ("_lock", "deadline", "error", "is_finished", "parts", "was_tried")
 
-    def __init__(self, entries: Sequence[Entry], deadline: float) -> None:
-        self.entries = entries
+    def __init__(self, parts: Parts, deadline: float) -> None:
+        self.parts = parts
         self.deadline = deadline
         self.error: Exception | None = None
         self.was_tried = False
@@ -90,18 +90,18 @@ class GroupCommit:
         """Rows that wait."""
         return self._rows
 
-    def submit(self, entries: Sequence[Entry]) -> None:
+    def submit(self, parts: Parts) -> None:
         """Wait until these rows are committed; see `record`."""
         if not self._is_running():
             self._start()
         seconds = settings.CLFSITE_LOG_SECONDS
         with self._lock:
-            if self._rows and self._rows + len(entries) > settings.CLFSITE_LOG_ROWS:
+            if self._rows and self._rows + len(parts) > settings.CLFSITE_LOG_ROWS:
                 raise Unavailable(
                     f"{self._rows:,} predictions wait for the log already; nothing was stored, try again"
                 )
-            self._rows += len(entries)
-        waiting = Waiting(entries, time.monotonic() + seconds)
+            self._rows += len(parts)
+        waiting = Waiting(parts, time.monotonic() + seconds)
         try:
             self._queue.put(waiting)
             if not waiting.wait(seconds):
@@ -111,8 +111,8 @@ class GroupCommit:
                 )
         finally:
             with self._lock:
-                self._rows -= len(entries)
-        if isinstance(waiting.error, DatabaseError):
+                self._rows -= len(parts)
+        if waiting.error and (isinstance(waiting.error, DatabaseError) or waiting.error is parts.error):
             raise waiting.error
         if waiting.error:
             raise Unavailable(
@@ -189,14 +189,14 @@ class GroupCommit:
 
     def _gather(self, group: list[Waiting]) -> None:
         """Add what waits by now, up to the size of one commit."""
-        rows = sum(len(waiting.entries) for waiting in group)
+        rows = sum(len(waiting.parts) for waiting in group)
         while rows < ROWS_PER_COMMIT and self._queue.qsize():
             waiting = self._queue.get_nowait()
             if waiting is None:
                 self._queue.put(None)
                 return
             group.append(waiting)
-            rows += len(waiting.entries)
+            rows += len(waiting.parts)
 
     def _commit(self, group: list[Waiting]) -> list[Waiting]:
         """Write a group in one transaction and wake its requests.
@@ -208,25 +208,39 @@ class GroupCommit:
         group = [waiting for waiting in group if waiting.deadline > now]
         if not group:
             return []
-        entries = [entry for waiting in group for entry in waiting.entries]
-        began = time.perf_counter()
+        began, rows = time.perf_counter(), sum(len(waiting.parts) for waiting in group)
         try:
-            write(entries)
-        except (OperationalError, InterfaceError) as error:
+            write(chain.from_iterable(waiting.parts for waiting in group), rows)
+        except Exception as error:  # noqa: BLE001  what is not the database's is raised again there
+            return self._go_on(group, error)
+        metrics.commit_seconds.observe(time.perf_counter() - began)
+        metrics.commit_rows.observe(rows)
+        self._failed_at = -FAULT_SECONDS
+        for waiting in group:
+            waiting.finish()
+        return []
+
+    def _go_on(self, group: list[Waiting], error: Exception) -> list[Waiting]:
+        """Deal with a commit that failed; see `_commit`.
+
+        Raises:
+            Exception: neither a part that could not be made nor the database is the reason.
+        """
+        broken = [waiting for waiting in group if waiting.parts.error]
+        if broken:
+            for waiting in broken:
+                waiting.finish(waiting.parts.error)
+            return self._commit([waiting for waiting in group if not waiting.parts.error])
+        if isinstance(error, OperationalError | InterfaceError):
             logger.warning("the log cannot be written at present: %s", str(error).strip())
             connection.close()
             metrics.commit_failures_total.inc()
             for waiting in group:
                 waiting.was_tried = True
             return group
-        except DatabaseError as error:
+        if isinstance(error, DatabaseError):
             return self._narrow(group, error)
-        metrics.commit_seconds.observe(time.perf_counter() - began)
-        metrics.commit_rows.observe(len(entries))
-        self._failed_at = -FAULT_SECONDS
-        for waiting in group:
-            waiting.finish()
-        return []
+        raise error
 
     def _narrow(self, group: list[Waiting], error: DatabaseError) -> list[Waiting]:
         """Find the request whose rows are refused by halves, so that it alone fails; see `_commit`."""

@@ -2,15 +2,19 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
+import numpy as np
+import orjson
 from django.utils import timezone
+from numpy.typing import NDArray
 from uuid_utils import uuid7
 
 from predictions import metrics, recorder
-from predictions.entries import Entry
+from predictions.entries import Entries, Parts
 from predictions.live import Live, models
 from predictions.models import Prediction
 from training.errors import InvalidInput
@@ -19,33 +23,49 @@ from training.ml.contract import Issue
 
 # from here on the checks by column are faster than those by record
 ROWS_FOR_COLUMNS = 100
+# so many are scored and written out for the log while the database takes those before
+ROWS_OF_PART = 100
+# scoring that takes longer is done before the log is asked
+LONG_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Logged predictions in the order of the records, and the version that gave them."""
+    """Logged answers in the order of the records, and the version that gave them."""
 
     live: Live
-    predictions: list[Entry]
+    parts: Parts
+
+    @property
+    def labels(self) -> list[str]:
+        """The label of each record."""
+        return list(chain.from_iterable(part.labels for part in self.parts))
+
+    @property
+    def proba(self) -> list[list[float]]:
+        """Probabilities by record and class, in the contract's order of classes."""
+        texts = chain.from_iterable(part.probabilities for part in self.parts)
+        return [list(orjson.loads(text).values()) for text in texts]
 
 
 def predict(
     *,
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[dict[str, Any]],
     source: Prediction.Source,
     caller: str,
     model: str | None = None,
     version: int | None = None,
 ) -> Answer:
-    """Answer records of JSON values with the active version, or the pinned one.
+    """Answer and log records of JSON values with the active version, or the pinned one.
 
     Raises:
         InvalidInput: the contract refuses a record; nothing was stored. NotFound, Unavailable: see `LiveModels.get`.
     """
     live = models.get(model, version)
-    predictions = score(live=live, records=records, source=source, caller=caller)
-    commit(live, predictions)
-    return Answer(live, predictions)
+    scored = _score(live, records)
+    parts = Parts(len(records), _entries(live, records, scored, source=source, caller=caller))
+    _commit(live, parts, [each.code for found in scored.warnings.values() for each in found])
+    return Answer(live, parts)
 
 
 @dataclass(frozen=True)
@@ -70,69 +90,112 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
     return Tried(label, probabilities[label], probabilities, warnings)
 
 
-def score(
-    *,
-    live: Live,
-    records: Sequence[Mapping[str, Any]],
-    source: Prediction.Source,
-    caller: str,
-    batch: int | None = None,
-    first_row: int = 0,
-) -> list[Entry]:
-    """Check and score records, without storing anything.
+class _Piece(NamedTuple):
+    """Answers to some records: length (records,), shape (records, classes), and what they took."""
+
+    labels: list[str]
+    proba: NDArray[np.float64]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Accepted records: `warnings` by row for those that have any, the seconds of the check, answers a piece at a time."""
+
+    warnings: Mapping[int, Sequence[Issue]]
+    seconds: float
+    pieces: Iterable[_Piece]
+
+
+def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
+    """Check records and begin to score them.
 
     Raises:
         InvalidInput: with every refused feature of every record.
     """
     began = time.perf_counter()
-    warnings: Sequence[Sequence[Issue]]
     if len(records) < ROWS_FOR_COLUMNS:
-        warnings = _check_each(live, records)
+        warned = {row: found for row, found in enumerate(_check_each(live, records)) if found}
         labels, proba = live.scorer.score(records)
-    else:
-        checked = check_records(live.contract, records, strict=live.strict)
-        _refuse(live, len(records), checked.errors)
-        warnings = [checked.warnings.get(row, ()) for row in range(len(records))]
-        labels, proba = live.scorer.score_arrays(checked.arrays, len(records))
+        return _Scored(warned, 0.0, [_Piece(labels, proba, time.perf_counter() - began)])
+    checked = check_records(live.contract, records, strict=live.strict)
+    _refuse(live, len(records), checked.errors)
     seconds = time.perf_counter() - began
-    metrics.child(metrics.scoring_seconds, live.classifier).observe(seconds)
-    classes = live.contract.classes
-    positions = {label: position for position, label in enumerate(classes)}
-    latency_ms = round(seconds * 1_000 / len(records), 4)
-    now = timezone.now()
-    return [
-        Entry(
-            id=str(uuid7()),
+    return _Scored(checked.warnings, seconds, _pieces(live, checked.arrays, len(records)))
+
+
+def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[_Piece]:
+    """Answers to accepted rows, some at a time: the first at once, the others too where all of them take long.
+
+    Whoever is asked for the others later is the log's writer, which shall not keep other calls waiting.
+    """
+    size = ROWS_OF_PART if live.scorer.is_split_well(count) else count
+
+    def score(first: int) -> _Piece:
+        began, some = time.perf_counter(), slice(first, first + size)
+        labels, proba = live.scorer.score_arrays(
+            {name: array[some] for name, array in arrays.items()}, min(size, count - first)
+        )
+        return _Piece(labels, proba, time.perf_counter() - began)
+
+    piece, others = score(0), map(score, range(size, count, size))
+    takes_long = piece.seconds * count / size > LONG_SECONDS
+    return chain([piece], list(others) if takes_long else others)
+
+
+def _entries(
+    live: Live, records: Sequence[dict[str, Any]], scored: _Scored, *, source: Prediction.Source, caller: str
+) -> Iterator[Entries]:
+    """Rows of the log for scored records, a piece at a time."""
+    warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
+    first, seconds = 0, scored.seconds
+    for labels, proba, taken in scored.pieces:
+        some = slice(first, first + len(labels))
+        shares = proba.tolist()
+        yield Entries(
+            ids=[str(uuid7()) for _ in labels],
+            features=[orjson.dumps(record).decode() for record in records[some]],
+            labels=labels,
+            probability=[row[live.places[label]] for row, label in zip(shares, labels, strict=True)],
+            probabilities=live.write_shares(shares),
+            warnings=warnings[some],
             version_id=live.version_id,
-            features=dict(record),
-            label=label,
-            probability=row[positions[label]],
-            probabilities=dict(zip(classes, row, strict=True)),
-            warnings=[asdict(warning) for warning in warned],
-            latency_ms=latency_ms,
+            latency_ms=round((scored.seconds / len(records) + taken / len(labels)) * 1_000, 4),
             source=source,
             caller=caller,
             created_at=now,
-            batch_id=batch,
-            row=None if batch is None else first_row + position,
         )
-        for position, (record, label, row, warned) in enumerate(
-            zip(records, labels, proba.tolist(), warnings, strict=True)
-        )
-    ]
+        first, seconds = some.stop, seconds + taken
+    metrics.child(metrics.scoring_seconds, live.classifier).observe(seconds)
 
 
-def commit(live: Live, predictions: Sequence[Entry]) -> None:
+def write_warnings(warned: Mapping[int, Sequence[Issue]], count: int) -> list[str]:
+    """The warnings of each of so many rows as JSON texts."""
+    texts = ["[]"] * count
+    for row, issues in warned.items():
+        texts[row] = orjson.dumps([asdict(issue) for issue in issues]).decode()
+    return texts
+
+
+def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
     """Store scored predictions and count them."""
     began = time.perf_counter()
-    recorder.record(predictions)
+    recorder.record(parts)
     metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
+    count(live, parts, unseen)
+
+
+def count(live: Live, blocks: Iterable[Entries], unseen: Sequence[str]) -> None:
+    """Count logged predictions, and the values among them that training never saw by the code of their warning."""
     version, classes = str(live.number), live.contract.classes
-    for (label, source), count in Counter((each.label, each.source) for each in predictions).items():
-        shown = metrics.shown(label, classes)
-        metrics.child(metrics.predictions_total, live.classifier, version, shown, source).inc(count)
-    for warning in (warning for each in predictions for warning in each.warnings):
-        metrics.child(metrics.warnings_total, live.classifier, warning["code"]).inc()
+    for block in blocks:
+        for label, number in Counter(block.labels).items():
+            shown = metrics.shown(label, classes)
+            metrics.child(metrics.predictions_total, live.classifier, version, shown, block.source).inc(
+                number
+            )
+    for code, number in Counter(unseen).items():
+        metrics.child(metrics.warnings_total, live.classifier, code).inc(number)
 
 
 def _check_each(live: Live, records: Sequence[Mapping[str, Any]]) -> list[list[Issue]]:

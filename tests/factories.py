@@ -263,15 +263,8 @@ class PredictionFactory(DjangoModelFactory[Prediction]):
     @classmethod
     def _create(cls, model_class: type[Prediction], *args: Any, **kwargs: Any) -> Prediction:
         row: Prediction = super()._create(model_class, *args, **kwargs)
-        counted = (
-            row.created_at,
-            row.version_id,
-            str(row.source),
-            row.label,
-            row.probability,
-            row.latency_ms,
-        )
-        counts.add([counted])
+        tenths = counts.tenths([row.label], [row.probability])
+        counts.add([counts.Counted(row.created_at, row.version_id, row.source, row.latency_ms, tenths)])
         return row
 
 

@@ -116,8 +116,8 @@ class InvocationsView(MlflowView):
             version=query.live.number,
         )
         if query.function == PREDICT:
-            return {"predictions": [each.label for each in answer.predictions]}
-        return {"predictions": [list(each.probabilities.values()) for each in answer.predictions]}
+            return {"predictions": answer.labels}
+        return {"predictions": answer.proba}
 
 
 @dataclass(frozen=True)

@@ -331,11 +331,11 @@ def _reply(request_id: str | None, answer: services.Answer, wanted: list[Wanted]
     raw = []
     for each in wanted:
         if each.name == PREDICT:
-            labels = [prediction.label for prediction in answer.predictions]
+            labels = answer.labels
             head: dict[str, Any] = {"name": PREDICT, "datatype": "BYTES", "shape": [len(labels)]}
             data, content = labels, write_bytes(labels) if each.binary else b""
         else:
-            proba = np.array([list(prediction.probabilities.values()) for prediction in answer.predictions])
+            proba = np.array(answer.proba)
             head = {"name": PREDICT_PROBA, "datatype": "FP64", "shape": list(proba.shape)}
             data, content = proba.ravel().tolist(), write_floats(proba) if each.binary else b""
         if each.binary:

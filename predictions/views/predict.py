@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from clfsite.staff import StaffRequest, staff
 from predictions import services
-from predictions.entries import Entry
 from predictions.forms import FeaturesForm
 from predictions.live import Live, models
 from predictions.models import Prediction
@@ -39,7 +38,7 @@ def predict(request: StaffRequest) -> HttpResponse:
     if "try" in request.POST:
         context["what_if"] = _tried(live, form, None)
     elif form.is_valid() and (answered := _answer(request, live, form)):
-        return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered.id})}")
+        return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered})}")
     if shown:
         context |= ranked(shown.label, shown.probabilities)
     return render(request, "predictions/predict.html", context)
@@ -111,8 +110,8 @@ def _shown(key: str) -> Prediction | None:
     return get_object_or_404(Prediction.objects.select_related("version__classifier"), pk=pk)
 
 
-def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> Entry | None:
-    """Return the logged answer, or None when the form now says why there is none."""
+def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None:
+    """Return the logged answer's id, or None when the form now says why there is none."""
     try:
         answer = services.predict(
             records=[form.cleaned_data],
@@ -123,4 +122,5 @@ def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> Entry | No
     except Refused as error:
         form.refuse(error)
         return None
-    return answer.predictions[0]
+    (entries,) = answer.parts
+    return entries.ids[0]

@@ -5,14 +5,14 @@ The file that CLFSITE_TEST_FAILPOINT names says once where, in one word.
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from clfsite.wsgi import application
 from predictions import recorder
-from predictions.entries import Entry, write
+from predictions.entries import Entries, write
 
 __all__ = ["application"]
 
@@ -31,13 +31,13 @@ def reached(*points: str) -> str:
         return point
 
 
-def write_or_fail(entries: Sequence[Entry]) -> None:
+def write_or_fail(blocks: Iterable[Entries], count: int) -> None:
     point = reached("after-write", "raise", "end-thread")
     if point == "raise":
         raise RuntimeError("the writer fails, as a test asked for it")
     if point == "end-thread":
         raise SystemExit
-    write(entries)
+    write(blocks, count)
     if point == "after-write":
         os._exit(1)
 

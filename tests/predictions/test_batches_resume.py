@@ -1,7 +1,7 @@
 """A batch whose worker was lost at any point: taken up where it ended, the same to the byte, each row logged once."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from predictions import batch_downloads, batches, bulk
+from predictions import batch_downloads, batches, entries
 from predictions.batches import create_batch, execute_batch
 from predictions.models import Batch, HourlyCount, Prediction
 from training import lifecycle
@@ -74,9 +74,9 @@ def failing(call: Callable[..., Any], at: int, error: BaseException, *, after: b
     [
         (batches, "check_rows", 1, False),
         (batches, "check_rows", 1, True),
-        (bulk, "write", 1, False),
-        (bulk, "write", 3, False),
-        (bulk, "write", 3, True),
+        (entries, "write", 1, False),
+        (entries, "write", 3, False),
+        (entries, "write", 3, True),
         (batches, "_log", 2, True),
         (batches, "_log", 4, True),
     ],
@@ -114,9 +114,9 @@ def test_after_three_lost_workers_a_batch_fails_and_says_why(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = waiting()
-    monkeypatch.setattr(bulk, "write", failing(bulk.write, 1, Lost(), after=False))
+    monkeypatch.setattr(entries, "write", failing(entries.write, 1, Lost(), after=False))
     for _ in range(3):
-        monkeypatch.setattr(bulk, "write", failing(bulk.write, 1, Lost(), after=False))
+        monkeypatch.setattr(entries, "write", failing(entries.write, 1, Lost(), after=False))
         with pytest.raises(Lost):
             execute_batch(batch)
         batch = orphan(batch)
@@ -130,7 +130,7 @@ def test_a_database_that_is_away_costs_no_attempt(version: Version, monkeypatch:
     batch = waiting()
     with monkeypatch.context() as patched:
         away = OperationalError("server closed the connection")
-        patched.setattr(bulk, "write", failing(bulk.write, 2, away, after=False))
+        patched.setattr(entries, "write", failing(entries.write, 2, away, after=False))
         # closing the connection would end the test's transaction
         patched.setattr(batches, "close_old_connections", lambda: None)
         execute_batch(batch)
@@ -174,12 +174,12 @@ def test_a_row_of_a_batch_stands_once_in_the_log(version: Version) -> None:
 def test_a_batch_is_cancelled_between_two_parts(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = waiting()
 
-    def cancelled(scored: bulk.Scored) -> None:
-        write(scored)
+    def cancelled(written: Sequence[entries.Entries], count: int) -> None:
+        write(written, count)
         Batch.objects.get(pk=batch.pk).request_cancel()
 
-    write = bulk.write
-    monkeypatch.setattr(bulk, "write", cancelled)
+    write = entries.write
+    monkeypatch.setattr(entries, "write", cancelled)
     execute_batch(batch)
     batch.refresh_from_db()
     assert (batch.state, batch.rows_done) == ("cancelled", 10)
@@ -188,15 +188,15 @@ def test_a_batch_is_cancelled_between_two_parts(version: Version, monkeypatch: p
 
 def test_a_worker_that_ends_gives_its_batch_back(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = waiting()
-    stopping, write = threading.Event(), bulk.write
+    stopping, write = threading.Event(), entries.write
 
-    def ending(scored: bulk.Scored) -> None:
-        write(scored)
+    def ending(written: Sequence[entries.Entries], count: int) -> None:
+        write(written, count)
         stopping.set()
 
     with monkeypatch.context() as patched:
         patched.setattr(lifecycle, "stopping", stopping)
-        patched.setattr(bulk, "write", ending)
+        patched.setattr(entries, "write", ending)
         execute_batch(batch)
     assert (batch.state, batch.attempt, batch.rows_done) == ("queued", 0, 10)
     execute_batch(batch)

@@ -14,12 +14,29 @@ from tests.factories import VersionFactory
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
+def counted(
+    created_at: datetime, version: int, source: str, label: str, probability: float, latency_ms: float
+) -> counts.Counted:
+    """One prediction."""
+    return counts.Counted(created_at, version, source, latency_ms, counts.tenths([label], [probability]))
+
+
 @pytest.mark.django_db
 def test_counts_of_an_hour_add_up_by_label_and_tenth_of_the_probability() -> None:
     version = VersionFactory.create()
     late, later = NOON + timedelta(minutes=59, seconds=59), NOON + timedelta(hours=1)
-    counts.add([(NOON, version.pk, "api", "yes", 0.81, 1.0), (late, version.pk, "api", "yes", 0.89, 1.0)])
-    counts.add([(late, version.pk, "api", "no", 1.0, 1.0), (later, version.pk, "csv", "yes", 0.81, 1.0)])
+    counts.add(
+        [
+            counted(NOON, version.pk, "api", "yes", 0.81, 1.0),
+            counted(late, version.pk, "api", "yes", 0.89, 1.0),
+        ]
+    )
+    counts.add(
+        [
+            counted(late, version.pk, "api", "no", 1.0, 1.0),
+            counted(later, version.pk, "csv", "yes", 0.81, 1.0),
+        ]
+    )
     found = HourlyCount.objects.order_by("hour", "label").values_list(
         "hour", "version_id", "source", "label", "decile", "predictions"
     )
@@ -37,7 +54,7 @@ def test_counts_of_an_hour_add_up_by_label_and_tenth_of_the_probability() -> Non
 def test_a_latency_falls_into_the_first_bucket_whose_bound_it_does_not_exceed(
     latency_ms: float, bucket: int
 ) -> None:
-    counts.add([(NOON, VersionFactory.create().pk, "api", "yes", 0.5, latency_ms)])
+    counts.add([counted(NOON, VersionFactory.create().pk, "api", "yes", 0.5, latency_ms)])
     assert HourlyLatency.objects.get().bucket == bucket
 
 
@@ -45,7 +62,7 @@ def test_a_latency_falls_into_the_first_bucket_whose_bound_it_does_not_exceed(
 def test_a_transaction_that_fails_takes_its_counts_back() -> None:
     version = VersionFactory.create()
     with transaction.atomic():
-        counts.add([(NOON, version.pk, "api", "yes", 0.5, 1.0)])
+        counts.add([counted(NOON, version.pk, "api", "yes", 0.5, 1.0)])
         transaction.set_rollback(True)
     assert not HourlyCount.objects.exists()
 
@@ -53,8 +70,8 @@ def test_a_transaction_that_fails_takes_its_counts_back() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_eight_writers_at_once_lose_no_count() -> None:
     version = VersionFactory.create()
-    row = (NOON, version.pk, "api", "yes", 0.5, 1.0)
-    other = (NOON, version.pk, "api", "no", 0.5, 1.0)
+    row = counted(NOON, version.pk, "api", "yes", 0.5, 1.0)
+    other = counted(NOON, version.pk, "api", "no", 0.5, 1.0)
 
     def work(rows: list[counts.Counted]) -> None:
         for _ in range(20):
@@ -111,7 +128,7 @@ def test_nothing_is_lost_that_is_counted_while_shards_are_folded() -> None:
     folder.start()
     for _ in range(100):
         with transaction.atomic():
-            counts.add([(NOON, version.pk, "api", "yes", 0.5, 1.0)])
+            counts.add([counted(NOON, version.pk, "api", "yes", 0.5, 1.0)])
     over.set()
     folder.join()
     assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 100

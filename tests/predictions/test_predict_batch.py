@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from predictions import services
 from predictions.models import Prediction
-from predictions.services import ROWS_FOR_COLUMNS
+from predictions.services import ROWS_FOR_COLUMNS, ROWS_OF_PART
 from tests.predictions.conftest import Post, problem_of
 from training.models import Classifier, Version
 
@@ -57,6 +58,21 @@ def test_a_long_batch_is_judged_and_answered_as_a_short_one(
     for one, other in zip(short.json()["predictions"], long.json()["predictions"][:3], strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-12)
         assert one["warnings"] == other["warnings"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["all before the log", "some at a time"])
+def test_the_answers_do_not_depend_on_when_rows_are_scored(
+    post: Post, version: Version, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(services, "LONG_SECONDS", seconds)
+    records = [{**example, "tenure": row % 72, "spend": None if row % 7 else 20.5} for row in range(350)]
+    answers = post("/predict-batch", {"records": records}).json()["predictions"]
+    assert len(answers) == len({each["prediction_id"] for each in answers}) == 350
+    for row in (0, ROWS_OF_PART - 1, ROWS_OF_PART, 349):
+        logged = Prediction.objects.get(pk=answers[row]["prediction_id"])
+        alone = post("/predict", {"features": records[row]}).json()
+        assert logged.features == records[row]
+        assert alone["probabilities"] == pytest.approx(answers[row]["probabilities"], abs=1e-12)
 
 
 @pytest.mark.parametrize("records", [[], {}, None, "x"])

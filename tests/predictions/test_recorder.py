@@ -1,8 +1,10 @@
 """The log's one writer: shared commits, deadlines, and a database that goes away and comes back."""
 
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
@@ -12,7 +14,7 @@ from pytest_django import Settings
 from uuid_utils import uuid7
 
 from predictions import metrics, recorder
-from predictions.entries import ROWS_FOR_COPY, Entry, write
+from predictions.entries import ROWS_FOR_COPY, Entries, Parts, write
 from predictions.models import HourlyCount, Prediction
 from tests.factories import VersionFactory
 from training.errors import Unavailable
@@ -33,23 +35,34 @@ def version(transactional_db: None) -> Version:
     return VersionFactory.create()
 
 
-def entry(version: Version, **values: object) -> Entry:
-    made = Entry(
-        id=str(uuid7()),
+FEATURES = {"tenure": 5, "plan": 'a "quoted"\ttab\\ and\nline'}
+PROBABILITIES = {"no": 0.2, "yes": 0.8}
+WARNINGS = [{"code": "unknown"}]
+
+
+def entries(version: Version, rows: int = 1) -> Entries:
+    return Entries(
+        ids=[str(uuid7()) for _ in range(rows)],
+        features=[json.dumps(FEATURES)] * rows,
+        labels=["yes"] * rows,
+        probability=[0.8] * rows,
+        probabilities=[json.dumps(PROBABILITIES)] * rows,
+        warnings=[json.dumps(WARNINGS)] * rows,
         version_id=version.pk,
-        features={"tenure": 5, "plan": 'a "quoted"\ttab\\ and\nline'},
-        label="yes",
-        probability=0.8,
-        probabilities={"no": 0.2, "yes": 0.8},
-        warnings=[],
         latency_ms=1.5,
         source="api",
-        caller="tests",
+        caller="a\ttester\\",
         created_at=timezone.now(),
     )
-    for name, value in values.items():
-        setattr(made, name, value)
-    return made
+
+
+def refused(version: Version) -> Entries:
+    """A row that the database does not take."""
+    return replace(entries(version), version_id=version.pk + 1_000_000)
+
+
+def record(made: Entries) -> None:
+    recorder.record(Parts.of(made))
 
 
 def commits() -> float:
@@ -64,21 +77,25 @@ def counted() -> int:
 
 @pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY + 1])
 def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
-    entries = [entry(version, warnings=[{"code": "unknown"}]) for _ in range(rows)]
-    recorder.record(entries)
+    made = entries(version, rows)
+    record(made)
     assert Prediction.objects.count() == counted() == rows
-    for made in (entries[0], entries[-1]):
-        row = Prediction.objects.get(pk=made.id)
-        for name in (
-            "features",
-            "label",
-            "probability",
-            "probabilities",
-            "warnings",
-            "latency_ms",
-            "created_at",
-        ):
-            assert getattr(row, name) == getattr(made, name), name
+    for key in (made.ids[0], made.ids[-1]):
+        row = Prediction.objects.get(pk=key)
+        assert (row.features, row.probabilities, row.warnings) == (FEATURES, PROBABILITIES, WARNINGS)
+        assert (row.label, row.probability, row.latency_ms) == ("yes", 0.8, 1.5)
+        assert (row.version, row.source, row.caller) == (version, "api", made.caller)
+        assert (row.created_at, row.batch, row.row) == (made.created_at, None, None)
+
+
+@pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY])
+def test_blocks_of_different_requests_are_written_at_once(version: Version, rows: int) -> None:
+    other = VersionFactory.create()
+    blocks = [entries(version, rows), replace(entries(other, 2), labels=["no", "yes"])]
+    write(blocks, rows + 2)
+    found = Prediction.objects.order_by("version_id", "-label").values_list("version_id", "label")
+    assert list(found) == [(version.pk, "yes")] * rows + [(other.pk, "yes"), (other.pk, "no")]
+    assert counted() == rows + 2
 
 
 def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> None:
@@ -86,7 +103,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
     def work() -> None:
         for _ in range(10):
-            recorder.record([entry(version)])
+            record(entries(version))
         connections.close_all()
 
     threads = [threading.Thread(target=work) for _ in range(16)]
@@ -100,23 +117,23 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
 def test_rows_of_a_transaction_go_with_it(version: Version) -> None:
     with transaction.atomic():
-        recorder.record([entry(version)])
+        record(entries(version))
         transaction.set_rollback(True)
     assert Prediction.objects.count() == counted() == 0
 
 
 def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
-    refused: list[BaseException] = []
-    good, bad = entry(version), entry(version, version_id=version.pk + 1_000_000)
+    errors: list[BaseException] = []
+    good, bad = entries(version), refused(version)
     # while the writer is busy with nothing, the two wait for the same commit
     gate = threading.Barrier(2)
 
-    def work(made: Entry) -> None:
+    def work(made: Entries) -> None:
         gate.wait()
         try:
-            recorder.record([made])
+            record(made)
         except IntegrityError as error:
-            refused.append(error)
+            errors.append(error)
         connections.close_all()
 
     threads = [threading.Thread(target=work, args=(made,)) for made in (good, bad)]
@@ -124,17 +141,39 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(refused) == 1
-    assert [str(row.pk) for row in Prediction.objects.all()] == [good.id]
+    assert len(errors) == 1
+    assert [str(row.pk) for row in Prediction.objects.all()] == good.ids
 
 
 def test_a_group_with_a_refused_row_is_narrowed_down(version: Version) -> None:
     deadline = time.monotonic() + 60
-    group = [recorder.Waiting([entry(version)], deadline) for _ in range(7)]
-    group[4].entries[0].version_id = version.pk + 1_000_000
+    rows = [refused(version) if number == 4 else entries(version) for number in range(7)]
+    group = [recorder.Waiting(Parts.of(each), deadline) for each in rows]
     assert recorder.GroupCommit()._commit(group) == []
     assert [waiting.error is not None for waiting in group] == [number == 4 for number in range(7)]
     assert Prediction.objects.count() == counted() == 6
+
+
+@pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY])
+def test_a_part_that_cannot_be_made_fails_its_own_call_and_is_not_left_out(
+    version: Version, rows: int
+) -> None:
+    def broken() -> Iterator[Entries]:
+        yield entries(version, rows)
+        raise ValueError("no such place")
+
+    deadline = time.monotonic() + 60
+    good, bad = Parts.of(entries(version, rows)), Parts(rows + 1, broken())
+    group = [recorder.Waiting(each, deadline) for each in (good, bad, Parts.of(entries(version)))]
+    assert recorder.GroupCommit()._commit(group) == []
+    assert [str(waiting.error) for waiting in group] == ["None", "no such place", "None"]
+    assert Prediction.objects.count() == counted() == rows + 1
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no such place"):
+            recorder.record(Parts(rows + 1, broken()))
+        with pytest.raises(ValueError, match="no such place"):
+            list(bad)
+    assert Prediction.objects.count() == counted() == rows + 1
 
 
 def test_a_commit_whose_answer_was_lost_is_not_made_twice(
@@ -142,14 +181,14 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
 ) -> None:
     lost: list[bool] = []
 
-    def write_and_lose(entries: list[Entry]) -> None:
-        write(entries)
+    def write_and_lose(blocks: Iterable[Entries], count: int) -> None:
+        write(blocks, count)
         if not lost:
             lost.append(True)
             raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(recorder, "write", write_and_lose)
-    recorder.record([entry(version), entry(version)])
+    record(entries(version, 2))
     assert lost
     assert Prediction.objects.count() == counted() == 2
 
@@ -174,46 +213,46 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
     began = time.monotonic()
     try:
         with pytest.raises(Unavailable, match="did not confirm"):
-            recorder.record([entry(version)])
+            record(entries(version))
         assert time.monotonic() - began < 3
     finally:
         release.set()
         holder.join()
     settings.CLFSITE_LOG_SECONDS = 10
-    after = entry(version)
-    recorder.record([after])
-    assert Prediction.objects.filter(pk=after.id).exists()
+    after = entries(version)
+    record(after)
+    assert Prediction.objects.filter(pk=after.ids[0]).exists()
 
 
 def test_more_rows_than_may_wait_are_refused_at_once(version: Version, settings: Settings) -> None:
     settings.CLFSITE_LOG_ROWS = 10
     log = recorder.GroupCommit()
-    log.submit([entry(version)])
+    log.submit(Parts.of(entries(version)))
     log._rows = 10
     with pytest.raises(Unavailable, match="wait for the log already"):
-        log.submit([entry(version)])
+        log.submit(Parts.of(entries(version)))
     log.stop()
 
 
 def test_a_broken_connection_is_replaced(version: Version) -> None:
-    recorder.record([entry(version)])
+    record(entries(version))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-    recorder.record([entry(version)])
+    record(entries(version))
     assert Prediction.objects.count() == counted() == 2
 
 
 def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
-    recorder.record([entry(version)])
+    record(entries(version))
     first = recorder.log._thread
     recorder.log.stop()
     # what a fork inherits: the thread's object, and not the thread
     recorder.log._owner = -1
-    recorder.record([entry(version)])
+    record(entries(version))
     assert recorder.log._thread is not first
     assert Prediction.objects.count() == 2
 
@@ -221,15 +260,15 @@ def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
 def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("no memory")
 
     with monkeypatch.context() as patch:
         patch.setattr(recorder, "write", fail)
         with pytest.raises(Unavailable, match="could not be written"):
-            recorder.record([entry(version)])
+            record(entries(version))
     assert "could not be written" in recorder.log.fault()
-    recorder.record([entry(version)])
+    record(entries(version))
     assert recorder.log.fault() == ""
 
 
@@ -240,15 +279,15 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
 ) -> None:
     settings.CLFSITE_LOG_SECONDS = 1
 
-    def die(_: object) -> None:
+    def die(*_: object) -> None:
         connection.close()
         raise GeneratorExit
 
     with monkeypatch.context() as patch:
         patch.setattr(recorder, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
-            recorder.record([entry(version)])
+            record(entries(version))
     assert "had ended" in recorder.log.fault()
     assert recorder.log.fault() == ""
-    recorder.record([entry(version)])
+    record(entries(version))
     assert Prediction.objects.count() == counted() == 1

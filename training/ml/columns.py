@@ -70,23 +70,24 @@ def check_records(
     """
     remarks = _Remarks()
     names = contract.names
-    known = frozenset(names)
-    odd = {row for row, record in enumerate(records) if record.keys() != known}
-    for row in odd:
-        remarks.errors[row], remarks.warnings[row] = contract.check(records[row])
-    whole = (
-        [contract.example if row in odd else record for row, record in enumerate(records)] if odd else records
-    )
-    numbers = [feature.name for feature in contract.features if feature.kind in {Kind.NUMBER, Kind.INTEGER}]
-    arrays: dict[str, NDArray[Any]] = dict(_number_columns(numbers, whole))
+    rows = _rows(names, records)
+    if rows is None:
+        known = frozenset(names)
+        odd = {row for row, record in enumerate(records) if record.keys() != known}
+        for row in odd:
+            remarks.errors[row], remarks.warnings[row] = contract.check(records[row])
+        whole = [contract.example if row in odd else record for row, record in enumerate(records)]
+        rows = _rows(names, whole) or []
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    numbers = [feature for feature in contract.features if feature.kind in {Kind.NUMBER, Kind.INTEGER}]
+    arrays, strange = _number_arrays(numbers, [columns[feature.name] for feature in numbers])
     for feature in contract.features:
-        name = feature.name
-        if name in arrays:
-            for row in _odd_numbers(feature, arrays[name], ()):
-                remarks.look_at(feature, (row,), lambda row, name=name: whole[row][name])  # type: ignore[misc]
-            continue
-        values = list(map(itemgetter(name), whole))
-        arrays[name], suspects = _judge(feature, values)
+        name, values = feature.name, columns[feature.name]
+        suspects: Iterable[int]
+        if name not in arrays:
+            arrays[name], suspects = _judge(feature, values)
+        else:
+            suspects = _odd_numbers(feature, arrays[name], ()) if name in strange else ()
         remarks.look_at(feature, suspects, values.__getitem__)
     return remarks.close(contract, len(records), arrays, (), strict=strict)
 
@@ -171,20 +172,49 @@ def _reader(feature: Feature, cells: Sequence[str]) -> Callable[[int], Any]:
     return lambda row: read_cell(feature, cells[row])
 
 
-def _number_columns(
-    names: Sequence[str], records: Sequence[Mapping[str, Any]]
-) -> Iterable[tuple[str, NDArray[np.float64]]]:
-    """Read the columns of these names all at once; none where one of them holds anything but numbers."""
-    if len(names) < 2:  # noqa: PLR2004  a getter of one name returns no row
-        return ()
-    rows = list(map(itemgetter(*names), records))
-    if not _NUMBERS.issuperset(map(type, chain.from_iterable(rows))):
-        return ()
+def _rows(names: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]] | None:
+    """Each record's values in the order of these names; None where a record has others."""
+    if not set(map(len, records)) <= {len(names)}:
+        return None
     try:
-        values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * len(names))
+        if len(names) == 1:  # a getter of one name returns no row
+            return [(record[names[0]],) for record in records]
+        return list(map(itemgetter(*names), records))
+    except KeyError:
+        return None
+
+
+def _number_arrays(
+    features: Sequence[Feature], columns: Sequence[Sequence[Any]]
+) -> tuple[dict[str, NDArray[Any]], set[str]]:
+    """Read columns of numbers all at once.
+
+    Returns:
+        (arrays by name, names of those in which `_odd_numbers` may find something); both empty where a column holds
+        anything but numbers.
+    """
+    if not features or not _NUMBERS.issuperset(map(type, chain.from_iterable(columns))):
+        return {}, set()
+    shape = len(columns), len(columns[0])
+    try:
+        values = np.fromiter(chain.from_iterable(columns), np.float64, shape[0] * shape[1]).reshape(shape)
     except OverflowError:  # a whole number beyond any float
-        return ()
-    return zip(names, values.reshape(len(rows), len(names)).T.copy(), strict=True)
+        return {}, set()
+    return dict(zip((feature.name for feature in features), values, strict=True)), _strange(features, values)
+
+
+def _strange(features: Sequence[Feature], values: NDArray[np.float64]) -> set[str]:
+    """The features in which `_odd_numbers` may find something, by one look at all, shape (features, rows)."""
+    bounds = [
+        (-LARGEST, LARGEST) if feature.low is None or feature.high is None else (feature.low, feature.high)
+        for feature in features
+    ]
+    low, high = np.clip(np.array(bounds).T, -LARGEST, LARGEST)[:, :, np.newaxis]
+    plain = ((values >= low) & (values <= high)).all(axis=1)
+    whole = np.array([feature.kind is Kind.INTEGER for feature in features])
+    integers = values[whole]
+    plain[whole] &= ((np.floor(integers) == integers) & (np.abs(integers) < EXACT)).all(axis=1)
+    return {feature.name for feature, is_plain in zip(features, plain, strict=True) if not is_plain}
 
 
 def _judge(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Iterable[int]]:

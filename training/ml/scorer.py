@@ -118,6 +118,10 @@ class Scorer:
             proba = self._predict(self.compiled, self.compiled.preprocessor.arrays(arrays, count))
         return self.labels(proba), proba
 
+    def is_split_well(self, rows: int) -> bool:
+        """Whether so many rows may as well be scored some at a time: a compiled form costs next to nothing for each call."""
+        return self.compiled is not None and not self._is_large(rows)
+
     def _predict(self, compiled: Compiled, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of scaled features, by the engine that is faster for so many."""
         if self._is_large(len(X)):
