@@ -31,15 +31,22 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
     left_out = len(ranked) - len(shown)
     figure = go.Figure(
         go.Bar(
-            x=list(range(len(shown))),
-            y=[count for _, count in shown],
+            orientation="h",
+            x=[count for _, count in shown],
+            y=list(range(len(shown))),
             text=[f"{count / total:.0%}" for _, count in shown],
+            textposition="outside",
             customdata=[html.escape(name, quote=False) for name, _ in shown],
-            hovertemplate="%{customdata}: %{y:,} rows (%{text})<extra></extra>",
+            hovertemplate="%{customdata}: %{x:,} rows (%{text})<extra></extra>",
         ),
         {
-            "xaxis": labelled_axis("Label", [name for name, _ in shown]),
-            "yaxis": {"title": {"text": "Rows"}, "rangemode": "tozero", "tickformat": ",d"},
+            # with room for the share behind the longest bar
+            "xaxis": {
+                "title": {"text": "Rows"},
+                "range": [0, max(counts.values(), default=0) * 1.2 or 1],
+                "tickformat": ",d",
+            },
+            "yaxis": {**labelled_axis("Label", [name for name, _ in shown]), "autorange": "reversed"},
             "bargap": 0.5,
         },
     )
@@ -108,18 +115,19 @@ def label_by_group(
         [
             go.Bar(
                 name=text(classes[place]),
-                x=list(range(len(found))),
-                y=[row[place] / sum(row) for _, row in found],
+                orientation="h",
+                x=[row[place] / sum(row) for _, row in found],
+                y=list(range(len(found))),
                 marker={"color": f"var(--chart-{order + 1})"},
                 customdata=[[html.escape(name, quote=False), row[place], sum(row)] for name, row in found],
-                hovertemplate=f"%{{customdata[0]}}: {text(classes[place])} %{{y:.1%}}"
+                hovertemplate=f"%{{customdata[0]}}: {text(classes[place])} %{{x:.1%}}"
                 " (%{customdata[1]:,} of %{customdata[2]:,} rows)<extra></extra>",
             )
             for order, place in enumerate(shown)
         ],
         {
-            "xaxis": labelled_axis(text(feature), [name for name, _ in found]),
-            "yaxis": {"title": {"text": "Share of the rows"}, **SHARES},
+            "xaxis": {"title": {"text": "Share of the rows"}, **SHARES},
+            "yaxis": {**labelled_axis(feature, [name for name, _ in found]), "autorange": "reversed"},
             "barmode": "stack",
             "bargap": 0.3,
         },

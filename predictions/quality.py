@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, FloatField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Cast, Coalesce
 
 from predictions.models import FeedbackCount
 from training.models import Version
@@ -31,6 +32,20 @@ class Quality:
     def accuracy(self) -> float | None:
         """The share of judged predictions that were right; None before the first."""
         return self.correct / self.judged if self.judged else None
+
+
+def judged(versions: QuerySet[Version]) -> QuerySet[Version]:
+    """Those with judged predictions, with `judged`, `correct` and `live`, the share of the two, to order them by."""
+    counts = FeedbackCount.objects.filter(version=OuterRef("pk")).order_by().values("version")
+    right = counts.filter(predicted=F("truth"))
+    return (
+        versions.annotate(
+            judged=Subquery(counts.annotate(total=Sum("predictions")).values("total")),
+            correct=Coalesce(Subquery(right.annotate(total=Sum("predictions")).values("total")), 0),
+        )
+        .filter(judged__gt=0)
+        .annotate(live=Cast("correct", FloatField()) / F("judged"))
+    )
 
 
 def of_versions(versions: Iterable[Version], since: datetime | None = None) -> list[Quality]:

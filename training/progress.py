@@ -1,14 +1,17 @@
 """How a run went, or goes: what happened when, and how the best score rose."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from clfsite.templatetags.portal import metric
 from training.charts import Chart, chart
 from training.models import Run, Version
+
+# of the axis of scores, whose ticks have three decimals
+LEAST_SPAN = 0.02
 
 
 class Event(NamedTuple):
@@ -38,6 +41,13 @@ def events(run: Run) -> Iterator[Event]:
         yield Event(run.finished_at, f"The run {run.state}{became}")
 
 
+def _around(scores: Sequence[float]) -> dict[str, Any]:
+    """Limits of the axis where scores hardly move: Plotly's own would have ticks that read alike, or leave 0 to 1."""
+    low, high = min(scores), max(scores)
+    middle = (low + high) / 2
+    return {} if high - low > LEAST_SPAN else {"range": [middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2]}
+
+
 def best_so_far(run: Run) -> Chart | None:
     """The best score by the number of models fitted; None before the first."""
     if not run.history:
@@ -58,7 +68,7 @@ def best_so_far(run: Run) -> Chart | None:
         ),
         {
             "xaxis": {"title": {"text": "Models fitted"}, "range": [0, max(run.fits_total, ends) * 1.02]},
-            "yaxis": {"title": {"text": title}, "tickformat": ".3f"},
+            "yaxis": {"title": {"text": title}, "tickformat": ".3f", **_around(scores)},
             "showlegend": False,
         },
     )

@@ -23,7 +23,7 @@ P = ParamSpec("P")
 # says of every font of the machine that it cannot read it
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
-# as on the portal's pages, see static/css/app.css
+# as on the portal's pages, see static/css/theme.css
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 MAIN, SECOND, MUTED, TEXT, GRID = PALETTE[0], PALETTE[1], "#9aa1a8", "#2b3138", "#e3e6e9"
 # inches; what a page of the PDF is wide

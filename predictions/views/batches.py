@@ -12,6 +12,7 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from clfsite.sorting import sorted_by
 from clfsite.staff import StaffRequest, staff
 from predictions import batch_counts, batch_downloads, batches, charts
 from predictions.batch_check import ignored
@@ -25,6 +26,7 @@ from training.ml.contract import Contract
 
 PER_PAGE = 25
 SHOWN_ROWS = 100
+SORTS = {"file": "file_name", "rows": "rows_total", "caller": "caller", "uploaded": "created_at"}
 LISTED = (
     *("file_name", "state", "rows_total", "rows_bad", "rows_done", "checked_at", "bytes_done", "size_bytes"),
     *("caller", "created_at", "started_at", "finished_at", "cancel_requested_at"),
@@ -43,8 +45,10 @@ def batch_list(request: StaffRequest) -> HttpResponse:
     if form.is_valid() and (batch := _create(request, form)):
         return redirect("predictions:batch-detail", batch.pk)
     rows = Batch.objects.select_related("version__classifier").only(*LISTED)
+    sort, rows = sorted_by(rows, request, SORTS, first="-uploaded")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "predictions/batch_list.html", {"form": form, "lives": lives, "page": page})
+    context = {"form": form, "lives": lives, "page": page, "sort": sort}
+    return render(request, "predictions/batch_list.html", context)
 
 
 def _create(request: StaffRequest, form: BatchForm) -> Batch | None:

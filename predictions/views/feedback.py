@@ -7,18 +7,26 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST
 
+from clfsite.sorting import sorted_by
 from clfsite.staff import StaffRequest, staff
 from predictions import quality
 from predictions.feedback import Change, give_feedback
 from predictions.feedback_files import import_feedback
 from predictions.forms import FeedbackForm, FeedbackUploadForm
-from predictions.models import Feedback, FeedbackCount, Prediction
+from predictions.models import Feedback, Prediction
 from training import charts
 from training.charts import Chart
 from training.errors import Refused
 from training.models import Version
 
 PER_PAGE = 25
+SORTS = {
+    "version": "number",
+    "judged": "judged",
+    "right": "correct",
+    "live": "live",
+    "held_out": "held_out__metrics__accuracy",
+}
 GIVEN = {
     Change.CREATED: "The truth is stored.",
     Change.UNCHANGED: "This was known already; nothing was changed.",
@@ -58,11 +66,11 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     if form.is_valid() and _import(request, form):
         return redirect("predictions:feedback-list")
     judged = (
-        Version.objects.filter(pk__in=FeedbackCount.objects.filter(predictions__gt=0).values("version"))
+        quality.judged(Version.objects.all())
         .select_related("classifier")
         .defer("golden", "artifacts", "libraries", "params", "cross_validation")
-        .order_by("classifier__name", "-number")
     )
+    sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))
     qualities = quality.of_versions(page.object_list)
     chosen = next((each for each in qualities if str(each.version.pk) == request.GET.get("version")), None)
@@ -70,6 +78,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
+        "sort": sort,
         "qualities": qualities,
         "chosen": chosen,
         "chart": _confusion(chosen) if chosen else None,
@@ -97,4 +106,5 @@ def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
 
 def _confusion(chosen: quality.Quality) -> Chart:
     note = "Predictions whose truth is known by their actual class and the one predicted, with the share of the actual class."
-    return {**charts.confusion(chosen.confusion, chosen.classes), "note": note}
+    title = f"Confusion matrix of {chosen.version}"
+    return {**charts.confusion(chosen.confusion, chosen.classes, title=title), "note": note}

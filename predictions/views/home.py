@@ -21,6 +21,7 @@ def home(request: StaffRequest) -> HttpResponse:
     checks = {**health.check(), "worker": health.worker()}
     glances = overview.glances(now)
     context = {
+        "is_well": all(checks[name] == "ok" for name in LIGHTS),
         "lights": [(title, checks[name]) for name, title in LIGHTS.items()],
         "glances": glances,
         "active": any(glance.activation for glance in glances),

@@ -31,7 +31,8 @@
         },
         legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0 },
         margin: { t: 24, r: 24, b: 48, l: 56 },
-        xaxis: axis,
+        // long labels stand upright below their bars: on a slant the last would be left out
+        xaxis: { ...axis, autotickangles: [0, 90] },
         yaxis: axis,
       },
     };
@@ -41,11 +42,29 @@
   const resolve = (key, value) =>
     typeof value === "string" ? value.replace(/^var\((--[\w-]+)\)$/, (_, name) => css(name)) : value;
 
+  const channels = (colour) => colour.match(/[^#]{2}/g).map((part) => parseInt(part, 16));
+
+  // Plotly writes on cells in two greys of its own; one of these two inks can be read on every shade.
+  function inkOn(share) {
+    const [low, high] = ["--chart-low", "--chart-1"].map((name) => channels(css(name)));
+    const [red, green, blue] = low
+      .map((part, place) => (part + share * (high[place] - part)) / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.19 ? "#111" : "#fff";
+  }
+
+  const written = ({ texttemplate, z, text, textfont }) =>
+    !texttemplate ? [] : z.flatMap((row, y) => row.map((share, x) => (
+      { x, y, text: text[y][x], showarrow: false, font: { ...textfont, color: inkOn(share) } }
+    )));
+
   function draw(div) {
     const source = document.getElementById(div.dataset.figure);
     if (!source) return;
     const figure = JSON.parse(source.textContent, resolve);
-    const layout = { ...figure.layout, template: template(), autosize: true };
+    const annotations = figure.data.filter(({ type }) => type === "heatmap").flatMap(written);
+    const layout = { ...figure.layout, annotations, template: template(), autosize: true };
+    const data = figure.data.map((trace) => (trace.type === "heatmap" ? { ...trace, texttemplate: "" } : trace));
     const config = {
       responsive: true,
       displaylogo: false,
@@ -54,7 +73,7 @@
       // PNG would be rendered through a blob: image, which the Content-Security-Policy forbids
       toImageButtonOptions: { format: "svg", filename: div.dataset.figure },
     };
-    Plotly.react(div, figure.data, layout, config);
+    Plotly.react(div, data, layout, config);
   }
 
   const drawAll = () => document.querySelectorAll(".chart").forEach(draw);

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from predictions import urls as predictions_urls
 from predictions.roles import ROLES
 from tests.browser.conftest import PATIENCE_MS, PHONE, WIDE
-from tests.browser.tour import NO_PAGES, TOUR, Lively, Stop, enliven
+from tests.browser.tour import BATCHED, NO_PAGES, TOUR, Lively, Stop, enliven
 from tests.clfsite.test_access import ROLE_OF
 from tests.predictions.test_portal_access import ACCESS
 from tests.screenshots import log_in
@@ -150,6 +150,28 @@ def test_the_administration_asks_for_a_reason_on_a_page_in_order(
     for theme, rules in THEMES:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         assert grave_findings(page, rules) == []
+    page.close()
+
+
+def test_a_table_that_comes_whole_is_sorted_and_leafed_through(
+    lively: Lively, contexts: dict[str, BrowserContext]
+) -> None:
+    page = contexts["demo"].new_page()
+    page.goto(f"/portal/batches/{lively.known['batch']}")
+    rows = page.locator("section", has=page.get_by_role("heading", name="Rows"))
+    expect(rows.locator("tbody tr:visible")).to_have_count(50)
+    rows.get_by_role("button", name="Next").click()
+    expect(rows.locator("tbody tr:visible")).to_have_count(BATCHED - 50)
+    expect(rows.get_by_text("Page 2 of 2")).to_be_visible()
+    heading = rows.get_by_role("columnheader", name="tenure")
+    for direction in ("ascending", "descending"):
+        heading.get_by_role("button").click()
+        expect(heading).to_have_attribute("aria-sort", direction)
+        expect(rows.get_by_text("Page 1 of 2")).to_be_visible()
+        place = heading.evaluate("heading => heading.cellIndex + 1")
+        shown = [int(text) for text in rows.locator(f"tbody td:nth-child({place})").all_inner_texts()]
+        assert len(shown) == BATCHED
+        assert shown == sorted(shown, reverse=direction == "descending")
     page.close()
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from predictions import batches
 from predictions.models import Batch, Prediction
-from tests.factories import BatchFactory, ClassifierFactory, trained_version
+from tests.factories import BatchFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client
 from training.models import Version
 
@@ -183,7 +183,7 @@ def test_a_finished_batch_shows_rows_and_charts_of_what_was_answered(
     assert len(response.context["rows"]) == 100
     mix, histogram = response.context["charts"]
     labels = dict(Prediction.objects.values_list("pk", "label"))
-    assert dict(zip(("no", "yes"), mix["figure"]["data"][0]["y"], strict=True)) == {
+    assert dict(zip(("no", "yes"), mix["figure"]["data"][0]["x"], strict=True)) == {
         label: list(labels.values()).count(label) for label in ("no", "yes")
     }
     expected = [0] * 20
@@ -307,3 +307,13 @@ def test_the_page_of_a_batch_takes_as_many_queries_whatever_its_size(
     batch = scored(rows(300))
     with django_assert_max_num_queries(10):
         page(analyst, batch)
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"), [("file", "abc"), ("-rows", "bca"), ("", "cab"), ("state", "cab")]
+)
+def test_the_list_of_files_is_sorted_as_asked(sort: str, names: str, analyst: Client) -> None:
+    version = VersionFactory.create(classifier__name="churn")
+    for name, count in (("b", 30), ("a", 10), ("c", 20)):
+        BatchFactory.create(version=version, file_name=name, rows_total=count)
+    assert "".join(each.file_name for each in analyst.get(LIST, {"sort": sort}).context["page"]) == names

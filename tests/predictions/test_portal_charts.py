@@ -69,12 +69,12 @@ def test_labels_show_as_they_are_written_and_long_ones_are_cut() -> None:
 
 def test_labels_cut_alike_keep_places_of_their_own() -> None:
     chart = charts.label_mix({"x" * 50 + "1": 1, "x" * 50 + "2": 2})
-    assert chart["figure"]["layout"]["xaxis"]["tickvals"] == [0, 1]
-    assert trace(chart)["y"] == [1, 2]
+    assert chart["figure"]["layout"]["yaxis"]["tickvals"] == [0, 1]
+    assert trace(chart)["x"] == [1, 2]
 
 
 def test_charts_of_nothing_are_empty() -> None:
-    assert trace(charts.label_mix({}))["y"] == []
+    assert trace(charts.label_mix({}))["x"] == []
     assert sum(trace(charts.probability_histogram([0] * batch_counts.BINS, "yes"))["y"]) == 0
     assert spark([]) == []
 

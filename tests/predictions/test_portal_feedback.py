@@ -148,3 +148,24 @@ def test_the_log_is_filtered_by_feedback(judge: Client, row: Version) -> None:
     assert found("with", before=str(wrong.pk)) == [right]
     assert found("with", label="no") == []
     assert len(found("")) == 3
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("judged", [3, 2, 1]),
+        ("-right", [2, 3, 1]),
+        ("live", [1, 3, 2]),
+        ("", [3, 2, 1]),
+        ("version", [1, 2, 3]),
+    ],
+)
+def test_versions_are_sorted_by_how_they_do(sort: str, order: list[int], judge: Client, row: Version) -> None:
+    second = VersionFactory.create(classifier=row.classifier, number=2)
+    third = VersionFactory.create(classifier=row.classifier, number=3)
+    for version, labels in ((row, "nnnn"), (second, "yyn"), (third, "yn")):
+        for label in labels:
+            prediction = PredictionFactory.create(version=version, label="yes")
+            tell(judge, prediction, label={"y": "yes", "n": "no"}[label])
+    listed = judge.get(FEEDBACK, {"sort": sort}).context["qualities"]
+    assert [each.version.number for each in listed] == order

@@ -210,3 +210,18 @@ def test_more_datasets_take_no_more_queries(trainer: Client, django_assert_max_n
     DatasetFactory.create_batch(8)
     with django_assert_max_num_queries(8):
         assert len(trainer.get(LIST).context["page"]) == 8
+
+
+@pytest.mark.parametrize("sort", ["name", "-different", "missing", "nothing"])
+def test_the_columns_of_a_table_are_sorted_as_asked(sort: str, trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    path = reverse("training:dataset-detail", args=[dataset.pk])
+    keys = {"name": "name", "-different": "distinct", "missing": "missing"}
+    key = keys.get(sort)
+    columns = [each["name"] for each in dataset.profile]
+    expected = (
+        [each["name"] for each in sorted(dataset.profile, key=lambda each: each[key], reverse=sort[0] == "-")]
+        if key
+        else columns
+    )
+    assert [each["name"] for each in trainer.get(path, {"sort": sort}).context["columns"]] == expected

@@ -29,6 +29,7 @@ SORTS = {
 # the newest of a name and of what was trained, on a dataset's page
 SHOWN = 10
 COLUMNS_PER_PAGE = 50
+COLUMN_SORTS = {"name": "name", "missing": "missing", "different": "distinct"}
 TOP_OF_CLASS = 2
 
 
@@ -72,7 +73,8 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """What is in a table, and the contract that a classifier trained on it would keep."""
     dataset = get_object_or_404(Dataset.objects.select_related("created_by"), pk=pk)
     contract = dataset.contract
-    page = Paginator(dataset.profile, COLUMNS_PER_PAGE).get_page(request.GET.get("page"))
+    sort, profiles = _sorted(dataset.profile, request.GET.get("sort", ""))
+    page = Paginator(profiles, COLUMNS_PER_PAGE).get_page(request.GET.get("page"))
     columns = [_column(profile, dataset.rows, contract) for profile in page]
     same_name = Dataset.objects.filter(name=dataset.name).defer("contract_data", "profile")
     runs = dataset.runs.select_related("classifier", "version").defer(
@@ -83,11 +85,20 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "dataset": dataset,
         "contract": contract,
         "page": page,
+        "sort": sort,
         "columns": columns,
         "same_name": same_name.order_by("-number")[:SHOWN],
         "runs": runs.order_by("-id")[:SHOWN],
     }
     return render(request, "training/dataset_detail.html", context)
+
+
+def _sorted(profiles: list[dict[str, Any]], asked: str) -> tuple[str, list[dict[str, Any]]]:
+    """The order of the columns, where there is such a one, and the columns in it; else as they are in the file."""
+    key = COLUMN_SORTS.get(asked.removeprefix("-"))
+    if key is None:
+        return "", profiles
+    return asked, sorted(profiles, key=lambda profile: profile[key], reverse=asked.startswith("-"))
 
 
 def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str, Any]:
