@@ -33,6 +33,12 @@ def test_every_file_of_the_repository_that_a_page_names_is_there(page: Path) -> 
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_the_page_on_development_names_what_make_does() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "docs" / "development.md").read_text()))
+    assert targets - {"help", "run", "clean"} <= named <= targets
+
+
 def test_the_index_names_every_page_of_the_documentation() -> None:
     named = {link.partition("#")[0] for link in links(ROOT / "docs" / "README.md")}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} <= named
