@@ -180,8 +180,8 @@ def test_process_ends_with_the_worker_that_started_it() -> None:
     )
     worker = subprocess.Popen([sys.executable, "-c", script])
     try:
-        wait_for(lambda: processes_of(run), "the run to begin")
-        time.sleep(8)  # long enough to be fitting, in processes of its own
+        wait_for(lambda: stored(run).fits_done, "the run to fit")
+        assert processes_of(run)
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
