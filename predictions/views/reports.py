@@ -5,8 +5,6 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from clfsite.staff import StaffRequest, staff
-from predictions.report import render
-from predictions.report.render import Format
 from training.models import Version
 
 
@@ -14,10 +12,13 @@ from training.models import Version
 @require_safe
 def version_report(request: StaffRequest, pk: str, form: str) -> HttpResponse:
     """The report as it is now, to download."""
+    # matplotlib is a fifth of what a start loads, and most processes never draw
+    from predictions.report import render
+
     version = get_object_or_404(
         Version.objects.select_related("classifier", "run__dataset", "run__created_by"), pk=pk
     )
-    wanted = Format(form)
+    wanted = render.Format(form)
     name = render.file_name(version, wanted)
     return HttpResponse(
         render.render(render.report(version), wanted),
