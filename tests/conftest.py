@@ -39,7 +39,15 @@ class Sharing(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps tests that share a site or a cluster in one of pytest-xdist's processes, and hands out the others singly."""
 
     FOLDERS = ("tests/browser/", "tests/integration/clients/", "tests/faults/")
-    MODULES = ("tests/integration/", "tests/docs/test_commands.py", "tests/training/test_cluster.py")
+    MODULES = (
+        "tests/integration/",
+        "tests/docs/test_commands.py",
+        "tests/training/test_cluster.py",
+        # shares a report, which takes a second to draw and one to set
+        "tests/predictions/test_report.py",
+        # shares what a site of production told
+        "tests/clfsite/test_transport.py",
+    )
 
     def _split_scope(self, nodeid: str) -> str:
         folder = next((each for each in self.FOLDERS if nodeid.startswith(each)), "")

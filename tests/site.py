@@ -23,31 +23,42 @@ PASSWORD = "a-password-for-tests"
 KEY = "a-key-for-tests-0123456789"
 START_SECONDS = 60
 DEMO_ROWS = 1_200
-# what a site is told where its state folder is not all that it keeps things in
-ELSEWHERE = {"DATABASE_URL", "CLFSITE_STORAGE_URL"}
+DUMP = "demo.dump"
 
 
 @dataclass
 class Prepared:
     """Where the first site of a test session leaves a migrated state folder with a demo classifier for the others.
 
-    Several processes of one session may share it; without a folder every site starts from nothing.
+    Those on PostgreSQL have a folder of their own, with a dump of the database in it. Several processes of one session
+    may share it; without a folder every site starts from nothing.
     """
 
     folder: Path | None = None
 
-    def copy_to(self, state: Path) -> bool:
-        """Fill a new site's state folder; False where the site has to make its own."""
-        if self.folder is None:
+    def copy_to(self, site: "Site") -> bool:
+        """Fill a new site's state folder and database; False where the site has to make its own."""
+        database = site.environment.get("DATABASE_DIRECT_URL") or site.environment.get("DATABASE_URL", "")
+        if self.folder is None or "CLFSITE_STORAGE_URL" in site.environment:
             return False
-        with self.folder.with_suffix(".lock").open("w") as lock:
+        if database and not shutil.which("pg_dump"):
+            return False
+        folder = self.folder.with_name(f"{self.folder.name}-postgresql" if database else self.folder.name)
+        with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self.folder.exists():
-                made = Site(self.folder.with_suffix(".new"))
+            is_first = not folder.exists()
+            if is_first:
+                made = Site(folder.with_suffix(".new"), {"DATABASE_URL": database} if database else {})
                 made.state.mkdir()
                 made.set_up()
-                made.state.rename(self.folder)
-        shutil.copytree(self.folder, state, dirs_exist_ok=True)
+                if database:
+                    _run("pg_dump", "--format", "custom", "--file", made.state / DUMP, database)
+                made.state.rename(folder)
+        shutil.copytree(folder, site.state, dirs_exist_ok=True)
+        if database:
+            _run(
+                "pg_restore", "--clean", "--if-exists", "--no-owner", "--dbname", database, site.state / DUMP
+            )
         return True
 
 
@@ -165,11 +176,16 @@ def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterato
     try:
         if not _is_collected():
             site.manage("collectstatic", "--noinput", "--verbosity", "0")
-        if ELSEWHERE & site.environment.keys() or not prepared.copy_to(state):
+        if not prepared.copy_to(site):
             site.set_up()
         yield site
     finally:
         site.stop()
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _is_collected() -> bool:
