@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -63,7 +63,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         return problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than the limit (CLFSITE_BODY_BYTES)"
         )
-    if isinstance(error, SuspiciousOperation):
+    if isinstance(error, SuspiciousOperation | BadRequest):
         return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
     if isinstance(error, OperationalError | InterfaceError):
         return _database_away(error)

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import ResolverMatch, get_resolver  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
+from clfsite.whole_body import WholeBody  # noqa: E402
 from predictions import follower  # noqa: E402
 
 SERVING = ("/predict", "/invocations", "/v2/models/")
@@ -93,6 +94,9 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         follower.start()
+        length = environ.get("CONTENT_LENGTH", "")
+        if length.isdecimal():
+            environ["wsgi.input"] = WholeBody(environ["wsgi.input"], int(length))
         handler = self.serving if environ.get("PATH_INFO", "").startswith(SERVING) else self.pages
         return handler(environ, start_response)
 

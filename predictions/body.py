@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 from django.http.request import RawPostDataException
 from rest_framework import exceptions
@@ -74,7 +74,7 @@ def drain(request: HttpRequest) -> None:
 
     Whoever has no key is not waited for.
     """
-    with contextlib.suppress(RequestDataTooBig, RawPostDataException, UnreadablePostError):
+    with contextlib.suppress(BadRequest, RequestDataTooBig, RawPostDataException, UnreadablePostError):
         request.body  # noqa: B018  it is the reading that counts
 
 
