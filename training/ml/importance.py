@@ -43,7 +43,9 @@ def importance(
         random = np.random.default_rng([seed, place])
         shuffled = np.concatenate([random.permutation(len(rows)) for _ in range(REPEATS)])
         # all shuffles at once: the way through the pipeline costs more than the rows
-        proba = pipeline.predict_proba(many.assign(**{name: many[name].take(shuffled).array}))
+        mixed = many.copy(deep=False)
+        mixed[name] = many[name].take(shuffled).array
+        proba = pipeline.predict_proba(mixed)
         return np.array([score - roc_auc(truth, each, classes) for each in np.split(proba, REPEATS)])
 
     # threads, as trees are walked without Python's lock, and processes would take seconds to start

@@ -191,6 +191,16 @@ def test_accepted_split_leaves_every_class_enough_rows_for_the_folds(folds: int,
     assert y.iloc[held_out].nunique() == 3
 
 
+def test_columns_called_like_arguments_of_pandas_and_scikit_learn_are_learned() -> None:
+    table = tables.mixed().assign(more=tables.numbers()["b"])
+    table.columns = ["self", "X", "columns", "index", "label", "feature_0"]
+    trained = run(table)
+    assert {each["feature"] for each in trained.held_out.importance} == set(table.columns) - {"label"}
+    assert (trained.engine["name"], trained.engine["reason"]) == ("onnxruntime", "")
+    record = trained.contract.example
+    assert trained.pipeline.predict_proba(trained.contract.frame([record])).shape == (1, 2)
+
+
 def test_rows_without_a_label_are_left_out() -> None:
     table = tables.numbers().astype({"label": object})
     table.loc[:29, "label"] = np.nan
