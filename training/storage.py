@@ -54,8 +54,13 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        for folder in (path.parent, *(each.parent for each in made)):
-            _fsync_folder(folder)
+        try:
+            for folder in (path.parent, *(each.parent for each in made)):
+                _fsync_folder(folder)
+        except BaseException:
+            # a name that a power cut may take back counts as not given
+            path.unlink(missing_ok=True)
+            raise
         return name
 
 

@@ -1,9 +1,12 @@
 """A version is its files and its row: when either cannot be written, neither is left."""
 
+import errno
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -44,6 +47,7 @@ def test_three_parts_are_written_under_the_run_and_its_claim(run: Run, files: Fi
 
 
 @pytest.mark.parametrize("part", PARTS)
+@pytest.mark.case("F23")
 def test_file_that_cannot_be_written_leaves_no_row_and_no_file(run: Run, files: Files, part: str) -> None:
     # a folder stands where the file should go
     Path(storages["artifacts"].path(f"run-{run.pk}/{run.claim}/{part}.joblib")).mkdir(parents=True)
@@ -53,6 +57,30 @@ def test_file_that_cannot_be_written_leaves_no_row_and_no_file(run: Run, files: 
     assert files("artifacts") == []
     run.refresh_from_db()
     assert run.state == Run.State.RUNNING
+
+
+@pytest.mark.case("F23")
+@pytest.mark.parametrize("time", [1, 2, 3])
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "training.storage._fsync_folder"])
+def test_step_of_a_write_that_fails_leaves_no_row_and_no_file(
+    call: str, time: int, run: Run, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, done = resolve_name(call), []
+
+    def fails(*arguments: Any) -> Any:
+        done.append(arguments)
+        if len(done) == time:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(call, fails)
+        with pytest.raises(OSError, match="No space left"):
+            register(run)
+    assert len(done) >= time
+    assert not Version.objects.exists()
+    assert files("artifacts") == []
+    assert register(run).number == 1
 
 
 def test_file_of_another_attempt_is_never_overwritten(run: Run, files: Files) -> None:
@@ -81,6 +109,7 @@ def belongs_to_another(run: Run) -> None:
     [(has_version_already, DatabaseError), (was_ended, Conflict), (belongs_to_another, Conflict)],
     ids=["version exists", "run ended", "run taken over"],
 )
+@pytest.mark.case("F23")
 def test_row_that_cannot_be_written_leaves_no_file(
     run: Run, files: Files, spoil: Callable[[Run], None], error: type[Exception]
 ) -> None:
