@@ -25,9 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark and order the tests.
 
     Those that talk to the database get the mark `database`, so that `-m database` runs them once more on PostgreSQL.
-    Those that start a site take longest and come first.
+    Those of a case are found by its number, such as `-k J07`. Those that start a site take longest and come first.
     """
     for item in items:
+        item.extra_keyword_matches.update(
+            number for mark in item.iter_markers("case") for number in mark.args
+        )
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
             item.add_marker("database")

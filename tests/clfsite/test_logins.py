@@ -87,6 +87,7 @@ def test_a_lock_ends_and_trying_does_not_prolong_it(ada: User) -> None:
     assert log_in(password=PASSWORD).status_code == 302
 
 
+@pytest.mark.case("U19")
 def test_known_unknown_and_inactive_users_look_the_same(ada: User) -> None:
     UserFactory.create(username="left", is_active=False)
     pages: dict[str, list[tuple[int, str]]] = {}
@@ -103,6 +104,7 @@ def _without_token(response: Any) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.case("U18")
 def test_ten_bad_logins_in_parallel_are_all_counted() -> None:
     UserFactory.create(username="ada", is_superuser=True)
     answers = at_once([log_in] * 10)
@@ -132,6 +134,7 @@ def proxies(request: pytest.FixtureRequest, settings: Any) -> int:
     ],
     indirect=["proxies"],
 )
+@pytest.mark.case("U24")
 def test_an_address_is_what_the_nearest_trusted_proxy_saw(
     proxies: int, forwarded: str, remote: str, found: str
 ) -> None:
@@ -140,6 +143,7 @@ def test_an_address_is_what_the_nearest_trusted_proxy_saw(
     assert logins.address_of(request) == found
 
 
+@pytest.mark.case("U24")
 def test_forged_addresses_do_not_evade_the_lock(ada: User) -> None:
     for number in range(LIMIT):
         Client(REMOTE_ADDR=OFFICE, headers={"x-forwarded-for": f"203.0.113.{number}"}).post(
@@ -151,6 +155,7 @@ def test_forged_addresses_do_not_evade_the_lock(ada: User) -> None:
 @pytest.mark.parametrize(
     "next_url", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
 )
+@pytest.mark.case("U25")
 def test_a_login_leads_to_no_other_site(next_url: str, ada: User) -> None:
     data = {"username": "ada", "password": PASSWORD, "next": next_url}
     assert Client().post(f"{LOGIN}?next={next_url}", data)["Location"] == HOME
@@ -159,6 +164,7 @@ def test_a_login_leads_to_no_other_site(next_url: str, ada: User) -> None:
     assert client.get(LOGIN, {"next": next_url})["Location"] == HOME
 
 
+@pytest.mark.case("U22")
 def test_a_session_that_was_there_before_the_login_is_not_kept(ada: User) -> None:
     client = Client()
     client.cookies["sessionid"] = "a" * 32

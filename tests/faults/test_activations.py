@@ -49,6 +49,7 @@ def activations(site: Site) -> list[tuple[int, int]]:
 
 
 @pytest.mark.promise(6)
+@pytest.mark.case("F24")
 def test_racing_activations_take_turns_and_fail_no_prediction(
     site: Site, manager: str, caller: httpx.Client, ledger: Ledger
 ) -> None:

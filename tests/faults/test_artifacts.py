@@ -76,6 +76,7 @@ def spoiled(path: Path, other: Path, harm: Callable[[Path, Path], None]) -> Iter
         whole.replace(path)
 
 
+@pytest.mark.case("F18", "F19", "F20", "F21", "F22")
 def test_no_spoiled_artifact_is_activated_or_served(small_site: Site) -> None:
     example = example_of(small_site)
     with small_site.client(make_key(small_site, "keeper", "read", "activate", "predict")) as caller:

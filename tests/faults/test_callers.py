@@ -19,6 +19,7 @@ GONE = 100
 
 
 @pytest.mark.promise(1)
+@pytest.mark.case("F03")
 def test_sigterm_answers_whatever_it_has_accepted(site: Site, ledger: Ledger) -> None:
     features, before = example_of(site), count(database_of(site))
     for _ in range(2):
@@ -39,6 +40,7 @@ def test_sigterm_answers_whatever_it_has_accepted(site: Site, ledger: Ledger) ->
     assert found.logged == found.acknowledged
 
 
+@pytest.mark.case("F27")
 def test_two_hundred_slow_callers_without_a_key_hold_nobody_up(site: Site, ledger: Ledger) -> None:
     features = example_of(site)
     slow = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(SLOW)]
@@ -60,6 +62,7 @@ def test_two_hundred_slow_callers_without_a_key_hold_nobody_up(site: Site, ledge
     ready(site)
 
 
+@pytest.mark.case("F28")
 def test_callers_who_are_gone_before_their_answer_leave_the_site_and_its_counts_whole(
     site: Site, ledger: Ledger
 ) -> None:

@@ -47,6 +47,7 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+@pytest.mark.case("F17")
 def test_a_full_disk_loses_nothing_and_needs_no_repair(disk: Path, ledger: Ledger) -> None:
     with demo_site(disk) as site:
         site.serve("--no-worker")

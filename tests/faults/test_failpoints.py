@@ -38,6 +38,7 @@ def failing_server(site: Site, failpoint: Path) -> Iterator[str]:
 
 @pytest.mark.promise(1, 2)
 @pytest.mark.parametrize("point", ["after-write", "before-commit", "after-commit"])
+@pytest.mark.case("F04", "F05")
 def test_a_call_whose_process_ended_around_its_commit_is_made_once_when_it_is_repeated(
     site: Site, tmp_path: Path, point: str
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_call_whose_process_ended_around_its_commit_is_made_once_when_it_is_re
 
 
 @pytest.mark.promise(1)
+@pytest.mark.case("F06")
 def test_a_writer_that_raises_or_dies_shows_and_writes_again(site: Site, tmp_path: Path) -> None:
     key, failpoint = make_key(site, "writer", "predict"), tmp_path / "failpoint"
     body, headers = {"features": example_of(site)}, {"Authorization": f"Bearer {key}"}

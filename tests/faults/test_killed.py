@@ -19,6 +19,7 @@ RESTARTS = 6
 
 
 @pytest.mark.promise(1, 2)
+@pytest.mark.case("F01")
 def test_fifty_kills_lose_and_repeat_no_acknowledged_prediction(site: Site, ledger: Ledger) -> None:
     database = database_of(site)
     once = make_key(site, "once", "predict")
@@ -45,6 +46,7 @@ def test_fifty_kills_lose_and_repeat_no_acknowledged_prediction(site: Site, ledg
 
 
 @pytest.mark.promise(1)
+@pytest.mark.case("F01")
 def test_killing_the_whole_server_on_sqlite_loses_no_acknowledged_prediction(
     small_site: Site, ledger: Ledger
 ) -> None:

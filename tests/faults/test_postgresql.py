@@ -85,6 +85,7 @@ def recovers(site: Site, load: Load) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.case("F07")
 def test_a_stopped_postgresql_is_a_503_in_time_and_forgotten_when_it_is_back(
     site: Site, postgres: PostgresServer, ledger: Ledger, once: str
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_stopped_postgresql_is_a_503_in_time_and_forgotten_when_it_is_back(
         print(f"recovered after {recovers(site, load):.1f} s")
 
 
+@pytest.mark.case("F08")
 def test_a_frozen_postgresql_is_a_503_in_time_and_forgotten_when_it_wakes(
     site: Site, postgres: PostgresServer, ledger: Ledger, once: str
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_frozen_postgresql_is_a_503_in_time_and_forgotten_when_it_wakes(
         print(f"recovered after {recovers(site, load):.1f} s")
 
 
+@pytest.mark.case("F09")
 def test_a_restarted_postgresql_loses_nothing(
     site: Site, postgres: PostgresServer, ledger: Ledger, once: str
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_restarted_postgresql_loses_nothing(
             refused_in_time(load, began)
 
 
+@pytest.mark.case("F10")
 def test_a_postgresql_without_a_free_connection_is_a_503_in_time(
     site: Site, postgres: PostgresServer, ledger: Ledger, once: str
 ) -> None:

@@ -33,6 +33,7 @@ def flush(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("harm", [stop, freeze, flush])
+@pytest.mark.case("F11", "F12", "F13")
 def test_predictions_and_pages_go_on_at_their_usual_pace(
     site: Site, redis_server: RedisServer, ledger: Ledger, harm: Callable[[RedisServer], None]
 ) -> None:

@@ -102,6 +102,7 @@ def logged(site: Site, batch: int) -> tuple[int, int]:
 
 
 @pytest.mark.promise(5)
+@pytest.mark.case("F02")
 def test_workers_killed_in_check_and_scoring_leave_the_same_bytes_and_each_row_once(
     site: Site, caller: httpx.Client, table: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_workers_killed_in_check_and_scoring_leave_the_same_bytes_and_each_row_o
 
 
 @pytest.mark.promise(4)
+@pytest.mark.case("F13")
 def test_a_batch_is_scored_though_redis_lost_its_message(
     site: Site, caller: httpx.Client, redis_server: RedisServer
 ) -> None:

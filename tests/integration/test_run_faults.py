@@ -14,6 +14,7 @@ import pytest
 from tests import servers, services
 from tests.servers import RedisServer, database
 from tests.site import ROOT, Site, demo_site, wait_for
+from training import lifecycle
 
 pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
 
@@ -119,6 +120,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.mark.case("F02")
 def test_a_killed_workers_run_ends_as_one_version_of_another_worker(
     site: Site, trainer: httpx.Client, dataset: int
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_frozen_worker_that_wakes_registers_nothing_beside_the_one_that_took_o
 
 
 @pytest.mark.promise(4)
+@pytest.mark.case("F13")
 def test_a_run_is_carried_out_though_redis_lost_its_message(
     site: Site, trainer: httpx.Client, dataset: int, redis_server: RedisServer
 ) -> None:
@@ -205,3 +208,22 @@ def test_the_same_message_five_times_makes_one_version(
     assert over(trainer, run, site)["attempt"] == 1
     assert versions_of(trainer, run) == 1
     kill(worker)
+
+
+@pytest.mark.case("F25")
+def test_workers_whose_clocks_are_two_hours_off_take_no_run_from_each_other(
+    site: Site, trainer: httpx.Client, dataset: int
+) -> None:
+    workers = [site.start("-m", "tests.integration.clock_off", off, *WORKER[2:]) for off in ("2", "-2")]
+    runs = [ask(trainer, dataset, LONG) for _ in range(2)]
+    for run in runs:
+        at_work(trainer, run)
+    time.sleep(2 * lifecycle.SWEEP_SECONDS)
+    for run in runs:
+        assert look(trainer, run)["attempt"] == 1
+        trainer.post(f"/api/runs/{run}/cancel")
+    for run in runs:
+        wait_for(lambda run=run: look(trainer, run)["finished_at"], "the run to end", 20)
+        assert look(trainer, run)["attempt"] == 1
+    for worker in workers:
+        kill(worker)

@@ -1,5 +1,6 @@
 """The same work on both stacks: SQLite with the filesystem broker, PostgreSQL with Redis."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from clfsite.management.commands.serve import LIVED_SECONDS
 from tests import services
 from tests.faults.conftest import web_processes
 from tests.servers import database, redis_server
-from tests.site import ROOT, Site, demo_site, wait_for
+from tests.site import KEY, ROOT, Site, demo_site, wait_for
 
 pytestmark = pytest.mark.site
 
@@ -94,6 +95,84 @@ def test_a_queued_run_is_trained_by_the_worker_and_its_version_answers(
         5,
     )
     assert answer.json()["version"] == over["version"]
+
+
+def exchange(site: Site, head: str, body: bytes = b"", *, leave: bool = False) -> bytes:
+    """Send bytes as they stand, and return what comes back until the server ends the connection.
+
+    Args:
+        leave: send no more, as a caller does whose program ended, and still listen.
+    """
+    with socket.create_connection(("127.0.0.1", site.port), timeout=20) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
+        if leave:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    return answer
+
+
+CALL = (
+    f"POST /predict HTTP/1.1\nHost: 127.0.0.1\nAuthorization: Bearer {KEY}\nContent-Type: application/json\n"
+)
+
+
+def logged_predictions(trainer: httpx.Client) -> int:
+    return len(trainer.get("/api/predictions", params={"page_size": 100}).json()["results"])
+
+
+@pytest.mark.promise(8)
+@pytest.mark.case("J34")
+def test_a_body_that_is_longer_or_shorter_than_its_length_is_no_prediction(
+    site: Site, trainer: httpx.Client
+) -> None:
+    with site.client() as caller:
+        example = caller.get("/info").json()["classifiers"][0]["example"]
+    body, before = json.dumps({"features": example}).encode(), logged_predictions(trainer)
+    longer = exchange(site, f"{CALL}Content-Length: {len(body) - 1}\n", body)
+    # the answer to the part, and that what follows is no request
+    assert longer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"the body is not JSON" in longer
+    assert b" 200 OK" not in longer
+    shorter = exchange(site, f"{CALL}Content-Length: {len(body) + 5}\n", body, leave=True)
+    assert b"the body ended 5 bytes before its Content-Length" in shorter
+    for length in ("-1", "many", f"{len(body)}\nContent-Length: 3"):
+        assert exchange(site, f"{CALL}Content-Length: {length}\n", body).startswith(b"HTTP/1.1 400 ")
+    for more in ("", "Transfer-Encoding: chunked\n"):
+        assert b"HTTP/1.1 400 " in exchange(site, f"{CALL}{more}Connection: close\n", b"0\r\n\r\n")
+    assert logged_predictions(trainer) == before
+    assert exchange(site, f"{CALL}Connection: close\nContent-Length: {len(body)}\n", body).startswith(
+        b"HTTP/1.1 200 OK"
+    )
+
+
+@pytest.mark.promise(8)
+@pytest.mark.case("U01", "U02", "U03", "U23")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/..%2f..%2fmanage.py",
+        "/static/../../manage.py",
+        "/static/%2e%2e/%2e%2e/manage.py",
+        "/static/..%5c..%5cmanage.py",
+        "/static/%252e%252e%252fmanage.py",
+        "/static/%c0%ae%c0%ae/%c0%ae%c0%ae/manage.py",
+        "/static/%00",
+        "/%00",
+        "/api/datasets/file:///etc/passwd",
+        "//evil.example/",
+    ],
+)
+def test_an_address_leads_to_no_file(site: Site, path: str) -> None:
+    answer = exchange(site, f"GET {path} HTTP/1.1\nHost: 127.0.0.1\nConnection: close\n")
+    assert answer.startswith(b"HTTP/1.1 404 "), answer
+    refused = exchange(site, f"GET {path} HTTP/1.1\nHost: evil.example\nConnection: close\n")
+    assert refused.split()[1] in {b"400", b"404"}
+    assert b"evil.example" not in refused
+    for content in (answer, refused):
+        assert b"DJANGO_SETTINGS_MODULE" not in content
+        assert b"root:" not in content
 
 
 def test_metrics_count_what_was_answered(site: Site) -> None:

@@ -148,6 +148,7 @@ def test_a_waiting_batch_is_cancelled_and_one_that_is_over_is_not(caller: Client
     problem_of(caller.get(f"{address}/errors"), 404)
 
 
+@pytest.mark.case("C03", "C04", "C06")
 def test_what_is_no_good_upload_is_refused_and_stores_nothing(
     caller: Client, version: Version, settings: Any
 ) -> None:
@@ -161,6 +162,17 @@ def test_what_is_no_good_upload_is_refused_and_stores_nothing(
     settings.CLFSITE_UPLOAD_BYTES = len(GOOD) - 1
     problem_of(send(caller), 413)
     problem_of(caller.post("/api/batches", {"file": GOOD}, "application/json"), 415)
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.case("C05")
+@pytest.mark.parametrize(
+    ("boundary", "status"), [("; boundary=" + "x" * 300, 415), ("", 400), ("; boundary=another", 422)]
+)
+def test_a_bad_boundary_is_no_file(boundary: str, status: int, caller: Client, version: Version) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    body = head + GOOD.encode() + b"\r\n--b--\r\n"
+    problem_of(caller.generic("POST", "/api/batches", body, f"multipart/form-data{boundary}"), status)
     assert not Batch.objects.exists()
 
 

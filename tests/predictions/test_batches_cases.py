@@ -36,52 +36,55 @@ def cell(text: bytes, *, before: int = 2) -> bytes:
 
 
 BAD: dict[str, Bad] = {
-    "0 bytes": Bad(b"", "file is empty"),
+    "C01 0 bytes": Bad(b"", "file is empty"),
     "blank lines": Bad(b"\n\r\n \n", "file is empty"),
-    "header only": Bad(HEADER, "a header and no rows"),
-    "zip": Bad(b"PK\x03\x04rest", "Excel workbook"),
-    "gzip": Bad(gzip.compress(WHOLE), "gzip archive"),
-    "PNG": Bad(b"\x89PNG\r\n\x1a\n", "PNG picture"),
-    "UTF-16": Bad(WHOLE.decode().encode("utf-16"), "UTF-16 text"),
-    "cp1252": Bad(WHOLE + "1,2,true,ö\n".encode("cp1252"), "byte 0xf6 on line 5"),
-    "NUL": Bad(WHOLE + b"1,2,true,p\0\n", "holds a NUL byte", 5),
-    "unclosed quote": Bad(WHOLE + b'1,2,true,"pro\n', "never closed", 5),
+    "C02 header only": Bad(HEADER, "a header and no rows"),
+    "C07 zip": Bad(b"PK\x03\x04" + b"\0" * 26 + b"customers.csv", "zip archive"),
+    "C08 xlsx": Bad(b"PK\x03\x04rest", "Excel workbook"),
+    "C09 gzip": Bad(gzip.compress(WHOLE), "gzip archive"),
+    "C10 PNG": Bad(b"\x89PNG\r\n\x1a\n", "PNG picture"),
+    "C12 UTF-16": Bad(WHOLE.decode().encode("utf-16"), "UTF-16 text"),
+    "C13 cp1252": Bad(WHOLE + "1,2,true,ö\n".encode("cp1252"), "byte 0xf6 on line 5"),
+    "C14 NUL": Bad(WHOLE + b"1,2,true,p\0\n", "holds a NUL byte", 5),
+    "C19 unclosed quote": Bad(WHOLE + b'1,2,true,"pro\n', "never closed", 5),
     "text behind a quote": Bad(WHOLE + b'1,2,true,"pro"x\n', "not well-formed CSV", 5),
-    "long row": Bad(WHOLE + b"1,2,true,pro,more\n", "5 cells where the header has 4", 5),
-    "short row": Bad(WHOLE + b"1,2\n", "2 cells where the header has 4", 5),
-    "short row behind a quoted line end": Bad(HEADER + b'1,2,true,"p\nq"\n1\n', "1 cells", 4),
-    "huge field": Bad(WHOLE + b"1,2,true," + b"z" * 200_000 + b"\n", "field larger than", 5),
-    "duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "as column 1 and 2", 1, "spend"),
-    "blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "column 2 has no name", 1),
-    "10,001 columns": Bad(
+    "C20 long row": Bad(WHOLE + b"1,2,true,pro,more\n", "5 cells where the header has 4", 5),
+    "C21 short row": Bad(WHOLE + b"1,2\n", "2 cells where the header has 4", 5),
+    "C21 short row behind a quoted line end": Bad(HEADER + b'1,2,true,"p\nq"\n1\n', "1 cells", 4),
+    "C22 huge field": Bad(WHOLE + b"1,2,true," + b"z" * 200_000 + b"\n", "field larger than", 5),
+    "C23 duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "as column 1 and 2", 1, "spend"),
+    "C24 blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "column 2 has no name", 1),
+    "C25 10,001 columns": Bad(
         ",".join(f"c{place}" for place in range(10_001)).encode() + b"\n1", "10,001 columns"
     ),
-    "missing column": Bad(b"spend,tenure,member\n1,2,true\n", "no column for plan", 1, "plan"),
+    "C37 missing column": Bad(b"spend,tenure,member\n1,2,true\n", "no column for plan", 1, "plan"),
     "unknown column": Bad(b"spend,tenure,member,plan,x\n1,2,true,pro,1\n", "no feature called x", 1, "x"),
-    "inf": Bad(cell(b"inf"), "expected a finite number", 4, "spend"),
+    "C26 inf": Bad(cell(b"inf"), "expected a finite number", 4, "spend"),
     "1e300": Bad(cell(b"1e300"), "expected a number from", 4, "spend"),
-    "1,5": Bad(b'spend,tenure,member,plan\n"1,5",5,true,pro\n', 'got "1,5"', 2, "spend"),
+    "C28 1,5": Bad(b'spend,tenure,member,plan\n"1,5",5,true,pro\n', 'got "1,5"', 2, "spend"),
     "1_000": Bad(cell(b"1_000"), 'got "1_000"', 4, "spend"),
     "Arabic digits": Bad(cell("٣".encode()), "expected a number", 4, "spend"),
     "half an integer": Bad(HEADER + b"1,2.5,true,pro\n", "expected a whole number", 2, "tenure"),
-    "missing where training saw none": Bad(HEADER + b"1,NA,true,pro\n", "had no missing values", 2, "tenure"),
+    "C27 missing where training saw none": Bad(
+        HEADER + b"1,NA,true,pro\n", "had no missing values", 2, "tenure"
+    ),
     "no boolean": Bad(HEADER + b"1,2,perhaps,pro\n", "expected true or false", 2, "member"),
 }
 GOOD: dict[str, bytes] = {
-    "BOM": codecs.BOM_UTF8 + WHOLE,
-    "semicolon": WHOLE.replace(b",", b";"),
-    "tab": WHOLE.replace(b",", b"\t"),
-    "pipe": WHOLE.replace(b",", b"|"),
-    "CR only": WHOLE.replace(b"\n", b"\r"),
+    "C11 BOM": codecs.BOM_UTF8 + WHOLE,
+    "C15 semicolon": WHOLE.replace(b",", b";"),
+    "C15 tab": WHOLE.replace(b",", b"\t"),
+    "C15 pipe": WHOLE.replace(b",", b"|"),
+    "C16 CR only": WHOLE.replace(b"\n", b"\r"),
     "CRLF": WHOLE.replace(b"\n", b"\r\n"),
-    "mixed line ends": HEADER + b"100,5,true,pro\r\n100,5,true,pro\r100,5,true,pro\n",
+    "C17 mixed line ends": HEADER + b"100,5,true,pro\r\n100,5,true,pro\r100,5,true,pro\n",
     "no line end at the end": WHOLE[:-1],
     "blank lines": HEADER + b"\n".join([ROW] * 3) + b"\n\n",
     "quoted": HEADER + b'"100","5","true","pro"\n' * 3,
-    "reordered": b"plan,member,tenure,spend\n" + b"pro,true,5,100\n" * 3,
+    "C36 reordered": b"plan,member,tenure,spend\n" + b"pro,true,5,100\n" * 3,
     "with the target": b"left," + HEADER + b"yes,100,5,true,pro\n" * 3,
-    "target with line ends and delimiters": b"left," + HEADER + b'"a\r\nb,c",100,5,true,pro\n' * 3,
-    "target with formulas": b"left," + HEADER + b"=1+1,100,5,true,pro\n" * 3,
+    "C18 target with line ends and delimiters": b"left," + HEADER + b'"a\r\nb,c",100,5,true,pro\n' * 3,
+    "C34 target with formulas": b"left," + HEADER + b"=1+1,100,5,true,pro\n" * 3,
 }
 
 
@@ -121,12 +124,13 @@ def test_every_way_to_write_csv_is_scored_alike(case: str, version: Version) -> 
     assert list(Prediction.objects.values_list("features", flat=True)) == [expected] * 3
     rows = result(batch)
     assert [(row["spend"], row["plan"]) for row in rows] == [("100", "pro")] * 3
-    left = {"target with formulas": "'=1+1", "target with line ends and delimiters": "a\r\nb,c"}
+    left = {"C34 target with formulas": "'=1+1", "C18 target with line ends and delimiters": "a\r\nb,c"}
     assert {row["left"] for row in rows if "left" in row} <= {"yes", *left.values()}
     if case in left:
         assert rows[0]["left"] == left[case]
 
 
+@pytest.mark.case("C34")
 def test_names_of_columns_that_begin_as_formulas_are_quoted(version: Version) -> None:
     batch = run(WHOLE)
     batch.header = ["=cmd", *batch.header[1:]]
@@ -148,6 +152,7 @@ def test_names_of_columns_that_begin_as_formulas_are_quoted(version: Version) ->
         "ÿ\n.csv",
     ],
 )
+@pytest.mark.case("C35")
 def test_hostile_file_name_is_never_used(name: str, version: Version) -> None:
     file = ContentFile(WHOLE)
     file.name = name

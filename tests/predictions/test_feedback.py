@@ -60,6 +60,7 @@ def test_the_truth_joins_its_prediction(judge: Callable[..., Any]) -> None:
     assert prediction.feedback.get().label == "no"
 
 
+@pytest.mark.case("U34")
 def test_the_same_truth_twice_is_stored_once(judge: Callable[..., Any]) -> None:
     prediction = PredictionFactory.create()
     judge(prediction.pk, {"label": "no"})
@@ -69,6 +70,7 @@ def test_the_same_truth_twice_is_stored_once(judge: Callable[..., Any]) -> None:
     assert list(counted().values()) == [1]
 
 
+@pytest.mark.case("U34")
 def test_another_truth_is_refused_unless_it_is_to_replace_the_first(judge: Callable[..., Any]) -> None:
     prediction = PredictionFactory.create()
     judge(prediction.pk, {"label": "no"})
@@ -81,6 +83,7 @@ def test_another_truth_is_refused_unless_it_is_to_replace_the_first(judge: Calla
     assert [(label, superseded is None) for label, superseded in told] == [("no", False), ("yes", True)]
 
 
+@pytest.mark.case("U35")
 def test_a_label_that_is_no_class_is_refused_and_the_classes_are_named(judge: Callable[..., Any]) -> None:
     for label in ("maybe", "", "Yes", "a\0b"):
         body = problem_of(judge(PredictionFactory.create().pk, {"label": label}), 422)
@@ -92,6 +95,7 @@ def test_a_label_that_is_no_class_is_refused_and_the_classes_are_named(judge: Ca
 @pytest.mark.parametrize(
     "key", ["01900000-0000-7000-8000-000000000000", "42", "not-a-uuid", "%00", "x" * 300, "-" * 36]
 )
+@pytest.mark.case("U33")
 def test_an_id_of_no_prediction_is_not_found(key: str, judge: Callable[..., Any]) -> None:
     problem_of(judge(key, {"label": "no"}), 404)
 

@@ -20,6 +20,7 @@ ONCE = {"Idempotency-Key": "order 66"}
 
 
 @pytest.mark.parametrize(("path", "wrap"), [("/predict", "features"), ("/predict-batch", "records")])
+@pytest.mark.case("U29")
 def test_the_same_call_is_carried_out_once(
     post: Post, version: Version, example: dict[str, Any], path: str, wrap: str
 ) -> None:
@@ -32,6 +33,7 @@ def test_the_same_call_is_carried_out_once(
     assert Prediction.objects.count() == (1 if wrap == "features" else 2)
 
 
+@pytest.mark.case("U30")
 def test_another_body_under_the_same_key_is_refused(
     post: Post, version: Version, example: dict[str, Any]
 ) -> None:
@@ -70,6 +72,7 @@ def test_an_answer_is_kept_for_a_day(post: Post, version: Version, example: dict
     assert idempotency.forget_old() == 1
 
 
+@pytest.mark.case("U31")
 def test_a_call_under_way_is_a_conflict(
     post: Post, version: Version, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

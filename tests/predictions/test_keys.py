@@ -31,12 +31,14 @@ pytestmark = pytest.mark.django_db
         "clf_wrong",
     ],
 )
+@pytest.mark.case("U11", "U12", "U15", "U16")
 def test_a_call_without_a_valid_key_is_refused(client: Client, version: Version, authorization: str) -> None:
     response = client.get("/info", headers={"authorization": authorization})
     problem_of(response, 401)
     assert response["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.case("U13", "U14")
 def test_unknown_expired_and_revoked_keys_look_the_same(client: Client, version: Version) -> None:
     past = timezone.now() - timedelta(seconds=1)
     ApiKeyFactory.create(secret="clf_expired", expires_at=past)
@@ -48,6 +50,7 @@ def test_unknown_expired_and_revoked_keys_look_the_same(client: Client, version:
     assert len(answers) == 1
 
 
+@pytest.mark.case("U17")
 def test_a_key_opens_only_what_its_scopes_name(post: Post, version: Version, example: dict[str, Any]) -> None:
     ApiKeyFactory.create(secret="clf_reader", scopes=("read",))
     assert (

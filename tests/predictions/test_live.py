@@ -1,8 +1,10 @@
 """Following activations: what answers, and what happens when an artifact is not what it was."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
@@ -43,6 +45,21 @@ def test_a_version_that_stays_active_is_loaded_once(
     monkeypatch.setattr(live, "load_scorer", pytest.fail)
     trained_version(classifier="other")
     assert live.models.get("churn").scorer is first.scorer
+
+
+@pytest.mark.faults
+@pytest.mark.case("F30")
+def test_a_thousand_reloads_keep_no_memory(version: Version) -> None:
+    def reload(times: int) -> int:
+        for _ in range(times):
+            live.models.forget()
+            assert live.models.get("churn").number == version.number
+        gc.collect()
+        held: int = psutil.Process().memory_info().rss
+        return held
+
+    before = reload(200)
+    assert reload(800) - before < 20e6
 
 
 def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) -> None:

@@ -174,6 +174,7 @@ def test_a_permission_opens_its_pages_and_no_others(permission: str, paths: dict
             assert (posted[name] == 403) == (not {needs, to_post} <= allowed), name
 
 
+@pytest.mark.case("U20")
 def test_a_post_without_the_token_is_refused(version: Version) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("root"))
@@ -204,6 +205,7 @@ def test_a_piece_of_a_page_asks_for_the_whole_page_when_the_login_is_over(
     ],
 )
 @pytest.mark.django_db
+@pytest.mark.case("U01", "U02", "U04")
 def test_an_address_of_nothing_gets_the_page_that_says_so(path: str) -> None:
     response = staff_client().get(path)
     assert response.status_code == 404

@@ -109,6 +109,7 @@ def test_who_may_look_alone_sees_no_buttons(db: None) -> None:
     assert make(client).status_code == 403
 
 
+@pytest.mark.case("U26")
 def test_names_are_escaped(approver: Client) -> None:
     shown = make(approver, name="<script>alert(1)</script>").content.decode()
     assert "<script>alert" not in shown

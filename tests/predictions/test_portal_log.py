@@ -260,6 +260,7 @@ def test_a_span_that_ends_before_it_begins_is_named(row: Version) -> None:
     assert set(staff_client().get(LOG, query).context["form"].errors) == {"until", "high"}
 
 
+@pytest.mark.case("U06")
 def test_a_tampered_cursor_is_not_found(row: Version) -> None:
     for name in ("before", "after"):
         assert staff_client(username=name).get(LOG, {name: "1 OR 1=1"}).status_code == 404
@@ -275,6 +276,7 @@ def test_filters_that_nothing_fits_can_be_taken_away(row: Version) -> None:
     assert f'href="{LOG}">Show all' in shown
 
 
+@pytest.mark.case("U28")
 def test_one_prediction_stands_with_its_input_against_what_training_saw(row: Version) -> None:
     warning = {"feature": "plan", "code": "unknown_category", "message": '"<i>" was never seen in training'}
     prediction = PredictionFactory.create(

@@ -16,21 +16,28 @@ from tests.predictions.conftest import Post, problem_of
 from training.models import Classifier, Version
 
 JSON_CASES: dict[str, tuple[bytes, str]] = {
-    "blank": (b" ", "not JSON"),
-    "byte order mark": (b'\xef\xbb\xbf{"features": {}}', "not JSON"),
+    "J01 empty": (b"", "not JSON"),
+    "J01 blank": (b" ", "not JSON"),
+    "J29 byte order mark": (b'\xef\xbb\xbf{"features": {}}', "not JSON"),
     "UTF-16": ('{"features": {}}'.encode("utf-16"), "not UTF-8"),
-    "truncated": (b'{"features": {"tenure": 5', "not JSON"),
-    "array on top": (b"[]", "not an object"),
-    "null on top": (b"null", "not an object"),
-    "NaN": (b'{"features": {"tenure": NaN}}', "NaN is not JSON"),
-    "Infinity": (b'{"features": {"tenure": -Infinity}}', "Infinity is not JSON"),
-    "duplicate key": (b'{"features": {"tenure": 1, "tenure": 2}}', '"tenure" stands twice'),
-    "duplicate key, escaped": (b'{"features": {"tenure": 1, "\\u0074enure": 2}}', '"tenure" stands twice'),
-    "depth 100,000": (b"[" * 100_000, "nested too deeply"),
-    "depth 1,000, closed": (b"[" * 1_000 + b"]" * 1_000, "nested too deeply"),
-    "depth 1,000, closed, with a backslash": (b"[" * 1_000 + b'"\\n"' + b"]" * 1_000, "nested too deeply"),
-    "lone surrogate": (b'{"features": {"plan": "\\ud800"}}', "surrogate"),
-    "invalid UTF-8": (b'{"features": {"plan": "\xff"}}', "not UTF-8"),
+    "J02 truncated": (b'{"features": {"tenure": 5', "not JSON"),
+    "J03 array on top": (b"[]", "not an object"),
+    "J04 null on top": (b"null", "not an object"),
+    "J05 NaN": (b'{"features": {"tenure": NaN}}', "NaN is not JSON"),
+    "J06 Infinity": (b'{"features": {"tenure": -Infinity}}', "Infinity is not JSON"),
+    "J18 duplicate key": (b'{"features": {"tenure": 1, "tenure": 2}}', '"tenure" stands twice'),
+    "J18 duplicate key, escaped": (
+        b'{"features": {"tenure": 1, "\\u0074enure": 2}}',
+        '"tenure" stands twice',
+    ),
+    "J14 depth 100,000": (b"[" * 100_000, "nested too deeply"),
+    "J14 depth 1,000, closed": (b"[" * 1_000 + b"]" * 1_000, "nested too deeply"),
+    "J14 depth 1,000, closed, with a backslash": (
+        b"[" * 1_000 + b'"\\n"' + b"]" * 1_000,
+        "nested too deeply",
+    ),
+    "J15 lone surrogate": (b'{"features": {"plan": "\\ud800"}}', "surrogate"),
+    "J28 invalid UTF-8": (b'{"features": {"plan": "\xff"}}', "not UTF-8"),
     "features missing": (b"{}", '"features" is missing'),
     "features no object": (b'{"features": [1]}', "not an object"),
     "unknown member": (b'{"features": {}, "feature": 1}', '"feature"'),
@@ -39,21 +46,21 @@ JSON_CASES: dict[str, tuple[bytes, str]] = {
     "version true": (b'{"features": {}, "version": true}', '"version"'),
 }
 VALUE_CASES: dict[str, tuple[str, bytes, str]] = {
-    "true for a number": ("spend", b"true", "not_a_number"),
+    "J09 true for a number": ("spend", b"true", "not_a_number"),
     "text for a number": ("spend", b'"1"', "not_a_number"),
-    "text with underscore": ("spend", b'"1_000"', "not_a_number"),
-    "Arabic digits": ("spend", '"١٢"'.encode(), "not_a_number"),
-    "text nan": ("spend", b'"nan"', "not_a_number"),
-    "1e999": ("spend", b"1e999", "not_finite"),
-    "5,000 digits": ("spend", b"9" * 5_000, "not_finite"),
+    "J10 text with underscore": ("spend", b'"1_000"', "not_a_number"),
+    "J11 Arabic digits": ("spend", '"١٢"'.encode(), "not_a_number"),
+    "J08 text nan": ("spend", b'"nan"', "not_a_number"),
+    "J07 1e999": ("spend", b"1e999", "not_finite"),
+    "J12 5,000 digits": ("spend", b"9" * 5_000, "not_finite"),
     "half for an integer": ("tenure", b"5.5", "not_an_integer"),
-    "null where training saw none": ("tenure", b"null", "null_not_allowed"),
+    "J22 null where training saw none": ("tenure", b"null", "null_not_allowed"),
     "number for a boolean": ("member", b"1", "not_a_boolean"),
     "number for a text": ("plan", b"1", "not_text"),
     "list for a text": ("plan", b'["basic"]', "not_text"),
     "object for a number": ("spend", b"{}", "not_a_number"),
-    "NUL in a text": ("plan", b'"\\u0000"', "invalid_text"),
-    "1 MB text": ("plan", b'"' + b"x" * 1_000_000 + b'"', "too_long"),
+    "J16 NUL in a text": ("plan", b'"\\u0000"', "invalid_text"),
+    "J23 1 MB text": ("plan", b'"' + b"x" * 1_000_000 + b'"', "too_long"),
 }
 
 
@@ -99,6 +106,7 @@ def test_null_is_accepted_where_training_saw_missing_values(
         ("spend", -1e6, "out_of_range"),
     ],
 )
+@pytest.mark.case("J13")
 def test_what_training_never_saw_is_answered_with_a_warning(
     post: Post, version: Version, example: dict[str, Any], feature: str, value: Any, code: str
 ) -> None:
@@ -138,6 +146,7 @@ def test_a_value_that_the_contract_refuses_is_named(
 
 
 @pytest.mark.parametrize("name", ["__proto__", "spend\x00", "Spend", ""])
+@pytest.mark.case("J17", "J20", "J21")
 def test_an_unknown_feature_is_refused(
     post: Post, version: Version, example: dict[str, Any], name: str
 ) -> None:
@@ -145,6 +154,7 @@ def test_an_unknown_feature_is_refused(
     assert [(fault["feature"], fault["code"]) for fault in faults] == [(name, "unknown_feature")]
 
 
+@pytest.mark.case("J19")
 def test_every_missing_feature_is_named(post: Post, version: Version) -> None:
     faults = problem_of(post("/predict", {"features": {}}), 422)["errors"]
     assert [fault["feature"] for fault in faults] == tiny().contract.names
@@ -152,6 +162,7 @@ def test_every_missing_feature_is_named(post: Post, version: Version) -> None:
 
 
 @pytest.mark.promise(8)
+@pytest.mark.case("J24")
 def test_a_body_over_the_limit_is_too_large(post: Post, version: Version, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     assert "CLFSITE_BODY_BYTES" in problem_of(post("/predict", b" " * 101), 413)["detail"]
@@ -166,6 +177,7 @@ def test_a_body_over_the_limit_is_too_large(post: Post, version: Version, settin
         ("application/json", {"content-encoding": "gzip"}),
     ],
 )
+@pytest.mark.case("J30", "J31", "J33")
 def test_another_media_type_is_refused(
     post: Post, version: Version, content_type: str, headers: dict[str, str]
 ) -> None:
@@ -173,6 +185,7 @@ def test_another_media_type_is_refused(
 
 
 @pytest.mark.parametrize("accept", ["text/xml", "application/xml", "application/json;q=0"])
+@pytest.mark.case("J32")
 def test_an_answer_in_another_format_cannot_be_had(
     post: Post, version: Version, example: dict[str, Any], accept: str
 ) -> None:
@@ -192,12 +205,14 @@ def test_a_slash_at_the_end_is_no_redirect(post: Post, version: Version, example
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "patch"])
+@pytest.mark.case("U10")
 def test_another_method_is_not_allowed(client: Client, db: None, method: str) -> None:
     response = getattr(client, method)("/predict")
     problem_of(response, 405)
     assert response["Allow"] == "POST"
 
 
+@pytest.mark.case("J35")
 def test_without_an_active_version_the_site_is_not_able_to_answer(
     post: Post, example: dict[str, Any]
 ) -> None:

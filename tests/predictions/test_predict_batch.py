@@ -31,6 +31,7 @@ def test_a_batch_answers_each_record_as_a_single_call_does(
     assert [each["probabilities"] for each in together] == [each["probabilities"] for each in alone]
 
 
+@pytest.mark.case("J27")
 def test_one_bad_row_fails_the_request_and_every_bad_row_is_reported(
     post: Post, version: Version, example: dict[str, Any]
 ) -> None:
@@ -76,6 +77,7 @@ def test_the_answers_do_not_depend_on_when_rows_are_scored(
 
 
 @pytest.mark.parametrize("records", [[], {}, None, "x"])
+@pytest.mark.case("J25")
 def test_a_batch_without_records_is_malformed(post: Post, version: Version, records: Any) -> None:
     assert '"records"' in problem_of(post("/predict-batch", {"records": records}), 400)["detail"]
 
@@ -87,6 +89,7 @@ def test_a_record_that_is_no_object_is_named_by_its_row(
     assert [fault["row"] for fault in faults] == [1, 2]
 
 
+@pytest.mark.case("J26")
 def test_one_record_over_the_limit_is_too_large(
     post: Post, version: Version, example: dict[str, Any], settings: Any
 ) -> None:

@@ -212,6 +212,7 @@ def test_the_pdf_has_its_pages_its_contents_and_a_reading_of_every_figure(made: 
     assert root["/MarkInfo"]["/Marked"]
 
 
+@pytest.mark.case("U26", "U27")
 def test_names_that_look_like_markup_are_text_in_both(lived: Version) -> None:
     Version.objects.filter(pk=lived.pk).update(
         contract_data={**lived.contract_data, "left_out": {HOSTILE: "a constant column"}}

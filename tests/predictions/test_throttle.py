@@ -127,6 +127,7 @@ def test_a_key_past_its_rate_is_refused_before_its_body_is_read(
         ("post", "/invocations", "message"),
     ],
 )
+@pytest.mark.case("U32")
 def test_every_call_with_a_key_counts_and_is_refused_in_its_own_shape(
     method: str, path: str, member: str, version: Version
 ) -> None:

@@ -237,6 +237,7 @@ def test_a_run_is_cancelled_until_it_is_over(client: Client) -> None:
     problem_of(client.post("/api/runs/0/cancel", headers=headers), 404)
 
 
+@pytest.mark.case("U17", "U21")
 def test_an_activation_needs_its_scope_and_a_reason(client: Client) -> None:
     version = trained_version(classifier="churn")
     path = f"/api/versions/{version.pk}/activate"
@@ -251,6 +252,7 @@ def test_an_activation_needs_its_scope_and_a_reason(client: Client) -> None:
     problem_of(client.get(path, headers=headers), 405)
 
 
+@pytest.mark.case("U20")
 def test_a_session_acts_by_its_permissions_and_needs_csrf() -> None:
     version = trained_version(classifier="churn")
     user = UserFactory.create()
@@ -276,6 +278,7 @@ def test_a_login_without_staff_sees_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["datasets", "runs", "classifiers", "versions", "predictions"])
+@pytest.mark.case("U06", "U07", "U08")
 def test_a_list_needs_a_reader_and_pages_by_cursor(
     client: Client, django_assert_max_num_queries: DjangoAssertNumQueries, name: str
 ) -> None:
@@ -307,6 +310,7 @@ def test_a_list_needs_a_reader_and_pages_by_cursor(
         "/api/nothing",
     ],
 )
+@pytest.mark.case("U01", "U02", "U04")
 def test_what_does_not_exist_is_a_problem_document(client: Client, path: str) -> None:
     problem_of(client.get(path, headers=bearer("read")), 404)
 

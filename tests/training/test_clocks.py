@@ -50,6 +50,7 @@ def database_clock_moved(by: timedelta) -> None:
     Run.objects.update(lease_until=F("lease_until") - by)
 
 
+@pytest.mark.case("F25")
 def test_a_run_of_a_machine_whose_clock_is_off_is_taken_from_nobody(clock: Any, off: timedelta) -> None:
     run = RunFactory.create()
     clock(off)
@@ -62,6 +63,7 @@ def test_a_run_of_a_machine_whose_clock_is_off_is_taken_from_nobody(clock: Any, 
     assert not run.start()
 
 
+@pytest.mark.case("F25")
 def test_a_machine_whose_clock_is_off_takes_no_run_that_is_alive(clock: Any, off: timedelta) -> None:
     run = RunFactory.create()
     owner = begun(run)
@@ -70,6 +72,7 @@ def test_a_machine_whose_clock_is_off_takes_no_run_that_is_alive(clock: Any, off
     assert owner.renew()
 
 
+@pytest.mark.case("F25")
 def test_a_lost_run_of_a_machine_whose_clock_is_off_begins_anew_after_its_lease(
     clock: Any, off: timedelta
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_run_asked_for_on_a_machine_whose_clock_is_fast_is_reminded_of(told: T
     assert told() == [(TASK, [run.pk])]
 
 
+@pytest.mark.case("F25")
 def test_a_worker_whose_clock_is_off_is_heard_of(clock: Any, off: timedelta) -> None:
     clock(off)
     Heartbeat.objects.beat()

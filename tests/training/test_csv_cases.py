@@ -37,63 +37,64 @@ class Bad:
     column: str = ""
 
 
-def workbook() -> bytes:
+def archive(name: str) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(name, "a,left\n1,x\n")
     return buffer.getvalue()
 
 
 ROWS = b"1,x\n2,y\n" * 10
 BAD: dict[str, Bad] = {
-    "0 bytes": Bad(b"", "file is empty"),
+    "C01 0 bytes": Bad(b"", "file is empty"),
     "blank lines": Bad(b"\n\r\n \n", "file is empty"),
-    "header only": Bad(b"a,left\n", "a header and no rows"),
-    "xlsx": Bad(workbook(), "Excel workbook"),
-    "gzip": Bad(gzip.compress(b"a,left\n1,x\n"), "gzip archive"),
-    "PNG": Bad(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "PNG picture"),
-    "UTF-16": Bad("a,left\n1,x\n".encode("utf-16"), "UTF-16 text"),
-    "cp1252": Bad("a,left\n1,x\n2,ö\n".encode("cp1252"), "byte 0xf6 on line 3"),
-    "NUL in a row": Bad(b"a,left\n1,x\n2,y\0\n", "holds a NUL byte", 3),
-    "NUL in the header": Bad(b"a\0,left\n1,x\n", "holds a NUL byte", 1),
-    "unclosed quote": Bad(b'a,left\n1,x\n2,"y\n3,x\n', "never closed", 3),
+    "C02 header only": Bad(b"a,left\n", "a header and no rows"),
+    "C07 zip": Bad(archive("table.csv"), "zip archive"),
+    "C08 xlsx": Bad(archive("xl/workbook.xml"), "Excel workbook"),
+    "C09 gzip": Bad(gzip.compress(b"a,left\n1,x\n"), "gzip archive"),
+    "C10 PNG": Bad(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "PNG picture"),
+    "C12 UTF-16": Bad("a,left\n1,x\n".encode("utf-16"), "UTF-16 text"),
+    "C13 cp1252": Bad("a,left\n1,x\n2,ö\n".encode("cp1252"), "byte 0xf6 on line 3"),
+    "C14 NUL in a row": Bad(b"a,left\n1,x\n2,y\0\n", "holds a NUL byte", 3),
+    "C14 NUL in the header": Bad(b"a\0,left\n1,x\n", "holds a NUL byte", 1),
+    "C19 unclosed quote": Bad(b'a,left\n1,x\n2,"y\n3,x\n', "never closed", 3),
     "text behind a quote": Bad(b'a,left\n"1"2,x\n', "not well-formed CSV", 2),
-    "long row": Bad(b"a,left\n1,x\n2,y,z\n", "3 cells where the header has 2", 3),
-    "short row": Bad(b"a,left\n1,x\n2\n", "1 cells where the header has 2", 3),
-    "short row behind a quoted line end": Bad(b'a,left\n"p\nq",x\n2\n', "1 cells", 4),
-    "huge field": Bad(b"a,left\n1,x\n" + b"z" * 200_000 + b",y\n", "field larger than", 3),
-    "duplicate header": Bad(b"a,a,left\n1,2,x\n", "as column 1 and 2", 1, "a"),
-    "blank header": Bad(b"a,,left\n1,2,x\n", "column 2 has no name", 1),
-    "10,001 columns": Bad(
+    "C20 long row": Bad(b"a,left\n1,x\n2,y,z\n", "3 cells where the header has 2", 3),
+    "C21 short row": Bad(b"a,left\n1,x\n2\n", "1 cells where the header has 2", 3),
+    "C21 short row behind a quoted line end": Bad(b'a,left\n"p\nq",x\n2\n', "1 cells", 4),
+    "C22 huge field": Bad(b"a,left\n1,x\n" + b"z" * 200_000 + b",y\n", "field larger than", 3),
+    "C23 duplicate header": Bad(b"a,a,left\n1,2,x\n", "as column 1 and 2", 1, "a"),
+    "C24 blank header": Bad(b"a,,left\n1,2,x\n", "column 2 has no name", 1),
+    "C25 10,001 columns": Bad(
         ",".join([*(f"c{place}" for place in range(10_000)), "left"]).encode() + b"\n1", "10,001 columns"
     ),
-    "inf": Bad(b"a,left\n" + ROWS + b"inf,x\n", "not a finite number", 22, "a"),
+    "C26 inf": Bad(b"a,left\n" + ROWS + b"inf,x\n", "not a finite number", 22, "a"),
     "1e300": Bad(b"a,left\n" + ROWS + b"1e300,x\n", "too large to compute with", 22, "a"),
-    "1,5": Bad(b"a;left\n1,5;x\n2;y\n", "write 1.5", 2, "a"),
+    "C28 1,5": Bad(b"a;left\n1,5;x\n2;y\n", "write 1.5", 2, "a"),
     "1,234": Bad(b"a;left\n1,234;x\n2;y\n", "write 1234 if it separates thousands", 2, "a"),
     "slip among numbers": Bad(b"a,left\n" + ROWS + b"l2,x\n", "expected a number like the other", 22, "a"),
-    "target absent": Bad(b"a,Left\n1,x\n2,y\n", 'no column "left" to predict; the table has: a, Left'),
-    "one class": Bad(b"a,left\n1,x\n2,x\n", "one class only"),
+    "C29 target absent": Bad(b"a,Left\n1,x\n2,y\n", 'no column "left" to predict; the table has: a, Left'),
+    "C30 one class": Bad(b"a,left\n1,x\n2,x\n", "one class only"),
     "target empty": Bad(b"a,left\n1,\n2,\n", 'column "left" is empty'),
-    "constant feature alone": Bad(b"a,left\n1,x\n1,y\n", "a: every value is the same"),
-    "missing feature alone": Bad(b"a,left\nNA,x\n,y\n", "a: every value is missing"),
+    "C32 constant feature alone": Bad(b"a,left\n1,x\n1,y\n", "a: every value is the same"),
+    "C33 missing feature alone": Bad(b"a,left\nNA,x\n,y\n", "a: every value is missing"),
 }
 
 GOOD: dict[str, bytes] = {
-    "BOM": codecs.BOM_UTF8 + b"a,left\n" + ROWS,
-    "semicolon": b"a;left\n" + ROWS.replace(b",", b";"),
-    "tab": b"a\tleft\n" + ROWS.replace(b",", b"\t"),
-    "pipe": b"a|left\n" + ROWS.replace(b",", b"|"),
-    "CR only": (b"a,left\n" + ROWS).replace(b"\n", b"\r"),
-    "mixed line ends": b"a,left\r\n1,x\n2,y\r" * 1 + ROWS,
-    "quoted line end": b'a,left\n"1",x\n' + b'1,"y"\n' + ROWS,
+    "C11 BOM": codecs.BOM_UTF8 + b"a,left\n" + ROWS,
+    "C15 semicolon": b"a;left\n" + ROWS.replace(b",", b";"),
+    "C15 tab": b"a\tleft\n" + ROWS.replace(b",", b"\t"),
+    "C15 pipe": b"a|left\n" + ROWS.replace(b",", b"|"),
+    "C16 CR only": (b"a,left\n" + ROWS).replace(b"\n", b"\r"),
+    "C17 mixed line ends": b"a,left\r\n1,x\n2,y\r" * 1 + ROWS,
+    "C18 quoted line end": b'a,left\n"1",x\n' + b'1,"y"\n' + ROWS,
     "no line end at the end": b"a,left\n" + ROWS[:-1],
-    "NA": b"a,left\nNA,x\n" + ROWS,
-    "constant and missing beside a feature": b"a,one,none,left\n" + b"1,7,,x\n2,7,,y\n" * 10,
-    "class of one row": b"a,left\n" + ROWS + b"3,z\n",
-    "formula cells": b"a,formula,left\n1,=1+1,x\n2,\"=cmd|' /C calc'!A0\",y\n" * 1
+    "C27 NA": b"a,left\nNA,x\n" + ROWS,
+    "C32 constant and missing beside a feature": b"a,one,none,left\n" + b"1,7,,x\n2,7,,y\n" * 10,
+    "C31 class of one row": b"a,left\n" + ROWS + b"3,z\n",
+    "C34 formula cells": b"a,formula,left\n1,=1+1,x\n2,\"=cmd|' /C calc'!A0\",y\n" * 1
     + b"1,@SUM(A1),x\n2,+1,y\n",
-    "reordered columns": b"left,a\nx,1\ny,2\n" + b"x,1\ny,2\n" * 9,
+    "C36 reordered columns": b"left,a\nx,1\ny,2\n" + b"x,1\ny,2\n" * 9,
 }
 
 
@@ -181,6 +182,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.case("C35")
 def test_hostile_file_name_is_never_used(name: str, client: Client, tmp_path: Path) -> None:
     _, key = keys.create(name="caller", scopes=("train",))
     fields = {"name": "table", "target": "left"}
@@ -188,7 +190,7 @@ def test_hostile_file_name_is_never_used(name: str, client: Client, tmp_path: Pa
         f'--b\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{fields[key]}\r\n' for key in fields
     ]
     parts.append(f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n')
-    body = "".join(parts).encode("latin-1") + GOOD["BOM"] + b"\r\n--b--\r\n"
+    body = "".join(parts).encode("latin-1") + GOOD["C11 BOM"] + b"\r\n--b--\r\n"
     headers = {"authorization": f"Bearer {key}"}
     response = client.generic(
         "POST", "/api/datasets", body, "multipart/form-data; boundary=b", headers=headers
@@ -198,11 +200,12 @@ def test_hostile_file_name_is_never_used(name: str, client: Client, tmp_path: Pa
     assert stored == sorted(dataset.file_name for dataset in Dataset.objects.all())
 
 
+@pytest.mark.case("C03", "C04")
 def test_no_file_and_two_files_are_told_apart_from_one(client: Client) -> None:
     problem = problem_of(by_api(client, name="table", target="left"), 422)
     assert problem["errors"][0]["field"] == "file"
     assert "No file came with the form" in by_portal(name="table", target="left").content.decode()
-    two = [SimpleUploadedFile("one.csv", GOOD["BOM"]), SimpleUploadedFile("two.csv", GOOD["pipe"])]
+    two = [SimpleUploadedFile("one.csv", GOOD["C11 BOM"]), SimpleUploadedFile("two.csv", GOOD["C15 pipe"])]
     problem = problem_of(by_api(client, name="table", target="left", file=two), 422)
     assert "one file" in problem["errors"][0]["message"]
     assert "one file" in by_portal(name="table", target="left", file=two).context["form"].errors["file"][0]
@@ -212,6 +215,7 @@ def test_no_file_and_two_files_are_told_apart_from_one(client: Client) -> None:
 @pytest.mark.parametrize(
     ("boundary", "status"), [("; boundary=" + "x" * 300, 415), ("", 400), ("; boundary=another", 422)]
 )
+@pytest.mark.case("C05")
 def test_bad_boundary_is_no_file(boundary: str, status: int, client: Client) -> None:
     _, key = keys.create(name="caller", scopes=("train",))
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\na,left\r\n--b--\r\n'
@@ -224,10 +228,11 @@ def test_bad_boundary_is_no_file(boundary: str, status: int, client: Client) -> 
 
 
 @pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.case("C06")
 def test_limit_is_kept_to_the_byte_everywhere(
     over: int, way: str, client: Client, tmp_path: Path, settings: Any
 ) -> None:
-    content = GOOD["semicolon"]
+    content = GOOD["C15 semicolon"]
     settings.CLFSITE_UPLOAD_BYTES = len(content) - over
     if way == "portal":
         response = by_portal(**sent(content))

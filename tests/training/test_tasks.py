@@ -84,6 +84,7 @@ def test_run_is_carried_out_by_a_process_of_its_own() -> None:
     assert Version.objects.get().golden == tiny().trained.golden
 
 
+@pytest.mark.case("F14")
 def test_same_message_five_times_makes_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "EACH", 5)
     run = RunFactory.create()
@@ -121,6 +122,7 @@ def test_process_that_is_killed_fails_its_run_and_the_worker_lives() -> None:
     assert "memory" in stored(run).error
 
 
+@pytest.mark.case("F15")
 def test_run_that_needs_more_memory_than_allowed_fails_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -153,6 +155,7 @@ def test_run_that_waits_is_cancelled_at_once() -> None:
     assert (stored(run).state, stored(run).attempt) == (Run.State.CANCELLED, 0)
 
 
+@pytest.mark.case("F16")
 def test_run_over_its_time_limit_fails_with_the_limit(settings: Any) -> None:
     settings.CLFSITE_RUN_MINUTES = 0.02
     run = RunFactory.create(recipe_data=LONG.to_dict())
@@ -188,6 +191,7 @@ def test_process_ends_with_the_worker_that_started_it() -> None:
     wait_for(lambda: not processes_of(run), "its processes to end", 10)
 
 
+@pytest.mark.case("F15")
 def test_run_whose_owner_is_lost_begins_anew_at_most_three_times() -> None:
     run = RunFactory.create()
     for attempt in range(1, ATTEMPTS + 1):

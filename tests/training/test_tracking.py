@@ -119,6 +119,7 @@ def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any,
     assert json.loads(artifact.metadata)["sha256"] == version.artifacts["pipeline"]["sha256"]
 
 
+@pytest.mark.case("F29")
 def test_unreachable_server_costs_a_warning_and_nothing_else(
     settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

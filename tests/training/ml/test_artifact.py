@@ -69,6 +69,7 @@ def test_hash_is_compared_before_anything_is_loaded(canary: Path) -> None:
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.25, 0.5, 0.75, 1], ids="at {:.1%}".format)
 @pytest.mark.parametrize("bit", [0, 7])
+@pytest.mark.case("F18")
 def test_one_flipped_bit_is_refused_anywhere(share: float, bit: int) -> None:
     data = bytearray(dump(tiny().trained.pipeline))
     recorded = digest(bytes(data))
@@ -90,12 +91,14 @@ def test_flipped_bit_that_joblib_would_load_is_not_loaded(canary: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 1_000, -1])
+@pytest.mark.case("F19")
 def test_cut_artifact_is_refused(length: int) -> None:
     data = dump(tiny().trained.pipeline)
     with pytest.raises(ArtifactError, match="SHA-256"):
         load(data[:length], digest(data))
 
 
+@pytest.mark.case("F21")
 def test_swapped_artifact_is_refused() -> None:
     pipeline = tiny().trained.pipeline
     model, preprocessor = dump(pipeline.named_steps["model"]), dump(pipeline.named_steps["preprocessor"])
