@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ml.metrics import METRICS, decide
+from training.ml.metrics import METRICS, Ranked, decide
 
 RESAMPLES = 300
 LEVEL = 0.95
@@ -36,7 +36,7 @@ def intervals(
     cells = truth * len(classes) + decide(proba, threshold)
     # two classes have one curve, that of the positive class
     curves = range(len(classes)) if len(classes) > 2 else [1]  # noqa: PLR2004
-    ranks = [_Ranked(truth == place, proba[:, place]) for place in curves]
+    ranks = [Ranked(truth == place, proba[:, place]) for place in curves]
     members = [np.flatnonzero(truth == place) for place in range(len(classes))]
     drawn = []
     for _ in range(resamples):
@@ -49,23 +49,6 @@ def intervals(
     tail = (1 - LEVEL) / 2
     bounds = np.quantile(drawn, [tail, 1 - tail], axis=0).round(6)
     return {name: bounds[:, place].tolist() for place, name in enumerate(METRICS)}
-
-
-class _Ranked:
-    """One class's scores in order, so that each resample's ROC-AUC is a sum over groups of equal scores."""
-
-    def __init__(self, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> None:
-        self.order = np.argsort(score, kind="stable")
-        self.positive = positive[self.order]
-        self.starts = np.flatnonzero(np.r_[True, np.diff(score[self.order]) > 0])
-
-    def auc(self, weights: NDArray[np.float64]) -> float:
-        """The share of pairs of a positive and a negative row that stand in the right order, ties half."""
-        ordered = weights[self.order]
-        hits = np.add.reduceat(np.where(self.positive, ordered, 0.0), self.starts)
-        misses = np.add.reduceat(np.where(self.positive, 0.0, ordered), self.starts)
-        below = np.cumsum(misses) - misses
-        return float((hits * (below + misses / 2)).sum() / (hits.sum() * misses.sum()))
 
 
 def _measure(confusion: NDArray[Any], auc: float) -> list[float]:

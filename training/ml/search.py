@@ -19,7 +19,6 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils.parallel import Parallel, delayed
 
 from training.ml import nested
 from training.ml.estimators import FAMILIES, build_model
@@ -214,14 +213,8 @@ def _shared(
     best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
     waiting = iter(groups)
     while chunk := list(islice(waiting, at_once)):
-        # one job here, where a forest grows on every core; joblib's backend for a cluster takes no notice of it
-        judged = Parallel(n_jobs=1)(
-            delayed(nested.judge)(
-                group, task.pipeline.steps[0][1], task.scorer, task.X, task.y, fold, task.jobs
-            )
-            for group in chunk
-            for fold in folds
-        )
+        pairs = [(group, fold) for group in chunk for fold in folds]
+        judged = nested.judge_all(pairs, task.pipeline.steps[0][1], task.scorer, task.X, task.y, task.jobs)
         for first in range(0, len(judged), len(folds)):
             for parts in zip(*judged[first : first + len(folds)], strict=True):
                 place, scores = parts[0].place, [part.score for part in parts]

@@ -1,5 +1,8 @@
 """Grids of forests judged from one fit: the same scores as one fit for each setting."""
 
+import time
+import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from tests.training.ml import tables
-from training.ml import nested
+from training.ml import growing, nested
 from training.ml.estimators import build_pipeline, can_accelerate
 from training.ml.inference import infer
 from training.ml.recipe import Recipe
@@ -92,7 +95,8 @@ def test_a_tree_cut_at_a_depth_answers_with_the_shares_of_the_node_it_ends_in() 
     shallow = RandomForestClassifier(1, bootstrap=False, max_features=None, max_depth=2, random_state=0).fit(
         X, y
     )
-    cut, whole = nested._members(forest, [nested.Member(0, 1, 2), nested.Member(1, 1, None)], X)
+    grown = growing.Forest(forest.classes_, 3, 1, forest, is_fitted=True)
+    cut, whole = nested._members(grown, [nested.Member(0, 1, 2), nested.Member(1, 1, None)], X)
     assert np.allclose(cut, shallow.predict_proba(X))
     assert np.allclose(whole, forest.predict_proba(X))
     assert not np.allclose(cut, whole)
@@ -116,3 +120,37 @@ def test_accelerated_scores_lie_close_to_scikit_learns() -> None:
         for accelerate in (False, True)
     ]
     assert means[0] == pytest.approx(means[1], abs=0.03)
+
+
+def test_no_more_than_two_forests_are_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long judging takes: memory holds the forest that is judged and the one that grows."""
+    alive: weakref.WeakSet[growing.Forest] = weakref.WeakSet()
+    most = 0
+
+    def grow(*args: Any) -> growing.Forest:
+        nonlocal most
+        forest = growing.grow(*args)
+        alive.add(forest)
+        most = max(most, len(alive))
+        return forest
+
+    def judge_slowly(*args: Any) -> list[nested.Judged]:
+        time.sleep(0.2)
+        return judge(*args)
+
+    judge = nested._judge
+    monkeypatch.setattr(nested, "growing", SimpleNamespace(grow=grow))
+    monkeypatch.setattr(nested, "_judge", judge_slowly)
+    table = tables.numbers()
+    trained = train(table, infer(table, "label"), Recipe(folds=4, space={"min_samples_leaf": [1, 4]}), jobs=1)
+    assert (trained.fits, most) == (8, 2)
+
+
+def test_what_goes_wrong_while_a_forest_is_judged_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError("no room to judge")
+
+    monkeypatch.setattr(nested, "_judge", fail)
+    table = tables.numbers()
+    with pytest.raises(MemoryError, match="no room to judge"):
+        train(table, infer(table, "label"), Recipe(folds=3, space={"n_estimators": [5]}), jobs=1)
