@@ -123,7 +123,7 @@ def logged_predictions(trainer: httpx.Client) -> int:
 
 
 @pytest.mark.promise(8)
-@pytest.mark.case("J34")
+@pytest.mark.case("J01", "J34")
 def test_a_body_that_is_longer_or_shorter_than_its_length_is_no_prediction(
     site: Site, trainer: httpx.Client
 ) -> None:

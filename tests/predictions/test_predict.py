@@ -16,7 +16,6 @@ from tests.predictions.conftest import Post, problem_of
 from training.models import Classifier, Version
 
 JSON_CASES: dict[str, tuple[bytes, str]] = {
-    "J01 empty": (b"", "not JSON"),
     "J01 blank": (b" ", "not JSON"),
     "J29 byte order mark": (b'\xef\xbb\xbf{"features": {}}', "not JSON"),
     "UTF-16": ('{"features": {}}'.encode("utf-16"), "not UTF-8"),
