@@ -38,7 +38,8 @@ def events(run: Run) -> Iterator[Event]:
     if run.finished_at:
         version: Version | None = getattr(run, "version", None)
         became = f", and became version {version.number}" if version else ""
-        yield Event(run.finished_at, f"The run {run.state}{became}")
+        ended = "was cancelled" if run.state == Run.State.CANCELLED else run.state
+        yield Event(run.finished_at, f"The run {ended}{became}")
 
 
 def _around(scores: Sequence[float]) -> dict[str, Any]:

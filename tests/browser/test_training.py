@@ -95,7 +95,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel the run").click()
     expect(page.get_by_role("link", name="Change and train again")).to_be_visible()
-    expect(page.get_by_text("The run cancelled")).to_be_visible()
+    expect(page.get_by_text("The run was cancelled")).to_be_visible()
     shoot(page, "training-cancelled")
 
     page.get_by_role("link", name="Change and train again").click()

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from tests.factories import DatasetFactory, RunFactory
 from tests.portal import staff_client
-from tests.training.test_portal_runs import filled
+from tests.training.test_portal_run_form import filled
 from training import services
 from training.column_forms import MAX_SELECTS, Column, ColumnsForm
 from training.ml.corrections import Choice, Corrections

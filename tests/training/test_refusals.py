@@ -15,7 +15,7 @@ from predictions import keys
 from tests.factories import DatasetFactory, tiny, tiny_csv
 from tests.portal import staff_client
 from tests.training.conftest import Told
-from tests.training.test_portal_runs import filled
+from tests.training.test_portal_run_form import filled
 from training import storage
 from training.models import Classifier, Dataset, Run, Version
 
