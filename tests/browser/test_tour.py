@@ -1,5 +1,6 @@
 """Every page in both themes and at both widths: accessible, within its policy, without errors, not wider than a phone."""
 
+import io
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from pypdf import PdfReader
 
 from predictions import urls as predictions_urls
 from predictions.roles import ROLES
@@ -172,6 +174,19 @@ def test_a_table_that_comes_whole_is_sorted_and_leafed_through(
         shown = [int(text) for text in rows.locator(f"tbody td:nth-child({place})").all_inner_texts()]
         assert len(shown) == BATCHED
         assert shown == sorted(shown, reverse=direction == "descending")
+    page.close()
+
+
+def test_a_printed_model_card_holds_every_row(lively: Lively, contexts: dict[str, BrowserContext]) -> None:
+    page = contexts["demo"].new_page()
+    page.goto(f"/portal/versions/{lively.known['version']}/card")
+    settle(page)
+    cells = page.locator("main tbody tr td:first-child:visible")
+    expected = [text.strip() for text in cells.all_inner_texts()]
+    pages = PdfReader(io.BytesIO(page.pdf(format="A4"))).pages
+    printed = "\n".join(each.extract_text() for each in pages).split()
+    assert len(expected) > 30
+    assert [name for name in set(expected) if printed.count(name) < expected.count(name)] == []
     page.close()
 
 
