@@ -174,8 +174,7 @@ def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterato
     """A migrated site with a demo classifier trained on a part of the demo table, not yet serving."""
     site = Site(state, environment or {})
     try:
-        if not _is_collected():
-            site.manage("collectstatic", "--noinput", "--verbosity", "0")
+        _collect(site)
         if not prepared.copy_to(site):
             site.set_up()
         yield site
@@ -186,6 +185,16 @@ def demo_site(state: Path, environment: dict[str, str] | None = None) -> Iterato
 def _run(*command: str | Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def _collect(site: Site) -> None:
+    """Collect static files that are newer than those collected, in one process of those that find that at once."""
+    folder = ROOT / "var"
+    folder.mkdir(exist_ok=True)
+    with (folder / "collecting.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_collected():
+            site.manage("collectstatic", "--noinput", "--verbosity", "0")
 
 
 def _is_collected() -> bool:
