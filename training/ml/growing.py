@@ -5,8 +5,8 @@ its `estimators_` clone an estimator for every tree, which takes longer than rea
 below it, `daal4py`, do neither. They grow random forests without weights; every other forest is fitted as usual.
 
 Either way oneDAL tells of a leaf how many rows it has and which class most of them are of, not the shares of the others,
-and of a node above the sum of these. So a search judges the votes of pure leaves, where scikit-learn averages shares:
-the same for leaves of one class, close to it for others.
+and of a node above the sum of these. That is the whole truth where leaves hold one class; elsewhere whoever asks a tree
+has to find the shares of its nodes from the rows it learned.
 """
 
 import math
@@ -42,16 +42,17 @@ MOST_TREES = 6024
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """A grown forest: what its votes are for, and where its trees are read from."""
+    """A grown forest: what its votes are for, where its trees are read from, and whether their nodes tell all shares."""
 
     classes: NDArray[np.object_]
     features: int
     count: int
     source: Any
     is_fitted: bool
+    has_shares: bool
 
     def trees(self) -> Iterator[Any]:
-        """scikit-learn's trees in the order of their growth; a node's values are counts or shares, see above for oneDAL's.
+        """scikit-learn's trees in the order of their growth; a node's values are counts or shares of classes.
 
         Each is made when it is asked for: a forest of deep trees takes twice the memory if all are there at once.
         """
@@ -84,10 +85,19 @@ def grow(forest: Any, X: NDArray[np.float32], y: NDArray[np.object_]) -> Forest:
     """
     if not _is_known(forest):
         forest.fit(X, y)
-        return Forest(forest.classes_, X.shape[1], len(forest.estimators_), forest, is_fitted=True)
+        # set where the fit was not left to scikit-learn
+        has_shares = getattr(forest, "_onedal_estimator", None) is None or _has_pure_leaves(forest)
+        return Forest(forest.classes_, X.shape[1], len(forest.estimators_), forest, True, has_shares)
     codes, classes = pd.factorize(y, sort=True)
     model = _grow(forest, X, codes.astype(np.float32), len(classes))
-    return Forest(np.asarray(classes), X.shape[1], forest.n_estimators, model, is_fitted=False)
+    return Forest(
+        np.asarray(classes), X.shape[1], forest.n_estimators, model, False, _has_pure_leaves(forest)
+    )
+
+
+def _has_pure_leaves(forest: Any) -> bool:
+    """Whether its trees grow until every leaf holds one class, but for rows that are alike."""
+    return forest.max_depth is None and forest.min_samples_leaf == 1 and forest.min_samples_split == 2  # noqa: PLR2004
 
 
 def _is_known(forest: Any) -> bool:

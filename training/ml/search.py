@@ -172,7 +172,9 @@ def _listed(task: Task) -> Found:
         tried |= dict(zip(rest, singles, strict=False))
     candidates = _ranked(task, [tried[place] for place in sorted(tried)])
     winner = min(tried, key=lambda place: (-tried[place][1], place))
-    return Found(candidates, None if winner in rest else proba)
+    # of an accelerated forest they are close to its own, which ranks settings; a threshold for an aim wants its own
+    is_close = task.accelerate and task.recipe.aim
+    return Found(candidates, None if winner in rest or is_close else proba)
 
 
 def _one_by_one(

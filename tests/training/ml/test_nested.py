@@ -95,8 +95,8 @@ def test_a_tree_cut_at_a_depth_answers_with_the_shares_of_the_node_it_ends_in() 
     shallow = RandomForestClassifier(1, bootstrap=False, max_features=None, max_depth=2, random_state=0).fit(
         X, y
     )
-    grown = growing.Forest(forest.classes_, 3, 1, forest, is_fitted=True)
-    cut, whole = nested._members(grown, [nested.Member(0, 1, 2), nested.Member(1, 1, None)], X)
+    grown = growing.Forest(forest.classes_, 3, 1, forest, is_fitted=True, has_shares=True)
+    cut, whole = nested._members(grown, [nested.Member(0, 1, 2), nested.Member(1, 1, None)], X, X, y)
     assert np.allclose(cut, shallow.predict_proba(X))
     assert np.allclose(whole, forest.predict_proba(X))
     assert not np.allclose(cut, whole)
