@@ -1,4 +1,7 @@
-"""Weights & Biases, offline and for real: what a run's file holds, and what an unreachable server costs."""
+"""Weights & Biases, with its real client.
+
+What an offline run's file holds, what an online run sends to a server, and what an unreachable one costs.
+"""
 
 import hashlib
 import json
@@ -13,12 +16,18 @@ from urllib.parse import urlsplit
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 from wandb.proto import wandb_internal_pb2
 
+from predictions import keys
 from tests.factories import RunFactory, tiny, trained_version
+from tests.portal import staff_client
 from tests.site import ROOT, free_port, wait_for
+from tests.wandb_server import ENTITY, WandbServer, wandb_server
 from training import services, tracking
-from training.models import Version
+from training.ml.recipe import Recipe
+from training.models import Run, Version
 
 pytestmark = [
     pytest.mark.django_db,
@@ -28,6 +37,7 @@ pytestmark = [
 ]
 BLOCK = 32 * 1024
 SECRET = "local-0123456789abcdef0123456789abcdef01234567"
+PASSWORD = "a-password-of-the-database"
 
 
 @pytest.fixture(autouse=True)
@@ -199,33 +209,97 @@ def test_artifact_carries_the_number_of_its_version(settings: Any, tmp_path: Pat
 @pytest.mark.django_db(transaction=True)
 def test_secrets_reach_neither_log_nor_database_nor_file(tmp_path: Path) -> None:
     """A whole run in a process of its own, as a worker starts it."""
-    password = "a-password-of-the-database"
     secrets = {
         "WANDB_API_KEY": SECRET,
         "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-bucket",
         "SECRET_KEY": "a-key-that-signs-sessions-0123456789",
     }
-    run = RunFactory.create(activate_when_done=True)
+    run, log = run_in_a_process(tmp_path, {**secrets, "AWS_ACCESS_KEY_ID": "an-id", "WANDB_MODE": "offline"})
+    assert run.state == "succeeded", log
+    for secret in (*secrets.values(), PASSWORD):
+        assert secret not in log + rows()
+        assert not kept(secret, tmp_path)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_a_key_a_run_goes_online_and_its_page_is_linked(tmp_path: Path) -> None:
+    """The key alone turns it on; the variable with the server's address is W&B's own, for those who run one."""
+    with wandb_server() as server:
+        run, log = run_in_a_process(tmp_path, {"WANDB_API_KEY": SECRET, "WANDB_BASE_URL": server.url})
+    assert (run.state, run.warnings, server.unknown, server.keys) == ("succeeded", [], [], {SECRET}), log
+    (name,) = {each["name"] for each in server.variables("UpsertBucket")}
+    assert run.tracking_url == f"{server.url}/{ENTITY}/clfsite/runs/{name}"
+    page = staff_client().get(reverse("training:run-detail", args=[run.pk])).content.decode()
+    assert f'<a href="{run.tracking_url}"' in page
+    _, key = keys.create(name="caller", scopes=("read",))
+    answer = Client().get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"})
+    assert answer.json()["tracking_url"] == run.tracking_url
+    assert SECRET not in log + rows() + page + answer.content.decode()
+    assert not kept(SECRET, tmp_path)
+    check_what_arrived(server, Version.objects.get(run=run))
+
+
+def check_what_arrived(server: WandbServer, version: Version) -> None:
+    """The recipe, every candidate, the final metrics, tables and the very bytes of the version's artifact."""
+    run = version.run
+    assert server.config["recipe"] == run.recipe_data
+    assert server.config["dataset"]["sha256"] == run.dataset.sha256
+    history = server.lines("wandb-history.jsonl")
+    means = [line["candidate/mean"] for line in history if "candidate/mean" in line]
+    assert (len(means), means) == (3, [each["mean"] for each in reversed(run.candidates)])
+    summary = server.lines("wandb-summary.json")[-1]
+    for metric, value in version.held_out["metrics"].items():
+        assert summary[f"held_out/{metric}"] == value
+    for table in ("candidates", "confusion", "roc", "precision_recall"):
+        assert f"run/{summary[table]['path']}" in server.files
+    assert (server.streamed[-1]["complete"], server.streamed[-1]["exitcode"]) == (True, 0)
+    place, sent = next(
+        (f"artifact{number}", each["input"])
+        for number, each in enumerate(server.variables("CreateArtifact"), 1)
+        if each["input"]["artifactTypeName"] == "model"
+    )
+    assert sent["artifactCollectionName"] == version.classifier.name
+    assert {each["alias"] for each in sent["aliases"]} == {"v1", "latest"}
+    sha256 = version.artifacts["pipeline"]["sha256"]
+    assert json.loads(sent["metadata"]) == {"version": 1, "sha256": sha256}
+    assert hashlib.sha256(server.files[f"{place}/pipeline.joblib"]).hexdigest() == sha256
+    assert {"artifactID": place} in server.variables("CommitArtifact")
+
+
+def run_in_a_process(folder: Path, environment: dict[str, str]) -> tuple[Run, str]:
+    """Execute a run as a worker does, with nothing of W&B's set beyond what is given; the run and all that was written."""
+    recipe = Recipe(folds=3, space={"n_estimators": [4, 5, 6]})
+    run = RunFactory.create(recipe_data=recipe.to_dict(), fits_total=recipe.fits)
     assert run.start()
-    environment = {
-        **os.environ,
-        **secrets,
-        "AWS_ACCESS_KEY_ID": "an-id",
-        "DATABASE_URL": own_database(password),
-        "CLFSITE_STATE_DIR": str(tmp_path / "state"),
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    mine = {
+        "DATABASE_URL": own_database(PASSWORD),
+        "CLFSITE_STATE_DIR": str(folder / "state"),
         "CLFSITE_LOG_LEVEL": "DEBUG",
-        "WANDB_MODE": "offline",
+        # where a client would keep the login of its user
+        "HOME": str(folder / "home"),
     }
     command = [sys.executable, "manage.py", "execute_run", str(run.pk), str(run.claim)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**inherited, **mine, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     run.refresh_from_db()
-    assert (done.returncode, run.state) == (0, "succeeded"), done.stderr
-    rows = "".join(str(list(model._default_manager.values())) for model in apps.get_models())
-    files = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
-    for secret in (*secrets.values(), password):
-        assert secret not in done.stdout + done.stderr
-        assert secret not in rows
-        assert secret.encode() not in files
+    return run, done.stdout + done.stderr
+
+
+def rows() -> str:
+    """Everything in the database."""
+    return "".join(str(list(model._default_manager.values())) for model in apps.get_models())
+
+
+def kept(secret: str, folder: Path) -> bool:
+    """Whether a file below a folder holds a secret."""
+    return any(secret.encode() in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def own_database(password: str) -> str:
