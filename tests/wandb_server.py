@@ -23,6 +23,8 @@ class WandbServer:
     """What a client sent so far."""
 
     port: int = 0
+    # an operation that nobody is allowed
+    refused: str = ""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     # what no answer is known for
     unknown: list[str] = field(default_factory=list)
@@ -54,6 +56,8 @@ class WandbServer:
         named = re.search(r"(?:query|mutation) (\w+)", query["query"])
         name, variables = named[1] if named else "", query.get("variables") or {}
         self.asked.append((name, variables))
+        if name == self.refused:
+            return {"errors": [{"message": "permission denied"}]}
         if known := ANSWERS.get(name):
             return {"data": known(self, variables)}
         self.unknown.append(f"{name}: {query['query']}")
@@ -111,6 +115,38 @@ def _artifact_files(server: WandbServer, variables: dict[str, Any]) -> dict[str,
     return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
 
 
+def _committed(server: WandbServer, variables: dict[str, Any]) -> dict[str, Any]:
+    number = int(variables["id"].removeprefix("artifact"))
+    sent = server.variables("CreateArtifact")[number - 1]["input"]
+    project = {"id": "project", "internalId": "1", "name": sent["projectName"], "entity": {"name": ENTITY}}
+    artifact = {
+        "__typename": "Artifact",
+        "id": variables["id"],
+        "artifactSequence": {
+            "__typename": "ArtifactSequence",
+            "name": sent["artifactCollectionName"],
+            "project": project,
+        },
+        "versionIndex": 0,
+        "artifactType": {"name": sent["artifactTypeName"]},
+        "description": None,
+        "metadata": sent["metadata"],
+        "ttlDurationSeconds": -1,
+        "ttlIsInherited": True,
+        "tags": [],
+        "historyStep": None,
+        "state": "COMMITTED",
+        "size": 0,
+        "digest": sent["digest"],
+        "commitHash": None,
+        "fileCount": 1,
+        "createdAt": "2026-01-01T00:00:00Z",
+        "updatedAt": None,
+        "aliases": [],
+    }
+    return {"artifact": artifact}
+
+
 def _commit(_: WandbServer, variables: dict[str, Any]) -> dict[str, Any]:
     return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": "digest"}}}
 
@@ -126,6 +162,7 @@ ANSWERS: dict[str, Callable[[WandbServer, dict[str, Any]], dict[str, Any]]] = {
     "CreateArtifactManifest": lambda server, given: {"createArtifactManifest": _manifest(server, given)},
     "CreateArtifactFiles": _artifact_files,
     "CommitArtifact": _commit,
+    "ArtifactByID": _committed,
 }
 
 
@@ -135,18 +172,15 @@ class _Handler(BaseHTTPRequestHandler):
         return cast(_Server, self.server).double
 
     def do_POST(self) -> None:
-        body = json.loads(self._body())
-        kind, _, secret = self.headers.get("Authorization", "").partition(" ")
-        self._double.keys.add(
-            base64.b64decode(secret).decode().partition(":")[2] if kind == "Basic" else secret
-        )
         if self.path == "/graphql":
-            self._send(self._double.answer(body))
+            self._send(self._double.answer(self._signed()))
         elif self.path.endswith("/file_stream"):
-            self._double.streamed.append(body)
+            self._double.streamed.append(self._signed())
             self._send({})
         else:
-            self._double.unknown.append(f"POST {self.path}")
+            # the client asks whether its own telemetry is welcome, which a server need not know of
+            if self.path != "/sdk/otel/v1/metrics":
+                self._double.unknown.append(f"POST {self.path}")
             self.send_error(404)
 
     def do_PUT(self) -> None:
@@ -156,6 +190,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._double.unknown.append(f"GET {self.path}")
         self.send_error(404)
+
+    def _signed(self) -> Any:
+        """What was sent with a key."""
+        _, _, secret = self.headers.get("Authorization", "").partition(" ")
+        self._double.keys.add(base64.b64decode(secret).decode().removeprefix("api:"))
+        return json.loads(self._body())
 
     def _body(self) -> bytes:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -178,10 +218,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def wandb_server() -> Iterator[WandbServer]:
+def wandb_server(refused: str = "") -> Iterator[WandbServer]:
     """Start an empty server."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.double = WandbServer(server.server_address[1])
+        server.double = WandbServer(server.server_address[1], refused)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

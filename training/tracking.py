@@ -38,9 +38,11 @@ def record(version: Version, trained: Trained) -> Tracked:
         return _record(version, trained, mode)
     except Exception as error:  # noqa: BLE001  whatever a foreign service or its client raises
         logger.warning("run %s was not tracked: %s", version.run_id, error)
-        return Tracked(
-            warning=f"Weights & Biases did not take the run: {type(error).__name__}: {error}"[:500]
-        )
+        return Tracked(warning=_warning("did not take the run", error))
+
+
+def _warning(what: str, error: Exception) -> str:
+    return f"Weights & Biases {what}: {type(error).__name__}: {str(error).strip()}"[:500]
 
 
 def _record(version: Version, trained: Trained, mode: str) -> Tracked:
@@ -81,14 +83,21 @@ def _record(version: Version, trained: Trained, mode: str) -> Tracked:
         for name, value in trained.held_out.metrics.items():
             run.summary[f"held_out/{name}"] = value
             run.summary[f"cross_validation/{name}"] = trained.cross_validation[name]["mean"]
-        _log_artifact(wandb, run, version)
-        url = (run.url or "") if mode == "online" else ""
+        model = _log_artifact(wandb, run, version)
     finally:
         run.finish()
-    return Tracked(url=url)
+    if mode != "online":
+        return Tracked()
+    try:
+        # a run ends well although its artifact was refused, which the artifact alone tells
+        model.wait(CONNECT_SECONDS)
+    except Exception as error:  # noqa: BLE001  as in `record`
+        logger.warning("the model of run %s was not confirmed: %s", version.run_id, error)
+        return Tracked(run.url or "", _warning("did not confirm the model", error))
+    return Tracked(run.url or "")
 
 
-def _log_artifact(wandb: Any, run: Any, version: Version) -> None:
+def _log_artifact(wandb: Any, run: Any, version: Version) -> Any:
     entry = version.artifacts["pipeline"]
     model = wandb.Artifact(
         f"{version.classifier}",
@@ -104,7 +113,7 @@ def _log_artifact(wandb: Any, run: Any, version: Version) -> None:
             policy="mutable" if is_copy else "immutable",
             skip_cache=True,
         )
-    run.log_artifact(model, aliases=[f"v{version.number}"])
+    return run.log_artifact(model, aliases=[f"v{version.number}"])
 
 
 def _config(version: Version) -> dict[str, Any]:

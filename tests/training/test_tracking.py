@@ -239,6 +239,28 @@ def test_with_a_key_a_run_goes_online_and_its_page_is_linked(tmp_path: Path) -> 
     check_what_arrived(server, Version.objects.get(run=run))
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("refused", "warning", "linked"),
+    [
+        ("UpsertBucket", "Weights & Biases did not take the run: ", False),
+        ("CommitArtifact", "Weights & Biases did not confirm the model: ", True),
+    ],
+)
+def test_what_a_server_refuses_costs_a_warning_and_nothing_else(
+    refused: str, warning: str, linked: bool, tmp_path: Path
+) -> None:
+    with wandb_server(refused) as server:
+        run, log = run_in_a_process(tmp_path, {"WANDB_API_KEY": SECRET, "WANDB_BASE_URL": server.url})
+    assert server.variables(refused)
+    assert (run.state, bool(run.tracking_url)) == ("succeeded", linked), log
+    (told,) = run.warnings
+    assert told.startswith(warning)
+    assert "permission denied" in told
+    assert SECRET not in log + rows()
+    assert not kept(SECRET, tmp_path)
+
+
 def check_what_arrived(server: WandbServer, version: Version) -> None:
     """The recipe, every candidate, the final metrics, tables and the very bytes of the version's artifact."""
     run = version.run
