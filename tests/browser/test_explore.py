@@ -4,9 +4,9 @@ import csv
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.browser.conftest import PHONE, Open, shoot
+from tests.browser.conftest import PHONE, WIDE, Open, shoot
 from tests.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.site]
@@ -63,6 +63,23 @@ def test_on_a_phone_the_tried_answer_stays_in_sight_and_hides_no_button(open_pag
     shoot(page, "what-if-phone")
     page.get_by_role("button", name="Predict").click()
     expect(page.get_by_role("link", name="see the record")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_asking_needs_no_scrolling_however_long_the_form(open_page: Open, size: ViewportSize) -> None:
+    page = open_page(viewport=size)
+    page.goto("/portal/predict")
+    button = page.get_by_role("button", name="Predict")
+    expect(button).to_be_in_viewport(ratio=1)
+    page.get_by_label("tenure").fill("500")
+    expect(page.locator("#what-if").get_by_text("500 is outside")).to_be_attached()
+    bar, tried = page.locator(".actions-bar").bounding_box(), page.locator("#what-if > .card").bounding_box()
+    assert bar
+    assert tried
+    assert tried["y"] + tried["height"] <= bar["y"] + 1, "the answer hides the button"
+    expect(page.get_by_text("The answer will stand here")).to_be_hidden()
+    button.click()
+    expect(page.get_by_role("link", name="see the record")).to_be_in_viewport()
 
 
 def test_without_scripts_values_are_tried_with_a_button(open_page: Open) -> None:
