@@ -28,3 +28,9 @@ def test_core_imports_nothing_of_the_site() -> None:
     found = set(done.stdout.split())
     assert {"training", "sklearn"} <= found
     assert not FOREIGN & found
+
+
+def test_the_pictures_of_the_pages_can_be_asked_for() -> None:
+    """They import the tour before Django is set up, as nothing else does."""
+    done = run(sys.executable, "-m", "tests.screenshots", "--help")
+    assert done.returncode == 0, done.stderr

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 from django.urls import reverse
 
-from clfsite.management.commands.serve import CELERY
 from tests.site import ROOT, Site
 
 SCORED, JUDGED, BATCHED = 400, 150, 60
@@ -171,6 +170,9 @@ def enliven(site: Site, password: str) -> Lively:
         "-c",
         FILL.format(table=str(site.state / "churn.csv"), rows=str(part), password=password),
     )
+    # `make screenshots` imports this file before Django is set up
+    from clfsite.management.commands.serve import CELERY
+
     # not before, or it would take up the run that is to be seen under way
     site.start("-m", *CELERY)
     with site.client() as client:
