@@ -29,7 +29,7 @@
           bordercolor: css("--chart-grid"),
           font: { family: css("--chart-font"), color: css("--chart-text") },
         },
-        legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0 },
+        legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0, traceorder: "normal" },
         margin: { t: 24, r: 24, b: 48, l: 56 },
         // long labels stand upright below their bars: on a slant the last would be left out
         xaxis: { ...axis, autotickangles: [0, 90] },
