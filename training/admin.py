@@ -101,7 +101,7 @@ class VersionAdmin(ReadOnlyAdmin):
     list_filter = ["classifier"]
     ordering = ["-id"]
     actions = ["activate"]
-    hidden = ["contract_data", "golden"]
+    hidden = ["contract_data", "golden", "held_out"]
 
     def view_on_site(self, version: Version) -> str:
         return reverse("training:version-detail", args=[version.pk])
