@@ -237,17 +237,17 @@ def describe(live: Live) -> dict[str, Any]:
 
 def _outcomes(answer: services.Answer) -> list[dict[str, Any]]:
     """What the caller is told of each row; what the log has as JSON stays as it is."""
-    names = ("prediction_id", "label", "probability", "probabilities", "warnings")
     return [
-        dict(zip(names, row, strict=True))
+        {
+            "prediction_id": key,
+            "label": label,
+            "probability": probability,
+            "probabilities": orjson.Fragment(probabilities),
+            "warnings": orjson.Fragment(warnings),
+        }
         for part in answer.parts
-        for row in zip(
-            part.ids,
-            part.labels,
-            part.probability,
-            map(orjson.Fragment, part.probabilities),
-            map(orjson.Fragment, part.warnings),
-            strict=True,
+        for key, label, probability, probabilities, warnings in zip(
+            part.ids, part.labels, part.probability, part.probabilities, part.warnings, strict=True
         )
     ]
 

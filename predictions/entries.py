@@ -126,10 +126,7 @@ def _write_at_once(blocks: Sequence[Entries]) -> None:
         *counts.statements(block.counted for block in blocks),
     ]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "; ".join(statement for statement, _ in statements),
-            [value for _, values in statements for value in values],
-        )
+        cursor.execute(*counts.joined(statements))
 
 
 def _insert(blocks: Iterable[Entries]) -> list[counts.Counted]:
