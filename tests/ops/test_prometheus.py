@@ -37,6 +37,19 @@ class Prometheus:
         assert response.is_success, response.text
         return response.json()["data"]
 
+    def health(self) -> dict[str, str]:
+        """How each job's target is."""
+        return {target["scrapePool"]: target["health"] for target in self.get("targets")["activeTargets"]}
+
+    def alerts(self) -> set[str]:
+        """The names of all that wait or fire."""
+        return {alert["labels"]["alertname"] for alert in self.get("alerts")["alerts"]}
+
+    def judged_rules(self) -> list[dict[str, Any]]:
+        """Every rule, none before all were judged once."""
+        rules = [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+        return [] if any(rule["health"] == "unknown" for rule in rules) else rules
+
     def has_data(self, expression: str) -> bool:
         """Whether a query has had an answer at any time so far."""
         found = self.get("query_range", query=expression, start=self.began, end=time.time(), step="1s")
@@ -159,17 +172,16 @@ def test_every_panel_of_every_dashboard_shows_something(site: Site, prometheus: 
 
 
 def test_web_servers_and_worker_are_found_and_every_rule_is_loaded(prometheus: Prometheus) -> None:
-    targets = prometheus.get("targets")["activeTargets"]
-    assert {target["scrapePool"]: target["health"] for target in targets} == {
-        "clfsite": "up",
-        "clfsite-worker": "up",
-    }
-    rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+    found = {"clfsite": "up", "clfsite-worker": "up"}
+    wait_for(lambda: prometheus.health() == found, "both targets to be asked", PATIENCE_SECONDS)
+    rules = wait_for(prometheus.judged_rules, "every rule to be judged", PATIENCE_SECONDS)
     assert len(rules) == RULES
     assert {rule["health"] for rule in rules} == {"ok"}
 
 
 def test_a_site_that_is_well_rouses_nobody(prometheus: Prometheus) -> None:
-    known = {alert["labels"]["alertname"] for alert in prometheus.get("alerts")["alerts"]}
+    wait_for(lambda: "up" in prometheus.health().values(), "the site to be asked", PATIENCE_SECONDS)
     # half of the calls above were made with values that training never saw, and their scoring is slow on a busy machine
-    assert known <= {"UnseenValues", "SlowPredictions", "ManyRefusedKeys"}
+    harmless = {"UnseenValues", "SlowPredictions", "ManyRefusedKeys"}
+    # a Prometheus that has just begun knows neither site nor worker yet
+    wait_for(lambda: prometheus.alerts() <= harmless, "everything else to be found well", PATIENCE_SECONDS)
