@@ -7,6 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from clfsite.openapi_examples import ANSWERS, REQUESTS
+from clfsite.openapi_titles import GROUP_OF, GROUPS, TITLES
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # refusals of every managing call, of those with a body, and of those whose address or cursor may name nothing
@@ -46,6 +47,19 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 if int(status) >= HTTPStatus.BAD_REQUEST:
                     response.setdefault("content", PROBLEM)
             operation["responses"] = dict(sorted(responses.items()))
+    return result
+
+
+def with_titles(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Give each managing call the words of `openapi_titles`, and put every call into its group."""
+    for path, calls in result["paths"].items():
+        if not path.startswith("/api/"):
+            continue
+        group = path.split("/")[2]
+        for operation in calls.values():
+            operation["summary"] = TITLES[operation["operationId"]]
+            operation["tags"] = [GROUP_OF.get(group, group)]
+    result["tags"] = [{"name": name, "description": text} for name, text in GROUPS.items()]
     return result
 
 

@@ -218,6 +218,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["clfsite.openapi.without_optional_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "clfsite.openapi.with_titles",
         "clfsite.openapi.with_refusals",
         "clfsite.openapi.with_examples",
     ],

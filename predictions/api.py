@@ -112,6 +112,8 @@ class ServingView(APIView):
 
 
 class PredictView(ServingView):
+    """Scores the row with the active version of the model named, or of the default one, and logs the answer."""
+
     call = "predict"
     scopes = {"post": frozenset({"predict"})}
 
@@ -151,6 +153,11 @@ class PredictView(ServingView):
 
 
 class PredictBatchView(ServingView):
+    """Scores rows that come together in one request; a bad one refuses them all, and nothing is logged.
+
+    A file of more rows is a batch.
+    """
+
     call = "predict-batch"
     scopes = {"post": frozenset({"predict"})}
 
@@ -183,6 +190,8 @@ class PredictBatchView(ServingView):
 
 
 class InfoView(ServingView):
+    """Each classifier with its active version: the features that it takes, an example, and how good it is."""
+
     call = "info"
     scopes = {"get": frozenset({"predict", "read"})}
 

@@ -185,17 +185,17 @@ class InferView(OpenInferenceView):
 
 @extend_schema_view(get=extend_schema(operation_id="v2_version"))
 class PinnedModelView(ModelView):
-    """`ModelView` of a version that the address names, active or not."""
+    """The same of the version that the address names, active or not."""
 
 
 @extend_schema_view(get=extend_schema(operation_id="v2_version_ready"))
 class PinnedModelReadyView(ModelReadyView):
-    """`ModelReadyView` of a version that the address names."""
+    """The same of the version that the address names."""
 
 
 @extend_schema_view(post=extend_schema(operation_id="v2_version_infer"))
 class PinnedInferView(InferView):
-    """`InferView` of a version that the address names."""
+    """The same, by the version that the address names."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
+from clfsite.openapi_titles import TITLES
 from clfsite.permissions import SCOPES
 from predictions import keys
 from predictions.batches import create_batch, execute_batch
@@ -198,6 +199,13 @@ def test_the_document_is_valid_and_is_what_callers_download(client: Client) -> N
     validate_schema(DOCUMENT)
     accept = {"accept": "application/vnd.oai.openapi+json"}
     assert client.get("/api/schema", headers=accept).json() == DOCUMENT
+
+
+def test_every_call_has_a_title_and_stands_in_a_group_that_says_what_for() -> None:
+    calls = [call for path in DOCUMENT["paths"].values() for call in path.values()]
+    assert [call["operationId"] for call in calls if not call.get("summary")] == []
+    assert {name for call in calls for name in call["tags"]} == {each["name"] for each in DOCUMENT["tags"]}
+    assert set(TITLES) <= {call["operationId"] for call in calls}
 
 
 def plain(part: Any) -> Any:
