@@ -3,7 +3,13 @@ document.addEventListener("themechange", (event) => {
   document.documentElement.classList.toggle("dark-mode", event.detail.theme === "dark");
 });
 
-// It leaves fields in tables, its cross and long examples without what a screen reader and a keyboard need.
+// It leaves fields, its cross and long examples without what a screen reader and a keyboard need.
+const NAMES = {
+  ".body-param__text": "Request body",
+  ".examples-select-element": "Example",
+  ".close-modal": "Close",
+};
+
 function complete() {
   for (const row of document.querySelectorAll("tr[data-property-name], tr[data-param-name]")) {
     const { propertyName, paramName } = row.dataset;
@@ -11,7 +17,9 @@ function complete() {
       entry.setAttribute("aria-label", propertyName ?? paramName);
     }
   }
-  document.querySelector(".close-modal:not([aria-label])")?.setAttribute("aria-label", "Close");
+  for (const [place, name] of Object.entries(NAMES)) {
+    for (const entry of document.querySelectorAll(`${place}:not([aria-label])`)) entry.setAttribute("aria-label", name);
+  }
   for (const example of document.querySelectorAll("pre.microlight:not([tabindex])")) example.tabIndex = 0;
 }
 
