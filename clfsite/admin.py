@@ -3,48 +3,126 @@
 from typing import Any
 
 from axes.models import AccessAttempt
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
-from django.db.models import ManyToManyField, QuerySet
+from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Count, ManyToManyField, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest
 
-from training.admin import ReadOnlyAdmin
+from training.read_only_admin import ReadOnlyAdmin
 
 admin.site.unregister([Group, User])
+# called after what they hold, which Django's and axes' own words do not tell
+apps.get_app_config("auth").verbose_name = "People and roles"
+apps.get_app_config("axes").verbose_name = "Bad logins"
+
+
+# what is asked for beyond looking; Django makes four permissions for every model, most of which nothing asks for
+ASKED = (
+    *(f"{verb}_{model}" for verb in ("add", "change", "delete") for model in ("user", "group")),
+    "delete_accessattempt",
+    *("add_prediction", "add_batch", "add_feedback", "add_apikey", "change_apikey"),
+    *("add_dataset", "add_run", "activate_version", "change_classifier"),
+)
+
+
+class PermissionChoice(ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Permissions to tick, by the names that this site gives its parts."""
+
+    def label_from_instance(self, permission: Any) -> str:
+        part = apps.get_app_config(permission.content_type.app_label).verbose_name
+        return f"{part}: {permission.name.removeprefix('Can ')}"
+
+
+def permissions() -> ModelMultipleChoiceField:  # type: ignore[type-arg]
+    """A field for those permissions that something on this site asks for."""
+    seen = [f"view_{model._meta.model_name}" for model in admin.site._registry]
+    queryset = Permission.objects.filter(codename__in=[*ASKED, *seen]).select_related("content_type")
+    return PermissionChoice(queryset, required=False, widget=CheckboxSelectMultiple)
 
 
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
-    """Roles are ticked. Dates are not edited; and the pair of lists that Django has for groups tells a reader nothing."""
+    """Roles and permissions are ticked: a click into one of Django's lists would lose all that was chosen there."""
 
+    note = (
+        "What people may do comes from their groups, which are the roles; who is in none sees nothing. Only staff may "
+        "log in. Who leaves is best made inactive: deleting them forgets who started what."
+    )
     filter_horizontal = ()
     readonly_fields = ["last_login", "date_joined"]
-    list_display = ["username", "email", "first_name", "last_name", "is_staff", "is_superuser", "last_login"]
+    list_display = ["username", "roles", "is_active", "is_staff", "is_superuser", "last_login"]
+    list_filter = ["groups", "is_active", "is_staff", "is_superuser"]
+    search_help_text = "A part of a login, a name or an address."
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Who it is", {"fields": ("first_name", "last_name", "email")}),
+        ("What they may", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Permissions beyond the roles", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_form = UserCreationForm
+    add_form_template = "admin/change_form.html"
+    add_fieldsets = ((None, {"fields": ("username", "password1", "password2", "is_staff", "groups")}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"is_staff": True, **super().get_changeform_initial_data(request)}
+
+    @admin.display
+    def roles(self, person: User) -> str:
+        return ", ".join(sorted(group.name for group in person.groups.all())) or "-"
 
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **options: Any
     ) -> "ModelMultipleChoiceField[Any] | None":
         if db_field.name == "groups":
             options["widget"] = CheckboxSelectMultiple
-        return super().formfield_for_manytomany(db_field, request, **options)
+            return super().formfield_for_manytomany(db_field, request, **options)
+        return permissions()
 
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
-    """Permissions as one list, for the same reason."""
+    """Permissions to tick, for the same reason."""
 
+    note = "Groups are the roles: whoever is in one may do what is ticked in it."
     filter_horizontal = ()
+    list_display = ["name", "people"]
+    search_help_text = "A part of its name."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).annotate(member_count=Count("user"))
+
+    @admin.display(ordering="member_count")
+    def people(self, group: Any) -> int:
+        return int(group.member_count)
+
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest | None = None, **options: Any
+    ) -> "ModelMultipleChoiceField[Any] | None":
+        return permissions()
 
 
 @admin.register(AccessAttempt)
 class BadLoginAdmin(ReadOnlyAdmin):
     """Rows end by themselves with the lock; unlocking somebody is an action."""
 
+    note = (
+        "Logins with a wrong name or password. Five of one name from one address lock that name out from there, fifty "
+        "from one address lock the address, for 15 minutes; the action forgets them, which unlocks at once."
+    )
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "user_agent"]
     search_fields = ["=username", "ip_address"]
+    search_help_text = "A whole login, or a part of an address."
+    first = ["id", "username", "ip_address", "failures_since_start", "attempt_time"]
     hidden = ["get_data", "post_data", "http_accept"]
+    labels = {"ip_address": "address", "failures_since_start": "bad logins", "attempt_time": "last"}
     actions = ["unlock"]
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:

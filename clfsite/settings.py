@@ -80,6 +80,7 @@ DATABASES = {"default": ENV.database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = "clfsite.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 from predictions import keys
 from predictions.forms import labels
 from predictions.models import ApiKey, Batch, Feedback, Prediction, first_id
-from training.admin import ReadOnlyAdmin
+from training.read_only_admin import ReadOnlyAdmin, as_table
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -57,10 +57,47 @@ class LabelFilter(admin.SimpleListFilter):
         return queryset.filter(label=chosen) if chosen in dict(self.lookup_choices) else queryset
 
 
+class TruthFilter(admin.SimpleListFilter):
+    """The truth as it stands, or what a correction took the place of."""
+
+    title = "standing"
+    parameter_name = "superseded"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "In force"), ("yes", "Superseded")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Feedback]) -> QuerySet[Feedback]:
+        chosen = self.value()
+        if chosen not in dict(self.lookup_choices):
+            return queryset
+        return queryset.filter(superseded_at__isnull=chosen == "no")
+
+
+class KeyStateFilter(admin.SimpleListFilter):
+    """By whether a key opens anything, and why not."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("usable", "Usable"), ("expired", "Expired"), ("revoked", "Revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        is_expired = Q(expires_at__lte=timezone.now())
+        if self.value() == "usable":
+            return queryset.filter(revoked_at=None).exclude(is_expired)
+        if self.value() == "expired":
+            return queryset.filter(is_expired, revoked_at=None)
+        return queryset.exclude(revoked_at=None) if self.value() == "revoked" else queryset
+
+
 @admin.register(Prediction)
 class PredictionAdmin(ReadOnlyAdmin):
     """The log, made for millions of rows: no COUNT, no DISTINCT and no sorting but by the key."""
 
+    note = (
+        "Every answer that was given, written once. Here are the newest 5,000 of what is chosen; the log in the portal "
+        "goes all the way, and can be filtered by more."
+    )
     list_display = ["id", "created_at", "version", "label", "rounded", "source", "caller"]
     list_filter = [SinceFilter, "source", "version__classifier", LabelFilter]
     list_select_related = ["version__classifier"]
@@ -72,6 +109,8 @@ class PredictionAdmin(ReadOnlyAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    first = ["id", "created_at", "version", "label", "probability", "probabilities", "warnings", "features"]
+    labels = {"id": "ID", "latency_ms": "latency (ms)"}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
         # with a list's rows would come the contracts and golden rows of their versions
@@ -101,8 +140,9 @@ class PredictionAdmin(ReadOnlyAdmin):
 class FeedbackAdmin(ReadOnlyAdmin):
     """The truth as it came, corrections and what they superseded included; found by the prediction's whole id."""
 
-    list_display = ["prediction_id", "label", "source", "actor", "created_at", "superseded_at"]
-    list_filter = ["source", ("superseded_at", admin.EmptyFieldListFilter)]
+    note = "What was true after all, as somebody said. A correction supersedes what was said before; no row is edited."
+    list_display = ["prediction_id", "predicted", "truth", "source", "actor", "created_at", "superseded_at"]
+    list_filter = ["source", TruthFilter]
     list_per_page = 50
     search_fields = ["prediction__id", "actor"]
     search_help_text = "A prediction's whole id, or a whole name of who gave it."
@@ -110,6 +150,20 @@ class FeedbackAdmin(ReadOnlyAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    first = ["id", "prediction", "predicted"]
+    labels = {"label": "truth"}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
+        listed: QuerySet[Feedback] = super().get_queryset(request).annotate(predicted=F("prediction__label"))
+        return listed
+
+    @admin.display
+    def predicted(self, feedback: Any) -> str:
+        return str(feedback.predicted)
+
+    @admin.display
+    def truth(self, feedback: Feedback) -> str:
+        return feedback.label
 
     def view_on_site(self, feedback: Feedback) -> str:
         return reverse("predictions:prediction-detail", args=[feedback.prediction_id])
@@ -128,10 +182,25 @@ class FeedbackAdmin(ReadOnlyAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
+    note = "Files that are scored as jobs: uploaded, started and cancelled in the portal or by the API."
     list_display = ["id", "file_name", "state", "version", "rows_done", "rows_total", "caller", "created_at"]
     list_select_related = ["version__classifier"]
     list_filter = ["state", "version__classifier"]
     search_fields = ["file_name", "caller"]
+    search_help_text = "A part of the file's or the caller's name."
+    first = [
+        "id",
+        "file_name",
+        "state",
+        "version",
+        "caller",
+        "rows_total",
+        "rows_done",
+        "rows_bad",
+        "problems",
+    ]
+    hidden = ["claim", "folder", "id_prefix", "preview", "summary"]
+    labels = {"size_bytes": "size (bytes)", "bytes_done": "bytes done", "problem_count": "number of problems"}
 
     def view_on_site(self, batch: Batch) -> str:
         return reverse("predictions:batch-detail", args=[batch.pk])
@@ -139,17 +208,36 @@ class BatchAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys are made where they can be shown once: in the portal, or with `manage.py createkey`. Here they can be revoked."""
-
-    list_display = ["name", "hint", "scopes", "rate", "is_usable", "created_at", "expires_at", "last_used_at"]
-    list_filter = ["revoked_at"]
+    note = (
+        "Keys are made where they can be shown once: in the portal, or with manage.py createkey. Here they can be "
+        "revoked; a key is never changed otherwise, so for other scopes make another."
+    )
+    list_display = ["name", "hint", "opens", "limit", "state", "expires_at", "last_used_at"]
+    list_filter = [KeyStateFilter]
     search_fields = ["name", "hint"]
+    search_help_text = "A part of its name, or how it begins."
+    first = ["id", "name", "hint", "state", "scopes"]
     hidden = ["digest"]
+    labels = {"rate": "limit"}
     actions = ["revoke"]
+    keeps_history = True
 
-    @admin.display(boolean=True, description="Usable")
-    def is_usable(self, key: ApiKey) -> bool:
-        return key.is_usable
+    def view_on_site(self, key: ApiKey) -> str:
+        return reverse("predictions:key-list")
+
+    @admin.display(description="scopes")
+    def opens(self, key: ApiKey) -> str:
+        return as_table(key.scopes)
+
+    @admin.display(description="calls a minute", ordering="rate")
+    def limit(self, key: ApiKey) -> str:
+        return {None: "the site's", 0: "no limit"}.get(key.rate, str(key.rate))
+
+    @admin.display
+    def state(self, key: ApiKey) -> str:
+        if key.revoked_at is not None:
+            return "revoked"
+        return "expired" if key.is_expired else "usable"
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("predictions.change_apikey")

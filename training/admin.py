@@ -1,50 +1,38 @@
 """What is trained, for administrators: to look at, and two things to decide."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
 
 from training import services
 from training.errors import Refused
 from training.forms import ReasonForm
 from training.models import Activation, Classifier, Dataset, Run, Version
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows to search and read; services alone write them. `hidden` fields are too bulky, or nobody's business."""
-
-    hidden: Sequence[str] = ()
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return [field.name for field in self.opts.fields if field.name not in self.hidden]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return self.get_fields(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from training.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(Classifier)
 class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Whether a classifier is strict can be changed; which one is the default is an action, for there is one."""
 
-    list_display = ["name", "is_default", "strict", "created_at"]
+    note = (
+        "A classifier begins with its first run. Which one answers calls that name none is an action of the list; "
+        "which of its versions answers is one of the list of versions."
+    )
+    list_display = ["name", "answers", "default", "strict", "created_at"]
     search_fields = ["name"]
-    fields = ["name", "is_default", "strict", "created_at"]
-    readonly_fields = ["name", "is_default", "created_at"]
+    search_help_text = "A part of its name."
+    fields = ["name", "answers", "is_default", "strict", "created_at"]
+    readonly_fields = ["name", "answers", "is_default", "created_at"]
     actions = ["make_default"]
+
+    def view_on_site(self, classifier: Classifier) -> str:
+        return reverse("training:classifier-history", args=[classifier.pk])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -52,22 +40,40 @@ class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Classifier | None = None) -> bool:
         return False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Classifier]:
+        in_force = Activation.objects.in_force().select_related("version__classifier")
+        bulk = ("contract_data", "golden", "held_out")
+        newest = Prefetch("activations", in_force.defer(*(f"version__{name}" for name in bulk)), "in_force")
+        return super().get_queryset(request).prefetch_related(newest)
+
+    @admin.display(description="active version")
+    def answers(self, classifier: Any) -> str:
+        return _link(classifier.in_force[0].version) if classifier.in_force else "none"
+
+    @admin.display(boolean=True, ordering="is_default")
+    def default(self, classifier: Classifier) -> bool:
+        return classifier.is_default
+
     @admin.action(description="Make it the default classifier", permissions=["change"])
     def make_default(self, request: HttpRequest, chosen: QuerySet[Classifier]) -> None:
         if len(chosen) != 1:
             self.message_user(request, "Choose one classifier: only one can be the default.", messages.ERROR)
             return
         services.make_default(classifier=chosen[0])
+        self.log_change(request, chosen[0], "Made the default classifier.")
         self.message_user(request, f"{chosen[0]} answers requests that name no classifier.", messages.SUCCESS)
 
 
 @admin.register(Dataset)
 class DatasetAdmin(ReadOnlyAdmin):
+    note = "Uploaded in the portal, or with manage.py importdataset, and never changed after: another upload is another version."
     list_display = ["__str__", "target", "rows", "columns", "created_at", "created_by"]
     list_select_related = ["created_by"]
     search_fields = ["name", "=sha256"]
+    search_help_text = "A part of its name, or the whole SHA-256 of its file."
     ordering = ["-id"]
-    hidden = ["contract_data", "profile", "warnings"]
+    hidden = ["contract_data", "profile"]
+    labels = {"sha256": "SHA-256", "size_bytes": "size (bytes)"}
 
     def view_on_site(self, dataset: Dataset) -> str:
         return reverse("training:dataset-detail", args=[dataset.pk])
@@ -75,53 +81,76 @@ class DatasetAdmin(ReadOnlyAdmin):
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
-    list_display = [
-        "id",
-        "state",
-        "classifier",
-        "dataset",
-        "best_score",
-        "created_at",
-        "finished_at",
-        "created_by",
-    ]
+    note = "Started, watched and cancelled in the portal."
+    list_display = ["id", "state", "classifier", "dataset", "score", "took", "created_at", "created_by"]
     list_select_related = ["classifier", "dataset", "created_by"]
     list_filter = ["state", "classifier"]
     search_fields = ["=id", "error"]
-    hidden = ["claim", "candidates"]
+    search_help_text = "A run's id, or words of its error."
+    first = ["id", "state", "classifier", "dataset", "made", "score", "error", "warnings", "took"]
+    hidden = ["claim", "candidates", "best_score"]
+    labels = {"recipe_data": "recipe", "tracking_url": "tracking"}
 
     def view_on_site(self, run: Run) -> str:
         return reverse("training:run-detail", args=[run.pk])
 
+    @admin.display(description="version")
+    def made(self, run: Run) -> str:
+        version = Version.objects.select_related("classifier").filter(run=run).first()
+        return _link(version) if version else "none"
+
+    @admin.display(description="best score", ordering="best_score")
+    def score(self, run: Run) -> str:
+        return "-" if run.best_score is None else f"{run.best_score:.4f} ({run.recipe.scoring})"
+
+    @admin.display
+    def took(self, run: Run) -> str:
+        return "-" if run.seconds is None else f"{run.seconds:,.0f} s"
+
 
 @admin.register(Version)
 class VersionAdmin(ReadOnlyAdmin):
-    list_display = ["__str__", "active", "roc_auc", "accuracy", "run", "created_at"]
+    note = (
+        "Made by runs and never changed. Who may activate one ticks it, chooses the action “Activate the version” and "
+        "gives a reason; rolling back is activating an older one."
+    )
+    list_display = ["__str__", "active", "family", "roc_auc", "accuracy", "made_by", "created_at"]
     list_select_related = ["classifier", "run"]
     list_filter = ["classifier"]
+    search_fields = ["classifier__name", "family", "=number"]
+    search_help_text = "A part of a classifier's or family's name, or a version's number."
     ordering = ["-id"]
     actions = ["activate"]
+    first = ["id", "classifier", "number", "active", "roc_auc", "accuracy", "run"]
     hidden = ["contract_data", "golden", "held_out"]
+    labels = {"params": "parameters", "cross_validation": "cross-validation"}
+    keeps_history = True
 
     def view_on_site(self, version: Version) -> str:
         return reverse("training:version-detail", args=[version.pk])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Version]:
-        in_force = Activation.objects.in_force().filter(version=OuterRef("pk"))
-        versions: QuerySet[Version] = super().get_queryset(request).annotate(active=Exists(in_force))
-        return versions
+        versions: Any = super().get_queryset(request)
+        listed: QuerySet[Version] = versions.with_active().defer(
+            "contract_data", "golden", "run__candidates", "run__history"
+        )
+        return listed
 
     @admin.display(boolean=True)
     def active(self, version: Any) -> bool:
         return bool(version.active)
 
-    @admin.display(description="ROC-AUC")
+    @admin.display(description="ROC-AUC", ordering="held_out__metrics__roc_auc")
     def roc_auc(self, version: Version) -> str:
         return f"{version.metrics['roc_auc']:.3f}"
 
-    @admin.display
+    @admin.display(ordering="held_out__metrics__accuracy")
     def accuracy(self, version: Version) -> str:
         return f"{version.metrics['accuracy']:.3f}"
+
+    @admin.display(description="run", ordering="run")
+    def made_by(self, version: Version) -> str:
+        return _link(version.run)
 
     def has_activate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("training.activate_version")
@@ -133,6 +162,9 @@ class VersionAdmin(ReadOnlyAdmin):
             self.message_user(request, "Choose one version: only one can be active.", messages.ERROR)
             return None
         version = chosen[0]
+        if version.is_active:
+            self.message_user(request, f"{version} is active already: it answers now.", messages.WARNING)
+            return None
         form = ReasonForm(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
             self._activate(request, version, form.cleaned_data["reason"])
@@ -153,12 +185,31 @@ class VersionAdmin(ReadOnlyAdmin):
         except Refused as error:
             self.message_user(request, f"Nothing was changed: {error}.", messages.ERROR)
         else:
+            self.log_change(request, version, f"Activated: {reason}")
             self.message_user(request, f"{version} is active: it answers from now on.", messages.SUCCESS)
 
 
 @admin.register(Activation)
 class ActivationAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "classifier", "version", "actor", "reason"]
+    note = (
+        "Who let which version answer, and why. Never changed after: rolling back is activating an older version, in the "
+        "list of versions or in the portal."
+    )
+    list_display = ["created_at", "activated", "actor", "reason"]
     list_select_related = ["classifier", "version__classifier"]
     list_filter = ["classifier"]
     search_fields = ["actor", "reason"]
+    search_help_text = "A part of who did it, or words of the reason."
+
+    def view_on_site(self, activation: Activation) -> str:
+        return reverse("training:classifier-history", args=[activation.classifier_id])
+
+    @admin.display(description="version", ordering="version")
+    def activated(self, activation: Activation) -> str:
+        return _link(activation.version)
+
+
+def _link(row: Any) -> str:
+    """A row's name, leading to its page of the administration."""
+    address = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', address, row)

@@ -13,6 +13,7 @@ from tests.site import ROOT, Site
 SCORED, JUDGED, BATCHED = 400, 150, 60
 # what fills the site where no call of the API does it; runs inside the site
 FILL = """
+from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.management import call_command
@@ -39,14 +40,26 @@ failed.fail("the training process was killed, as the system does when memory run
 waiting = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)
 waiting.start()
 Run.objects.filter(pk=waiting.pk).update(
-    fits_done=18, best_score=0.834, history=[[1.2, 2, 0.781], [3.5, 7, 0.812], [9.0, 15, 0.834]],
-    lease_until="2124-01-01T00:00Z",
+    fits_done=18, best_score=0.834, history=[[1.2, 2, 0.781], [3.5, 7, 0.812], [9.0, 15, 0.834]]
+)
+AccessAttempt.objects.create(
+    username="nobody", ip_address="203.0.113.7", failures_since_start=5, user_agent="Mozilla/5.0 (X11; Linux x86_64)",
+    path_info="/accounts/login/",
 )
 for role in [*ROLES, ""]:
     person = User.objects.create(username=role or "newcomer", is_staff=True)
     person.set_password({password!r})
     person.save()
     person.groups.set(Group.objects.filter(name=role))
+"""
+# a run that nobody renews would be begun anew, and be over before its picture is taken
+RENEW = """
+import time
+from training.models import Run
+
+run = Run.objects.get(state="running")
+while run.renew():
+    time.sleep(5)
 """
 
 
@@ -104,23 +117,37 @@ TOUR = [
     Stop("admin-log", "admin:predictions_prediction_changelist"),
     Stop("admin-prediction", "admin:predictions_prediction_change", ("{prediction}",)),
     Stop("admin-feedback", "admin:predictions_feedback_changelist"),
+    Stop("admin-feedback-row", "admin:predictions_feedback_change", ("1",)),
     Stop("admin-batches", "admin:predictions_batch_changelist"),
+    Stop("admin-batch", "admin:predictions_batch_change", ("{batch}",)),
     Stop("admin-keys", "admin:predictions_apikey_changelist"),
+    Stop("admin-key", "admin:predictions_apikey_change", ("1",)),
+    Stop("admin-key-history", "admin:predictions_apikey_history", ("1",)),
     Stop("admin-runs", "admin:training_run_changelist"),
     Stop("admin-run", "admin:training_run_change", ("{run}",)),
+    Stop("admin-run-failed", "admin:training_run_change", ("{failed}",)),
     Stop("admin-datasets", "admin:training_dataset_changelist"),
+    Stop("admin-dataset", "admin:training_dataset_change", ("{dataset}",)),
     Stop("admin-versions", "admin:training_version_changelist"),
     Stop("admin-version", "admin:training_version_change", ("{version}",)),
     Stop("admin-activations", "admin:training_activation_changelist"),
+    Stop("admin-activation", "admin:training_activation_change", ("1",)),
     Stop("admin-classifiers", "admin:training_classifier_changelist"),
     Stop("admin-classifier", "admin:training_classifier_change", ("{classifier}",)),
     Stop("admin-bad-logins", "admin:axes_accessattempt_changelist"),
+    Stop("admin-bad-login", "admin:axes_accessattempt_change", ("1",)),
     Stop("admin-people", "admin:auth_user_changelist"),
     Stop("admin-person-new", "admin:auth_user_add"),
     Stop("admin-person", "admin:auth_user_change", ("{person}",)),
     Stop("admin-person-password", "admin:auth_user_password_change", ("{person}",)),
     Stop("admin-person-history", "admin:auth_user_history", ("{person}",)),
     Stop("admin-person-delete", "admin:auth_user_delete", ("{person}",)),
+    Stop("admin-roles", "admin:auth_group_changelist"),
+    Stop("admin-role-new", "admin:auth_group_add"),
+    Stop("admin-approver", "admin:index", who="approver"),
+    Stop("admin-approver-classifier", "admin:training_classifier_change", ("{classifier}",), who="approver"),
+    Stop("admin-viewer-versions", "admin:training_version_changelist", who="viewer"),
+    Stop("admin-not-allowed", "admin:predictions_apikey_changelist", who="viewer", status=403),
     Stop("admin-role", "admin:auth_group_change", ("{role}",)),
 ]
 # routes that are no page: pieces of one, downloads, and what is only posted to
@@ -170,6 +197,7 @@ def enliven(site: Site, password: str) -> Lively:
         "-c",
         FILL.format(table=str(site.state / "churn.csv"), rows=str(part), password=password),
     )
+    site.start("manage.py", "shell", "-c", RENEW, "--no-imports")
     # `make screenshots` imports this file before Django is set up
     from clfsite.management.commands.serve import CELERY
 

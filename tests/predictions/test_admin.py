@@ -142,6 +142,42 @@ def test_activating_a_version_asks_for_a_reason_and_keeps_it(admin: Client) -> N
     assert "Churn v2 is active" in done.content.decode()
 
 
+def test_before_it_is_activated_a_version_is_shown_beside_the_one_that_answers(admin: Client) -> None:
+    now = trained_version(classifier="churn", activate=True)
+    asked = act(admin, VERSIONS, "activate", trained_version(classifier="churn")).content.decode()
+    assert "churn v1, now" in asked
+    assert f"{now.metrics['roc_auc']:.3f}" in asked
+    assert "Compare them in the portal" in asked
+
+
+def test_the_active_version_is_not_activated_again(admin: Client) -> None:
+    version = trained_version(classifier="churn", activate=True)
+    assert "Churn v1 is active already" in act(admin, VERSIONS, "activate", version).content.decode()
+    assert Activation.objects.count() == 1
+
+
+def test_what_administrators_decided_stands_in_the_history_of_the_row(admin: Client) -> None:
+    version = trained_version(classifier="churn")
+    act(admin, VERSIONS, "activate", version, confirmed="yes", reason="fewer false alarms")
+    act(admin, CLASSIFIERS, "make_default", version.classifier)
+    told = admin.get(reverse("admin:training_version_history", args=[version.pk])).content.decode()
+    assert "Activated: fewer false alarms" in told
+    told = admin.get(
+        reverse("admin:training_classifier_history", args=[version.classifier_id])
+    ).content.decode()
+    assert "Made the default classifier." in told
+
+
+def test_a_classifier_shows_which_version_answers(admin: Client) -> None:
+    ClassifierFactory.create(name="idle")
+    before = ActivationFactory.create(version__classifier__name="churn")
+    newest = ActivationFactory.create(version__classifier=before.classifier)
+    page = admin.get(CLASSIFIERS)
+    answers = {row.name: [each.version for each in row.in_force] for row in page.context["cl"].result_list}
+    assert answers == {"churn": [newest.version], "idle": []}
+    assert reverse("admin:training_version_change", args=[newest.version_id]) in page.content.decode()
+
+
 def test_activating_without_a_reason_asks_again(admin: Client) -> None:
     version = trained_version()
     asked = act(admin, VERSIONS, "activate", version, confirmed="yes", reason=" ")
@@ -168,7 +204,7 @@ def test_a_viewer_of_versions_is_not_offered_to_activate(client: Client, db: Non
     viewer.user_permissions.set(_permissions("view_version"))
     client.force_login(viewer)
     version = trained_version()
-    assert "Activate the version" not in client.get(VERSIONS).content.decode()
+    assert '<option value="activate">' not in client.get(VERSIONS).content.decode()
     act(client, VERSIONS, "activate", version, confirmed="yes", reason="try")
     assert not Activation.objects.exists()
 
@@ -223,6 +259,55 @@ def test_the_digest_of_a_key_is_not_shown(admin: Client) -> None:
     assert key.digest not in shown
     assert "s" * 40 not in shown
     assert keys.exists("clf_" + "s" * 40)
+
+
+def test_keys_are_filtered_by_whether_they_open_anything(admin: Client) -> None:
+    past = timezone.now() - timedelta(days=1)
+    usable, expired = ApiKeyFactory.create(), ApiKeyFactory.create(expires_at=past)
+    revoked = ApiKeyFactory.create(expires_at=past, revoked_at=past)
+    for state, key in {"usable": usable, "expired": expired, "revoked": revoked}.items():
+        page = admin.get(KEYS, {"state": state})
+        assert list(page.context["cl"].result_list) == [key]
+        assert f'<td class="field-state">{state}</td>' in page.content.decode()
+    assert len(admin.get(KEYS, {"state": "lost"}).context["cl"].result_list) == 3
+
+
+def test_feedback_is_shown_beside_what_was_predicted_and_filtered_by_whether_it_stands(admin: Client) -> None:
+    prediction = PredictionFactory.create(label="stays")
+    given = {"source": "api", "actor": "tests"}
+    old = prediction.feedback.create(label="leaves", superseded_at=timezone.now(), **given)
+    new = prediction.feedback.create(label="moves", **given)
+    path = reverse("admin:predictions_feedback_changelist")
+    for chosen, rows in {"no": [new], "yes": [old], "": [new, old]}.items():
+        page = admin.get(path, {"superseded": chosen})
+        assert list(page.context["cl"].result_list) == rows
+    assert '<td class="field-predicted">stays</td>' in page.content.decode()
+
+
+@pytest.mark.parametrize("name", ["predictions_prediction", "predictions_batch", "training_run"])
+def test_a_row_that_no_administrator_changes_says_so_and_has_no_history(name: str, admin: Client) -> None:
+    prediction = PredictionFactory.create()
+    rows = {
+        "predictions_prediction": prediction,
+        "predictions_batch": BatchFactory.create(version=prediction.version),
+        "training_run": prediction.version.run,
+    }
+    shown = admin.get(reverse(f"admin:{name}_change", args=[rows[name].pk])).content.decode()
+    assert 'class="note"' in shown
+    assert "historylink" not in shown
+    assert ">In the portal</a>" in shown
+
+
+def test_no_page_of_a_row_shows_json(admin: Client) -> None:
+    warnings = [{"feature": "tenure", "code": "out_of_range", "message": "100 is <b>much</b>"}]
+    prediction = PredictionFactory.create(warnings=warnings, probability=0.123456789)
+    for row in (prediction, prediction.version, prediction.version.run, prediction.version.run.dataset):
+        name = row._meta.label_lower.replace(".", "_")
+        shown = admin.get(reverse(f"admin:{name}_change", args=[row.pk])).content.decode()
+        assert "{&quot;" not in shown, name
+        if row == prediction:
+            assert "<td>100 is &lt;b&gt;much&lt;/b&gt;</td>" in shown
+            assert "0.1235" in shown
 
 
 def _permissions(*codenames: str) -> Any:
