@@ -3,7 +3,6 @@
 `make prove` runs these.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,36 +11,14 @@ import httpx
 import psycopg2
 import pytest
 
-from tests import services
-from tests.integration.test_run_faults import LONG, WORKER, ask, at_work, kill
-from tests.servers import RedisServer, database
-from tests.site import Site, demo_site, free_port, wait_for
+from tests.integration.test_run_faults import LONG, WORKER, ask, at_work, kill, succeeded
+from tests.servers import RedisServer
+from tests.site import Site, wait_for
 from training import places
 
 pytestmark = [pytest.mark.site, pytest.mark.faults]
 
 COPIES = 250
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    if not shutil.which("redis-server"):
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis"), free_port())
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def site(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if "postgresql" in services.missing():
-        pytest.skip(f"postgresql: {services.missing()['postgresql']}")
-    with database() as url:
-        environment = {"DATABASE_URL": url, "CELERY_BROKER_URL": redis_server.url}
-        with demo_site(tmp_path_factory.mktemp("site"), environment) as site:
-            site.serve("--no-worker")
-            yield site
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +51,7 @@ def look(caller: httpx.Client, batch: int) -> dict[str, Any]:
 
 
 def over(caller: httpx.Client, batch: int, site: Site) -> dict[str, Any]:
-    def ended() -> dict[str, Any] | None:
-        found = look(caller, batch)
-        return found if found["state"] in {"succeeded", "failed", "cancelled"} else None
-
-    found: dict[str, Any] = wait_for(ended, "the batch to end", 150)
-    assert found["state"] == "succeeded", (found, site.logs())
-    return found
+    return succeeded(caller, f"/api/batches/{batch}", site)
 
 
 def result(caller: httpx.Client, batch: int) -> bytes:

@@ -11,9 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from tests import servers, services
-from tests.servers import RedisServer, database
-from tests.site import ROOT, Site, demo_site, wait_for
+from tests.servers import RedisServer
+from tests.site import ROOT, Site, wait_for
 from training import lifecycle
 
 pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
@@ -34,23 +33,6 @@ WORKER = (
 # two dozen forests that share no fit: long enough to be caught at work
 LONG = {"n_estimators": [80], "min_samples_leaf": list(range(1, 25))}
 SHORT = {"n_estimators": [5]}
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with servers.redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def site(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if "postgresql" in services.missing():
-        pytest.skip(f"postgresql: {services.missing()['postgresql']}")
-    with database() as url:
-        environment = {"DATABASE_URL": url, "CELERY_BROKER_URL": redis_server.url}
-        with demo_site(tmp_path_factory.mktemp("site"), environment) as site:
-            site.serve("--no-worker")
-            yield site
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +80,17 @@ def at_work(trainer: httpx.Client, run: int) -> dict[str, Any]:
 
 def over(trainer: httpx.Client, run: int, site: Site) -> dict[str, Any]:
     """The run, once it succeeded."""
+    return succeeded(trainer, f"/api/runs/{run}", site)
+
+
+def succeeded(client: httpx.Client, path: str, site: Site) -> dict[str, Any]:
+    """The job at an address of the API, once it is over, as it should be."""
 
     def ended() -> dict[str, Any] | None:
-        found = look(trainer, run)
+        found: dict[str, Any] = client.get(path).json()
         return found if found["state"] in {"succeeded", "failed", "cancelled"} else None
 
-    found: dict[str, Any] = wait_for(ended, "the run to end", 150)
+    found: dict[str, Any] = wait_for(ended, f"{path} to end", 150)
     assert found["state"] == "succeeded", (found, site.logs())
     return found
 
