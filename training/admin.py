@@ -111,8 +111,8 @@ class RunAdmin(ReadOnlyAdmin):
 @admin.register(Version)
 class VersionAdmin(ReadOnlyAdmin):
     note = (
-        "Made by runs and never changed. Who may activate one ticks it, chooses the action “Activate the version” and "
-        "gives a reason; rolling back is activating an older one."
+        "Made by runs and never changed. Approvers activate one: tick it, choose the action “Activate the version” and "
+        "give a reason; rolling back is activating an older one."
     )
     list_display = ["__str__", "active", "family", "roc_auc", "accuracy", "made_by", "created_at"]
     list_select_related = ["classifier", "run"]

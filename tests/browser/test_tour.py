@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from django.contrib import admin
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pypdf import PdfReader
 
@@ -72,6 +73,12 @@ def test_every_page_of_the_portal_is_on_the_tour() -> None:
     assert NO_PAGES - routes == set()
     assert NO_PAGES & toured == set()
     assert len({stop.name for stop in TOUR}) == len(TOUR)
+
+
+def test_every_list_and_row_of_the_administration_is_on_the_tour() -> None:
+    models = [model._meta.label_lower.replace(".", "_") for model in admin.site._registry]
+    pages = {f"admin:{model}_{page}" for model in models for page in ("changelist", "change")}
+    assert pages - {stop.route for stop in TOUR} == set(), "add them to TOUR"
 
 
 @pytest.mark.parametrize("stop", TOUR, ids=lambda stop: stop.name)

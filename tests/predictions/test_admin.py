@@ -284,6 +284,18 @@ def test_feedback_is_shown_beside_what_was_predicted_and_filtered_by_whether_it_
     assert '<td class="field-predicted">stays</td>' in page.content.decode()
 
 
+def test_feedback_is_listed_without_a_join_to_the_log(admin: Client) -> None:
+    version = VersionFactory.create()
+    for prediction in PredictionFactory.create_batch(3, version=version):
+        prediction.feedback.create(label="no", source="api", actor="tests")
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(reverse("admin:predictions_feedback_changelist"))
+    assert [query["sql"] for query in queries if "JOIN" in query["sql"] and "feedback" in query["sql"]] == []
+    log = [query["sql"] for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
+    assert len(log) == 1
+    assert "features" not in log[0]
+
+
 @pytest.mark.parametrize("name", ["predictions_prediction", "predictions_batch", "training_run"])
 def test_a_row_that_no_administrator_changes_says_so_and_has_no_history(name: str, admin: Client) -> None:
     prediction = PredictionFactory.create()
