@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import chain, repeat
-from struct import Struct
 from typing import Any, Self
 
 from django.db import connection, transaction
@@ -22,18 +21,17 @@ _TABLE = Prediction._meta.db_table
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _ROW = f"({', '.join(['%s'] * len(COLUMNS))})"
 _INSERT = f"INSERT INTO {_TABLE} ({_NAMES}) VALUES "  # noqa: S608  names of our own
-# of COPY's binary format: the number of columns and the id, values behind their sizes, and no value
-_HEAD, _SIZE, _FLOAT, _LONG, _PLACE = map(Struct, (">hi16s", ">i", ">id", ">iq", ">ii"))
-_NULL = _SIZE.pack(-1)
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+# of COPY's text format
+_NULL = r"\N"
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 @dataclass(slots=True)
 class Entries:
     """Answers on their way into the log, as parallel sequences of one item a row; see `Prediction` for the fields.
 
-    Ids are texts with hyphens; features, probabilities and warnings are JSON texts; what stands once is that of every
-    row. `rows` are positions in a batch.
+    Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space between values;
+    what stands once is that of every row. `rows` are positions in a batch.
     """
 
     ids: Sequence[str]
@@ -163,9 +161,7 @@ def _rows(block: Entries) -> Iterator[tuple[Any, ...]]:
 def _copy(blocks: Iterable[Entries]) -> list[counts.Counted]:
     counted: list[counts.Counted] = []
     with connection.cursor() as cursor:
-        cursor.copy_expert(
-            f"COPY {_TABLE} ({_NAMES}) FROM STDIN WITH (FORMAT binary)", _Feed(_stream(blocks, counted))
-        )
+        cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(_stream(blocks, counted)))
     return counted
 
 
@@ -181,59 +177,41 @@ class _Feed:
 
 
 def _stream(blocks: Iterable[Entries], counted: list[counts.Counted]) -> Iterator[bytes]:
-    """Blocks in COPY's binary format; each is counted, and the next one made, while PostgreSQL takes that before.
+    """Blocks in COPY's text format; each is counted, and the next one made, while PostgreSQL takes that before.
 
-    A block goes in one piece: for each further one this thread would wait for the interpreter where others need it.
+    Of the text format PostgreSQL inserts rows whenever 64 KB have come; of the binary one it would collect 1,000 rows
+    first. A block goes in one piece: for each further one this thread would wait for the interpreter where others need it.
     """
-    yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
     for block in blocks:
-        yield _packed(block)
+        yield _lines(block)
         counted.append(block.counted)
-    yield b"\xff\xff"
 
 
-def _packed(block: Entries) -> bytes:
-    """The rows as COPY's binary format has them, in the order of COLUMNS: each value behind its size in bytes."""
-    labels = {label: _text(label) for label in set(block.labels)}
-    warnings = {warning: _text(warning) for warning in set(block.warnings)}
-    moment = (block.created_at - _EPOCH) // timedelta(microseconds=1)
-    tail = b"".join(
-        (
-            _integer(block.version_id),
-            _FLOAT.pack(8, block.latency_ms),
-            _text(block.source),
-            _text(block.caller),
-            _NULL if block.batch_id is None else _integer(block.batch_id),
-            _integer(moment),
-        )
-    )
+def _lines(block: Entries) -> bytes:
+    """The rows as COPY's text format has them, in the order of COLUMNS."""
+    labels = {label: _escaped(label) for label in set(block.labels)}
+    warnings = {warning: _escaped(warning) for warning in set(block.warnings)}
+    batch = _NULL if block.batch_id is None else str(block.batch_id)
+    tail = (str(block.version_id), repr(block.latency_ms), block.source, _escaped(block.caller), batch)
     rows = zip(
         block.ids,
-        block.features,
+        map(_escaped_json, block.features),
         map(labels.__getitem__, block.labels),
-        block.probability,
-        block.probabilities,
+        map(repr, block.probability),
+        map(_escaped_json, block.probabilities),
         map(warnings.__getitem__, block.warnings),
-        repeat(_NULL) if block.rows is None else (_PLACE.pack(4, row) for row in block.rows),
+        repeat(_NULL) if block.rows is None else map(str, block.rows),
+        repeat("\t".join((*tail, block.created_at.isoformat()))),
+        # the first ends when the ids do
         strict=False,
     )
-    return b"".join(
-        [
-            b"".join(
-                (
-                    _HEAD.pack(len(COLUMNS), 16, bytes.fromhex(key.replace("-", ""))),
-                    _text(features), label, _FLOAT.pack(8, probability), _text(shares), warning, row, tail,
-                )
-            )
-            for key, features, label, probability, shares, warning, row in rows
-        ]
-    )  # fmt: skip
+    return "".join([f"{line}\n" for line in map("\t".join, rows)]).encode()
 
 
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return _SIZE.pack(len(data)) + data
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
 
 
-def _integer(value: int) -> bytes:
-    return _LONG.pack(8, value)
+def _escaped_json(text: str) -> str:
+    # which holds no tab and no end of line as such
+    return text.replace("\\", r"\\")

@@ -77,13 +77,14 @@ def counted() -> int:
 
 @pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY + 1])
 def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
-    made = entries(version, rows)
+    made = replace(entries(version, rows), labels=[r"\N", "a\tb\r\n\\.", r"\."][:rows] + ["yes"] * (rows - 3))
     record(made)
     assert Prediction.objects.count() == counted() == rows
+    assert list(Prediction.objects.order_by("id").values_list("label", flat=True)) == made.labels
     for key in (made.ids[0], made.ids[-1]):
         row = Prediction.objects.get(pk=key)
         assert (row.features, row.probabilities, row.warnings) == (FEATURES, PROBABILITIES, WARNINGS)
-        assert (row.label, row.probability, row.latency_ms) == ("yes", 0.8, 1.5)
+        assert (row.probability, row.latency_ms) == (0.8, 1.5)
         assert (row.version, row.source, row.caller) == (version, "api", made.caller)
         assert (row.created_at, row.batch, row.row) == (made.created_at, None, None)
 
