@@ -12,6 +12,7 @@ import orjson
 from django.db.models import Max
 
 from predictions import metrics
+from predictions.joint import JointScoring
 from training.errors import Conflict, NotFound, Refused, Unavailable
 from training.ml.contract import Contract
 from training.ml.scorer import Scorer
@@ -48,6 +49,11 @@ class Live:
     def places(self) -> dict[str, int]:
         """Each class's position among the probabilities."""
         return {label: place for place, label in enumerate(self.contract.classes)}
+
+    @cached_property
+    def joint(self) -> JointScoring:
+        """Rows of requests that are scored together."""
+        return JointScoring(self.scorer.score)
 
     def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
         """The probabilities of each row, given in the order of the classes, as a JSON object."""

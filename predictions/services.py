@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import orjson
 from django.utils import timezone
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from uuid_utils import uuid7
 
 from predictions import metrics, recorder
 from predictions.entries import Entries, Parts
+from predictions.joint import Piece
 from predictions.live import Live, models
 from predictions.models import Prediction
 from training.errors import InvalidInput
@@ -25,6 +25,8 @@ from training.ml.contract import Issue
 ROWS_FOR_COLUMNS = 100
 # so many are scored and written out for the log while the database takes those before
 ROWS_OF_PART = 100
+# where as many wait for the log, further ones are scored together: below it a request is scored sooner on its own
+ROWS_OF_A_CROWD = 4
 # scoring that takes longer is done before the log is asked
 LONG_SECONDS = 0.01
 
@@ -90,21 +92,13 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
     return Tried(label, probabilities[label], probabilities, warnings)
 
 
-class _Piece(NamedTuple):
-    """Answers to some records: length (records,), shape (records, classes), and what they took."""
-
-    labels: list[str]
-    proba: NDArray[np.float64]
-    seconds: float
-
-
 @dataclass(frozen=True)
 class _Scored:
     """Accepted records: `warnings` by row for those that have any, the seconds of the check, answers a piece at a time."""
 
     warnings: Mapping[int, Sequence[Issue]]
     seconds: float
-    pieces: Iterable[_Piece]
+    pieces: Iterable[Piece]
 
 
 def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
@@ -116,27 +110,28 @@ def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
     began = time.perf_counter()
     if len(records) < ROWS_FOR_COLUMNS:
         warned = {row: found for row, found in enumerate(_check_each(live, records)) if found}
-        labels, proba = live.scorer.score(records)
-        return _Scored(warned, 0.0, [_Piece(labels, proba, time.perf_counter() - began)])
+        seconds = time.perf_counter() - began
+        call = live.joint.add(records, at_once=recorder.log.rows < ROWS_OF_A_CROWD)
+        return _Scored(warned, seconds, map(live.joint.piece, [call]))
     checked = check_records(live.contract, records, strict=live.strict)
     _refuse(live, len(records), checked.errors)
     seconds = time.perf_counter() - began
     return _Scored(checked.warnings, seconds, _pieces(live, checked.arrays, len(records)))
 
 
-def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[_Piece]:
+def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[Piece]:
     """Answers to accepted rows, some at a time: the first at once, the others too where all of them take long.
 
     Whoever is asked for the others later is the log's writer, which shall not keep other calls waiting.
     """
     size = ROWS_OF_PART if live.scorer.is_split_well(count) else count
 
-    def score(first: int) -> _Piece:
+    def score(first: int) -> Piece:
         began, some = time.perf_counter(), slice(first, first + size)
         labels, proba = live.scorer.score_arrays(
             {name: array[some] for name, array in arrays.items()}, min(size, count - first)
         )
-        return _Piece(labels, proba, time.perf_counter() - began)
+        return Piece(labels, proba, time.perf_counter() - began)
 
     piece, others = score(0), map(score, range(size, count, size))
     takes_long = piece.seconds * count / size > LONG_SECONDS

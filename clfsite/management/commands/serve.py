@@ -22,7 +22,7 @@ from training import places
 
 STOP_SECONDS = 15
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
-THREADS = 8
+THREADS = 16
 RESTART_SECONDS = 2
 # a web server that ends sooner than this cannot serve at all, so that trying again would not help
 LIVED_SECONDS = 10
