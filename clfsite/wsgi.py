@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from http import HTTPStatus
 from http.client import responses
 from typing import Any
 
@@ -19,11 +20,13 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import ResolverMatch, get_resolver  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
+from clfsite.api_errors import problem  # noqa: E402
 from clfsite.whole_body import WholeBody  # noqa: E402
 from predictions import follower  # noqa: E402
 
 SERVING = ("/predict", "/invocations", "/v2/models/")
 MOST_HOSTS = 1_000
+WITHOUT_LENGTH = "the body came in chunks of no announced length, so that half of it would look whole; send it with a Content-Length"
 _STATUS_LINES = {code: f"{code} {phrase}" for code, phrase in responses.items()}
 
 
@@ -97,6 +100,11 @@ class Application:
         length = environ.get("CONTENT_LENGTH", "")
         if length.isdecimal():
             environ["wsgi.input"] = WholeBody(environ["wsgi.input"], int(length))
+        elif "HTTP_TRANSFER_ENCODING" in environ:
+            # the server says that such a body ended where the caller went away, too
+            response = problem(HTTPStatus.LENGTH_REQUIRED, WITHOUT_LENGTH)
+            start_response(_STATUS_LINES[response.status_code], list(response.items()))
+            return [response.content]
         handler = self.serving if environ.get("PATH_INFO", "").startswith(SERVING) else self.pages
         return handler(environ, start_response)
 

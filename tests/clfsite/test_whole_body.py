@@ -40,9 +40,15 @@ def test_lines_end_as_early() -> None:
         body.readline(4)
 
 
-def ask(path: str, body: bytes, content_type: str, missing: int) -> tuple[int, bytes]:
-    """Call the site as its server does where the caller left after sending all but some bytes."""
+def ask(path: str, body: bytes, content_type: str, missing: int | None) -> tuple[int, bytes]:
+    """Call the site as its server does where the caller left after sending all but some bytes.
+
+    None of them is missing to a length that was not announced.
+    """
     told: list[Any] = []
+    length = {"HTTP_TRANSFER_ENCODING": "chunked"}
+    if missing is not None:
+        length = {"CONTENT_LENGTH": str(len(body) + missing)}
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": path,
@@ -51,7 +57,7 @@ def ask(path: str, body: bytes, content_type: str, missing: int) -> tuple[int, b
         "HTTP_HOST": "localhost",
         "HTTP_AUTHORIZATION": f"Bearer {SECRET}",
         "CONTENT_TYPE": content_type,
-        "CONTENT_LENGTH": str(len(body) + missing),
+        **length,
         "wsgi.input": io.BytesIO(body),
         "wsgi.url_scheme": "http",
     }
@@ -73,6 +79,13 @@ def test_a_call_whose_body_is_not_there_to_its_end_is_refused(path: str) -> None
     status, content = ask(path, b"{}", "application/json", missing=1)
     assert (status, b"ended 1 bytes before its Content-Length" in content) == (400, True)
     assert not Prediction.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict-batch", "/api/batches", "/portal/batches/new"])
+@pytest.mark.usefixtures("_served")
+def test_a_body_of_no_announced_length_is_asked_for_one(path: str) -> None:
+    status, content = ask(path, b'{"features": {}}', "application/json", missing=None)
+    assert (status, b"send it with a Content-Length" in content) == (411, True)
 
 
 @pytest.mark.parametrize("path", ["/api/datasets", "/api/batches", "/api/feedback"])
