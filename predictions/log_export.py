@@ -20,8 +20,10 @@ HEADER = [
 ]
 
 
-def lines(wanted: Wanted, classifier: Classifier | None) -> Iterator[list[list[Any]]]:
-    """Yield the header, then every row that a search finds, newest first and in pieces.
+def lines(
+    wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False
+) -> Iterator[list[list[Any]]]:
+    """Yield the header, then every row that a search finds, in pieces.
 
     Args:
         classifier: whose predictions they are; its features then have a column each. Of several classifiers all
@@ -29,7 +31,7 @@ def lines(wanted: Wanted, classifier: Classifier | None) -> Iterator[list[list[A
     """
     names = _features(classifier) if classifier else []
     yield [[*HEADER, *(map(safe_cell, names) if classifier else ["features"])]]
-    for found in walk(wanted, at_once=AT_ONCE, most=MOST):
+    for found in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
         whole = Prediction.objects.select_related("version__classifier").only(
             *("id", "created_at", "label", "probability", "source", "caller", "warnings", "latency_ms"),
             *("features", "version__number", "version__classifier__name"),

@@ -87,7 +87,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Found:
-    """A page of the log, newest first.
+    """A page of the log, in the order that was asked for.
 
     `older` and `newer` are the ids that the next search in that direction begins beside; None where it would find
     nothing. `looked_to` tells how far a search came that had to stop before the page was full.
@@ -99,32 +99,43 @@ class Found:
     looked_to: datetime | None = None
 
 
-def find(wanted: Wanted, *, size: int, before: UUID | None = None, after: UUID | None = None) -> Found:
-    """Find a page of predictions: the newest, or those next to an id, on the side of the older or the newer ones."""
-    ascending = after is not None
+def find(
+    wanted: Wanted,
+    *,
+    size: int,
+    before: UUID | None = None,
+    after: UUID | None = None,
+    oldest_first: bool = False,
+) -> Found:
+    """Find a page of predictions: the first, or those next to an id, on the side of the older or the newer ones."""
+    ascending = after is not None or (oldest_first and before is None)
     start = after if ascending else before
     rows, end = _walk(wanted, size=size, start=start, ascending=ascending)
     more = rows[size].pk if len(rows) > size else end
-    page = rows[:size][::-1] if ascending else rows[:size]
+    read = rows[:size]
     looked_to = moment(end) if end and len(rows) <= size else None
     # a full page goes on beside its last row; a window that was too poor goes on where it ended
-    onwards = page[0 if ascending else -1].pk if more and page and not looked_to else more
-    back = start if not page else page[-1 if ascending else 0].pk
-    if ascending:
-        return Found(page, older=back, newer=onwards, looked_to=looked_to)
-    return Found(page, older=onwards, newer=back if before else None, looked_to=looked_to)
+    onwards = read[-1].pk if more and read and not looked_to else more
+    # before the very first row there is nothing
+    back = (read[0].pk if read else start) if start else None
+    older, newer = (back, onwards) if ascending else (onwards, back)
+    page = read if ascending == oldest_first else read[::-1]
+    return Found(page, older=older, newer=newer, looked_to=looked_to)
 
 
-def walk(wanted: Wanted, *, at_once: int, most: int) -> Iterator[list[Prediction]]:
-    """Yield all that a search finds, newest first and in pieces, up to so many rows."""
+def walk(
+    wanted: Wanted, *, at_once: int, most: int, oldest_first: bool = False
+) -> Iterator[list[Prediction]]:
+    """Yield all that a search finds, in pieces, up to so many rows."""
     start: UUID | None = None
     left = most
     while left > 0:
-        found = find(wanted, size=min(at_once, left), before=start)
+        beside = {"after" if oldest_first else "before": start}
+        found = find(wanted, size=min(at_once, left), oldest_first=oldest_first, **beside)
         if found.rows:
             yield found.rows
         left -= len(found.rows)
-        start = found.older
+        start = found.newer if oldest_first else found.older
         if start is None:
             return
 

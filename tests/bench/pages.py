@@ -83,9 +83,12 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "explorer, 999th page, from there back", f"{log}?after={thousandth}"
     last = Prediction.objects.order_by("id").values_list("id", flat=True)[PAGE]
     yield "explorer, last page", f"{log}?before={last}"
+    yield "explorer, oldest first", f"{log}?sort=time"
+    yield "explorer, oldest first, last page", f"{log}?{urlencode({'sort': 'time', 'after': keys[PAGE]})}"
     for filters in searches():
         named = ", ".join(f"{name} {value}" for name, value in filters.items())
         yield f"explorer, {named}", f"{log}?{urlencode(filters)}"
+        yield f"oldest first, {named}", f"{log}?{urlencode({**filters, 'sort': 'time'})}"
     yield "one prediction", reverse("predictions:prediction-detail", args=[thousandth])
     admin = reverse("admin:predictions_prediction_changelist")
     yield "admin list", admin

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +62,40 @@ def test_pages_join_in_both_directions_without_a_gap_and_without_counting(row: V
     log = [query["sql"] for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
     assert len(log) == 5
     assert not [sql for sql in log if "COUNT" in sql or "OFFSET" in sql]
+
+
+def test_the_oldest_stand_first_where_the_heading_asks_for_it_in_pages_that_join(row: Version) -> None:
+    made = sorted(each.pk for each in PredictionFactory.create_batch(120, version=row))
+    client = staff_client()
+    with CaptureQueriesContext(connection) as queries:
+        first = found(client, sort="time")
+        second = found(client, sort="time", after=first.newer)
+        third = found(client, sort="time", after=second.newer)
+        back = found(client, sort="time", before=third.older)
+        home = found(client, sort="time", before=back.older)
+    assert [len(page.rows) for page in (first, second, third)] == [50, 50, 20]
+    assert [each.pk for page in (first, second, third) for each in page.rows] == made
+    assert (first.older, third.newer) == (None, None)
+    assert (back.rows, home.rows) == (second.rows, first.rows)
+    assert home.older is None
+    log = [query["sql"] for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
+    assert len(log) == 5
+    assert not [sql for sql in log if "COUNT" in sql or "OFFSET" in sql]
+
+
+def test_the_heading_of_the_time_turns_the_order_round_and_begins_anew(row: Version) -> None:
+    made = PredictionFactory.create_batch(60, version=row, caller="ada")
+    client = staff_client()
+    second = client.get(LOG, {"caller": "ada", "before": str(made[30].pk)}).content.decode()
+    assert 'aria-sort="descending"' in second
+    assert 'href="?caller=ada&amp;sort=time"' in second
+    turned = client.get(LOG, {"caller": "ada", "sort": "time"}).content.decode()
+    assert 'aria-sort="ascending"' in turned
+    assert 'href="?caller=ada&amp;sort=-time"' in turned
+    assert '<input type="hidden" name="sort" value="time">' in turned
+    onwards = found(client, caller="ada", sort="time").newer
+    assert f'href="?caller=ada&amp;sort=time&amp;after={onwards}"' in turned
+    assert found(client, sort="nonsense").rows == found(client).rows
 
 
 def test_every_filter_narrows_the_list(row: Version) -> None:
@@ -141,10 +174,10 @@ def test_a_search_stops_after_so_many_rows_and_goes_on_from_there_in_both_direct
         before = {"before": page.older}
     assert (seen, pages) == (wanted[::-1], 4)
     again: list[Prediction] = []
-    after = {"after": uuid.UUID(int=0)}
+    after: dict[str, Any] = {}
     while True:
-        page = found(client, **query, **after)
-        again += page.rows[::-1]
+        page = found(client, **query, **after, sort="time")
+        again += page.rows
         if page.newer is None:
             break
         after = {"after": page.newer}
@@ -161,6 +194,7 @@ def test_the_truth_narrows_the_list(feedback: str, row: Version) -> None:
     assert listed(feedback=feedback, label="yes", caller="tests") == expected
 
 
+@pytest.mark.parametrize("oldest_first", [False, True], ids=["newest first", "oldest first"])
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [
@@ -176,7 +210,7 @@ def test_the_truth_narrows_the_list(feedback: str, row: Version) -> None:
     ],
 )
 def test_no_search_sorts_the_log_or_reads_it_from_end_to_end(
-    wanted: Wanted, index: str, row: Version
+    wanted: Wanted, index: str, oldest_first: bool, row: Version
 ) -> None:
     PredictionFactory.create_batch(60, version=row)
     with connection.cursor() as cursor:
@@ -184,7 +218,7 @@ def test_no_search_sorts_the_log_or_reads_it_from_end_to_end(
             # on a few rows it would read all, whatever indexes there are; it sorts only for want of an order
             cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
         with CaptureQueriesContext(connection) as queries:
-            search.find(wanted, size=5)
+            search.find(wanted, size=5, oldest_first=oldest_first)
         explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
         plan: list[str] = []
         for query in [each["sql"] for each in queries if "predictions_prediction" in each["sql"]]:
@@ -221,7 +255,10 @@ def test_an_export_goes_on_past_a_page_and_stops_at_its_limit(
     PredictionFactory.create_batch(7, version=row)
     monkeypatch.setattr(log_export, "AT_ONCE", 2)
     client = staff_client()
-    assert len(client.get(EXPORT).getvalue().splitlines()) == 8
+    newest_first = client.get(EXPORT).getvalue().splitlines()
+    assert len(newest_first) == 8
+    oldest_first = client.get(EXPORT, {"sort": "time"}).getvalue().splitlines()
+    assert oldest_first == [newest_first[0], *newest_first[:0:-1]]
     monkeypatch.setattr(log_export, "MOST", 5)
     assert len(client.get(EXPORT).getvalue().splitlines()) == 6
     assert client.get(EXPORT, {"label": "maybe"}).status_code == 404
