@@ -26,7 +26,14 @@ from training.ml.contract import Contract
 
 PER_PAGE = 25
 SHOWN_ROWS = 100
-SORTS = {"file": "file_name", "rows": "rows_total", "caller": "caller", "uploaded": "created_at"}
+SORTS = {
+    "file": ["file_name"],
+    "state": ["state"],
+    "version": ["version__classifier__name", "version__number"],
+    "rows": ["rows_total"],
+    "caller": ["caller"],
+    "uploaded": ["created_at"],
+}
 LISTED = (
     *("file_name", "state", "rows_total", "rows_bad", "rows_done", "checked_at", "bytes_done", "size_bytes"),
     *("caller", "created_at", "started_at", "finished_at", "cancel_requested_at"),

@@ -21,11 +21,11 @@ from training.models import Version
 
 PER_PAGE = 25
 SORTS = {
-    "version": "number",
-    "judged": "judged",
-    "right": "correct",
-    "live": "live",
-    "held_out": "held_out__metrics__accuracy",
+    "version": ["number"],
+    "judged": ["judged"],
+    "right": ["correct"],
+    "live": ["live"],
+    "held_out": ["held_out__metrics__accuracy"],
 }
 GIVEN = {
     Change.CREATED: "The truth is stored.",

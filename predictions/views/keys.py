@@ -17,10 +17,10 @@ from training.errors import Refused
 
 PER_PAGE = 25
 SORTS = {
-    "name": "name",
-    "created": "id",
-    "used": "last_used_at",
-    "expires": "expires_at",
+    "name": ["name"],
+    "created": ["id"],
+    "used": ["last_used_at"],
+    "expires": ["expires_at"],
 }
 
 

@@ -310,10 +310,21 @@ def test_the_page_of_a_batch_takes_as_many_queries_whatever_its_size(
 
 
 @pytest.mark.parametrize(
-    ("sort", "names"), [("file", "abc"), ("-rows", "bca"), ("", "cab"), ("state", "cab")]
+    ("sort", "names"),
+    [
+        ("file", "abc"),
+        ("-rows", "bca"),
+        ("", "cab"),
+        ("state", "bca"),
+        ("-version", "bac"),
+        ("checked_at", "cab"),
+    ],
 )
 def test_the_list_of_files_is_sorted_as_asked(sort: str, names: str, analyst: Client) -> None:
-    version = VersionFactory.create(classifier__name="churn")
-    for name, count in (("b", 30), ("a", 10), ("c", 20)):
-        BatchFactory.create(version=version, file_name=name, rows_total=count)
+    first = VersionFactory.create(classifier__name="churn")
+    second = VersionFactory.create(classifier=first.classifier)
+    other = VersionFactory.create(classifier__name="a-first")
+    BatchFactory.create(file_name="b", version=second, checked=True, rows_total=30)
+    BatchFactory.create(file_name="a", version=first, running=True, rows_total=10)
+    BatchFactory.create(file_name="c", version=other, rows_total=20)
     assert "".join(each.file_name for each in analyst.get(LIST, {"sort": sort}).context["page"]) == names

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -181,11 +182,12 @@ def test_the_list_is_paged_and_a_page_beyond_the_end_is_the_last(trainer: Client
 
 
 @pytest.mark.parametrize(
-    ("sort", "names"), [("name", "abc"), ("-rows", "bca"), ("", "cab"), ("sha256", "cab")]
+    ("sort", "names"),
+    [("name", "abc"), ("-rows", "bca"), ("by", "bac"), ("", "cab"), ("sha256", "cab")],
 )
 def test_the_list_is_sorted_as_asked(sort: str, names: str, trainer: Client) -> None:
-    for name, rows in (("b", 30), ("a", 10), ("c", 20)):
-        DatasetFactory.create(name=name, rows=rows)
+    for name, rows, by in (("b", 30, "bea"), ("a", 10, "bob"), ("c", 20, "eve")):
+        DatasetFactory.create(name=name, rows=rows, created_by=User.objects.create(username=by))
     assert "".join(each.name for each in trainer.get(LIST, {"sort": sort}).context["page"]) == names
 
 
@@ -212,11 +214,11 @@ def test_more_datasets_take_no_more_queries(trainer: Client, django_assert_max_n
         assert len(trainer.get(LIST).context["page"]) == 8
 
 
-@pytest.mark.parametrize("sort", ["name", "-different", "missing", "nothing"])
+@pytest.mark.parametrize("sort", ["name", "-distinct", "missing", "nothing"])
 def test_the_columns_of_a_table_are_sorted_as_asked(sort: str, trainer: Client) -> None:
     dataset = DatasetFactory.create()
     path = reverse("training:dataset-detail", args=[dataset.pk])
-    keys = {"name": "name", "-different": "distinct", "missing": "missing"}
+    keys = {"name": "name", "-distinct": "distinct", "missing": "missing"}
     key = keys.get(sort)
     columns = [each["name"] for each in dataset.profile]
     expected = (

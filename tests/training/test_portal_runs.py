@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -141,15 +142,21 @@ def test_the_leaderboard_names_families_and_knows_those_of_older_runs(trainer: C
         ("-rank", [3, 2, 1]),
         ("seconds", [2, 3, 1]),
         ("-std", [3, 1, 2]),
+        ("family", [3, 1, 2]),
         ("params", [1, 2, 3]),
     ],
 )
 def test_the_leaderboard_is_sorted_as_asked(sort: str, ranks: list[int], trainer: Client) -> None:
     run = RunFactory.create(succeeded=True)
     tried = [
-        {**run.candidates[0], "rank": rank, "std": std, "seconds": seconds}
-        for rank, std, seconds in ((1, 0.2, 9.0), (2, 0.1, 1.0), (3, 0.3, 2.0))
+        {**run.candidates[0], "rank": rank, "std": std, "seconds": seconds, "family": family}
+        for rank, std, seconds, family in (
+            (1, 0.2, 9.0, "extra_trees"),
+            (2, 0.1, 1.0, "random_forest"),
+            (3, 0.3, 2.0, ""),
+        )
     ]
+    del tried[2]["family"]
     Run.objects.filter(pk=run.pk).update(candidates=tried)
     response = trainer.get(reverse("training:run-detail", args=[run.pk]), {"sort": sort})
     assert [each["rank"] for each in response.context["candidates"]] == ranks
@@ -219,6 +226,24 @@ def test_runs_are_sorted_as_asked(trainer: Client) -> None:
         "": [none, high, low],
     }.items():
         assert list(trainer.get(LIST, {"sort": sort}).context["page"]) == expected
+
+
+@pytest.mark.parametrize("sort", ["state", "estimator", "took", "by", "version"])
+def test_every_heading_of_the_runs_sorts(sort: str, trainer: Client) -> None:
+    began, recipe = timezone.now(), RunFactory.build().recipe_data
+    low, high = (
+        VersionFactory.create(
+            number=number,
+            run__recipe_data={**recipe, "estimator": estimator},
+            run__created_by=User.objects.create(username=name),
+            run__started_at=began,
+            run__finished_at=began + timedelta(seconds=number),
+        ).run
+        for number, estimator, name in ((2, "extra_trees", "bea"), (9, "random_forest", "bob"))
+    )
+    Run.objects.filter(pk=low.pk).update(state="cancelled")
+    for asked, expected in ((sort, [low, high]), (f"-{sort}", [high, low])):
+        assert list(trainer.get(LIST, {"sort": asked}).context["page"]) == expected
 
 
 def test_a_run_that_succeeded_shows_metrics_settings_and_its_version(trainer: Client) -> None:

@@ -310,15 +310,26 @@ def test_a_model_card_warns_of_what_the_figures_show(approver: Client) -> None:
 
 @pytest.mark.parametrize(
     ("sort", "numbers"),
-    [("", [3, 2, 1]), ("version", [1, 2, 3]), ("-roc_auc", [2, 3, 1]), ("golden", [3, 2, 1])],
+    [
+        ("", [3, 2, 1]),
+        ("version", [1, 2, 3]),
+        ("-roc_auc", [2, 3, 1]),
+        ("-state", [2, 3, 1]),
+        ("estimator", [3, 1, 2]),
+        ("-dataset", [1, 3, 2]),
+        ("golden", [3, 2, 1]),
+    ],
 )
 def test_versions_are_sorted_within_their_classifier(sort: str, numbers: list[int], approver: Client) -> None:
     churn = ClassifierFactory.create(name="churn")
     VersionFactory.create(classifier__name="a-first")
-    for score in (0.5, 0.9, 0.7):
-        held_out = VersionFactory.create(classifier=churn).held_out
-        held_out["metrics"] = {**held_out["metrics"], "roc_auc": score}
-        Version.objects.filter(pk=Version.objects.latest("pk").pk).update(held_out=held_out)
+    for score, family, dataset in ((0.5, "b", "c"), (0.9, "c", "a"), (0.7, "a", "b")):
+        version = VersionFactory.create(classifier=churn, run__dataset__name=dataset)
+        metrics = {**version.held_out["metrics"], "roc_auc": score}
+        Version.objects.filter(pk=version.pk).update(
+            held_out={**version.held_out, "metrics": metrics}, family=family
+        )
+    ActivationFactory.create(version=Version.objects.get(classifier=churn, number=2))
     groups = approver.get(LIST, {"sort": sort}).context["groups"]
     assert [str(classifier) for classifier, _ in groups] == ["a-first", "churn"]
     assert [version.number for version in groups[1][1]] == numbers

@@ -19,17 +19,18 @@ from training.models import Dataset
 
 PER_PAGE = 25
 SORTS = {
-    "name": "name",
-    "target": "target",
-    "rows": "rows",
-    "columns": "columns",
-    "size": "size_bytes",
-    "added": "id",
+    "name": ["name", "number"],
+    "target": ["target"],
+    "rows": ["rows"],
+    "columns": ["columns"],
+    "size": ["size_bytes"],
+    "added": ["id"],
+    "by": ["created_by__username"],
 }
 # the newest of a name and of what was trained, on a dataset's page
 SHOWN = 10
 COLUMNS_PER_PAGE = 50
-COLUMN_SORTS = {"name": "name", "missing": "missing", "different": "distinct"}
+COLUMN_SORTS = {"name": "name", "missing": "missing", "distinct": "distinct"}
 TOP_OF_CLASS = 2
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
@@ -24,13 +24,18 @@ from training.models import Run, Version
 PER_PAGE = 25
 CANDIDATES_PER_PAGE = 50
 SORTS = {
-    "run": "id",
-    "classifier": "classifier__name",
-    "dataset": "dataset__name",
-    "score": "best_score",
-    "started": "created_at",
+    "run": ["id"],
+    "state": ["state"],
+    "classifier": ["classifier__name"],
+    "dataset": ["dataset__name", "dataset__number"],
+    "estimator": ["recipe_data__estimator"],
+    "score": ["best_score"],
+    "took": ["took"],
+    "started": ["created_at"],
+    "by": ["created_by__username"],
+    "version": ["version__number"],
 }
-CANDIDATE_SORTS = ("rank", "mean", "std", "seconds")
+CANDIDATE_SORTS = ("rank", "family", "mean", "std", "seconds")
 # the version's bulky columns are for the version's own page
 VERSION_BULK = ("version__contract_data", "version__golden", "version__artifacts", "version__libraries")
 
@@ -46,7 +51,7 @@ def _runs() -> QuerySet[Run]:
 def run_list(request: StaffRequest) -> HttpResponse:
     """Every training job, the newest first; or those of one state or classifier, in another order."""
     form = RunsForm(request.GET)
-    rows = _runs().defer("candidates", "history")
+    rows = _runs().defer("candidates", "history").annotate(took=F("finished_at") - F("started_at"))
     if form.is_valid():
         rows = rows.filter(**{name: value for name, value in form.cleaned_data.items() if value})
     sort, rows = sorted_by(rows, request, SORTS, first="-run")
@@ -145,7 +150,9 @@ def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, An
     """A page of the settings tried, and their order: the best first where the request asks for none that there is."""
     asked = request.GET.get("sort", "")
     sort = asked if asked.removeprefix("-") in CANDIDATE_SORTS else "rank"
-    rows = sorted(run.candidates, key=lambda each: each[sort.removeprefix("-")], reverse=sort.startswith("-"))
+    column = sort.removeprefix("-")
+    # early runs name no family: all their candidates are of one
+    rows = sorted(run.candidates, key=lambda each: each.get(column, ""), reverse=sort.startswith("-"))
     return sort, Paginator(rows, CANDIDATES_PER_PAGE).get_page(request.GET.get("page"))
 
 

@@ -25,11 +25,14 @@ HISTORY_PER_PAGE = 25
 # of the history, beside all else that is known of a version
 SHOWN_HISTORY = 5
 SORTS = {
-    "version": "number",
-    "roc_auc": "held_out__metrics__roc_auc",
-    "accuracy": "held_out__metrics__accuracy",
-    "f1": "held_out__metrics__f1",
-    "trained": "created_at",
+    "version": ["number"],
+    "state": ["active"],
+    "roc_auc": ["held_out__metrics__roc_auc"],
+    "accuracy": ["held_out__metrics__accuracy"],
+    "f1": ["held_out__metrics__f1"],
+    "estimator": ["family"],
+    "dataset": ["run__dataset__name", "run__dataset__number"],
+    "trained": ["created_at"],
 }
 
 
