@@ -133,11 +133,14 @@ def names(versions: Sequence[Version]) -> list[str]:
     return [str(version) for version in versions]
 
 
-def libraries(versions: Sequence[Version]) -> list[tuple[str, list[str], bool]]:
-    """Of each library its name, the release that each version was made with, and whether they differ."""
+def libraries(versions: Sequence[Version]) -> list[list[tuple[str, str, bool]]]:
+    """Of each version the libraries that it was made with: name, release, and whether the releases differ."""
     known = dict.fromkeys(name for version in versions for name in sorted(version.libraries))
-    rows = [(name, [version.libraries.get(name, "not recorded") for version in versions]) for name in known]
-    return [(name, releases, len(set(releases)) > 1) for name, releases in rows]
+    releases = {name: [version.libraries.get(name, "not recorded") for version in versions] for name in known}
+    return [
+        [(name, each[place], len(set(each)) > 1) for name, each in releases.items()]
+        for place in range(len(versions))
+    ]
 
 
 def labels(versions: Sequence[Version]) -> list[str]:
