@@ -75,7 +75,7 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
         go.Bar(
             x=[(place + 0.5) * width for place in range(len(counts))],
             y=list(counts),
-            width=[width] * len(counts),
+            width=[width * 0.95] * len(counts),
             customdata=ranges,
             hovertemplate="%{customdata}: %{y:,} rows<extra></extra>",
         ),
@@ -85,7 +85,6 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
                 **SHARES,
             },
             "yaxis": {"title": {"text": "Rows"}, "rangemode": "tozero", "tickformat": ",d"},
-            "bargap": 0.05,
         },
     )
     return chart(

@@ -5,6 +5,7 @@ A figure names no colours but "var(--chart-N)"; the page's script gives it those
 
 import html
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, TypedDict
@@ -12,6 +13,8 @@ from typing import Any, TypedDict
 import plotly.graph_objects as go
 
 LONGEST_LABEL = 24
+# few labels have room for two lines of so many letters each
+WRAPPED_LABELS, LONGEST_LINE = 8, 16
 # more classes than this leave no room for numbers in the cells
 NUMBERED_CLASSES = 12
 # more curves than the palette has colours cannot be told apart
@@ -58,13 +61,19 @@ def text(label: str) -> str:
     return html.escape(cut, quote=False)
 
 
+def wrapped(label: str) -> str:
+    """A label that Plotly shows as it stands in one line or two, cut where they are full."""
+    lines = textwrap.wrap(label, LONGEST_LINE, max_lines=2, placeholder="…")
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
 def labelled_axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
     """An axis of positions 0, 1, ... that carry labels, so that labels cut alike stay apart."""
     return {
         "title": {"text": html.escape(title, quote=False)},
         "tickmode": "array",
         "tickvals": list(range(len(labels))),
-        "ticktext": [text(label) for label in labels],
+        "ticktext": [wrapped(label) if len(labels) <= WRAPPED_LABELS else text(label) for label in labels],
         "showgrid": False,
         "zeroline": False,
     }

@@ -55,6 +55,9 @@ def best_so_far(run: Run) -> Chart | None:
         return None
     seconds, done, scores = (list(values) for values in zip(*run.history, strict=True))
     title = metric(run.recipe_data["scoring"])
+    anew = (
+        "; halving begins anew in each round, on more rows" if run.recipe_data["search"] == "halving" else ""
+    )
     # the line goes on to where the search is
     ends = max(run.fits_done, done[-1])
     figure = go.Figure(
@@ -75,8 +78,8 @@ def best_so_far(run: Run) -> Chart | None:
     )
     return chart(
         name="best-so-far",
-        title="Best score so far",
-        note=f"The best mean {title} over the folds; halving begins anew in each round, on more rows.",
+        title="How the best score rose" if run.is_over else "Best score so far",
+        note=f"The best mean {title} over the folds{anew}.",
         figure=figure,
         table={
             "headers": ["Models fitted", "Seconds", f"Best {title}"],

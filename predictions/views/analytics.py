@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clfsite.staff import StaffRequest, staff
+from clfsite.templatetags.portal import percent
 from predictions import analytics, counts, traffic_charts
 from predictions.analytics import PERIODS, Report
 from predictions.log_forms import AnalyticsForm
@@ -59,7 +60,7 @@ def _figures(versions: list[Version], found: Report) -> dict[str, Any]:
 def _mix_note(distance: float | None) -> str:
     if distance is None:
         return ""
-    return f"For both to be alike, {distance:.1%} of the answers would have to be others."
+    return f"For both to be alike, {percent(distance)} of the answers would have to be others."
 
 
 def _probability(used: list[Version], found: Report) -> Chart:

@@ -29,7 +29,8 @@
           bordercolor: css("--chart-grid"),
           font: { family: css("--chart-font"), color: css("--chart-text") },
         },
-        legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0, traceorder: "normal" },
+        // measured from the chart's edge: beside an axis that takes more room than planned, it would slide over the data
+        legend: { orientation: "h", xref: "container", yref: "container", yanchor: "top", x: 0, y: 1, traceorder: "normal" },
         margin: { t: 24, r: 24, b: 48, l: 56 },
         // long labels stand upright below their bars: on a slant the last would be left out
         xaxis: { ...axis, autotickangles: [0, 90] },

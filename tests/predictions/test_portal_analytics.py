@@ -1,11 +1,8 @@
 """What a classifier answered over time, on its page and as figures."""
 
-import json
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import plotly.graph_objects as go
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,7 +15,6 @@ from predictions.feedback import give_feedback
 from predictions.models import Feedback, Prediction, first_id
 from tests.factories import ClassifierFactory, PredictionFactory, VersionFactory
 from tests.portal import staff_client
-from training.charts import Chart
 from training.models import Version
 
 ANALYTICS = reverse("predictions:analytics")
@@ -159,35 +155,10 @@ def test_many_versions_take_no_more_queries(row: Version, django_assert_max_num_
 
 
 STEPS = PERIODS["24h"].steps(NOW)
-CHARTS: list[Chart] = [
-    traffic_charts.volume("volume", "Volume", STEPS, {"<b>": [1] * 24, "no": [2] * 24}),
-    traffic_charts.volume("many", "Many", STEPS, {f"c{place}": [place] * 24 for place in range(30)}),
-    traffic_charts.latency(STEPS, {"median": [None, *([1.5] * 23)]}),
-    traffic_charts.accuracy(STEPS, {"churn v1": [(0, 0), *([(4, 3)] * 23)]}, {"churn v1": 0.8}),
-    traffic_charts.against_training({"no": 0.7, "yes": 0.3}, {"no": 5, "yes": 5}, "note"),
-    traffic_charts.tenths([1] * 10, "yes", [0.1] * 10),
-    traffic_charts.tenths([0] * 10, "the label"),
-]
-
-
-@pytest.mark.parametrize("chart", CHARTS, ids=[chart["id"] for chart in CHARTS])
-def test_a_figure_has_titles_units_a_hover_and_a_table_and_no_colours_of_its_own(chart: Chart) -> None:
-    written = json.dumps(chart["figure"], allow_nan=False)
-    layout = chart["figure"]["layout"]
-    # raises for a property that Plotly does not know, or a value that it does not take
-    go.Figure(json.loads(re.sub(r"var\(--chart-\d\)", "black", written)))
-    assert chart["title"]
-    assert layout["xaxis"]["title"]["text"]
-    assert layout["yaxis"]["title"]["text"]
-    assert "template" not in layout
-    assert not [each for each in ("#", "rgb", "bdata", "<b>") if each in written]
-    assert all(trace["hovertemplate"].endswith("</extra>") for trace in chart["figure"]["data"])
-    assert chart["table"]["rows"]
-    assert all(len(line) == len(chart["table"]["headers"]) for line in chart["table"]["rows"])
 
 
 def test_of_many_series_the_smallest_stand_together_and_the_table_has_all() -> None:
-    many = CHARTS[1]
+    many = traffic_charts.volume("many", "Many", STEPS, {f"c{place}": [place] * 24 for place in range(30)})
     names = [trace["name"] for trace in many["figure"]["data"]]
     assert names == ["c24", "c25", "c26", "c27", "c28", "c29", "others"]
     assert many["figure"]["data"][-1]["y"][0] == sum(range(24))
@@ -195,7 +166,8 @@ def test_of_many_series_the_smallest_stand_together_and_the_table_has_all() -> N
 
 
 def test_accuracy_shows_only_steps_with_judged_answers() -> None:
-    line = CHARTS[3]["figure"]["data"][0]
+    judged = {"churn v1": [(0, 0), *([(4, 3)] * 23)]}
+    line = traffic_charts.accuracy(STEPS, judged, {"churn v1": 0.8})["figure"]["data"][0]
     assert len(line["x"]) == 23
     assert set(line["y"]) == {0.75}
 
