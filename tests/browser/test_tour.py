@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -37,6 +38,21 @@ RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "
 COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 THEMES: list[tuple[Literal["light", "dark"], dict[str, Any]]] = [("light", RULES), ("dark", COLOURS)]
 GRAVE = {"serious", "critical"}
+# but those of a file, with as many columns as it has, and the data of a chart
+CUT_TABLES = """() => [...document.querySelectorAll(".table-responsive:not(.chart-data *)")]
+  .filter((each) => each.scrollWidth > each.clientWidth && !each.querySelector(".table-names"))
+  .map((each) => `a table is wider than its place: ${each.textContent.trim().slice(0, 60)}`)"""
+CHART_FAULTS = Path(__file__).with_name("charts.js").read_text()
+CHARTED = {
+    "analytics",
+    "batch",
+    "feedback",
+    "run",
+    "run-under-way",
+    "version",
+    "version-compare",
+    "version-card",
+}
 # the administration's links change their colours in a sixth of a second
 ARRIVED = "() => Promise.allSettled(document.getAnimations().map((each) => each.finished)).then(() => null)"
 
@@ -97,16 +113,40 @@ def test_a_page_is_in_order(stop: Stop, lively: Lively, contexts: dict[str, Brow
     assert set(response.headers["content-security-policy"].split("; ")) >= POLICY
     assert page.locator("script:not([src]):not([type='application/json'])").count() == 0
     settle(page)
+    assert (stop.name in CHARTED) == bool(page.locator(".chart").count())
     for theme, rules in THEMES:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for size in (WIDE, PHONE):
             page.set_viewport_size(size)
-            faults += [f"{theme}, {size['width']} px: {fault}" for fault in grave_findings(page, rules)]
+            found = [*grave_findings(page, rules), *page.evaluate(CHART_FAULTS)]
+            found += page.evaluate(CUT_TABLES) if size is WIDE else []
+            faults += [f"{theme}, {size['width']} px: {fault}" for fault in found]
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= size["width"], f"{width} px wide in {size['width']} px"
     page.close()
     said = f"Failed to load resource: the server responded with a status of {stop.status}"
     assert [fault for fault in faults if not (stop.status >= 400 and fault.startswith(said))] == []
+
+
+def test_a_run_under_way_is_seen_as_it_goes(lively: Lively, contexts: dict[str, BrowserContext]) -> None:
+    page = contexts["demo"].new_page()
+    page.goto(f"/portal/runs/{lively.known['running']}")
+    progress = page.locator("#progress")
+    expect(progress.get_by_text("18 of 25 models fitted")).to_be_visible()
+    expect(progress.get_by_role("figure", name="Best score so far")).to_be_visible()
+    page.close()
+
+
+def test_metrics_of_compared_versions_stand_on_the_first_screen(
+    lively: Lively, contexts: dict[str, BrowserContext]
+) -> None:
+    page = contexts["demo"].new_page()
+    page.goto(f"/portal/versions/compare?versions={lively.known['version']}&versions={lively.known['other']}")
+    for title in ("On held-out rows", "In cross-validation"):
+        box = page.get_by_role("region", name=title, exact=True).last.bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= WIDE["height"], title
+    page.close()
 
 
 def settle(page: Page) -> None:

@@ -36,7 +36,10 @@ activate_version(version=first, actor="demo", reason="The new one finds fewer of
 dataset = first.run.dataset
 failed = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)
 failed.start()
-failed.fail("the training process was killed, as the system does when memory runs out")
+failed.fail(
+    "the training process was killed, as the system does when memory runs out; use fewer rows or a smaller search "
+    "space, or give the worker more memory"
+)
 waiting = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)
 waiting.start()
 Run.objects.filter(pk=waiting.pk).update(
