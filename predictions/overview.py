@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import sqrt
+from textwrap import shorten
 from typing import Any
 
 from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
@@ -24,6 +25,7 @@ SHOWN_LABELS = 4
 ENOUGH_JUDGED, DROP = 50, 0.03
 # predictions of a day without any feedback that are worth asking for some
 ENOUGH_UNJUDGED = 100
+LONGEST_REASON = 200
 
 
 @dataclass
@@ -180,7 +182,9 @@ def _advice_on(glance: Glance) -> list[Advice]:
     if run and run.state == Run.State.FAILED:
         url = reverse("training:run-detail", args=[run.pk])
         advised.append(
-            Advice("danger", f"The last run of {name} failed", run.error[:300], url, f"Look at run {run.pk}")
+            Advice(
+                "danger", f"The last run of {name} failed", _brief(run.error), url, f"Look at run {run.pk}"
+            )
         )
     if glance.has_dropped and glance.accuracy is not None and glance.held_out is not None:
         advised.append(
@@ -238,7 +242,7 @@ def events(now: datetime) -> list[Event]:
             each.finished_at or now,
             each.state,
             f"Run {each.pk} of {each.classifier} {each.state}",
-            each.error[:120],
+            _brief(each.error),
             reverse("training:run-detail", args=[each.pk]),
         )
         for each in runs.only("finished_at", "state", "error", "classifier__name")[:EVENTS]
@@ -251,9 +255,14 @@ def events(now: datetime) -> list[Event]:
             f"{each.file_name}: {each.rows_done:,} rows scored"
             if each.state == Batch.State.SUCCEEDED
             else f"{each.file_name} {each.state}",
-            f"by {each.caller}" if each.state == Batch.State.SUCCEEDED else each.error[:120],
+            f"by {each.caller}" if each.state == Batch.State.SUCCEEDED else _brief(each.error),
             reverse("predictions:batch-detail", args=[each.pk]),
         )
         for each in batches.only("finished_at", "state", "error", "file_name", "rows_done", "caller")[:EVENTS]
     ]
     return sorted(rows, key=lambda each: each.at, reverse=True)[:EVENTS]
+
+
+def _brief(reason: str) -> str:
+    """The beginning of a long reason, up to the end of a word."""
+    return shorten(reason, LONGEST_REASON, placeholder=" …")

@@ -54,6 +54,13 @@ def judge(version: Version, *, right: int, wrong: int) -> None:
             give_feedback(prediction_id=prediction.pk, label=label, actor="tests", source=Feedback.Source.API)
 
 
+def test_a_long_reason_is_told_up_to_the_end_of_a_word(db: None) -> None:
+    RunFactory.create(failed=True, error="the memory ran out " * 20)
+    told = next(event.text for event in overview.events(timezone.now()))
+    assert len(told) <= overview.LONGEST_REASON
+    assert told.endswith("the memory ran out the …")
+
+
 def test_a_new_site_leads_a_trainer_to_the_first_table(db: None) -> None:
     shown = page("training.add_run", "training.add_dataset")
     assert "Nothing is trained yet" in shown
