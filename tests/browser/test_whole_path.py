@@ -104,7 +104,7 @@ def score_a_file(page: Page, customers: Path, answers: Path) -> str:
 
 def find_in_the_log(page: Page, prediction: str) -> None:
     """Page through the log of the batch to its first row."""
-    page.get_by_role("link", name="Find in the log").click()
+    page.get_by_role("link", name="Find in log").click()
     expect(page.locator("tbody tr")).to_have_count(50)
     shoot(page, "predictions")
     for _ in range(ROWS // 50 - 1):
