@@ -9,6 +9,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -143,8 +144,7 @@ def _supervise(server: Sequence[str], worker: Sequence[str], environment: dict[s
             web, began = _start(server, environment), time.monotonic()
         time.sleep(0.2)
     status = web.poll() or 0
-    for process in (web, helper):
-        _stop(process)
+    _stop(web, helper)
     return 0 if stopping else status
 
 
@@ -153,13 +153,14 @@ def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Po
     return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children, gracefully at first."""
-    try:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(STOP_SECONDS)
-    except ProcessLookupError:
-        return
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _stop(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes and their children side by side, gracefully at first."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
