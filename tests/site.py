@@ -4,19 +4,19 @@ import csv
 import fcntl
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-password-for-tests"
@@ -150,15 +150,15 @@ class Site:
         )
 
     def stop(self) -> None:
-        """End every process, the hard way where asking does not help."""
-        for process in reversed(self.processes):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+        """End every process and what it started; at once, as a worker takes five seconds to do so when asked."""
+        running = [psutil.Process(process.pid) for process in self.processes if process.poll() is None]
+        started = [child for process in running for child in process.children(recursive=True)]
+        for each in (*running, *started):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         for process in self.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        psutil.wait_procs(started, timeout=20)
 
     def logs(self) -> str:
         """What the processes wrote."""
