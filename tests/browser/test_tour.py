@@ -43,6 +43,9 @@ GRAVE = {"serious", "critical"}
 CUT_TABLES = """() => [...document.querySelectorAll(".table-responsive:not(.chart-data *)")]
   .filter((each) => each.scrollWidth > each.clientWidth && !each.querySelector(".table-names"))
   .map((each) => `a table is wider than its place: ${each.textContent.trim().slice(0, 60)}`)"""
+# Plotly follows a new width a moment later
+FITTED = """() => [...document.querySelectorAll(".chart .main-svg")].every((svg) =>
+    svg.getBoundingClientRect().width <= svg.closest(".chart").getBoundingClientRect().width)"""
 CHART_FAULTS = Path(__file__).with_name("charts.js").read_text()
 CHARTED = {
     "analytics",
@@ -121,6 +124,7 @@ def test_a_page_is_in_order(stop: Stop, lively: Lively, pages: dict[str, Page]) 
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             for size in (WIDE, PHONE):
                 page.set_viewport_size(size)
+                page.wait_for_function(FITTED)
                 found = [*grave_findings(page, rules), *page.evaluate(CHART_FAULTS)]
                 found += page.evaluate(CUT_TABLES) if size is WIDE else []
                 faults += [f"{theme}, {size['width']} px: {fault}" for fault in found]
