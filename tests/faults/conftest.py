@@ -15,7 +15,8 @@ from tests.servers import PostgresServer, RedisServer, postgresql, server_progra
 from tests.site import Site, demo_site, free_port, wait_for
 
 MANAGER_SCOPES = ("train", "read", "activate", "predict")
-CONNECTIONS = 30
+# each thread of both web processes may hold one, and commands and the tests need some
+CONNECTIONS = 60
 
 
 @pytest.fixture(scope="package")
