@@ -12,7 +12,7 @@ from django.db.models import Count, ManyToManyField, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest
 
-from training.read_only_admin import ReadOnlyAdmin
+from clfsite.core.web.read_only_admin import ReadOnlyAdmin
 
 admin.site.unregister([Group, User])
 # called after what they hold, which Django's and axes' own words do not tell

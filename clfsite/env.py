@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from clfsite import database
+from clfsite.core.storage import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 WANDB_MODES = ("offline", "online", "disabled")

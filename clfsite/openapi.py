@@ -18,7 +18,7 @@ WITH_BODY = (400, 413, 415, 422)
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The API key as a bearer token."""
 
-    target_class = "predictions.keys.KeyAuthentication"
+    target_class = "predictions.keys.service.KeyAuthentication"
     name = "key"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

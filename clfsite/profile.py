@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from clfsite.staff import StaffRequest, staff
+from clfsite.core.web.staff import StaffRequest, staff
 from predictions.roles import ROLES
 
 

@@ -33,6 +33,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "training",
     "predictions",
+    "clfsite.core.jobs",
+    "clfsite.core.web",
     "clfsite",
 ]
 
@@ -127,11 +129,11 @@ def _storage(name: str) -> dict[str, object]:
     """A folder of the state folder, or a part of the bucket that several machines share."""
     if ENV.bucket is None:
         return {
-            "BACKEND": "training.storage.DurableFileSystemStorage",
+            "BACKEND": "clfsite.core.storage.files.DurableFileSystemStorage",
             "OPTIONS": {"location": STATE_DIR / name},
         }
     return {
-        "BACKEND": "training.bucket.BucketStorage",
+        "BACKEND": "clfsite.core.storage.bucket.BucketStorage",
         "OPTIONS": {
             "bucket_name": ENV.bucket.name,
             "location": f"{ENV.bucket.prefix}/{name}".lstrip("/"),
@@ -164,7 +166,7 @@ CORS_ALLOWED_ORIGINS = ENV.cors_origins
 CORS_URLS_REGEX = r"^/(predict|predict-batch|info|invocations|ping|version|v2|api)(/|$)"
 CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
 CORS_EXPOSE_HEADERS = ("retry-after", "idempotency-replayed")
-CSRF_FAILURE_VIEW = "clfsite.api_errors.csrf_failure"
+CSRF_FAILURE_VIEW = "clfsite.core.web.problems.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -184,21 +186,21 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_TEMP_DIR = STATE_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_HANDLERS = [
-    "clfsite.uploads.SizeLimitUploadHandler",
+    "clfsite.core.web.uploads.SizeLimitUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "predictions.keys.KeyAuthentication",
+        "predictions.keys.service.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["clfsite.permissions.DenyByDefault"],
+    "DEFAULT_PERMISSION_CLASSES": ["clfsite.core.web.permissions.DenyByDefault"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["clfsite.parsers.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "clfsite.pagination.NewestFirst",
+    "DEFAULT_PARSER_CLASSES": ["clfsite.core.web.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "clfsite.core.web.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "clfsite.api_errors.exception_handler",
+    "EXCEPTION_HANDLER": "clfsite.core.web.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": ENV.proxies,
 }

@@ -6,12 +6,14 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from clfsite import api_errors, health, profile
-from predictions import api as serving
-from predictions import batch_api as batches
-from predictions import feedback_api as feedback
+from clfsite import profile
+from clfsite.core.web import problems as api_errors
+from predictions.serving import health
+from predictions.serving import api as serving
+from predictions.batches import api as batches
+from predictions.feedback import api as feedback
 from predictions.protocols import mlflow, open_inference
-from training import api as training
+from training.versions import api as training
 
 admin.site.site_header = admin.site.site_title = "clfsite administration"
 admin.site.site_url = "/portal/"

@@ -20,9 +20,9 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import ResolverMatch, get_resolver  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
-from clfsite.api_errors import problem  # noqa: E402
-from clfsite.whole_body import WholeBody  # noqa: E402
-from predictions import follower  # noqa: E402
+from clfsite.core.web.problems import problem  # noqa: E402
+from clfsite.core.web.whole_body import WholeBody  # noqa: E402
+from predictions.serving import follower  # noqa: E402
 
 SERVING = ("/predict", "/invocations", "/v2/models/")
 MOST_HOSTS = 1_000

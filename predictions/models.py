@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from predictions.fields import JSONTextField
-from training.jobs import Job
+from predictions.log.fields import JSONTextField
+from clfsite.core.jobs.models import Job
 from training.models import Version
 
 
@@ -313,7 +313,7 @@ class HourlyCount(models.Model):
 
 
 class HourlyLatency(models.Model):
-    """How many predictions of an hour took how long; see `predictions.counts` for the bounds of the buckets."""
+    """How many predictions of an hour took how long; see `predictions.monitoring.counts` for the bounds of the buckets."""
 
     hour = models.DateTimeField()
     version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)

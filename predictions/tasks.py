@@ -2,9 +2,12 @@
 
 from celery import shared_task
 
-from predictions import batches, counts, idempotency
+from predictions.batches import service as batches
+from predictions.monitoring import counts
+from predictions.serving import idempotency
 from predictions.models import Batch
-from training import lifecycle, places
+from clfsite.core.jobs import worker as lifecycle
+from clfsite.core.jobs import slots as places
 
 lifecycle.every_hour(idempotency.forget_old)
 lifecycle.every_hour(counts.fold)

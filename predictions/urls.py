@@ -2,7 +2,14 @@
 
 from django.urls import path, re_path
 
-from predictions.views import analytics, batches, feedback, home, keys, log, predict, reports
+from predictions.monitoring import views as analytics
+from predictions.batches import views as batches
+from predictions.feedback import views as feedback
+from predictions.home import views as home
+from predictions.keys import views as keys
+from predictions.log import views as log
+from predictions.serving import views as predict
+from predictions.report import views as reports
 
 app_name = "predictions"
 

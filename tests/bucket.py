@@ -62,7 +62,7 @@ def in_bucket(url: str, bucket: str, storages: dict[str, Any]) -> dict[str, Any]
     options = {"bucket_name": bucket, "endpoint_url": url, "region_name": REGION}
     return storages | {
         name: {
-            "BACKEND": "training.bucket.BucketStorage",
+            "BACKEND": "clfsite.core.storage.bucket.BucketStorage",
             "OPTIONS": {**options, "location": f"site/{name}"},
         }
         for name in NAMES

@@ -13,7 +13,10 @@ from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling
 
 from clfsite import celery_app
-from predictions import gauges, keys, live, recorder
+from predictions.monitoring import gauges
+from predictions.keys import service as keys
+from predictions.serving import live_models as live
+from predictions.log import group_commit as recorder
 from tests import bucket as buckets
 from tests.site import prepared as demo
 

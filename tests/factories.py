@@ -20,11 +20,17 @@ from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Seq
 from factory.django import DjangoModelFactory, Password
 from factory.helpers import post_generation
 
-from predictions import counts, keys
+from predictions.monitoring import counts
+from predictions.keys import service as keys
 from predictions.models import ApiKey, Batch, Prediction
-from training import services, storage
-from training.ml import artifact, contract, findings, inference, profile
-from training.ml.recipe import Recipe
+from training import services
+from clfsite.core.storage import files as storage
+from training.ml.serve import artifact
+from training.ml.tables import contract
+from training.ml.tables import findings
+from training.ml.tables import inference
+from training.ml.tables import profile
+from training.ml.search.recipe import Recipe
 from training.ml.train import Trained, train
 from training.models import Activation, Classifier, Dataset, Run, Version
 

@@ -3,7 +3,7 @@
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from clfsite.permissions import LOOK
+from clfsite.core.web.permissions import LOOK
 from tests.factories import UserFactory
 
 

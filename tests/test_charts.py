@@ -11,13 +11,15 @@ from typing import Any, get_args
 import plotly.graph_objects as go
 import pytest
 
-from clfsite.templatetags.portal import METRIC_TITLES
-from predictions import batch_counts, charts, traffic_charts
+from clfsite.core.web.templatetags.portal import METRIC_TITLES
+from predictions.batches import counts as batch_counts
+from predictions.batches import charts
+from predictions.monitoring import charts as traffic_charts
 from tests.factories import RunFactory, tiny
-from training import charts as training_charts
-from training import progress
-from training.charts import Chart
-from training.ml.metrics import METRICS
+from training.versions import charts as training_charts
+from training.runs import progress
+from training.versions.charts import Chart
+from training.ml.judge.metrics import METRICS
 
 MODULES = (charts, traffic_charts, training_charts, progress)
 STEPS = [datetime(2026, 3, 10, hour, tzinfo=UTC) for hour in range(24)]

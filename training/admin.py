@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from training import services
-from training.errors import Refused
-from training.forms import ReasonForm
+from clfsite.core.errors import Refused
+from training.runs.forms import ReasonForm
 from training.models import Activation, Classifier, Dataset, Run, Version
-from training.read_only_admin import ReadOnlyAdmin
+from clfsite.core.web.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(Classifier)

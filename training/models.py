@@ -12,11 +12,11 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from training.jobs import Job
-from training.ml.contract import Contract
-from training.ml.corrections import Choice, Corrections
-from training.ml.recipe import Recipe
-from training.ml.scoring import Progress
+from clfsite.core.jobs.models import Job
+from training.ml.tables.contract import Contract
+from training.ml.tables.corrections import Choice, Corrections
+from training.ml.search.recipe import Recipe
+from training.ml.search.fold_scoring import Progress
 
 name_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",

@@ -3,7 +3,8 @@
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
-from training import lifecycle, places
+from clfsite.core.jobs import worker as lifecycle
+from clfsite.core.jobs import slots as places
 from training.models import Run
 
 TASK = "training.tasks.train_run"

@@ -2,7 +2,9 @@
 
 from django.urls import path, re_path
 
-from training.views import datasets, runs, versions
+from training.datasets import views as datasets
+from training.runs import views as runs
+from training.versions import views as versions
 
 app_name = "training"
 

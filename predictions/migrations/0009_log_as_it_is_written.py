@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import predictions.fields
+import predictions.log.fields
 
 
 class Migration(migrations.Migration):
@@ -29,12 +29,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="prediction",
             name="features",
-            field=predictions.fields.WrittenJSONField(),
+            field=predictions.log.fields.WrittenJSONField(),
         ),
         migrations.AlterField(
             model_name="prediction",
             name="probabilities",
-            field=predictions.fields.WrittenJSONField(),
+            field=predictions.log.fields.WrittenJSONField(),
         ),
         migrations.AlterField(
             model_name="prediction",
@@ -50,6 +50,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="prediction",
             name="warnings",
-            field=predictions.fields.WrittenJSONField(default=list),
+            field=predictions.log.fields.WrittenJSONField(default=list),
         ),
     ]

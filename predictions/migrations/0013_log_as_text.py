@@ -2,7 +2,7 @@ from typing import Any
 
 from django.db import migrations
 
-import predictions.fields
+import predictions.log.fields
 
 COLUMNS = ("features", "probabilities", "warnings")
 
@@ -25,10 +25,10 @@ class Migration(migrations.Migration):
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunPython(change_type("text"), change_type("json"))],
             state_operations=[
-                migrations.AlterField("prediction", "features", predictions.fields.JSONTextField()),
-                migrations.AlterField("prediction", "probabilities", predictions.fields.JSONTextField()),
+                migrations.AlterField("prediction", "features", predictions.log.fields.JSONTextField()),
+                migrations.AlterField("prediction", "probabilities", predictions.log.fields.JSONTextField()),
                 migrations.AlterField(
-                    "prediction", "warnings", predictions.fields.JSONTextField(default=list)
+                    "prediction", "warnings", predictions.log.fields.JSONTextField(default=list)
                 ),
             ],
         ),

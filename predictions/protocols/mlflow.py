@@ -13,9 +13,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
 
-from clfsite import health
-from predictions import keys, services
-from predictions.body import (
+from predictions.serving import health
+from predictions.keys import service as keys
+from predictions.serving import predict as services
+from clfsite.core.web.strict_json import (
     check_media_type,
     check_row_count,
     model_of,
@@ -24,15 +25,15 @@ from predictions.body import (
     repeated,
     version_of,
 )
-from predictions.live import Live, models
+from predictions.serving.live_models import Live, models
 from predictions.models import Prediction
 from predictions.protocols import mlflow_schema as schema
 from predictions.protocols.view import OPEN, ProtocolView
-from training.errors import InvalidInput, Malformed, Unavailable
-from training.ml.columns import read_cell
-from training.ml.contract import Contract
-from training.ml.table import TableError, rows
-from training.storage import scratch
+from clfsite.core.errors import InvalidInput, Malformed, Unavailable
+from training.ml.tables.checks import read_cell
+from training.ml.tables.contract import Contract
+from training.ml.tables.reading import TableError, rows
+from clfsite.core.storage.files import scratch
 
 # clients ask for it to know the shape of requests, which has been the same since this version of MLflow
 PROTOCOL_VERSION = "2.0.0"
@@ -141,7 +142,7 @@ def _read_query(request: HttpRequest) -> Query:
     """Read an invocation of any shape.
 
     Raises:
-        UnsupportedMediaType, TooLarge, Malformed: see `predictions.body`. InvalidInput: columns that do not fit.
+        UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.web.strict_json`. InvalidInput: columns that do not fit.
         NotFound, Unavailable: see `LiveModels.get`.
     """
     check_media_type(request, ("application/json", "text/csv"))

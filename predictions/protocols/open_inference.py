@@ -12,10 +12,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from clfsite import health
-from predictions import keys, services
-from predictions.body import check_media_type, parse_json, read_bytes, repeated
-from predictions.live import Live, models
+from predictions.serving import health
+from predictions.keys import service as keys
+from predictions.serving import predict as services
+from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
+from predictions.serving.live_models import Live, models
 from predictions.models import Prediction
 from predictions.protocols import open_inference_schema as schema
 from predictions.protocols.tensors import (
@@ -29,9 +30,9 @@ from predictions.protocols.tensors import (
     write_floats,
 )
 from predictions.protocols.view import OPEN, ProtocolView
-from training.errors import Malformed, NotFound, Unavailable
-from training.ml.columns import read_cell
-from training.ml.contract import Contract, Feature, Kind
+from clfsite.core.errors import Malformed, NotFound, Unavailable
+from training.ml.tables.checks import read_cell
+from training.ml.tables.contract import Contract, Feature, Kind
 from training.models import Version
 
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
@@ -227,7 +228,7 @@ def _read_body(request: HttpRequest) -> tuple[dict[str, Any], Tail]:
     """Return the request's JSON, checked for its members, and the bytes after it.
 
     Raises:
-        UnsupportedMediaType, TooLarge, Malformed: see `predictions.body`.
+        UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.web.strict_json`.
     """
     check_media_type(request, REQUEST_TYPES)
     data = read_bytes(request)

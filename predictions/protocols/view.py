@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from django.http import HttpRequest, HttpResponse
 
-from predictions import keys
-from predictions.api import ServingView
+from predictions.keys import service as keys
+from predictions.serving.api import ServingView
 
 # the scopes of a method that anyone may call
 OPEN: frozenset[str] = frozenset()

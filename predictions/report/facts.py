@@ -9,13 +9,13 @@ from typing import Any
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from predictions import quality
-from predictions.counts import DECILES, LATENCY_MS
+from predictions.monitoring import quality
+from predictions.monitoring.counts import DECILES, LATENCY_MS
 from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, Prediction
-from predictions.quality import Quality
-from predictions.report import drift
-from predictions.report.drift import Drift
-from training.ml.contract import Contract
+from predictions.monitoring.quality import Quality
+from predictions.monitoring import drift
+from predictions.monitoring.drift import Drift
+from training.ml.tables.contract import Contract
 from training.models import Activation, Dataset, Run, Version
 
 # the log is not read further back than this for what no count is kept of

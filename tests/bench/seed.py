@@ -105,7 +105,7 @@ def seed(versions: list[Any], rows: int, days: int) -> int:
     """Write that many predictions that end now, and all that goes with them."""
     from django.db import connection
 
-    from predictions import counts as counts_of_hours
+    from predictions.monitoring import counts as counts_of_hours
 
     random = np.random.default_rng(0)
     classes = versions[0].contract.classes
@@ -136,8 +136,8 @@ def seed(versions: list[Any], rows: int, days: int) -> int:
 
 def sample_records(version: Any) -> list[str]:
     """Rows of the demo table as the log's JSON."""
-    from training.ml.columns import read_cell
-    from training.storage import datasets
+    from training.ml.tables.checks import read_cell
+    from clfsite.core.storage.files import datasets
 
     with datasets().open(version.run.dataset.file_name) as file:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, nrows=RECORDS)
@@ -284,7 +284,7 @@ COUNTED: list[tuple[str, list[str], str | None]] = [
 
 def summed(chunk: Columns) -> pd.DataFrame:
     """How many rows of a piece are alike in all that anybody counts."""
-    from predictions.counts import LATENCY_MS
+    from predictions.monitoring.counts import LATENCY_MS
 
     callers = [*CALLERS, LONG_GONE]
     share = np.where(chunk["label"], chunk["score"], 1 - chunk["score"])

@@ -32,10 +32,10 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from training.ml.estimators import build_pipeline
-from training.ml.inference import infer
-from training.ml.recipe import Recipe
-from training.ml.scoring import Progress
+from training.ml.search.estimators import build_pipeline
+from training.ml.tables.inference import infer
+from training.ml.search.recipe import Recipe
+from training.ml.search.fold_scoring import Progress
 from training.ml.train import split, train
 
 ROWS = 20_000

@@ -86,7 +86,7 @@ OPEN = {
 # rows that a role sees in the administration, where nothing is added or deleted but by superusers
 SEEN = {
     *("training.classifier", "training.dataset", "training.run", "training.version", "training.activation"),
-    *("predictions.prediction", "predictions.batch", "predictions.feedback"),
+    *("predictions.prediction", "predictions.batch", "predictions.feedback.service"),
 }
 SEEN_BY: dict[str, set[str]] = {
     **dict.fromkeys(ROLES, SEEN),

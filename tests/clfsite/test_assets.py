@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from predictions.feedback import give_feedback
+from predictions.feedback.service import give_feedback
 from predictions.models import Feedback
 from tests.factories import PredictionFactory, trained_version
 from tests.portal import staff_client

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from clfsite import health
-from predictions import gauges
+from predictions.serving import health
+from predictions.monitoring import gauges
 from tests.factories import ApiKeyFactory, tiny, trained_version
 from training.models import Heartbeat
 

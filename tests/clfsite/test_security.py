@@ -18,7 +18,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from clfsite.wsgi import ServingHandler
-from predictions import keys, live
+from predictions.keys import service as keys
+from predictions.serving import live_models as live
 from tests.factories import tiny, trained_version
 from tests.site import ROOT
 

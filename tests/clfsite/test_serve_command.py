@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from clfsite import database
+from clfsite.core.storage import database
 from tests.factories import trained_version
 
 

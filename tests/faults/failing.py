@@ -11,8 +11,8 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from clfsite.wsgi import application
-from predictions import recorder
-from predictions.entries import Entries, write
+from predictions.log import group_commit as recorder
+from predictions.log.rows import Entries, write
 
 __all__ = ["application"]
 

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.test_run_faults import LONG, WORKER, ask, at_work, kill, succeeded
 from tests.servers import RedisServer
 from tests.site import Site, wait_for
-from training import places
+from clfsite.core.jobs import slots as places
 
 pytestmark = [pytest.mark.site, pytest.mark.faults]
 

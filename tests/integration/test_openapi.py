@@ -26,9 +26,9 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
 from clfsite.openapi_titles import TITLES
-from clfsite.permissions import SCOPES
-from predictions import keys
-from predictions.batches import create_batch, execute_batch
+from clfsite.core.web.permissions import SCOPES
+from predictions.keys import service as keys
+from predictions.batches.service import create_batch, execute_batch
 from predictions.models import Batch, Prediction
 from tests.factories import BatchFactory, PredictionFactory, RunFactory, tiny_csv, trained_version
 from training.models import Dataset, Run, Version

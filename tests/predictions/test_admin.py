@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from predictions import keys
+from predictions.keys import service as keys
 from predictions.models import first_id
 from tests.factories import (
     ActivationFactory,
@@ -23,7 +23,7 @@ from tests.factories import (
     VersionFactory,
     trained_version,
 )
-from training import storage
+from clfsite.core.storage import files as storage
 from training.models import Activation, Classifier, Version
 
 LOG = reverse("admin:predictions_prediction_changelist")
@@ -55,7 +55,7 @@ def found(client: Client, **query: str) -> list[Any]:
     [
         "predictions.prediction",
         "predictions.batch",
-        "predictions.feedback",
+        "predictions.feedback.service",
         "predictions.apikey",
         "training.dataset",
         "training.run",
@@ -68,7 +68,7 @@ def test_rows_can_be_read_and_neither_added_nor_changed_nor_deleted(model: str, 
     rows = {
         "predictions.prediction": prediction,
         "predictions.batch": BatchFactory.create(version=prediction.version),
-        "predictions.feedback": prediction.feedback.create(label="no", source="api", actor="tests"),
+        "predictions.feedback.service": prediction.feedback.create(label="no", source="api", actor="tests"),
         "predictions.apikey": ApiKeyFactory.create(),
         "training.dataset": prediction.version.run.dataset,
         "training.run": prediction.version.run,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 
-from predictions import batch_downloads
-from predictions.batches import create_batch, execute_batch, files
+from predictions.batches import downloads as batch_downloads
+from predictions.batches.service import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
 from tests.factories import tiny
-from training.errors import InvalidInput, NotFound
-from training.ml import blocks
+from clfsite.core.errors import InvalidInput, NotFound
+from training.ml.tables import blocks
 from training.models import Version
 
 HEADER = "spend,tenure,member,plan"

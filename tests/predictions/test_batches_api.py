@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from predictions.batches import execute_batch
+from predictions.batches.service import execute_batch
 from predictions.models import Batch, Prediction
 from tests.factories import ApiKeyFactory, BatchFactory, trained_version
 from tests.predictions.conftest import problem_of

@@ -10,11 +10,13 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from predictions import batch_downloads, batches, entries
-from predictions.batches import create_batch, execute_batch
+from predictions.batches import downloads as batch_downloads
+from predictions.batches import service as batches
+from predictions.log import rows as entries
+from predictions.batches.service import create_batch, execute_batch
 from predictions.models import Batch, HourlyCount, Prediction
-from training import lifecycle
-from training.ml import blocks
+from clfsite.core.jobs import worker as lifecycle
+from training.ml.tables import blocks
 from training.models import Version
 
 HEADER = "spend,tenure,member,plan"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from predictions.body import parse_json
-from training.errors import Malformed
+from clfsite.core.web.strict_json import parse_json
+from clfsite.core.errors import Malformed
 
 ROWS: list[dict[str, Any]] = [{"size": 1.5, "count": 2, "old": None, "new": True}] * 3
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections, transaction
 from django.db.models import Sum
 
-from predictions import counts
+from predictions.monitoring import counts
 from predictions.models import HourlyCount, HourlyLatency
 from tests.factories import VersionFactory
 

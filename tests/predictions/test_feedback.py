@@ -10,14 +10,14 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from predictions import feedback
-from predictions.feedback import Change, give_feedback
+from predictions.feedback import service as feedback
+from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback, FeedbackCount, Prediction
 from tests.factories import ApiKeyFactory, PredictionFactory, UserFactory, VersionFactory
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
 from tests.threads import at_once
-from training.errors import Conflict, InvalidInput, NotFound
+from clfsite.core.errors import Conflict, InvalidInput, NotFound
 
 pytestmark = pytest.mark.django_db
 

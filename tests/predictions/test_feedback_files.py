@@ -9,13 +9,13 @@ from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from predictions import feedback_files
-from predictions.feedback import Change, give_feedback
-from predictions.feedback_files import import_feedback
+from predictions.feedback import files as feedback_files
+from predictions.feedback.service import Change, give_feedback
+from predictions.feedback.files import import_feedback
 from predictions.models import Feedback, FeedbackCount, Prediction
 from tests.factories import ApiKeyFactory, PredictionFactory, VersionFactory
 from tests.predictions.conftest import problem_of
-from training.errors import Conflict
+from clfsite.core.errors import Conflict
 from training.models import Version
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoAssertNumQueries
 
-from predictions import gauges
+from predictions.monitoring import gauges
 from predictions.models import FeedbackCount
 from tests.factories import ActivationFactory, BatchFactory, RunFactory, VersionFactory
 

@@ -10,7 +10,8 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from predictions import idempotency, services
+from predictions.serving import idempotency
+from predictions.serving import predict as services
 from predictions.models import HourlyCount, KeptAnswer, Prediction
 from tests.factories import ApiKeyFactory, trained_version
 from tests.predictions.conftest import Post, problem_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from predictions.joint import MOST_CALLS, QUICK_SECONDS, JointScoring
+from predictions.serving.batcher import MOST_CALLS, QUICK_SECONDS, JointScoring
 
 
 class Engine:

@@ -10,12 +10,12 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import Client
 
-from predictions import live
+from predictions.serving import live_models as live
 from tests import bucket as buckets
 from tests.factories import trained_version
 from tests.predictions.conftest import Post, problem_of
 from tests.site import free_port
-from training.errors import Unavailable
+from clfsite.core.errors import Unavailable
 from training.models import Activation, Version
 from training.services import activate_version
 

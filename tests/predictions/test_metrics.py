@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from prometheus_client import REGISTRY
 
-from predictions import metrics
+from predictions.serving import metrics
 from tests.factories import ApiKeyFactory, tiny, trained_version
 from tests.site import ROOT
 

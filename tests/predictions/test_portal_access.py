@@ -8,7 +8,7 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
-from predictions import batches
+from predictions.batches import service as batches
 from predictions import urls as predictions_urls
 from tests.factories import ApiKeyFactory, BatchFactory, PredictionFactory, RunFactory, UserFactory
 from tests.portal import staff_client

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from predictions import batches
+from predictions.batches import service as batches
 from predictions.models import Batch, Prediction
 from tests.factories import BatchFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from predictions import batch_counts, charts
-from training.charts import Chart, confusion, spark, text
+from predictions.batches import counts as batch_counts
+from predictions.batches import charts
+from training.versions.charts import Chart, confusion, spark, text
 
 
 def trace(chart: Chart) -> dict[str, Any]:

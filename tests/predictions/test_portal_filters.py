@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clfsite.templatetags import portal
+from clfsite.core.web.templatetags import portal
 
 
 @pytest.mark.parametrize(

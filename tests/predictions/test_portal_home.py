@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from predictions import live, overview
-from predictions.feedback import give_feedback
+from predictions.serving import live_models as live
+from predictions.home import overview
+from predictions.feedback.service import give_feedback
 from predictions.models import Feedback, first_id, new_id
-from predictions.overview import Glance
+from predictions.home.overview import Glance
 from tests.factories import (
     ActivationFactory,
     BatchFactory,
@@ -24,7 +25,7 @@ from tests.factories import (
     tiny,
 )
 from tests.portal import staff_client
-from training.errors import Unavailable
+from clfsite.core.errors import Unavailable
 from training.models import Heartbeat, Version
 
 HOME = reverse("predictions:home")

@@ -11,10 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from predictions import log_export, search
-from predictions.feedback import give_feedback
+from predictions.log import export as log_export
+from predictions.log import search
+from predictions.feedback.service import give_feedback
 from predictions.models import Feedback, Prediction, first_id, new_id
-from predictions.search import Found, Wanted
+from predictions.log.search import Found, Wanted
 from tests.factories import BatchFactory, PredictionFactory, VersionFactory, tiny
 from tests.portal import staff_client
 from training.models import Version

@@ -7,13 +7,13 @@ from django.db.models import Sum
 from django.test import Client
 from django.urls import reverse
 
-from predictions import metrics
-from predictions.forms import FeaturesForm
+from predictions.serving import metrics
+from predictions.serving.forms import FeaturesForm
 from predictions.models import HourlyCount, Prediction
-from predictions.views.predict import ranked
+from predictions.serving.views import ranked
 from tests.factories import ClassifierFactory, PredictionFactory, trained_version
 from tests.portal import staff_client
-from training.ml.contract import Contract, Feature, Kind
+from training.ml.tables.contract import Contract, Feature, Kind
 from training.models import Classifier, Version
 
 PREDICT = reverse("predictions:predict")

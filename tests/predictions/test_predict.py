@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from predictions.live import models
+from predictions.serving.live_models import models
 from predictions.models import Prediction
 from tests.factories import tiny, trained_version
 from tests.predictions.conftest import Post, problem_of

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from predictions import services
+from predictions.serving import predict as services
 from predictions.models import Prediction
-from predictions.services import ROWS_FOR_COLUMNS, ROWS_OF_PART
+from predictions.serving.predict import ROWS_FOR_COLUMNS, ROWS_OF_PART
 from tests.predictions.conftest import Post, problem_of
 from training.models import Classifier, Version
 

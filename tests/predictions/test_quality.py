@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from predictions import quality
-from predictions.feedback import give_feedback
+from predictions.monitoring import quality
+from predictions.feedback.service import give_feedback
 from predictions.models import Feedback, Prediction
 from tests.factories import ActivationFactory, ApiKeyFactory, PredictionFactory, VersionFactory
 from tests.predictions.conftest import problem_of

@@ -13,11 +13,12 @@ from django.utils import timezone
 from pytest_django import Settings
 from uuid_utils import uuid7
 
-from predictions import metrics, recorder
-from predictions.entries import ROWS_FOR_COPY, Entries, Parts, write
+from predictions.serving import metrics
+from predictions.log import group_commit as recorder
+from predictions.log.rows import ROWS_FOR_COPY, Entries, Parts, write
 from predictions.models import HourlyCount, Prediction
 from tests.factories import VersionFactory
-from training.errors import Unavailable
+from clfsite.core.errors import Unavailable
 from training.models import Version
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictions.report import drift
-from predictions.report.drift import Drift
-from training.ml.profile import describe
+from predictions.monitoring import drift
+from predictions.monitoring.drift import Drift
+from training.ml.tables.profile import describe
 from training.models import Dataset
 
 ROWS = 2_000

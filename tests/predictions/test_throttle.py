@@ -8,12 +8,13 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from rest_framework.exceptions import Throttled
 
-from predictions import keys, throttle
+from predictions.keys import service as keys
+from predictions.keys import rate_limit as throttle
 from predictions.models import ApiKey
 from tests.factories import ApiKeyFactory
 from tests.predictions.conftest import Post, problem_of
 from tests.threads import at_once
-from training.errors import InvalidInput
+from clfsite.core.errors import InvalidInput
 from training.models import Version
 
 

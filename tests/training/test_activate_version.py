@@ -15,8 +15,8 @@ from django.db import connections
 
 from tests.factories import ClassifierFactory, VersionFactory, tiny, trained_version
 from training import services
-from training.errors import Conflict, InvalidInput
-from training.ml.artifact import digest
+from clfsite.core.errors import Conflict, InvalidInput
+from training.ml.serve.artifact import digest
 from training.models import Activation, Version
 
 RACERS = 32

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.factories import (
     DatasetFactory,
     PredictionFactory,

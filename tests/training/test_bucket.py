@@ -15,9 +15,10 @@ from django.core.files.storage import storages
 from tests import bucket as buckets
 from tests.factories import DatasetFactory, RunFactory, tiny, trained_version
 from tests.site import free_port
-from training import services, storage
-from training.errors import Conflict, NotFound, Unavailable
-from training.ml.artifact import digest
+from training import services
+from clfsite.core.storage import files as storage
+from clfsite.core.errors import Conflict, NotFound, Unavailable
+from training.ml.serve.artifact import digest
 from training.models import Run, Version
 
 RACERS = 8

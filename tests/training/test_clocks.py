@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from tests.factories import RunFactory
 from tests.training.conftest import Told
-from training import lifecycle
-from training.jobs import LEASE
+from clfsite.core.jobs import worker as lifecycle
+from clfsite.core.jobs.models import LEASE
 from training.models import Heartbeat, Run
 from training.tasks import TASK
 

@@ -14,11 +14,11 @@ from joblib import Parallel, delayed
 from tests.dask_cluster import Cluster, dask_cluster
 from tests.factories import RunFactory, tiny
 from tests.site import free_port
-from training import cluster as boundary
+from training.runs import cluster as boundary
 from training import services
-from training.errors import Unavailable
-from training.ml.recipe import Recipe
-from training.ml.scoring import Progress
+from clfsite.core.errors import Unavailable
+from training.ml.search.recipe import Recipe
+from training.ml.search.fold_scoring import Progress
 from training.ml.train import Trained, train
 from training.models import Run
 

@@ -6,12 +6,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.factories import ActivationFactory, DatasetFactory, RunFactory, VersionFactory, tiny
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
-from training import charts, comparison
-from training.ml.metrics import METRICS
+from training.versions import charts
+from training.versions import comparison
+from training.ml.judge.metrics import METRICS
 from training.models import Classifier, Version
 
 pytestmark = pytest.mark.django_db

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from predictions.live import models
+from predictions.serving.live_models import models
 from tests.factories import ClassifierFactory
 from training import services
-from training.errors import InvalidInput
-from training.ml.contract import Kind
-from training.ml.corrections import Choice, Corrections
-from training.ml.recipe import Recipe
+from clfsite.core.errors import InvalidInput
+from training.ml.tables.contract import Kind
+from training.ml.tables.corrections import Choice, Corrections
+from training.ml.search.recipe import Recipe
 from training.models import Dataset, Run, Version
 
 RECIPE = Recipe(estimator="logistic_regression", folds=2, space={"C": [1.0]})

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
 from training.models import Dataset

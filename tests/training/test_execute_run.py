@@ -8,13 +8,13 @@ from django.core.files.storage import storages
 from tests.factories import DatasetFactory, RunFactory, UserFactory, tiny
 from tests.training.conftest import Files
 from training import services
-from training.errors import Unavailable
-from training.ml.artifact import digest
-from training.ml.metrics import METRICS
-from training.ml.recipe import Recipe
-from training.ml.scoring import Progress
+from clfsite.core.errors import Unavailable
+from training.ml.serve.artifact import digest
+from training.ml.judge.metrics import METRICS
+from training.ml.search.recipe import Recipe
+from training.ml.search.fold_scoring import Progress
 from training.models import Activation, Run, Version
-from training.services import versions
+from training.versions import service as versions
 
 # the search reports from a thread of its own, which would not see an open transaction
 pytestmark = pytest.mark.django_db(transaction=True)

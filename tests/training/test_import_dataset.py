@@ -14,7 +14,7 @@ from pytest_django import Settings
 from tests.factories import UserFactory, tiny, tiny_csv
 from tests.training.conftest import Files
 from training import services
-from training.errors import Conflict, InvalidInput, TooLarge
+from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from training.models import Dataset
 
 BAD_TABLES = {

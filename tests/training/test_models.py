@@ -9,7 +9,7 @@ from django.db import IntegrityError, connections
 from django.utils import timezone
 
 from tests.factories import ActivationFactory, ClassifierFactory, DatasetFactory, RunFactory, VersionFactory
-from training.ml.scoring import Progress
+from training.ml.search.fold_scoring import Progress
 from training.models import Run
 
 CANDIDATES = [{"params": {"n_estimators": 5}, "mean": 0.9, "std": 0.1, "rank": 1, "seconds": 0.01}]

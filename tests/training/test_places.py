@@ -12,7 +12,7 @@ from django.db import connection
 from predictions.models import Batch
 from tests.factories import RunFactory
 from tests.training.conftest import Told
-from training import places
+from clfsite.core.jobs import slots as places
 from training.models import Run
 
 TASK = "training.tasks.train_run"

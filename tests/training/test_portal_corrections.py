@@ -11,8 +11,8 @@ from tests.factories import DatasetFactory, RunFactory
 from tests.portal import staff_client
 from tests.training.test_portal_run_form import filled
 from training import services
-from training.column_forms import MAX_SELECTS, Column, ColumnsForm
-from training.ml.corrections import Choice, Corrections
+from training.runs.column_forms import MAX_SELECTS, Column, ColumnsForm
+from training.ml.tables.corrections import Choice, Corrections
 from training.models import Dataset, Run
 
 NEW = reverse("training:run-create")

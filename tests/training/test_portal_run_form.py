@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from tests.factories import TINY_SPACE, DatasetFactory, RunFactory
 from tests.portal import staff_client
-from training import storage
+from clfsite.core.storage import files as storage
 from training.models import Dataset, Run
 
 NEW = reverse("training:run-create")

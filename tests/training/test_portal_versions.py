@@ -13,7 +13,9 @@ from tests import bucket as buckets
 from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client
 from tests.site import free_port
-from training import cards, charts, storage
+from training.versions import model_card as cards
+from training.versions import charts
+from clfsite.core.storage import files as storage
 from training.models import Activation, Run, Version
 
 LIST = reverse("training:version-list")

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import Told
-from training.queue import wake
+from clfsite.core.jobs.queue import wake
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_BROKER = """
 import time
 import django
 django.setup()
-from training.queue import wake
+from clfsite.core.jobs.queue import wake
 began = time.monotonic()
 thread = wake("training.tasks.train_run", 7)
 print(time.monotonic() - began)

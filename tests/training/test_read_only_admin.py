@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from training.read_only_admin import as_table
+from clfsite.core.web.read_only_admin import as_table
 
 
 @pytest.mark.parametrize(

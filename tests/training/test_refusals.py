@@ -11,12 +11,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.factories import DatasetFactory, tiny, tiny_csv
 from tests.portal import staff_client
 from tests.training.conftest import Told
 from tests.training.test_portal_run_form import filled
-from training import storage
+from clfsite.core.storage import files as storage
 from training.models import Classifier, Dataset, Run, Version
 
 

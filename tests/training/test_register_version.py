@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from tests.factories import RunFactory, VersionFactory, tiny
 from tests.training.conftest import Files
 from training import services
-from training.errors import Conflict
+from clfsite.core.errors import Conflict
 from training.ml.train import Trained
 from training.models import Run, Version
 
@@ -61,7 +61,7 @@ def test_file_that_cannot_be_written_leaves_no_row_and_no_file(run: Run, files: 
 
 @pytest.mark.case("F23")
 @pytest.mark.parametrize("time", [1, 2, 3])
-@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "training.storage._fsync_folder"])
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "clfsite.core.storage.files._fsync_folder"])
 def test_step_of_a_write_that_fails_leaves_no_row_and_no_file(
     call: str, time: int, run: Run, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,12 +8,12 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.factories import DatasetFactory, RunFactory, UserFactory, VersionFactory, tiny_csv
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
 from training import services
-from training.errors import InvalidInput
+from clfsite.core.errors import InvalidInput
 from training.models import Dataset, Run, Version
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,8 @@ from django.db import connections
 from tests.factories import ClassifierFactory, DatasetFactory, UserFactory, tiny
 from tests.training.conftest import Told
 from training import services
-from training.errors import Conflict, InvalidInput, NotFound
-from training.ml.recipe import Recipe
+from clfsite.core.errors import Conflict, InvalidInput, NotFound
+from training.ml.search.recipe import Recipe
 from training.models import Classifier, Run
 
 RECIPE = Recipe(folds=3, seed=5, space={"n_estimators": [5]})

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from tests.training.conftest import Files
-from training.storage import CHUNK, artifacts, copy_hashed, digest, local_path, remove_quietly
+from clfsite.core.storage.files import CHUNK, artifacts, copy_hashed, digest, local_path, remove_quietly
 
 
 class BreakingFile(ContentFile):  # type: ignore[type-arg]  # generic in its stubs alone

@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from tests.factories import RunFactory, tiny
 from tests.site import wait_for
-from training import lifecycle, places
-from training.jobs import ATTEMPTS, LEASE
-from training.ml.recipe import Recipe
+from clfsite.core.jobs import worker as lifecycle
+from clfsite.core.jobs import slots as places
+from clfsite.core.jobs.models import ATTEMPTS, LEASE
+from training.ml.search.recipe import Recipe
 from training.models import Heartbeat, Run, Version
 from training.tasks import train_run
 

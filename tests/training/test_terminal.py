@@ -9,11 +9,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.factories import RunFactory
 from tests.portal import staff_client
 from training.management import terminal
-from training.ml.scoring import Progress
+from training.ml.search.fold_scoring import Progress
 from training.models import Run
 
 pytestmark = pytest.mark.django_db

@@ -20,13 +20,14 @@ from django.test import Client
 from django.urls import reverse
 from wandb.proto import wandb_internal_pb2
 
-from predictions import keys
+from predictions.keys import service as keys
 from tests.factories import RunFactory, tiny, trained_version
 from tests.portal import staff_client
 from tests.site import ROOT, free_port, wait_for
 from tests.wandb_server import ENTITY, WandbServer, wandb_server
-from training import services, tracking
-from training.ml.recipe import Recipe
+from training import services
+from training.runs import tracking
+from training.ml.search.recipe import Recipe
 from training.models import Run, Version
 
 pytestmark = [

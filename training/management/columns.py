@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from training import services
-from training.errors import Refused
-from training.ml.contract import Contract, Feature
-from training.ml.corrections import Choice, Corrections
+from clfsite.core.errors import Refused
+from training.ml.tables.contract import Contract, Feature
+from training.ml.tables.corrections import Choice, Corrections
 from training.models import Dataset
 
 # a table may have thousands of columns, each with something to say

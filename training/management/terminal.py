@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from clfsite.templatetags.portal import duration
+from clfsite.core.web.templatetags.portal import duration
 from training import services
-from training.lifecycle import kept_alive
+from clfsite.core.jobs.worker import kept_alive
 from training.management import columns
-from training.ml.metrics import METRICS
-from training.ml.scoring import Progress as Fits
+from training.ml.judge.metrics import METRICS
+from training.ml.search.fold_scoring import Progress as Fits
 from training.models import Run, Version
 
 # without a terminal a line is written at every quarter of the search, and when so long has passed without one

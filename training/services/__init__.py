@@ -1,8 +1,8 @@
 """Everything that changes more than one row or file on the way from a CSV to an active version."""
 
-from training.services.datasets import import_dataset, load_table
-from training.services.runs import execute_run, request_retrain, request_run, track_version
-from training.services.versions import (
+from training.datasets.service import import_dataset, load_table
+from training.runs.service import execute_run, request_retrain, request_run, track_version
+from training.versions.service import (
     activate_version,
     artifact_path,
     load_scorer,

@@ -17,9 +17,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
-from clfsite import database, env
-from predictions import metrics
-from training import places
+from clfsite import env
+from clfsite.core.storage import database
+from predictions.serving import metrics
+from clfsite.core.jobs import slots as places
 
 STOP_SECONDS = 15
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md

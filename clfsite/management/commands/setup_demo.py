@@ -10,11 +10,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from clfsite import env
-from predictions import keys
+from predictions.keys import service as keys
 from predictions.models import ApiKey
-from training.errors import Refused
-from training.ml.estimators import FAMILIES
-from training.ml.recipe import Recipe
+from clfsite.core.errors import Refused
+from training.ml.search.estimators import FAMILIES
+from training.ml.search.recipe import Recipe
 from training.models import Classifier
 
 LOGIN = "demo"

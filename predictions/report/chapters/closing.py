@@ -1,6 +1,6 @@
 """What to bear in mind, and how to come by the same figures."""
 
-from clfsite.templatetags.portal import METRIC_TITLES, estimator
+from clfsite.core.web.templatetags.portal import METRIC_TITLES, estimator
 from predictions.report import words
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
 from predictions.report.chapters.judgement import FAIRLY, ROWS, Outcome, calibration_gap

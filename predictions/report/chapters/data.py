@@ -6,7 +6,7 @@ from typing import Any
 from predictions.report import charts, drawing, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
-from training.ml.contract import Feature, Kind
+from training.ml.tables.contract import Feature, Kind
 
 # a table of thousands of columns does not become a hundred pages
 LISTED = 60

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from clfsite.templatetags.portal import duration
-from predictions.counts import LATENCY_MS
+from clfsite.core.web.templatetags.portal import duration
+from predictions.monitoring.counts import LATENCY_MS
 from predictions.models import Prediction
 from predictions.report import charts, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Pairs, Remark, Table, Text, Tile, Tiles

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from predictions.report import charts, drawing, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Text
-from predictions.report.drift import Drift
+from predictions.monitoring.drift import Drift
 from predictions.report.facts import Facts
 
 LISTED = 25

@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.factories import tiny
 from tests.training.ml import tables
-from training.ml.artifact import ArtifactError, check_golden, digest, dump, load
-from training.ml.estimators import build_pipeline
-from training.ml.inference import infer
+from training.ml.serve.artifact import ArtifactError, check_golden, digest, dump, load
+from training.ml.search.estimators import build_pipeline
+from training.ml.tables.inference import infer
 
 ROOT = Path(__file__).resolve().parents[3]
 # said after the lines of the document: the answer in full, and that nothing of this project was there

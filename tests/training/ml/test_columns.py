@@ -8,8 +8,8 @@ import orjson
 import pandas as pd
 import pytest
 
-from training.ml.columns import Checked, check_cells, check_records, read_cell
-from training.ml.contract import EXACT, LARGEST, MAX_TEXT, Contract, Feature, Issue, Kind
+from training.ml.tables.checks import Checked, check_cells, check_records, read_cell
+from training.ml.tables.contract import EXACT, LARGEST, MAX_TEXT, Contract, Feature, Issue, Kind
 
 AMOUNT = Feature("amount", Kind.NUMBER, True, 1.5, (), 0.0, 10.0)
 VISITS = Feature("visits", Kind.INTEGER, False, 2, (), 0, 10)

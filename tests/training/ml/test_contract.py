@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tests.training.ml import tables
-from training.ml.contract import Contract, Feature, Kind, labels
-from training.ml.inference import infer
+from training.ml.tables.contract import Contract, Feature, Kind, labels
+from training.ml.tables.inference import infer
 
 
 @pytest.mark.parametrize(

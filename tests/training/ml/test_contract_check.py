@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from training.ml.contract import MAX_TEXT, Contract, Feature, Kind
+from training.ml.tables.contract import MAX_TEXT, Contract, Feature, Kind
 
 AMOUNT = Feature("amount", Kind.NUMBER, False, 1.5, (), 0.0, 10.0)
 VISITS = Feature("visits", Kind.INTEGER, False, 2, (), 0, 10)

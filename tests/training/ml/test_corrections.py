@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from training.ml.contract import ContractError
-from training.ml.corrections import Choice, Corrections
+from training.ml.tables.contract import ContractError
+from training.ml.tables.corrections import Choice, Corrections
 
 
 def test_corrections_survive_json() -> None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from training.ml.curves import POINTS, curves
+from training.ml.judge.curves import POINTS, curves
 
 Y = np.array(["no", "no", "yes", "yes"], dtype=object)
 PROBA = np.array([[0.9, 0.1], [0.6, 0.4], [0.65, 0.35], [0.2, 0.8]])

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from tests.training.ml import tables
-from training.ml.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
-from training.ml.inference import infer
+from training.ml.search.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
+from training.ml.tables.inference import infer
 
 KINDS = [
     tables.numbers,

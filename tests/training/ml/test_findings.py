@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.training.ml import tables
-from training.ml.findings import Finding, find
-from training.ml.inference import infer
+from training.ml.tables.findings import Finding, find
+from training.ml.tables.inference import infer
 
 ROWS = 400
 MAKERS = [tables.numbers, tables.texts, tables.mixed, tables.three_classes, tables.three_classes_with_gaps]

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from training.ml import growing, nested
-from training.ml.estimators import build_model, can_accelerate
-from training.ml.metrics import roc_auc
+from training.ml.search import forest_growing as growing
+from training.ml.search import nested_forests as nested
+from training.ml.search.estimators import build_model, can_accelerate
+from training.ml.judge.metrics import roc_auc
 
 needs_intelex = pytest.mark.skipif(
     not can_accelerate(), reason="scikit-learn-intelex is made for x86-64 alone"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from training.ml.importance import ROWS, _sample, importance
+from training.ml.judge.importance import ROWS, _sample, importance
 
 
 def fitted(rows: int = 300) -> tuple[Pipeline, pd.DataFrame, NDArray[np.object_]]:

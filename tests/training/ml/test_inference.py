@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from tests.training.ml import tables
-from training.ml.contract import MAX_CLASSES, MAX_TEXT, Contract, ContractError, Feature, Kind
-from training.ml.corrections import Choice, Corrections
-from training.ml.inference import correct, infer
+from training.ml.tables.contract import MAX_CLASSES, MAX_TEXT, Contract, ContractError, Feature, Kind
+from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.inference import correct, infer
 
 ROWS = 40
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.ml.intervals import intervals
-from training.ml.metrics import METRICS, measure
+from training.ml.judge.intervals import intervals
+from training.ml.judge.metrics import METRICS, measure
 
 
 def problem(classes: tuple[str, ...], rows: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:

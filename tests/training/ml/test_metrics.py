@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from training.ml.metrics import roc_auc
+from training.ml.judge.metrics import roc_auc
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 16], ids=["many ties", "some ties", "hardly any"])

@@ -12,10 +12,11 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from tests.training.ml import tables
-from training.ml import growing, nested
-from training.ml.estimators import build_pipeline, can_accelerate
-from training.ml.inference import infer
-from training.ml.recipe import Recipe
+from training.ml.search import forest_growing as growing
+from training.ml.search import nested_forests as nested
+from training.ml.search.estimators import build_pipeline, can_accelerate
+from training.ml.tables.inference import infer
+from training.ml.search.recipe import Recipe
 from training.ml.train import split, train
 
 FORESTS = (RandomForestClassifier, ExtraTreesClassifier)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.training.ml import tables
-from training.ml.profile import BINS, COLUMNS_BY_CLASS, SHOWN_CLASSES, TOP_VALUES, describe
+from training.ml.tables.profile import BINS, COLUMNS_BY_CLASS, SHOWN_CLASSES, TOP_VALUES, describe
 
 
 def profile(values: Any) -> dict[str, Any]:

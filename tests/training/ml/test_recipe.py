@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from training.ml.estimators import FAMILIES
-from training.ml.metrics import METRICS
-from training.ml.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.search.estimators import FAMILIES
+from training.ml.judge.metrics import METRICS
+from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 
 
 @pytest.mark.parametrize("estimator", FAMILIES)

@@ -10,9 +10,9 @@ import pytest
 
 from tests.factories import tiny
 from tests.training.ml import tables
-from training.ml.estimators import FAMILIES, build_pipeline
-from training.ml.inference import infer
-from training.ml.scorer import Scorer
+from training.ml.search.estimators import FAMILIES, build_pipeline
+from training.ml.tables.inference import infer
+from training.ml.serve.loaded_model import Scorer
 
 
 def scorer_of(table: pd.DataFrame, family: str = "random_forest") -> Scorer:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.ml.scoring import ROUND, Progress, note, read
+from training.ml.search.fold_scoring import ROUND, Progress, note, read
 
 
 def lines(*scores: tuple[str, float]) -> list[str]:

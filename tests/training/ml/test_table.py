@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.ml.table import MAX_COLUMNS, MAX_PROBLEMS, TableError, read_table, rows
+from training.ml.tables.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError, read_table, rows
 
 Read = Callable[[str | bytes], pd.DataFrame]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from training.lifecycle import die_with_parent
+from clfsite.core.jobs.worker import die_with_parent
 from training.models import Run
 from training.services import execute_run
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from rich.console import Console
 
 from training.management import columns
-from training.ml.corrections import Choice
+from training.ml.tables.corrections import Choice
 from training.models import Dataset
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training import services
-from training.errors import NotFound, Refused
+from clfsite.core.errors import NotFound, Refused
 from training.management import columns, terminal
 from training.models import Classifier, Dataset, Version
 

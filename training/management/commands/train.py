@@ -10,13 +10,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from training import services
-from training.errors import Refused
+from clfsite.core.errors import Refused
 from training.management import columns, terminal
-from training.ml.corrections import Choice, Corrections
-from training.ml.estimators import AUTO, FAMILIES
-from training.ml.metrics import METRICS
-from training.ml.recipe import SEARCHES, Recipe
-from training.ml.threshold import Aim, AimError
+from training.ml.tables.corrections import Choice, Corrections
+from training.ml.search.estimators import AUTO, FAMILIES
+from training.ml.judge.metrics import METRICS
+from training.ml.search.recipe import SEARCHES, Recipe
+from training.ml.judge.threshold import Aim, AimError
 from training.models import Run
 
 

@@ -1,0 +1,143 @@
+"""Files that survive a power cut: written beside their place, flushed, then moved into it."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from clfsite.core.errors import Unavailable
+
+CHUNK = 1024 * 1024
+
+
+class SafeStorage(Storage):
+    """A place in which a name is either absent or holds the whole content; saving replaces it at one stroke."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """Write under a name that is free.
+
+        Raises:
+            FileExistsError: it is taken.
+        """
+        raise NotImplementedError
+
+
+class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
+    """A folder whose files are fsynced before they get their names."""
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        return name
+
+    def create(self, name: str, data: bytes) -> None:
+        if self.exists(name):
+            raise FileExistsError(f"{name} exists already")
+        self.save(name, ContentFile(data))
+
+    def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
+        path = Path(self.path(name))
+        made = _make_folders(path.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".saving-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in content.chunks(CHUNK):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        try:
+            for folder in (path.parent, *(each.parent for each in made)):
+                _fsync_folder(folder)
+        except BaseException:
+            # a name that a power cut may take back counts as not given
+            path.unlink(missing_ok=True)
+            raise
+        return name
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder on the state folder's disk, gone afterwards; the machine's own may be a small one in memory."""
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def local_path(storage: Storage, name: str) -> Iterator[Path]:
+    """A stored file as a path: where it lies in a folder, a copy that is gone afterwards elsewhere."""
+    try:
+        path = Path(storage.path(name))
+    except NotImplementedError:
+        with scratch() as folder, storage.open(name) as file:
+            path = folder / Path(name).name
+            path.write_bytes(file.read())
+            yield path
+    else:
+        yield path
+
+
+def datasets() -> SafeStorage:
+    return cast(SafeStorage, storages["datasets"])
+
+
+def artifacts() -> SafeStorage:
+    return cast(SafeStorage, storages["artifacts"])
+
+
+def remove_quietly(storage: Storage, names: list[str]) -> None:
+    """Take back files whose row was never written; one that resists is left for the operator to see."""
+    for name in names:
+        with contextlib.suppress(OSError, Unavailable):
+            storage.delete(name)
+
+
+def digest(file: IO[bytes] | File) -> str:  # type: ignore[type-arg]
+    """The SHA-256 of what is left to read, in hexadecimal."""
+    sha256 = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def copy_hashed(source: IO[bytes] | File, target: Path, limit: int) -> tuple[str, int]:  # type: ignore[type-arg]
+    """Copy a stream to a file in pieces.
+
+    Returns:
+        (SHA-256 in hexadecimal, size in bytes).
+
+    Raises:
+        OverflowError: more than `limit` bytes.
+    """
+    sha256, size = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        while chunk := source.read(CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise OverflowError
+            sha256.update(chunk)
+            file.write(chunk)
+    return sha256.hexdigest(), size
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it, and return the new ones; each is an entry of the one above."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,155 @@
+"""The one place that turns errors into responses: RFC 9457 problem documents for callers, pages for people."""
+
+import logging
+import math
+import sys
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views import defaults
+from rest_framework import exceptions
+
+from clfsite.core import errors
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2
+DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
+PAGES = ("/portal/", "/admin/", "/accounts/")
+STATUS: dict[type[errors.Refused], HTTPStatus] = {
+    errors.Malformed: HTTPStatus.BAD_REQUEST,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def problem(
+    status: int,
+    detail: str,
+    faults: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> HttpResponse:
+    """Return a problem document; `faults` becomes its member `errors`."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "errors": faults or [],
+    }
+    # text from a caller may hold what UTF-8 cannot carry
+    content = orjson.dumps(_encodable(body))
+    return HttpResponse(content, status=status, content_type="application/problem+json", headers=headers)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
+    """Answer any exception of an API view; DRF's EXCEPTION_HANDLER."""
+    if isinstance(error, errors.Refused):
+        retry = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, errors.Unavailable) else None
+        return problem(STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error), error.errors, retry)
+    if isinstance(error, Http404):
+        return problem(HTTPStatus.NOT_FOUND, "there is no such thing")
+    if isinstance(error, exceptions.APIException):
+        return _drf_problem(error)
+    if isinstance(error, RequestDataTooBig):
+        return problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than the limit (CLFSITE_BODY_BYTES)"
+        )
+    if isinstance(error, SuspiciousOperation | BadRequest):
+        return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
+    if isinstance(error, OperationalError | InterfaceError):
+        return _database_away(error)
+    logger.error("unexpected error in %s", context.get("view"), exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged and nothing was stored"
+    )
+
+
+def _database_away(error: BaseException) -> HttpResponse:
+    logger.warning("the database did not answer: %s", str(error).strip())
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_AWAY, headers=headers)
+
+
+def _drf_problem(error: exceptions.APIException) -> HttpResponse:
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(math.ceil(error.wait))  # type: ignore[attr-defined]
+    if isinstance(error, exceptions.ValidationError):
+        faults = list(_faults(error.detail))
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields were refused", faults, headers)
+    return problem(error.status_code, str(error.detail), None, headers)
+
+
+def _faults(detail: Any, field: str = "") -> list[dict[str, Any]]:
+    if isinstance(detail, dict):
+        return [fault for name, inner in detail.items() for fault in _faults(inner, str(name))]
+    if isinstance(detail, list):
+        return [fault for inner in detail for fault in _faults(inner, field)]
+    return [{"field": field, "code": getattr(detail, "code", "invalid"), "message": str(detail)}]
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_encodable(inner) for inner in value]
+    return value
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return request.path == "/" or request.path.startswith(PAGES)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _wants_page(request):
+        return defaults.bad_request(request, exception)
+    return problem(HTTPStatus.BAD_REQUEST, "the request was refused; check its address, host and headers")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _wants_page(request):
+        return render(request, "403.html", status=HTTPStatus.FORBIDDEN)
+    return problem(HTTPStatus.FORBIDDEN, "you may not do this")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _wants_page(request):
+        return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
+    return problem(HTTPStatus.NOT_FOUND, "there is nothing at this address; /docs lists what there is")
+
+
+def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponseBase:
+    """A page that says what cannot be done now."""
+    logger.warning("%s: %s", request.path, error)
+    response = render(request, "503.html", {"reason": str(error)}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer what no view has caught; Django calls it while it handles the exception."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError):
+        if _wants_page(request):
+            return unavailable(request, errors.Unavailable(DATABASE_AWAY))
+        return _database_away(error)
+    if _wants_page(request):
+        return defaults.server_error(request)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    return render(request, "403.html", {"csrf": True}, status=HTTPStatus.FORBIDDEN)

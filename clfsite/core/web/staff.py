@@ -1,0 +1,64 @@
+"""Who may open the portal's pages: members of staff with a role, and the permission that an action needs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias, cast
+
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.middleware import HtmxDetails
+
+from clfsite.core.web.problems import unavailable
+from clfsite.core.web.permissions import LOOK
+from clfsite.core.errors import Unavailable
+
+P = ParamSpec("P")
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class StaffRequest(HttpRequest):
+    """What a view behind `staff` gets."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+StaffView: TypeAlias = Callable[Concatenate[StaffRequest, P], HttpResponseBase]
+AnyView: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], AnyView[P]]:
+    """Open a page to members of staff who may look at all: others log in first, or get 403.
+
+    Args:
+        needs: a further permission without which the page is closed.
+        to_post: a permission without which the page can be read, and not posted to.
+    """
+
+    def decorate(view: StaffView[P]) -> AnyView[P]:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return _to_login(cast(StaffRequest, request))
+            wanted = [LOOK, needs] if request.method in READING else [LOOK, needs, to_post]
+            if not request.user.is_staff or not request.user.has_perms(filter(None, wanted)):
+                raise PermissionDenied
+            try:
+                return view(cast(StaffRequest, request), *args, **kwargs)
+            except Unavailable as error:
+                return unavailable(request, error)
+
+        return cast(AnyView[P], checked)
+
+    return decorate
+
+
+def _to_login(request: StaffRequest) -> HttpResponseBase:
+    if request.htmx:
+        # a piece of a page cannot show the login; loading the whole page anew leads there
+        return HttpResponseClientRefresh()
+    return redirect_to_login(request.get_full_path())

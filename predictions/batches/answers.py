@@ -1,0 +1,161 @@
+"""The answers to a block of a file: as rows of the log, as CSV, and as counts for the charts.
+
+All of it follows from the file, the version and the batch's row, so that a block done twice is done alike.
+"""
+
+import csv
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import compress
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictions.batches import counts as batch_counts
+from predictions.serving import metrics
+from predictions.batches.check import features_of
+from clfsite.core.web.csv_cells import FORMULA_STARTS, safe_cell
+from predictions.log.rows import Entries
+from predictions.serving.live_models import Live
+from predictions.models import Batch, Prediction
+from predictions.serving.predict import write_warnings
+from training.ml.tables.blocks import Block
+from training.ml.tables.checks import Checked, check_cells
+from training.ml.tables.contract import Kind
+from training.ml.judge.metrics import decide
+
+COMMA = ","
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One block, answered.
+
+    Attributes:
+        end: how many rows of the file are behind it.
+        content: its part of the result file, in UTF-8; the first part begins with the header.
+        unseen: the codes of its warnings.
+    """
+
+    end: int
+    content: bytes
+    entries: Entries
+    counts: dict[str, Any]
+    unseen: list[str]
+
+
+class Answerer:
+    """Answers the blocks of one batch's file by one version."""
+
+    def __init__(self, batch: Batch, live: Live, *, delimiter: str, since: datetime) -> None:
+        self._batch, self._live, self._since = batch, live, since
+        self._is_comma = delimiter == COMMA
+        self._header: list[str] = batch.header
+        self._groups = batch_counts.charted(live.contract)
+        classes = live.contract.classes
+        self._cells = _csv([safe_cell(label)] for label in classes)
+
+    def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
+        """Answer blocks in their order."""
+        return map(self.answer, blocks)
+
+    def answer(self, block: Block) -> Answers:
+        """Answer the good rows of a block."""
+        contract, began = self._live.contract, time.perf_counter()
+        cells = features_of(block, self._header, contract)
+        checked = check_cells(contract, cells, strict=self._batch.refuses_unseen)
+        good = checked.accepted()
+        frame = checked.frame()
+        proba = self._live.scorer.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
+        labels = decide(proba, self._live.scorer.threshold)
+        seconds = time.perf_counter() - began
+        metrics.child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
+        entries = self._entries(checked, compress(block.kept, good), labels, proba, seconds)
+        return Answers(
+            end=block.first + block.rows,
+            content=self._content(block, checked, good, labels, proba, entries.ids).encode(),
+            entries=entries,
+            counts=batch_counts.count(
+                contract,
+                self._groups,
+                {name: array[good] for name, array in checked.arrays.items()},
+                labels,
+                proba,
+            ),
+            unseen=[each.code for warned in checked.warnings.values() for each in warned],
+        )
+
+    def _entries(
+        self,
+        checked: Checked,
+        rows: Iterable[int],
+        labels: NDArray[np.intp],
+        proba: NDArray[np.float64],
+        seconds: float,
+    ) -> Entries:
+        numbers = list(rows)
+        return Entries(
+            ids=[f"{self._batch.id_prefix}{number:08x}" for number in numbers],
+            features=checked.records(),
+            labels=np.array(self._live.contract.classes, dtype=object)[labels].tolist(),
+            probability=proba[np.arange(len(labels)), labels].tolist(),
+            probabilities=self._live.write_shares(proba.tolist()),
+            warnings=list(compress(write_warnings(checked.warnings, checked.rows), checked.accepted())),
+            rows=numbers,
+            version_id=self._live.version_id,
+            batch_id=self._batch.pk,
+            source=Prediction.Source.CSV,
+            caller=self._batch.caller,
+            created_at=self._since,
+            latency_ms=round(seconds * 1_000 / max(len(numbers), 1), 4),
+        )
+
+    def _content(
+        self,
+        block: Block,
+        checked: Checked,
+        good: NDArray[np.bool_],
+        labels: NDArray[np.intp],
+        proba: NDArray[np.float64],
+        ids: Sequence[str],
+    ) -> str:
+        shares = proba[np.arange(len(labels)), labels].tolist()
+        line = "%s,%s,%r" + ",%r" * proba.shape[1] + ",%s\r\n"
+        names = [self._cells[place] for place in labels.tolist()]
+        rows = zip(ids, names, shares, *proba.T.tolist(), self._rows(block, checked, good), strict=True)
+        return ("" if block.first else self._first_line()) + "".join([line % row for row in rows])
+
+    def _first_line(self) -> str:
+        names = [f"probability_{label}" for label in self._live.contract.classes]
+        cells = ["prediction_id", "label", "probability", *names, *self._header]
+        return f"{_csv([map(safe_cell, cells)])[0]}\r\n"
+
+    def _rows(self, block: Block, checked: Checked, good: NDArray[np.bool_]) -> Iterable[str]:
+        """Every good row as it goes into the result, without line end."""
+        if self._is_comma and block.texts is not None and not self._has_formulas(block, checked):
+            return compress(block.texts, good)
+        columns = [map(safe_cell, column) for column in block.columns]
+        return _csv(compress(zip(*columns, strict=True), good))
+
+    def _has_formulas(self, block: Block, checked: Checked) -> bool:
+        """Whether any cell needs a quote in front; what was read as a number does not."""
+        kinds = {feature.name: feature.kind for feature in self._live.contract.features}
+        for name, column in zip(self._header, block.columns, strict=True):
+            cells: Iterable[str] = column
+            if kinds.get(name) in {Kind.NUMBER, Kind.INTEGER}:
+                cells = compress(column, np.isnan(checked.arrays[name]))
+            if any(cell.startswith(FORMULA_STARTS) for cell in set(cells)):
+                return True
+        return False
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> list[str]:
+    """Each row as CSV, without line end."""
+    lines: list[str] = []
+    # the writer hands over a row at a time, whatever line ends are in its cells
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="").writerows(rows)
+    return lines

@@ -1,0 +1,148 @@
+"""Batches over HTTP: a CSV file scored as a job, watched, started, cancelled, and its answers."""
+
+from typing import Any
+
+from django.http import FileResponse, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clfsite.core.web.parsers import UploadParser
+from clfsite.core.web.permissions import HasScope
+from predictions.batches import downloads as batch_downloads
+from predictions.batches import service as batches
+from predictions.serving import serializers
+from predictions.models import Batch
+from training.versions.api import actor_of, person_of
+from clfsite.core.errors import Conflict
+
+ROWS = Batch.objects.select_related("version__classifier").defer(
+    *("header", "preview", "summary"),
+    *(f"version__{name}" for name in ("contract_data", "golden", "held_out", "cross_validation", "params")),
+)
+
+
+class CSVRenderer(BaseRenderer):
+    """Lets a caller ask for text/csv; the views that have it answer with files."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def render(self, data: Any, *_: object, **__: object) -> Any:
+        return data
+
+
+class BatchList(generics.ListAPIView[Batch]):
+    """CSV files scored as jobs, newest first; POST one as multipart form data to have it checked and scored."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read", "POST": "predict"}
+    parser_classes = [UploadParser]
+    queryset = ROWS.defer("problems")
+    serializer_class = serializers.BatchListSerializer
+
+    @extend_schema(
+        request=serializers.BatchUploadSerializer,
+        responses={
+            201: serializers.BatchSerializer,
+            404: OpenApiResponse(description="There is no such classifier or version; nothing was stored."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        form = serializers.BatchUploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = form.validated_data
+        batch = batches.create_batch(
+            source=data["file"],
+            model=data.get("model"),
+            version=data.get("version"),
+            mode=data["mode"],
+            hold=data["preview"],
+            caller=actor_of(request),
+            user=person_of(request),
+        )
+        return Response(serializers.BatchSerializer(batch).data, status.HTTP_201_CREATED)
+
+
+class BatchDetail(generics.RetrieveAPIView[Batch]):
+    """One batch: how far it is, what was found in its file, how it ended."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = ROWS
+    serializer_class = serializers.BatchSerializer
+
+
+class BatchStart(APIView):
+    """Score a file that was uploaded with `preview` and has been checked."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "predict"}
+
+    @extend_schema(
+        request=serializers.BatchStartSerializer,
+        responses={
+            200: serializers.BatchSerializer,
+            409: OpenApiResponse(description="It does not wait to be started; nothing was changed."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        batch = generics.get_object_or_404(ROWS, pk=pk)
+        form = serializers.BatchStartSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        batches.start_scoring(batch=batch, mode=form.validated_data["mode"])
+        return Response(serializers.BatchSerializer(batch).data)
+
+
+class BatchCancel(APIView):
+    """End a batch: one that waits ends at once, one under way within seconds; 409 when it is over."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "predict"}
+
+    @extend_schema(
+        request=None,
+        responses={
+            200: serializers.BatchSerializer,
+            409: OpenApiResponse(description="The batch is over; nothing was changed."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        batch = generics.get_object_or_404(ROWS, pk=pk)
+        if not batch.request_cancel():
+            raise Conflict(f"{batch} is over: it is {batch.state}")
+        return Response(serializers.BatchSerializer(batch).data)
+
+
+class BatchResult(APIView):
+    """The answers as CSV: prediction_id, label, its probability, that of each class, and the columns of the file."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    renderer_classes = [CSVRenderer, JSONRenderer]
+
+    @extend_schema(
+        operation_id="batch_result",
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            409: OpenApiResponse(description="The batch has not succeeded."),
+        },
+    )
+    def get(self, request: Request, pk: int) -> StreamingHttpResponse:
+        return batch_downloads.answers(generics.get_object_or_404(Batch, pk=pk))
+
+
+class BatchErrors(APIView):
+    """Every fault of the file as CSV: line, column, code, message; 404 where there is none."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    renderer_classes = [CSVRenderer, JSONRenderer]
+
+    @extend_schema(operation_id="batch_errors", responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> FileResponse:
+        return batch_downloads.errors(generics.get_object_or_404(Batch, pk=pk))

@@ -1,0 +1,147 @@
+"""Charts of answers as Plotly figures; see `training.versions.charts` for what a chart is."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from training.versions.charts import Chart, chart, labelled_axis, text
+
+# of many classes the chart shows the most probable, the table all
+SHOWN_CLASSES = 12
+# as many colours as the palette has
+SHOWN_LABELS = 8
+# an axis from 0 to 1, read as 0 to 100 %
+SHARES = {"range": [0, 1.001], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+
+
+def label_mix(counts: Mapping[str, int]) -> Chart:
+    """How many rows got each label.
+
+    Args:
+        counts: label to rows, in the order to show.
+    """
+    total = max(sum(counts.values()), 1)
+    ranked = (
+        sorted(counts.items(), key=lambda pair: -pair[1])
+        if len(counts) > SHOWN_CLASSES
+        else list(counts.items())
+    )
+    shown = ranked[:SHOWN_CLASSES]
+    left_out = len(ranked) - len(shown)
+    figure = go.Figure(
+        go.Bar(
+            orientation="h",
+            x=[count for _, count in shown],
+            y=list(range(len(shown))),
+            text=[f"{count / total:.0%}" for _, count in shown],
+            textposition="outside",
+            customdata=[html.escape(name, quote=False) for name, _ in shown],
+            hovertemplate="%{customdata}: %{x:,} rows (%{text})<extra></extra>",
+        ),
+        {
+            # with room for the share behind the longest bar
+            "xaxis": {
+                "title": {"text": "Rows"},
+                "range": [0, max(counts.values(), default=0) * 1.2 or 1],
+                "tickformat": ",d",
+            },
+            "yaxis": {**labelled_axis("Label", [name for name, _ in shown]), "autorange": "reversed"},
+            "bargap": 0.5,
+        },
+    )
+    return chart(
+        name="label-mix",
+        title="Labels",
+        note=f"The {SHOWN_CLASSES} most frequent; {left_out} more are in the table." if left_out else "",
+        figure=figure,
+        table={
+            "headers": ["Label", "Rows", "Share"],
+            "rows": [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in ranked],
+        },
+    )
+
+
+def probability_histogram(counts: Sequence[int], of: str) -> Chart:
+    """How a probability is spread over the rows.
+
+    Args:
+        counts: rows in each of the equal bins between 0 and 1.
+        of: whose probability, for title and axis.
+    """
+    width = 1 / len(counts)
+    ranges = [f"{place * width:.0%} to {(place + 1) * width:.0%}" for place in range(len(counts))]
+    figure = go.Figure(
+        go.Bar(
+            x=[(place + 0.5) * width for place in range(len(counts))],
+            y=list(counts),
+            width=[width * 0.95] * len(counts),
+            customdata=ranges,
+            hovertemplate="%{customdata}: %{y:,} rows<extra></extra>",
+        ),
+        {
+            "xaxis": {
+                "title": {"text": html.escape(f"Probability of {of}", quote=False)},
+                **SHARES,
+            },
+            "yaxis": {"title": {"text": "Rows"}, "rangemode": "tozero", "tickformat": ",d"},
+        },
+    )
+    return chart(
+        name="probability-histogram",
+        title=f"Probability of {of}",
+        figure=figure,
+        table={
+            "headers": [f"Probability of {of}", "Rows"],
+            "rows": [[span, f"{count:,}"] for span, count in zip(ranges, counts, strict=True)],
+        },
+    )
+
+
+def label_by_group(
+    feature: str, groups: Sequence[str], classes: Sequence[str], table: Sequence[Sequence[int]]
+) -> Chart:
+    """Which labels rows got, by the values of one feature.
+
+    Args:
+        groups: what the values are gathered in, in the order to show; those without a row are left out.
+        table: rows by group and class.
+    """
+    found = [(name, row) for name, row in zip(groups, table, strict=True) if sum(row)]
+    totals = [sum(row[place] for _, row in found) for place in range(len(classes))]
+    shown = sorted(sorted(range(len(classes)), key=lambda place: -totals[place])[:SHOWN_LABELS])
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=text(classes[place]),
+                orientation="h",
+                x=[row[place] / sum(row) for _, row in found],
+                y=list(range(len(found))),
+                marker={"color": f"var(--chart-{order + 1})"},
+                customdata=[[html.escape(name, quote=False), row[place], sum(row)] for name, row in found],
+                hovertemplate=f"%{{customdata[0]}}: {text(classes[place])} %{{x:.1%}}"
+                " (%{customdata[1]:,} of %{customdata[2]:,} rows)<extra></extra>",
+            )
+            for order, place in enumerate(shown)
+        ],
+        {
+            # no more ticks than stand side by side on a phone, beside long names
+            "xaxis": {"title": {"text": "Share of the rows"}, **SHARES, "tickvals": [0, 0.5, 1]},
+            "yaxis": {**labelled_axis(feature, [name for name, _ in found]), "autorange": "reversed"},
+            "barmode": "stack",
+            "bargap": 0.3,
+        },
+    )
+    left_out = len(classes) - len(shown)
+    return chart(
+        name="label-by-feature",
+        title=f"Labels by {feature}",
+        note=f"The {SHOWN_LABELS} most frequent labels; {left_out} more are in the table."
+        if left_out
+        else "",
+        figure=figure,
+        table={
+            "headers": [feature, "Rows", *classes],
+            "rows": [[name, f"{sum(row):,}", *(f"{count:,}" for count in row)] for name, row in found],
+        },
+    )

@@ -1,0 +1,196 @@
+"""A file to score, looked at before anything is answered: its columns, its first rows, and every fault in it."""
+
+import csv
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clfsite.core.web.csv_cells import safe_cell
+from clfsite.core.errors import InvalidInput
+from training.ml.tables.blocks import Block, read_blocks, read_header
+from training.ml.tables.checks import Checked, check_cells
+from training.ml.tables.contract import Contract
+from training.ml.tables.reading import MAX_PROBLEMS, TableError
+
+# faults that the row of a batch keeps, and those that its file of errors lists
+KEPT_PROBLEMS = 100
+LISTED_PROBLEMS = 1_000_000
+SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_CHARACTERS = 10, 100, 60
+ERRORS_HEADER = ("line", "column", "code", "message")
+
+Problem = dict[str, Any]
+
+
+@dataclass
+class Verdict:
+    """What a check found.
+
+    Attributes:
+        rows, bad, unseen: all rows, those that cannot be scored, those with a value that training never saw.
+        problems: the first faults, of `problem_count`.
+        bad_values, unseen_values: how many there are by feature.
+        first_rows: the start of the file, cells cut to a readable length.
+    """
+
+    rows: int = 0
+    bad: int = 0
+    unseen: int = 0
+    problem_count: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    bad_values: Counter[str] = field(default_factory=Counter)
+    unseen_values: Counter[str] = field(default_factory=Counter)
+    first_rows: list[list[str]] = field(default_factory=list)
+
+    @property
+    def preview(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "rows": self.first_rows,
+            "bad_values": self.bad_values,
+            "unseen_values": self.unseen_values,
+        }
+
+
+def check_columns(path: Path, contract: Contract) -> list[str]:
+    """Return the names of a file's columns.
+
+    Raises:
+        InvalidInput: it is no CSV, a feature has no column, or a column is no feature.
+    """
+    try:
+        header = read_header(path)
+    except TableError as error:
+        raise refusal(error) from error
+    missing = [name for name in contract.names if name not in header]
+    extra = sorted(set(header) - set(contract.names) - set(ignored(contract)), key=header.index)
+    problems = [_no_column(name, extra) for name in missing]
+    problems += [
+        _problem(1, name, "unknown_column", "this column is not a feature of the model") for name in extra
+    ]
+    if problems:
+        found = [f"no column for {', '.join(missing[:5])}"] if missing else []
+        found += [f"no feature called {', '.join(extra[:5])}"] if extra else []
+        raise InvalidInput(f"the columns do not fit the model: {'; '.join(found)}", problems[:MAX_PROBLEMS])
+    return header
+
+
+def _no_column(name: str, extra: list[str]) -> Problem:
+    folded = {each.casefold().strip(): each for each in extra}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    hint = f'; is it the one called "{folded[close[0]]}"?' if close else ""
+    return _problem(1, name, "no_column", f"this feature has no column in the file{hint}")
+
+
+def ignored(contract: Contract) -> list[str]:
+    """Columns of a training table that are no inputs: they may stay in a file to score."""
+    return [contract.target, *contract.left_out]
+
+
+def features_of(block: Block, header: list[str], contract: Contract) -> list[Any]:
+    """The cells of a block by feature, in the contract's order."""
+    if not block.columns:  # every row is of a wrong length
+        return [() for _ in contract.features]
+    return [block.columns[header.index(name)] for name in contract.names]
+
+
+def check_rows(
+    path: Path, contract: Contract, *, strict: bool, errors: Path, note: Callable[[int, int], None]
+) -> Verdict:
+    """Check every row, and write every fault into a CSV file of its own.
+
+    Args:
+        strict: whether a value that training never saw is a fault.
+        errors: where that file goes; it is made only if there is a fault.
+        note: told how many rows and bytes have been checked, after each block.
+
+    Raises:
+        InvalidInput: the file ends in what is no CSV text, or has no rows.
+    """
+    verdict = Verdict()
+    header = read_header(path)
+    try:
+        with _Listing(errors) as listing:
+            for block in read_blocks(path):
+                checked = check_cells(contract, features_of(block, header, contract), strict=strict)
+                _judge(verdict, block, checked, listing)
+                note(verdict.rows, block.offset)
+    except TableError as error:
+        refused = refusal(error)
+        refused.errors = [*verdict.problems, *refused.errors]
+        raise refused from error
+    if not verdict.rows:
+        raise InvalidInput("the file has a header and no rows; add at least one row")
+    return verdict
+
+
+def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing") -> None:
+    verdict.rows += block.rows
+    verdict.bad += len(block.problems) + len(checked.errors)
+    verdict.unseen += len(checked.warnings)
+    for issues in checked.errors.values():
+        verdict.bad_values.update(issue.feature for issue in issues)
+    for issues in checked.warnings.values():
+        verdict.unseen_values.update(issue.feature for issue in issues)
+    for problem in _problems(block, checked):
+        verdict.problem_count += 1
+        if len(verdict.problems) < KEPT_PROBLEMS:
+            verdict.problems.append(problem)
+        listing.add(problem)
+    if missing := SHOWN_ROWS - len(verdict.first_rows):
+        shown = [column[:missing] for column in block.columns[:SHOWN_COLUMNS]]
+        verdict.first_rows += [
+            [cell[:SHOWN_CHARACTERS] for cell in cells] for cells in zip(*shown, strict=True)
+        ]
+
+
+def _problems(block: Block, checked: Checked) -> Iterator[Problem]:
+    """The faults of a block, in the order of its rows."""
+    by_row: dict[int, list[Problem]] = {
+        row: [_problem(each.line, each.column, "wrong_length", each.message)]
+        for row, each in block.problems.items()
+    }
+    for place, issues in checked.errors.items():
+        line = block.lines[place]
+        by_row[block.kept[place]] = [
+            _problem(line, issue.feature, issue.code, issue.message) for issue in issues
+        ]
+    for row in sorted(by_row):
+        yield from by_row[row]
+
+
+def _problem(line: int, column: str, code: str, message: str) -> Problem:
+    return {"line": line, "column": column, "code": code, "message": message}
+
+
+def refusal(error: TableError) -> InvalidInput:
+    """What is raised for a file that is no table."""
+    return InvalidInput(str(error), [vars(problem) for problem in error.problems])
+
+
+class _Listing:
+    """The file of all faults, made with the first one and ended at a million."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+        self._writer: Any = None
+        self._count = 0
+
+    def __enter__(self) -> "_Listing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, problem: Problem) -> None:
+        if self._file is None:
+            self._file = self._path.open("w", encoding="utf-8", newline="")
+            self._writer = csv.writer(self._file)
+            self._writer.writerow(ERRORS_HEADER)
+        self._count += 1
+        if self._count <= LISTED_PROBLEMS:
+            self._writer.writerow([safe_cell(str(problem[name])) for name in ERRORS_HEADER])

@@ -1,0 +1,77 @@
+"""The files of a batch to take along: its answers, and the faults of what came in."""
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from django.http import FileResponse, StreamingHttpResponse
+from django.utils.text import slugify
+
+from predictions.batches.service import files
+from predictions.models import Batch
+from clfsite.core.errors import Conflict, NotFound
+from clfsite.core.storage.files import CHUNK
+
+CSV = "text/csv; charset=utf-8"
+
+
+def answers(batch: Batch) -> StreamingHttpResponse:
+    """The result of a batch as a response that never holds more than a piece of it.
+
+    Raises:
+        Conflict: the batch has not succeeded. NotFound: its files are gone from storage.
+    """
+    if batch.state != Batch.State.SUCCEEDED:
+        raise Conflict(f"{batch} is {batch.state}; its answers come as a file once it has succeeded")
+    parts = list(batch.parts.values_list("number", "size_bytes"))
+    names = [batch.part_name(number) for number, _ in parts]
+    if not names or not files().exists(names[0]):
+        raise NotFound(f"the answers of {batch} are gone from storage; they are in the log")
+    return StreamingHttpResponse(
+        _content(names),
+        content_type=CSV,
+        headers={
+            "Content-Disposition": f'attachment; filename="{_stem(batch)}-answers-{batch.pk}.csv"',
+            "Content-Length": str(sum(size for _, size in parts)),
+        },
+    )
+
+
+def errors(batch: Batch) -> FileResponse:
+    """All faults that the check of a batch found, as a response.
+
+    Raises:
+        NotFound: there are none, or their file is gone from storage.
+    """
+    try:
+        file = files().open(batch.errors_name)
+    except FileNotFoundError as error:
+        raise NotFound(f"{batch} has no file of errors: every row that was checked is good") from error
+    name = f"{_stem(batch)}-errors-{batch.pk}.csv"
+    return FileResponse(file, as_attachment=True, filename=name, content_type=CSV)
+
+
+def first_rows(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
+    """The header and the first rows of a batch's result.
+
+    Raises:
+        OSError: the files are gone from storage.
+    """
+    with files().open(batch.part_name(0)) as stored:
+        reader = csv.reader(io.TextIOWrapper(stored, encoding="utf-8", newline=""))
+        header = next(reader)
+        return header, list(islice(reader, limit))
+
+
+def _content(names: list[str]) -> Iterator[bytes]:
+    for name in names:
+        with files().open(name) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+
+def _stem(batch: Batch) -> str:
+    """The uploader's file name as far as it is harmless in a header and on any disk."""
+    return slugify(Path(batch.file_name).stem)[:100] or "batch"

@@ -1,0 +1,309 @@
+"""CSV files scored as jobs: stored, checked whole, then answered and logged a part at a time.
+
+What is done is known by its parts: a part's answers are stored, and its row is written with the log's rows in one
+transaction. Whoever takes the job over goes on behind the last part, and everything about an answer, its id included,
+follows from the batch and the row, so that the result is the same to the byte however often it was begun.
+"""
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from django.contrib.auth.models import User
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    transaction,
+)
+
+from predictions.batches import counts as batch_counts
+from predictions.log import rows as entries
+from predictions.serving import metrics
+from predictions.serving import predict as services
+from predictions.batches.answers import Answerer, Answers
+from predictions.batches.check import Verdict, check_columns, check_rows, refusal
+from predictions.serving.live_models import Live, models
+from predictions.models import Batch
+from clfsite.core.jobs import worker as lifecycle
+from clfsite.core.errors import Conflict, InvalidInput, Refused
+from clfsite.core.jobs.models import LEASE
+from training.ml.tables.blocks import read_blocks
+from training.ml.tables.reading import TableError, delimiter_of
+from clfsite.core.jobs.queue import wake
+from clfsite.core.storage.files import CHUNK, scratch
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+TASK = "predictions.tasks.score_batch"
+
+
+class _Left(Exception):
+    """The job is not this process's any more, or is to end here; its row has said so."""
+
+
+def files() -> Storage:
+    return storages["batches"]
+
+
+def create_batch(
+    *,
+    source: File,  # type: ignore[type-arg]
+    caller: str,
+    model: str | None = None,
+    version: int | None = None,
+    mode: str = Batch.Mode.STRICT,
+    hold: bool = False,
+    user: User | None = None,
+) -> Batch:
+    """Store an upload and queue its check and scoring with the version active now, or the pinned one.
+
+    Args:
+        mode: whether one bad row stops all of it, or the others are scored.
+        hold: wait after the check until `start_scoring`.
+
+    Raises:
+        InvalidInput: not CSV, or its columns are not those of the contract.
+        NotFound, Unavailable: see `LiveModels.get`.
+    """
+    live = models.get(model, version)
+    with _uploaded(source) as path:
+        header = check_columns(path, live.contract)
+        batch = Batch(
+            version_id=live.version_id,
+            mode=mode,
+            hold=hold,
+            refuses_unseen=live.strict,
+            file_name=_plain_name(source.name),
+            size_bytes=path.stat().st_size,
+            header=header,
+            caller=caller,
+            created_by=user,
+        )
+        with path.open("rb") as file:
+            files().save(batch.source_name, File(file))
+    with transaction.atomic():
+        batch.save()
+        transaction.on_commit(lambda: wake(TASK, batch.pk))
+    return batch
+
+
+@contextlib.contextmanager
+def _uploaded(source: File) -> Iterator[Path]:  # type: ignore[type-arg]
+    """An upload as a path: where it lies already, or in a copy."""
+    with scratch() as folder:
+        lying = getattr(source, "temporary_file_path", None)
+        path = Path(lying()) if lying else folder / "source.csv"
+        if not lying:
+            with path.open("wb") as file:
+                shutil.copyfileobj(source, file, CHUNK)
+        yield path
+
+
+def _plain_name(name: str | None) -> str:
+    """The last part of an uploader's file name, as text that every database keeps."""
+    last = (name or "").replace("\x00", "").replace("\\", "/").rpartition("/")[2]
+    return last.encode(errors="replace").decode()[:255] or "upload.csv"
+
+
+def start_scoring(*, batch: Batch, mode: str) -> None:
+    """Queue the scoring of a file that waits after its check.
+
+    Raises:
+        Conflict: it does not wait for that. InvalidInput: strict, and rows are bad.
+    """
+    if mode == Batch.Mode.STRICT and batch.rows_bad:
+        raise InvalidInput(
+            f"{batch.rows_bad:,} of {batch.rows_total:,} rows are bad; start it leniently to score the others, or "
+            "hand in a mended file",
+            batch.problems,
+        )
+    with transaction.atomic():
+        if not batch.resume(mode):
+            raise Conflict(f"{batch} is {batch.state}; only a checked one waits to be started")
+        transaction.on_commit(lambda: wake(TASK, batch.pk))
+
+
+def execute_batch(batch: Batch) -> bool:
+    """Check or score a queued batch; its row tells how it ended, and a file refused whole leaves nothing in the log.
+
+    Returns:
+        Whether there was something to claim.
+    """
+    if not batch.start():
+        return False
+    with lifecycle.kept_alive(batch):
+        try:
+            _carry_out(batch)
+        except _Left:
+            pass
+        except Refused as error:
+            batch.fail(
+                str(error), problems=error.errors, problem_count=max(batch.problem_count, len(error.errors))
+            )
+        except (OperationalError, InterfaceError):
+            logger.warning("%s waits: the database does not answer", batch, exc_info=True)
+            _give_back(batch)
+        except Exception as error:
+            logger.exception("%s failed", batch)
+            batch.fail(f"{type(error).__name__}: {error}"[:2_000])
+    return True
+
+
+def _carry_out(batch: Batch) -> None:
+    live = models.get(batch.version.classifier.name, batch.version.number)
+    with _stored(batch) as path:
+        if not batch.checked_at:
+            _check(batch, live, path)
+        if batch.state == Batch.State.RUNNING:
+            _score(batch, live, path)
+
+
+@contextlib.contextmanager
+def _stored(batch: Batch) -> Iterator[Path]:
+    """The file of a batch as a path: where it lies in a folder, a copy elsewhere."""
+    with contextlib.suppress(NotImplementedError):
+        yield Path(files().path(batch.source_name))
+        return
+    with scratch() as folder, files().open(batch.source_name) as stored:
+        path = folder / "source.csv"
+        with path.open("wb") as file:
+            shutil.copyfileobj(stored, file, CHUNK)
+        yield path
+
+
+def _check(batch: Batch, live: Live, path: Path) -> None:
+    """Look at every row before the first one is answered.
+
+    Raises:
+        InvalidInput: nothing can be scored, or not all where all is asked for.
+    """
+    began = time.monotonic()
+
+    def note(rows: int, size: int) -> None:
+        _go_on(batch, batch.note(rows_done=rows, pace=rows / (time.monotonic() - began), bytes_done=size))
+
+    with scratch() as folder:
+        errors = folder / "errors.csv"
+        verdict = check_rows(path, live.contract, strict=batch.refuses_unseen, errors=errors, note=note)
+        if errors.exists():
+            with errors.open("rb") as file:
+                files().save(batch.errors_name, File(file))
+    reason = _refused(verdict, batch)
+    found = {
+        "rows_total": verdict.rows,
+        "rows_bad": verdict.bad,
+        "rows_unseen": verdict.unseen,
+        "preview": verdict.preview,
+        "problems": verdict.problems,
+        "problem_count": verdict.problem_count,
+    }
+    _go_on(batch, batch.close_check(hold=batch.hold and not reason, **found))
+    if reason:
+        raise InvalidInput(reason, verdict.problems)
+
+
+def _refused(verdict: Verdict, batch: Batch) -> str:
+    """Why a checked file is not scored; empty where it can be."""
+    if verdict.bad == verdict.rows:
+        return f"all {verdict.rows:,} rows were refused; nothing was scored"
+    if verdict.bad and batch.mode == Batch.Mode.STRICT and not batch.hold:
+        return f"{verdict.bad:,} of {verdict.rows:,} rows were refused; nothing was scored"
+    return ""
+
+
+def _score(batch: Batch, live: Live, path: Path) -> None:
+    """Answer the rows behind the last part that is done."""
+    since = batch.begin_scoring()
+    if since is None:
+        raise _Left
+    done, began, before = batch.parts.count(), time.monotonic(), batch.rows_done
+    answerer = Answerer(batch, live, delimiter=delimiter_of(path), since=since)
+    try:
+        with contextlib.closing(_ahead(answerer.answer_all(read_blocks(path, skip=done)))) as coming:
+            for number, answers in enumerate(coming, start=done):
+                pace = (answers.end - before) / (time.monotonic() - began)
+                _log(batch, live, number, answers, pace)
+    except TableError as error:
+        raise refusal(error) from error
+    summary = batch_counts.add(batch.parts.values_list("summary", flat=True).iterator())
+    batch.succeed(summary)
+
+
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, each made while the one before is in use: the database writes while the processor scores."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -> None:
+    """Store a part of the result, and log it with its rows: all or none.
+
+    Raises:
+        _Left: another process owns the batch, or this one is to stop.
+    """
+    began = time.perf_counter()
+    files().save(batch.part_name(number), ContentFile(answers.content))
+    try:
+        with transaction.atomic():
+            entries.write([answers.entries], len(answers.entries))
+            batch.parts.create(
+                number=number,
+                rows=len(answers.entries),
+                size_bytes=len(answers.content),
+                summary=answers.counts,
+            )
+            if not batch.note(rows_done=answers.end, pace=pace):
+                raise _Left
+    except IntegrityError as error:
+        # whoever took over was quicker with this very part
+        if Batch.objects.filter(pk=batch.pk, claim=batch.claim).exists():
+            raise
+        raise _Left from error
+    metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
+    services.count(live, [answers.entries], answers.unseen)
+    _go_on(batch, True)
+
+
+def _go_on(batch: Batch, is_ours: bool) -> None:
+    """Return where there is nothing against going on.
+
+    Raises:
+        _Left: the batch is not ours any more, was cancelled, or goes back to the queue as this worker ends.
+    """
+    if not is_ours:
+        raise _Left
+    if batch.state != Batch.State.RUNNING:
+        return
+    if batch.cancel_requested_at:
+        batch.cancel()
+        raise _Left
+    if lifecycle.stopping.is_set():
+        batch.release()
+        raise _Left
+
+
+def _give_back(batch: Batch) -> None:
+    """Queue a batch again once the database answers; if that takes longer than its lease, a sweep does it."""
+    end = time.monotonic() + LEASE.total_seconds()
+    while time.monotonic() < end and not lifecycle.stopping.wait(1):
+        close_old_connections()
+        try:
+            if batch.release():
+                wake(TASK, batch.pk)
+        except (OperationalError, InterfaceError):
+            continue
+        return

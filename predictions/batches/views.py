@@ -1,0 +1,246 @@
+"""CSV files scored as jobs: hand one in, see what is in it, start it, watch it, look at the answers, take them along."""
+
+import csv
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import capfirst
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.staff import StaffRequest, staff
+from predictions.batches import counts as batch_counts
+from predictions.batches import downloads as batch_downloads
+from predictions.batches import service as batches
+from predictions.batches import charts
+from predictions.batches.check import ignored
+from clfsite.core.web.csv_cells import safe_cell
+from predictions.serving.forms import BatchForm, StartForm
+from predictions.serving.live_models import models
+from predictions.models import Batch
+from training.versions.charts import Chart
+from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from training.ml.tables.contract import Contract
+
+PER_PAGE = 25
+SHOWN_ROWS = 100
+SORTS = {
+    "file": ["file_name"],
+    "state": ["state"],
+    "version": ["version__classifier__name", "version__number"],
+    "rows": ["rows_total"],
+    "caller": ["caller"],
+    "uploaded": ["created_at"],
+}
+LISTED = (
+    *("file_name", "state", "rows_total", "rows_bad", "rows_done", "checked_at", "bytes_done", "size_bytes"),
+    *("caller", "created_at", "started_at", "finished_at", "cancel_requested_at"),
+    *("version__number", "version__classifier__name"),
+)
+# what the piece that is fetched every second has no need of
+BULKY = ("header", "preview", "problems", "summary")
+
+
+@staff(to_post="predictions.add_batch")
+@require_http_methods(["GET", "HEAD", "POST"])
+def batch_list(request: StaffRequest) -> HttpResponse:
+    """Every file handed in, the newest first, and the form for the next."""
+    lives = models.all()
+    form = BatchForm(request, lives)
+    if form.is_valid() and (batch := _create(request, form)):
+        return redirect("predictions:batch-detail", batch.pk)
+    rows = Batch.objects.select_related("version__classifier").only(*LISTED)
+    sort, rows = sorted_by(rows, request, SORTS, first="-uploaded")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    context = {"form": form, "lives": lives, "page": page, "sort": sort}
+    return render(request, "predictions/batch_list.html", context)
+
+
+def _create(request: StaffRequest, form: BatchForm) -> Batch | None:
+    """Return the queued batch, or None when the form now says why there is none."""
+    try:
+        return batches.create_batch(
+            source=form.cleaned_data["file"],
+            caller=request.user.get_username(),
+            model=form.cleaned_data["model"],
+            hold=True,
+            user=request.user,
+        )
+    except Refused as error:
+        form.refuse(error)
+        return None
+
+
+@staff(needs="predictions.add_batch")
+@require_safe
+def batch_sample(request: StaffRequest) -> HttpResponse:
+    """A file that a classifier accepts: its header and one row."""
+    try:
+        live = models.get(request.GET.get("model"))
+    except (NotFound, Unavailable) as error:
+        raise Http404 from error
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{live.classifier}-sample.csv"'
+    writer = csv.writer(response)
+    writer.writerow(map(safe_cell, live.contract.names))
+    writer.writerow(map(_cell, live.contract.example.values()))
+    return response
+
+
+def _cell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else safe_cell(str(value))
+
+
+@staff()
+@require_safe
+def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """One file: what is in it, its progress, then its answers or what is wrong with it."""
+    batch = get_object_or_404(Batch.objects.select_related("version__classifier"), pk=pk)
+    contract = batch.version.contract
+    context: dict[str, Any] = {"batch": batch, **_preview(batch, contract)}
+    if batch.state == Batch.State.SUCCEEDED:
+        header, rows = _first_rows(batch)
+        context |= {"header": header, "rows": rows, "charts": _charts(batch, contract)}
+        context |= _by_feature(batch, contract, request.GET.get("feature", ""))
+    return render(request, "predictions/batch_detail.html", context)
+
+
+def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
+    """Which column each feature is read from with what was found in it, and which columns are not read."""
+    preview = batch.preview
+    columns = [
+        {
+            "feature": feature,
+            "place": batch.header.index(feature.name) + 1,
+            "bad": preview.get("bad_values", {}).get(feature.name, 0),
+            "unseen": preview.get("unseen_values", {}).get(feature.name, 0),
+        }
+        for feature in contract.features
+        if feature.name in batch.header
+    ]
+    unused = [name for name in ignored(contract) if name in batch.header]
+    shown = preview.get("rows", [])
+    return {
+        "columns": columns,
+        "unused": unused,
+        "shown": shown,
+        "shown_header": batch.header[: len(shown[0])] if shown else [],
+    }
+
+
+def _first_rows(batch: Batch) -> tuple[list[str], list[list[str]]]:
+    """The start of the result, with probabilities short enough to read; nothing when the file is gone."""
+    try:
+        header, rows = batch_downloads.first_rows(batch, SHOWN_ROWS)
+    except OSError:
+        return [], []
+    first, last = 2, 3 + len(batch.version.contract.classes)
+    return header, [
+        [*row[:first], *(f"{float(cell):.4f}" for cell in row[first:last]), *row[last:]] for row in rows
+    ]
+
+
+def _charts(batch: Batch, contract: Contract) -> list[Chart]:
+    """The charts of all answers, from what was counted while they were given."""
+    counted = batch.summary
+    if not counted:
+        return []
+    mix = dict(zip(contract.classes, counted["labels"], strict=True))
+    return [
+        charts.label_mix(mix),
+        charts.probability_histogram(counted["probability"], contract.positive or "the label"),
+    ]
+
+
+def _by_feature(batch: Batch, contract: Contract, wanted: str) -> dict[str, Any]:
+    """The chart of labels by one feature, the most telling one unless another is asked for."""
+    counted = batch.summary.get("features", {})
+    known = [name for name in contract.names if name in counted]
+    name = wanted if wanted in counted else batch_counts.most_telling(counted)
+    if not name:
+        return {}
+    feature = next(feature for feature in contract.features if feature.name == name)
+    groups = batch_counts.groups_of(feature).names
+    chart = charts.label_by_group(name, groups, contract.classes, counted[name])
+    return {
+        "features": known,
+        "feature": name,
+        "feature_chart": chart,
+        "left_out": len(contract.names) - len(known),
+    }
+
+
+@staff()
+@require_safe
+def batch_feature(request: StaffRequest, pk: str) -> HttpResponse:
+    """The piece of a batch's page that shows the labels by the feature just chosen."""
+    batch = get_object_or_404(
+        Batch.objects.select_related("version__classifier"), pk=pk, state=Batch.State.SUCCEEDED
+    )
+    context = _by_feature(batch, batch.version.contract, request.GET.get("feature", ""))
+    return render(request, "predictions/_batch_feature.html", {"batch": batch, **context})
+
+
+@staff()
+@require_safe
+def batch_progress(request: StaffRequest, pk: str) -> HttpResponse:
+    """The piece of a batch's page that is fetched every second; the page is loaded anew once nothing is going on."""
+    batch = get_object_or_404(Batch.objects.defer(*BULKY), pk=pk)
+    if batch.is_over or batch.state == Batch.State.CHECKED:
+        return HttpResponseClientRefresh()
+    return render(request, "predictions/_batch_progress.html", {"batch": batch})
+
+
+@staff(needs="predictions.add_batch")
+@require_POST
+def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
+    """Score a checked file, or its good rows."""
+    batch = get_object_or_404(Batch, pk=pk)
+    form = StartForm(request.POST)
+    if form.is_valid():
+        try:
+            batches.start_scoring(batch=batch, mode=form.cleaned_data["mode"])
+        except (Conflict, Refused) as error:
+            messages.error(request, f"Nothing was started: {error}.")
+    else:
+        messages.error(request, "Nothing was started: the form does not say what to do with bad rows.")
+    return redirect("predictions:batch-detail", batch.pk)
+
+
+@staff(needs="predictions.add_batch")
+@require_POST
+def batch_cancel(request: StaffRequest, pk: str) -> HttpResponse:
+    """End a batch that waits or is under way."""
+    batch = get_object_or_404(Batch, pk=pk)
+    if not batch.request_cancel():
+        messages.error(request, f"Nothing was changed: {batch} is over already.")
+    elif batch.is_over:
+        messages.success(request, f"{capfirst(str(batch))} is cancelled.")
+    else:
+        messages.success(request, f"{capfirst(str(batch))} is being cancelled; it ends within seconds.")
+    return redirect("predictions:batch-detail", batch.pk)
+
+
+@staff()
+@require_safe
+def batch_result(request: StaffRequest, pk: str) -> HttpResponseBase:
+    """The answers as CSV, beside the columns of the file that came in."""
+    try:
+        return batch_downloads.answers(get_object_or_404(Batch, pk=pk))
+    except (Conflict, NotFound) as error:
+        raise Http404 from error
+
+
+@staff()
+@require_safe
+def batch_errors(request: StaffRequest, pk: str) -> HttpResponseBase:
+    """Every fault of the file as CSV."""
+    try:
+        return batch_downloads.errors(get_object_or_404(Batch, pk=pk))
+    except NotFound as error:
+        raise Http404 from error

@@ -1,0 +1,143 @@
+"""Feedback over HTTP: one truth, a file of them, and what follows from them for each version."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clfsite.core.web.parsers import UploadParser
+from clfsite.core.web.permissions import HasScope
+from predictions.monitoring import quality
+from predictions.serving import serializers
+from predictions.serving.api import problems
+from clfsite.core.web.strict_json import read_json
+from predictions.feedback.service import Change, give_feedback
+from predictions.feedback.files import import_feedback
+from predictions.models import Feedback
+from training.versions.api import actor_of
+from clfsite.core.errors import InvalidInput, Malformed, NotFound
+from training.models import Activation, Classifier
+
+
+class PredictionFeedback(APIView):
+    """The truth about one prediction: 201 where it is new or a correction, 200 where it was known already."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "feedback"}
+
+    @extend_schema(
+        operation_id="give_feedback",
+        request=serializers.FeedbackRequestSerializer,
+        responses={
+            200: serializers.FeedbackSerializer,
+            201: serializers.FeedbackSerializer,
+            **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+        },
+    )
+    def post(self, request: Request, pk: str) -> Response:
+        label, replace = _read(read_json(request._request))
+        change = give_feedback(
+            prediction_id=_id(pk),
+            label=label,
+            replace=replace,
+            actor=actor_of(request),
+            source=Feedback.Source.API,
+        )
+        feedback = Feedback.objects.in_force().select_related("prediction").get(prediction=_id(pk))
+        body = {**serializers.FeedbackSerializer(feedback).data, "change": change}
+        return Response(body, status.HTTP_200_OK if change is Change.UNCHANGED else status.HTTP_201_CREATED)
+
+
+class FeedbackUpload(APIView):
+    """The truth about many predictions, as CSV with the columns id and label: all rows, or none."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "feedback"}
+    parser_classes = [UploadParser]
+
+    @extend_schema(
+        operation_id="upload_feedback",
+        request=serializers.FeedbackUploadSerializer,
+        responses={
+            200: serializers.FeedbackStoredSerializer,
+            **problems(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        form = serializers.FeedbackUploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        stored = import_feedback(
+            source=form.validated_data["file"],
+            replace=form.validated_data["replace"],
+            actor=actor_of(request),
+            via=Feedback.Source.API,
+        )
+        return Response({change.value: stored[change] for change in Change})
+
+
+class ClassifierLive(APIView):
+    """How each version of a classifier does on the predictions whose truth is known, the newest first."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+
+    @extend_schema(
+        operation_id="classifier_live",
+        responses={200: serializers.LiveSerializer, **problems(401, 403, 404, 429, 503)},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        classifier = generics.get_object_or_404(Classifier, name=name)
+        active = Activation.objects.in_force().filter(version=OuterRef("pk"))
+        versions = classifier.versions.order_by("-number").annotate(active=Exists(active))
+        live = [
+            {
+                "version": each.version.number,
+                "active": each.version.active,  # type: ignore[attr-defined]
+                "judged": each.judged,
+                "correct": each.correct,
+                "accuracy": each.accuracy,
+                "held_out_accuracy": each.version.metrics["accuracy"],
+                "classes": each.classes,
+                "confusion": each.confusion,
+            }
+            for each in quality.of_versions(versions)
+        ]
+        return Response({"model": name, "versions": live})
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound(
+            f'"{text[:60]}" is not the id of a prediction; every answer has it as prediction_id'
+        ) from error
+
+
+def _read(body: Any) -> tuple[str, bool]:
+    """Return label and replace of a request.
+
+    Raises:
+        Malformed: not an object, or with other members. InvalidInput: a member of another type.
+    """
+    if not isinstance(body, dict) or "label" not in body:
+        raise Malformed('the body is not an object with a "label"; expected {"label": "..."}')
+    unknown = sorted(set(body) - {"label", "replace"})
+    if unknown:
+        raise Malformed(
+            f'the body holds "{unknown[0][:60]}", which is not known here; expected "label" and "replace"'
+        )
+    label, replace = body["label"], body.get("replace", False)
+    faults = []
+    if not isinstance(label, str):
+        faults.append({"field": "label", "code": "not_text", "message": "expected the text of a class"})
+    if not isinstance(replace, bool):
+        faults.append({"field": "replace", "code": "not_a_boolean", "message": "expected true or false"})
+    if faults:
+        raise InvalidInput("the feedback was refused", faults)
+    return label, replace

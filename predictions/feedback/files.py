@@ -1,0 +1,124 @@
+"""Feedback by the file: checked whole before the first row is stored, then stored in pieces."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from operator import attrgetter
+from pathlib import Path
+from uuid import UUID
+
+from django.core.files import File
+from django.db import transaction
+
+from predictions.feedback.service import Change, Fault, Truth, store, weigh
+from predictions.models import Feedback
+from clfsite.core.errors import Conflict, InvalidInput, TooLarge
+from training.ml.tables.reading import Problem, TableError, rows
+from clfsite.core.storage.files import CHUNK, scratch
+
+COLUMNS = ("id", "label")
+# the ids of a file are kept in memory, about 200 bytes each, to find those that stand twice
+MAX_ROWS = 200_000
+MAX_PROBLEMS = 1_000
+# a piece is a transaction: short enough that predictions go on beside it, on SQLite too
+PIECE = 500
+
+
+def import_feedback(
+    *,
+    source: File,  # type: ignore[type-arg]
+    actor: str,
+    via: Feedback.Source,
+    replace: bool = False,
+) -> Counter[Change]:
+    """Store the true labels of a CSV with the columns id and label; nothing is stored when any row is bad.
+
+    A row that somebody else judges otherwise while the file is being stored is refused alone. Handing in a file again
+    is harmless: what is known already stays unchanged.
+
+    Raises:
+        InvalidInput: not such a CSV, or rows that cannot be taken, each by line and column. TooLarge: more than
+            MAX_ROWS rows. Conflict: the other's rows, after the rest was stored.
+    """
+    with scratch() as folder:
+        path = folder / "feedback.csv"
+        with path.open("wb") as file:
+            while chunk := source.read(CHUNK):
+                file.write(chunk)
+        _check(path, replace)
+        stored: Counter[Change] = Counter()
+        clashes: list[Problem] = []
+        for piece in _pieces(_read(path)):
+            with transaction.atomic():
+                weighed, faults = weigh(_truths(piece), replace=replace, lock=True)
+                stored += store(weighed, actor=actor, source=via)
+            clashes += map(_problem, faults)
+    if clashes:
+        raise Conflict(
+            f"{len(clashes):,} rows were judged by somebody else in the meantime and are not stored; "
+            f"the other {stored.total():,} are",
+            list(map(vars, clashes[:MAX_PROBLEMS])),
+        )
+    return stored
+
+
+def _check(path: Path, replace: bool) -> None:
+    problems: list[Problem] = []
+    count = bad = 0
+    try:
+        for piece in _pieces(_read(path)):
+            _, faults = weigh(_truths(piece), replace=replace)
+            found = [each for each in piece if isinstance(each, Problem)]
+            found = sorted([*found, *map(_problem, faults)], key=attrgetter("line"))
+            count += len(piece)
+            bad += len(found)
+            problems += found[: MAX_PROBLEMS - len(problems)]
+    except TableError as error:
+        raise InvalidInput(str(error), [vars(problem) for problem in error.problems]) from error
+    if not count:
+        raise InvalidInput("the file has a header and no rows; add at least one row")
+    if problems:
+        more = f" (the first {MAX_PROBLEMS:,} are listed)" if bad > MAX_PROBLEMS else ""
+        raise InvalidInput(
+            f"{bad:,} of {count:,} rows were refused{more}; nothing was stored", list(map(vars, problems))
+        )
+
+
+def _read(path: Path) -> Iterator[Truth | Problem]:
+    """Yield what each row says, or what is wrong with it as far as the row alone can tell."""
+    reader = rows(path)
+    header = next(reader)[1]
+    if sorted(header) != sorted(COLUMNS):
+        found = ", ".join(name[:40] for name in header[:5])
+        raise TableError(
+            f"the columns are {found}; expected {' and '.join(COLUMNS)}: a prediction's id and its true label"
+        )
+    seen: dict[UUID, int] = {}
+    for count, (line, cells) in enumerate(reader, start=1):
+        if count > MAX_ROWS:
+            raise TooLarge(f"the file has more than {MAX_ROWS:,} rows; send it in parts")
+        row = dict(zip(header, cells, strict=True))
+        text = row["id"].strip()
+        try:
+            key = UUID(text)
+        except ValueError:
+            yield Problem(line, "id", f'"{text[:60]}" is not the id of a prediction')
+            continue
+        if key in seen:
+            yield Problem(line, "id", f"the prediction stands in line {seen[key]} already")
+            continue
+        seen[key] = line
+        yield Truth(key, row["label"], line)
+
+
+def _pieces(read: Iterator[Truth | Problem]) -> Iterator[list[Truth | Problem]]:
+    while piece := list(islice(read, PIECE)):
+        yield piece
+
+
+def _truths(piece: list[Truth | Problem]) -> list[Truth]:
+    return [each for each in piece if isinstance(each, Truth)]
+
+
+def _problem(fault: Fault) -> Problem:
+    return Problem(fault.truth.line, fault.column, fault.message)

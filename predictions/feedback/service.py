@@ -1,0 +1,180 @@
+"""The truth about predictions: joined to the log, counted as it comes, and corrected without being lost."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from predictions.models import Feedback, FeedbackCount, Prediction
+from clfsite.core.errors import Conflict, InvalidInput, NotFound, Refused
+from training.models import Version
+
+SHOWN_CLASSES = 10
+
+
+class Change(StrEnum):
+    """What a truth did to what was known."""
+
+    CREATED = "created"
+    UNCHANGED = "unchanged"
+    CORRECTED = "corrected"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a prediction should have answered, from line `line` of a file."""
+
+    prediction_id: UUID
+    label: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a truth cannot be taken; `column` is the one at fault."""
+
+    truth: Truth
+    column: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A truth beside the prediction it is about and what was taken for true before."""
+
+    truth: Truth
+    prediction: Prediction
+    classes: list[str]
+    known: Feedback | None
+
+    @property
+    def change(self) -> Change:
+        if self.known is None:
+            return Change.CREATED
+        return Change.UNCHANGED if self.known.label == self.truth.label else Change.CORRECTED
+
+
+_REFUSALS: dict[str, type[Refused]] = {
+    "unknown_prediction": NotFound,
+    "unknown_label": InvalidInput,
+    "other_label": Conflict,
+}
+
+
+def give_feedback(
+    *, prediction_id: UUID, label: str, actor: str, source: Feedback.Source, replace: bool = False
+) -> Change:
+    """Store the true label of one prediction. Saying the same twice changes nothing.
+
+    Args:
+        replace: let the label take the place of another one that was given before.
+
+    Raises:
+        NotFound: no such prediction. InvalidInput: not a class of the version's contract.
+        Conflict: another label was given before, and `replace` is not set.
+    """
+    truth = Truth(prediction_id, label)
+    with transaction.atomic():
+        weighed, faults = weigh([truth], replace=replace, lock=True)
+        if faults:
+            fault = faults[0]
+            places = [{"field": fault.column, "code": fault.code, "message": fault.message}]
+            raise _REFUSALS[fault.code](fault.message, places)
+        store(weighed, actor=actor, source=source)
+    return weighed[0].change
+
+
+def weigh(truths: Sequence[Truth], *, replace: bool, lock: bool = False) -> tuple[list[Weighed], list[Fault]]:
+    """Compare truths, one per prediction, with the log and with what is known.
+
+    Args:
+        lock: let no one else judge these predictions until the transaction ends. SQLite's writers wait anyway.
+    """
+    rows = Prediction.objects.filter(pk__in=[truth.prediction_id for truth in truths]).order_by("pk")
+    rows = rows.only("version_id", "label", "created_at")
+    predictions = {row.pk: row for row in (rows.select_for_update(no_key=True) if lock else rows)}
+    classes = _classes({row.version_id for row in predictions.values()})
+    known = {row.prediction_id: row for row in Feedback.objects.in_force().filter(prediction__in=predictions)}
+    weighed, faults = [], []
+    for truth in truths:
+        prediction = predictions.get(truth.prediction_id)
+        if prediction is None:
+            message = f"there is no prediction {truth.prediction_id}"
+            faults.append(Fault(truth, "id", "unknown_prediction", message))
+            continue
+        before = known.get(prediction.pk)
+        each = Weighed(truth, prediction, classes[prediction.version_id], before)
+        if truth.label not in each.classes:
+            faults.append(Fault(truth, "label", "unknown_label", _not_a_class(each)))
+        elif before and each.change is Change.CORRECTED and not replace:
+            message = f"{_quoted(before.label)} was given before; to correct it, ask for it with replace"
+            faults.append(Fault(truth, "label", "other_label", message))
+        else:
+            weighed.append(each)
+    return weighed, faults
+
+
+def store(weighed: Sequence[Weighed], *, actor: str, source: Feedback.Source) -> Counter[Change]:
+    """Write weighed truths and count them; call it in the transaction that weighed and locked them."""
+    news = [each for each in weighed if each.change is not Change.UNCHANGED]
+    corrected = [each.known.pk for each in news if each.known]
+    if corrected:
+        Feedback.objects.filter(pk__in=corrected).update(superseded_at=timezone.now())
+    Feedback.objects.bulk_create(
+        [
+            Feedback(prediction=each.prediction, label=each.truth.label, actor=actor, source=source)
+            for each in news
+        ]
+    )
+    _count(news)
+    return Counter(each.change for each in weighed)
+
+
+def _classes(versions: set[int]) -> Mapping[int, list[str]]:
+    contracts = Version.objects.order_by().filter(pk__in=versions)
+    return dict(contracts.values_list("pk", "contract_data__classes"))
+
+
+def _not_a_class(each: Weighed) -> str:
+    named = ", ".join(map(_quoted, each.classes[:SHOWN_CLASSES]))
+    more = len(each.classes) - SHOWN_CLASSES
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{_quoted(each.truth.label)} is not a class of the version that answered; expected {named}{rest}"
+
+
+def _quoted(label: str) -> str:
+    return f'"{label[:60]}"'
+
+
+def _count(news: Sequence[Weighed]) -> None:
+    """Add to the hours' counts, and take away what was corrected, in one statement on PostgreSQL and SQLite."""
+    cells: Counter[tuple[Any, ...]] = Counter()
+    for each in news:
+        hour = each.prediction.created_at.replace(minute=0, second=0, microsecond=0)
+        predicted = each.classes.index(each.prediction.label)
+        row = (each.prediction.version_id, hour, predicted)
+        cells[*row, each.classes.index(each.truth.label)] += 1
+        if each.known:
+            cells[*row, each.classes.index(each.known.label)] -= 1
+    if not cells:
+        return
+    table = FeedbackCount._meta.db_table
+    # in the same order everywhere, so that two writers wait for each other instead of locking each other out
+    values: list[Any] = []
+    for version, hour, predicted, truth in sorted(cells):
+        at = connection.ops.adapt_datetimefield_value(hour)
+        values += [version, at, predicted, truth, cells[version, hour, predicted, truth]]
+    places = ", ".join(["(%s, %s, %s, %s, %s)"] * len(cells))
+    statement = (
+        f"INSERT INTO {table} (version_id, hour, predicted, truth, predictions) VALUES {places} "  # noqa: S608  names of our own
+        "ON CONFLICT (version_id, hour, predicted, truth) "
+        f"DO UPDATE SET predictions = {table}.predictions + excluded.predictions"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)

@@ -1,0 +1,110 @@
+"""The truth about predictions: given for one, handed in by the file, and what follows for each version."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import capfirst
+from django.views.decorators.http import require_http_methods, require_POST
+
+from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.staff import StaffRequest, staff
+from predictions.monitoring import quality
+from predictions.feedback.service import Change, give_feedback
+from predictions.feedback.files import import_feedback
+from predictions.serving.forms import FeedbackForm, FeedbackUploadForm
+from predictions.models import Feedback, Prediction
+from training.versions import charts
+from training.versions.charts import Chart
+from clfsite.core.errors import Refused
+from training.models import Version
+
+PER_PAGE = 25
+SORTS = {
+    "version": ["number"],
+    "judged": ["judged"],
+    "right": ["correct"],
+    "live": ["live"],
+    "held_out": ["held_out__metrics__accuracy"],
+}
+GIVEN = {
+    Change.CREATED: "The truth is stored.",
+    Change.UNCHANGED: "This was known already; nothing was changed.",
+    Change.CORRECTED: "The truth is corrected; what was given before stays on record.",
+}
+
+
+@staff(needs="predictions.add_feedback")
+@require_POST
+def prediction_feedback(request: StaffRequest, pk: str) -> HttpResponse:
+    """Say what one prediction should have answered, or correct what was said."""
+    prediction = get_object_or_404(Prediction.objects.select_related("version"), pk=pk)
+    form = FeedbackForm(prediction.version.contract.classes, request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was stored: choose the true label from the list.")
+        return redirect("predictions:prediction-detail", prediction.pk)
+    try:
+        change = give_feedback(
+            prediction_id=prediction.pk,
+            label=form.cleaned_data["label"],
+            replace=form.cleaned_data["replace"],
+            actor=request.user.get_username(),
+            source=Feedback.Source.FORM,
+        )
+    except Refused as error:
+        messages.error(request, f"Nothing was stored: {error}.")
+    else:
+        messages.success(request, GIVEN[change])
+    return redirect("predictions:prediction-detail", prediction.pk)
+
+
+@staff(to_post="predictions.add_feedback")
+@require_http_methods(["GET", "HEAD", "POST"])
+def feedback_list(request: StaffRequest) -> HttpResponse:
+    """Every version with feedback and how it does, and the form for a file of truths."""
+    form = FeedbackUploadForm(request)
+    if form.is_valid() and _import(request, form):
+        return redirect("predictions:feedback-list")
+    judged = (
+        quality.judged(Version.objects.all())
+        .select_related("classifier")
+        .defer("golden", "artifacts", "libraries", "params", "cross_validation")
+    )
+    sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
+    page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))
+    qualities = quality.of_versions(page.object_list)
+    chosen = next((each for each in qualities if str(each.version.pk) == request.GET.get("version")), None)
+    chosen = chosen or next(iter(qualities), None)
+    context = {
+        "form": form,
+        "page": page,
+        "sort": sort,
+        "qualities": qualities,
+        "chosen": chosen,
+        "chart": _confusion(chosen) if chosen else None,
+    }
+    return render(request, "predictions/feedback_list.html", context)
+
+
+def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
+    """Whether the file was stored; otherwise the form now says why not."""
+    try:
+        stored = import_feedback(
+            source=form.cleaned_data["file"],
+            replace=form.cleaned_data["replace"],
+            actor=request.user.get_username(),
+            via=Feedback.Source.CSV,
+        )
+    except Refused as error:
+        form.refuse(error)
+        return False
+    counted = (f"{stored[Change.CREATED]:,} new", f"{stored[Change.CORRECTED]:,} corrected")
+    known = stored[Change.UNCHANGED]
+    messages.success(request, f"{capfirst(', '.join(counted))}, {known:,} known already.")
+    return True
+
+
+def _confusion(chosen: quality.Quality) -> Chart:
+    note = "Predictions whose truth is known by their actual class and the one predicted, with the share of the actual class."
+    title = f"Confusion matrix of {chosen.version}"
+    return {**charts.confusion(chosen.confusion, chosen.classes, title=title), "note": note}

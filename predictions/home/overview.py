@@ -1,0 +1,268 @@
+"""What the first page tells of every classifier, what changed lately, and what there is to do about it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import sqrt
+from textwrap import shorten
+from typing import Any
+
+from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
+from django.urls import reverse
+
+from predictions.monitoring import counts
+from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency
+from training.versions.charts import spark
+from training.models import Activation, Classifier, Run, Version
+
+HOURS = 24
+FEEDBACK_DAYS = 30
+LATELY = timedelta(days=14)
+EVENTS = 8
+SHOWN_LABELS = 4
+# so many judged answers before their share says anything, and how far below training it has to be to matter
+ENOUGH_JUDGED, DROP = 50, 0.03
+# predictions of a day without any feedback that are worth asking for some
+ENOUGH_UNJUDGED = 100
+LONGEST_REASON = 200
+
+
+@dataclass
+class Glance:
+    """One classifier at a glance, over the last 24 hours; feedback over the last 30 days, of the active version."""
+
+    classifier: Classifier
+    activation: Activation | None = None
+    newest: int | None = None
+    hourly: list[int] = field(default_factory=lambda: [0] * HOURS)
+    labels: Counter[str] = field(default_factory=Counter)
+    latency: Counter[int] = field(default_factory=Counter)
+    judged: int = 0
+    correct: int = 0
+    last_run: Run | None = None
+
+    @property
+    def predictions(self) -> int:
+        return sum(self.hourly)
+
+    @property
+    def bars(self) -> list[dict[str, float]]:
+        return spark(self.hourly)
+
+    @property
+    def mix(self) -> list[dict[str, Any]]:
+        """The most frequent labels with their counts and shares, the rest as one, and where each lies in a bar 100 wide."""
+        ranked = self.labels.most_common()
+        shown = ranked if len(ranked) <= SHOWN_LABELS + 1 else ranked[:SHOWN_LABELS]
+        rest = self.predictions - sum(count for _, count in shown)
+        parts = [*shown, *([("others", rest)] if rest else [])]
+        mix, x = [], 0.0
+        for label, count in parts:
+            width = 100 * count / self.predictions
+            mix.append({"label": label, "count": count, "share": width / 100, "x": x, "width": width})
+            x += width
+        return mix
+
+    @property
+    def median(self) -> float | None:
+        return counts.quantile(self.latency, 0.5)
+
+    @property
+    def p99(self) -> float | None:
+        return counts.quantile(self.latency, 0.99)
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correct / self.judged if self.judged else None
+
+    @property
+    def held_out(self) -> float | None:
+        return self.activation.version.metrics["accuracy"] if self.activation else None
+
+    @property
+    def has_dropped(self) -> bool:
+        """Whether live accuracy lies below that on held-out rows by more than chance explains."""
+        if self.accuracy is None or self.held_out is None or self.judged < ENOUGH_JUDGED:
+            return False
+        chance = 2 * sqrt(self.held_out * (1 - self.held_out) / self.judged)
+        return self.held_out - self.accuracy > max(DROP, chance)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something to do: how pressing (danger, warning or info), what was found, and where to act."""
+
+    kind: str
+    title: str
+    text: str
+    url: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: its state for the light beside it, when, what, by whom and where to look."""
+
+    at: datetime
+    state: str
+    title: str
+    text: str
+    url: str
+
+
+def glances(now: datetime) -> list[Glance]:
+    """Every classifier, the default one first, in seven queries however many there are."""
+    found = {each.pk: Glance(each) for each in Classifier.objects.order_by("-is_default", "name")}
+    bulk = ("contract_data", "golden", "artifacts", "libraries", "params", "cross_validation")
+    active = Activation.objects.in_force().select_related("version")
+    for activation in active.defer(*(f"version__{name}" for name in bulk)):
+        found[activation.classifier_id].activation = activation
+    newest = Version.objects.order_by().filter(activations=None).values_list("classifier")
+    for classifier, number in newest.annotate(Max("number")):
+        found[classifier].newest = number
+    last = Run.objects.filter(classifier=OuterRef("classifier")).order_by("-id").values("id")[:1]
+    for run in Run.objects.filter(pk=Subquery(last)).defer("candidates", "recipe_data", "corrections_data"):
+        found[run.classifier_id].last_run = run
+    _add_traffic(found, now)
+    _add_feedback(found, now)
+    return list(found.values())
+
+
+def _add_traffic(found: Mapping[int, Glance], now: datetime) -> None:
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    counted = HourlyCount.objects.filter(hour__gte=first).order_by()
+    for classifier, hour, label, total in counted.values_list(
+        "version__classifier", "hour", "label"
+    ).annotate(Sum("predictions")):
+        place = min((hour - first) // timedelta(hours=1), HOURS - 1)
+        found[classifier].hourly[place] += total
+        found[classifier].labels[label] += total
+    timed = HourlyLatency.objects.filter(hour__gte=first).order_by()
+    for classifier, bucket, total in timed.values_list("version__classifier", "bucket").annotate(
+        Sum("predictions")
+    ):
+        found[classifier].latency[bucket] += total
+
+
+def _add_feedback(found: Mapping[int, Glance], now: datetime) -> None:
+    active = {
+        glance.activation.version_id: glance for glance in found.values() if glance.activation is not None
+    }
+    since = now - timedelta(days=FEEDBACK_DAYS)
+    right = Sum("predictions", filter=Q(predicted=F("truth")), default=0)
+    told = FeedbackCount.objects.filter(version__in=active, hour__gte=since).order_by()
+    for version, judged, correct in told.values_list("version").annotate(
+        judged=Sum("predictions"), right=right
+    ):
+        active[version].judged, active[version].correct = judged, correct
+
+
+def advice(found: Sequence[Glance]) -> list[Advice]:
+    """What there is to do, the most pressing first."""
+    listed = [each for glance in found for each in _advice_on(glance)]
+    return sorted(listed, key=lambda each: ("danger", "warning", "info").index(each.kind))
+
+
+def _advice_on(glance: Glance) -> list[Advice]:
+    name, run = glance.classifier.name, glance.last_run
+    advised = []
+    if glance.activation is None:
+        advised.append(_without_active(glance))
+    elif glance.newest and glance.newest > glance.activation.version.number:
+        advised.append(
+            Advice(
+                "info",
+                f"Version {glance.newest} of {name} never answered",
+                f"It is newer than version {glance.activation.version.number}, which answers now. Compare them, and activate the better one.",
+                reverse("training:version-list"),
+                "Look at the versions",
+            )
+        )
+    if run and run.state == Run.State.FAILED:
+        url = reverse("training:run-detail", args=[run.pk])
+        advised.append(
+            Advice(
+                "danger", f"The last run of {name} failed", _brief(run.error), url, f"Look at run {run.pk}"
+            )
+        )
+    if glance.has_dropped and glance.accuracy is not None and glance.held_out is not None:
+        advised.append(
+            Advice(
+                "warning",
+                f"{name} is right less often than at training",
+                f"{glance.accuracy:.1%} of {glance.judged:,} judged answers were right, against {glance.held_out:.1%} on held-out rows. "
+                "Retrain on newer data, or go back to an earlier version.",
+                f"{reverse('predictions:analytics')}?classifier={name}",
+                "Look at the analytics",
+            )
+        )
+    elif not glance.judged and glance.predictions >= ENOUGH_UNJUDGED:
+        advised.append(
+            Advice(
+                "info",
+                f"Nobody says whether {name} is right",
+                f"{glance.predictions:,} answers in the last 24 hours and no feedback in {FEEDBACK_DAYS} days: live accuracy is unknown. "
+                "Hand in what turned out to be true.",
+                reverse("predictions:feedback-list"),
+                "Give feedback",
+            )
+        )
+    return advised
+
+
+def _without_active(glance: Glance) -> Advice:
+    name = glance.classifier.name
+    if glance.newest:
+        text = "A version is there and none is active, so calls are refused. Look at it, and activate it."
+        return Advice("danger", f"{name} does not answer", text, reverse("training:version-list"), "Versions")
+    text = "It has no version yet. One comes of a run that succeeds."
+    return Advice("info", f"{name} has nothing to answer with", text, reverse("training:run-list"), "Runs")
+
+
+def events(now: datetime) -> list[Event]:
+    """What changed in the last two weeks, newest first: activations, runs and batches that ended."""
+    since = now - LATELY
+    activations = Activation.objects.filter(created_at__gte=since).select_related("version__classifier")
+    rows = [
+        Event(
+            each.created_at,
+            "active",
+            f"{each.version} answers",
+            f"{each.actor}: {each.reason}",
+            reverse("training:version-detail", args=[each.version_id]),
+        )
+        for each in activations.only(
+            *("created_at", "actor", "reason", "version__number", "version__classifier__name")
+        )[:EVENTS]
+    ]
+    runs = Run.objects.filter(finished_at__gte=since).select_related("classifier").order_by("-finished_at")
+    rows += [
+        Event(
+            each.finished_at or now,
+            each.state,
+            f"Run {each.pk} of {each.classifier} {each.state}",
+            _brief(each.error),
+            reverse("training:run-detail", args=[each.pk]),
+        )
+        for each in runs.only("finished_at", "state", "error", "classifier__name")[:EVENTS]
+    ]
+    batches = Batch.objects.filter(finished_at__gte=since).order_by("-finished_at")
+    rows += [
+        Event(
+            each.finished_at or now,
+            each.state,
+            f"{each.file_name}: {each.rows_done:,} rows scored"
+            if each.state == Batch.State.SUCCEEDED
+            else f"{each.file_name} {each.state}",
+            f"by {each.caller}" if each.state == Batch.State.SUCCEEDED else _brief(each.error),
+            reverse("predictions:batch-detail", args=[each.pk]),
+        )
+        for each in batches.only("finished_at", "state", "error", "file_name", "rows_done", "caller")[:EVENTS]
+    ]
+    return sorted(rows, key=lambda each: each.at, reverse=True)[:EVENTS]
+
+
+def _brief(reason: str) -> str:
+    """The beginning of a long reason, up to the end of a word."""
+    return shorten(reason, LONGEST_REASON, placeholder=" …")

@@ -1,0 +1,32 @@
+"""The first page: is all well, what changed, and what there is to do."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from predictions.serving import health
+from clfsite.core.web.staff import StaffRequest, staff
+from predictions.home import overview
+from training.models import Dataset
+
+LIGHTS = {"database": "Database", "log": "Prediction log", "model": "Model", "worker": "Worker"}
+
+
+@staff()
+@require_safe
+def home(request: StaffRequest) -> HttpResponse:
+    """Every classifier at a glance, read from counts, beside the lights of what they need."""
+    now = timezone.now()
+    checks = {**health.check(), "worker": health.worker()}
+    glances = overview.glances(now)
+    context = {
+        "is_well": all(checks[name] == "ok" for name in LIGHTS),
+        "lights": [(title, checks[name]) for name, title in LIGHTS.items()],
+        "glances": glances,
+        "active": any(glance.activation for glance in glances),
+        "advice": overview.advice(glances),
+        "events": overview.events(now),
+        "any_dataset": bool(glances) or Dataset.objects.exists(),
+    }
+    return render(request, "predictions/home.html", context)

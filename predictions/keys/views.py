@@ -1,0 +1,69 @@
+"""The keys that programs call with: make one, see how they are used, end one."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import capfirst
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.staff import StaffRequest, staff
+from predictions.keys import service as keys
+from predictions.serving.forms import KeyForm
+from predictions.models import ApiKey
+from clfsite.core.errors import Refused
+
+PER_PAGE = 25
+SORTS = {
+    "name": ["name"],
+    "created": ["id"],
+    "used": ["last_used_at"],
+    "expires": ["expires_at"],
+}
+
+
+@never_cache
+@staff(needs="predictions.view_apikey", to_post="predictions.add_apikey")
+@require_http_methods(["GET", "HEAD", "POST"])
+def key_list(request: StaffRequest) -> HttpResponse:
+    """Every key and the form for another; the answer to the form is the one page that ever shows the key itself."""
+    form = KeyForm(request.POST or None)
+    made = _create(request, form) if form.is_valid() else None
+    sort, rows = sorted_by(ApiKey.objects.all(), request, SORTS, first="-created")
+    context = {
+        "form": KeyForm() if made else form,
+        "made": made,
+        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+        "sort": sort,
+    }
+    return render(request, "predictions/key_list.html", context)
+
+
+def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:
+    """Return the row and the key, or None when the form now says why there is none."""
+    data = form.cleaned_data
+    try:
+        return keys.create(
+            name=data["name"],
+            scopes=data["scopes"],
+            expires_in=form.life,
+            rate=data["rate"],
+            actor=request.user.get_username(),
+        )
+    except Refused as error:
+        form.add_error(None, capfirst(str(error)))
+        return None
+
+
+@staff(needs="predictions.view_apikey", to_post="predictions.change_apikey")
+@require_POST
+def key_revoke(request: StaffRequest, pk: str) -> HttpResponse:
+    """End a key for good."""
+    key = get_object_or_404(ApiKey, pk=pk)
+    if keys.revoke([key], actor=request.user.get_username()):
+        messages.success(request, f"{key} is revoked: within 5 seconds it opens nothing any more.")
+    else:
+        messages.info(request, f"Nothing was changed: {key} was revoked already.")
+    return redirect("predictions:key-list")

@@ -1,0 +1,63 @@
+"""The values of one prediction beside what training saw of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from predictions.models import Prediction
+from training.versions.charts import spark
+from training.ml.tables.contract import Contract, Feature
+from training.models import Dataset
+
+
+@dataclass(frozen=True)
+class Input:
+    """One value: `bars` is the training table's histogram and `mark` where the value lies over it, in bars.
+
+    `share` is that of training rows with this very value; both are None where the table's profile does not tell.
+    """
+
+    feature: Feature
+    value: Any
+    remark: str
+    bars: list[dict[str, float]] | None = None
+    mark: float | None = None
+    share: float | None = None
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the mark stands at an end of the histogram because the value lies beyond it."""
+        low, high = self.feature.low, self.feature.high
+        return (
+            self.mark is not None and low is not None and high is not None and not low <= self.value <= high
+        )
+
+
+def of_prediction(prediction: Prediction, contract: Contract) -> list[Input]:
+    """Every feature of the contract, in its order."""
+    remarks = {warning["feature"]: warning["message"] for warning in prediction.warnings}
+    dataset = Dataset.objects.only("profile", "rows").get(runs=prediction.version.run_id)
+    profile = {column["name"]: column for column in dataset.profile}
+    return [
+        _input(
+            feature,
+            prediction.features.get(feature.name),
+            remarks.get(feature.name, ""),
+            profile.get(feature.name, {}),
+            dataset.rows,
+        )
+        for feature in contract.features
+    ]
+
+
+def _input(feature: Feature, value: Any, remark: str, column: dict[str, Any], rows: int) -> Input:
+    edges = column.get("edges")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if edges and is_number and edges[-1] > edges[0]:
+        place = (value - edges[0]) / (edges[-1] - edges[0]) * len(column["counts"])
+        mark = min(max(place, 0.0), float(len(column["counts"])))
+        return Input(feature, value, remark, bars=spark(column["counts"]), mark=mark)
+    if value is None:
+        return Input(feature, value, remark, share=column["missing"] / rows if column else None)
+    top = {str(each).lower(): count for each, count in column.get("top", [])}
+    count = top.get(str(value).lower())
+    return Input(feature, value, remark, share=count / rows if count is not None else None)

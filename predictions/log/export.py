@@ -1,0 +1,74 @@
+"""The log as a table to take along, read in pieces."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from django.db.models import Prefetch
+
+from clfsite.core.web.csv_cells import safe_cell
+from predictions.models import Feedback, Prediction
+from predictions.log.search import Wanted, walk
+from training.models import Classifier, Version
+
+AT_ONCE = 2_000
+# a stream holds one of the few threads that serve pages
+MOST = 1_000_000
+HEADER = [
+    *("id", "time", "classifier", "version", "label", "probability", "truth"),
+    *("source", "caller", "latency_ms", "warnings"),
+]
+
+
+def lines(
+    wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False
+) -> Iterator[list[list[Any]]]:
+    """Yield the header, then every row that a search finds, in pieces.
+
+    Args:
+        classifier: whose predictions they are; its features then have a column each. Of several classifiers all
+            features stand as JSON in one.
+    """
+    names = _features(classifier) if classifier else []
+    yield [[*HEADER, *(map(safe_cell, names) if classifier else ["features"])]]
+    for found in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
+        whole = Prediction.objects.select_related("version__classifier").only(
+            *("id", "created_at", "label", "probability", "source", "caller", "warnings", "latency_ms"),
+            *("features", "version__number", "version__classifier__name"),
+        )
+        in_force = Prefetch("feedback", Feedback.objects.in_force(), to_attr="truths")
+        rows = whole.prefetch_related(in_force).in_bulk([each.pk for each in found])
+        yield [_line(rows[each.pk], names) for each in found if each.pk in rows]
+
+
+def _features(classifier: Classifier) -> list[str]:
+    """The features of all its versions, those of the newest first."""
+    contracts = Version.objects.filter(classifier=classifier).order_by("-number")
+    named = contracts.values_list("contract_data__features", flat=True)
+    return list(dict.fromkeys(feature["name"] for features in named for feature in features))
+
+
+def _line(row: Prediction, names: list[str]) -> list[Any]:
+    truths: list[Feedback] = row.truths  # type: ignore[attr-defined]
+    features = [row.features.get(name) for name in names] if names else [orjson.dumps(row.features).decode()]
+    return [
+        row.pk,
+        row.created_at.isoformat(),
+        row.version.classifier.name,
+        row.version.number,
+        safe_cell(row.label),
+        row.probability,
+        safe_cell(truths[0].label) if truths else "",
+        row.source,
+        safe_cell(row.caller),
+        row.latency_ms,
+        safe_cell("; ".join(f"{each['feature']}: {each['code']}" for each in row.warnings)),
+        *map(_cell, features),
+    ]
+
+
+def _cell(value: Any) -> Any:
+    """A feature's value as a batch may have it in its cells: nothing where it is missing."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return safe_cell(value) if isinstance(value, str) else value

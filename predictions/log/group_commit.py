@@ -1,0 +1,256 @@
+"""Acknowledging what the log holds: concurrent requests share one commit, and wait for it no longer than a deadline.
+
+One thread of each process writes. It begins with the first request, so that a fork leaves none dead behind, takes all
+that waits into one transaction, and lives through the database's absence: what waits is tried again until its time is
+up. What failed without an answer is tried again under the same ids, which the log holds once at most.
+"""
+
+import logging
+import os
+import threading
+import time
+from itertools import chain
+from queue import Empty, SimpleQueue
+
+from django.conf import settings
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
+
+from predictions.serving import metrics
+from predictions.log.rows import Parts, write
+from clfsite.core.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+ROWS_PER_COMMIT = 5_000
+RETRY_SECONDS = 0.2
+IDLE_SECONDS = 30.0
+# how long a failure of the writer itself shows where no commit has succeeded since
+FAULT_SECONDS = 10.0
+
+
+def record(parts: Parts) -> None:
+    """Commit the rows of a call, all or none; returning means they survive a crash.
+
+    Within a transaction of the caller's they become part of it, and survive when that is committed.
+
+    Raises:
+        Unavailable: the database did not take them in time. DatabaseError: it refuses these very rows.
+    """
+    if connection.in_atomic_block:
+        write(parts, len(parts))
+    else:
+        log.submit(parts)
+
+
+class Waiting:
+    """One request's rows, and the lock that its thread waits at."""
+
+    __slots__ = ("_lock", "deadline", "error", "is_finished", "parts", "was_tried")
+
+    def __init__(self, parts: Parts, deadline: float) -> None:
+        self.parts = parts
+        self.deadline = deadline
+        self.error: Exception | None = None
+        self.was_tried = False
+        self.is_finished = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was finished within so many seconds."""
+        return self._lock.acquire(timeout=seconds)
+
+    def finish(self, error: Exception | None = None) -> None:
+        if not self.is_finished:
+            self.error, self.is_finished = error, True
+            self._lock.release()
+
+
+class GroupCommit:
+    """The writing thread of this process and what waits for it."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._owner = 0
+        self._rows = 0
+        self._failed_at = -FAULT_SECONDS
+        self.is_stuck = False
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait."""
+        return self._rows
+
+    def submit(self, parts: Parts) -> None:
+        """Wait until these rows are committed; see `record`."""
+        if not self._is_running():
+            self._start()
+        seconds = settings.CLFSITE_LOG_SECONDS
+        with self._lock:
+            if self._rows and self._rows + len(parts) > settings.CLFSITE_LOG_ROWS:
+                raise Unavailable(
+                    f"{self._rows:,} predictions wait for the log already; nothing was stored, try again"
+                )
+            self._rows += len(parts)
+        waiting = Waiting(parts, time.monotonic() + seconds)
+        try:
+            self._queue.put(waiting)
+            if not waiting.wait(seconds):
+                raise Unavailable(
+                    f"the log did not confirm the prediction within {seconds:g} s, so that it may not be stored; "
+                    "try again, with the same Idempotency-Key to be safe from a second one"
+                )
+        finally:
+            with self._lock:
+                self._rows -= len(parts)
+        if waiting.error and (isinstance(waiting.error, DatabaseError) or waiting.error is parts.error):
+            raise waiting.error
+        if waiting.error:
+            raise Unavailable(
+                "the log could not be written, so that the prediction may not be stored; try again"
+            ) from waiting.error
+
+    def fault(self) -> str:
+        """What is wrong with the writer, or an empty string; one that ended is begun anew."""
+        if self._owner == os.getpid() and self._thread is not None and not self._thread.is_alive():
+            self._start()
+            return "the log's writer had ended; it was begun anew"
+        if self.is_stuck:
+            return f"the log cannot be written at present; {self._rows:,} predictions wait for it"
+        if time.monotonic() - self._failed_at < FAULT_SECONDS:
+            return "the log could not be written; the last words are in the site's own log"
+        return ""
+
+    def stop(self) -> None:
+        """Let the thread write what waits, close its connection and end."""
+        if self._is_running():
+            self._queue.put(None)
+            thread = self._thread
+            if thread:
+                thread.join()
+            self._thread = None
+
+    def _is_running(self) -> bool:
+        return self._owner == os.getpid() and self._thread is not None and self._thread.is_alive()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._is_running():
+                return
+            if self._owner != os.getpid():  # a fork: whoever waited is in the other process
+                self._queue, self._rows = SimpleQueue(), 0
+            self._owner = os.getpid()
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        group: list[Waiting] = []
+        while True:
+            if not group:
+                first = self._next()
+                if first is None:
+                    break
+                group.append(first)
+            self._gather(group)
+            metrics.log_queue_rows.set(self._rows)
+            try:
+                group = self._commit(group)
+            except Exception as error:
+                logger.exception("the log could not be written")
+                self._failed_at = time.monotonic()
+                for waiting in group:
+                    waiting.finish(error)
+                group = []
+            if not group and not self._queue.qsize():
+                metrics.log_queue_rows.set(0)
+            if group:
+                self.is_stuck = True
+                time.sleep(RETRY_SECONDS)
+            else:
+                self.is_stuck = False
+        connection.close()
+
+    def _next(self) -> Waiting | None:
+        """Wait for work; a connection that idles too long is given back meanwhile."""
+        while True:
+            try:
+                return self._queue.get(timeout=IDLE_SECONDS)
+            except Empty:
+                close_old_connections()
+
+    def _gather(self, group: list[Waiting]) -> None:
+        """Add what waits by now, up to the size of one commit."""
+        rows = sum(len(waiting.parts) for waiting in group)
+        while rows < ROWS_PER_COMMIT and self._queue.qsize():
+            waiting = self._queue.get_nowait()
+            if waiting is None:
+                self._queue.put(None)
+                return
+            group.append(waiting)
+            rows += len(waiting.parts)
+
+    def _commit(self, group: list[Waiting]) -> list[Waiting]:
+        """Write a group in one transaction and wake its requests.
+
+        Returns:
+            Those to try again, as the database was away and their time is not up.
+        """
+        now = time.monotonic()
+        group = [waiting for waiting in group if waiting.deadline > now]
+        if not group:
+            return []
+        began, rows = time.perf_counter(), sum(len(waiting.parts) for waiting in group)
+        try:
+            write(chain.from_iterable(waiting.parts for waiting in group), rows)
+        except Exception as error:  # noqa: BLE001  what is not the database's is raised again there
+            return self._go_on(group, error)
+        metrics.commit_seconds.observe(time.perf_counter() - began)
+        metrics.commit_rows.observe(rows)
+        self._failed_at = -FAULT_SECONDS
+        for waiting in group:
+            waiting.finish()
+        return []
+
+    def _go_on(self, group: list[Waiting], error: Exception) -> list[Waiting]:
+        """Deal with a commit that failed; see `_commit`.
+
+        Raises:
+            Exception: neither a part that could not be made nor the database is the reason.
+        """
+        broken = [waiting for waiting in group if waiting.parts.error]
+        if broken:
+            for waiting in broken:
+                waiting.finish(waiting.parts.error)
+            return self._commit([waiting for waiting in group if not waiting.parts.error])
+        if isinstance(error, OperationalError | InterfaceError):
+            logger.warning("the log cannot be written at present: %s", str(error).strip())
+            connection.close()
+            metrics.commit_failures_total.inc()
+            for waiting in group:
+                waiting.was_tried = True
+            return group
+        if isinstance(error, DatabaseError):
+            return self._narrow(group, error)
+        raise error
+
+    def _narrow(self, group: list[Waiting], error: DatabaseError) -> list[Waiting]:
+        """Find the request whose rows are refused by halves, so that it alone fails; see `_commit`."""
+        if len(group) > 1:
+            middle = len(group) // 2
+            return self._commit(group[:middle]) + self._commit(group[middle:])
+        # after an attempt without an answer a row that exists is that attempt's: it was committed after all
+        was_committed = group[0].was_tried and isinstance(error, IntegrityError)
+        group[0].finish(None if was_committed else error)
+        return []
+
+
+log = GroupCommit()

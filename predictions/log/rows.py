@@ -1,0 +1,217 @@
+"""Rows of the log as they are written: column by column, past the ORM, with their hourly counts in the same transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, repeat
+from typing import Any, Self
+
+from django.db import connection, transaction
+
+from predictions.monitoring import counts
+from predictions.models import Prediction
+
+COLUMNS = (
+    "id", "features", "label", "probability", "probabilities", "warnings", "row",
+    "version_id", "latency_ms", "source", "caller", "batch_id", "created_at",
+)  # fmt: skip
+# from here on PostgreSQL takes COPY faster than INSERT
+ROWS_FOR_COPY = 100
+_TABLE = Prediction._meta.db_table
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_ROW = f"({', '.join(['%s'] * len(COLUMNS))})"
+_INSERT = f"INSERT INTO {_TABLE} ({_NAMES}) VALUES "  # noqa: S608  names of our own
+# of COPY's text format
+_NULL = r"\N"
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+@dataclass(slots=True)
+class Entries:
+    """Answers on their way into the log, as parallel sequences of one item a row; see `Prediction` for the fields.
+
+    Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space between values;
+    what stands once is that of every row. `rows` are positions in a batch.
+    """
+
+    ids: Sequence[str]
+    features: Sequence[str]
+    labels: Sequence[str]
+    probability: Sequence[float]
+    probabilities: Sequence[str]
+    warnings: Sequence[str]
+    version_id: int
+    latency_ms: float
+    source: str
+    caller: str
+    created_at: datetime
+    batch_id: int | None = None
+    rows: Sequence[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def counted(self) -> counts.Counted:
+        """What the hourly counts want to know."""
+        tenths = counts.tenths(self.labels, self.probability)
+        return counts.Counted(self.created_at, self.version_id, self.source, self.latency_ms, tenths)
+
+
+class Parts:
+    """The rows of one call in parts, each made when it is first asked for: the database takes one while the next is made.
+
+    Whoever goes through them again, as after a commit that failed, gets the very same ones.
+    """
+
+    def __init__(self, count: int, parts: Iterable[Entries]) -> None:
+        """Take how many rows there are in all, and the parts, which one thread at a time may ask for."""
+        self._count = count
+        self._coming = iter(parts)
+        self._made: list[Entries] = []
+        self.error: Exception | None = None
+
+    @classmethod
+    def of(cls, *made: Entries) -> Self:
+        """Take parts that are made already."""
+        return cls(sum(map(len, made)), made)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Entries]:
+        yield from self._made
+        while part := self._next():
+            yield part
+
+    def _next(self) -> Entries | None:
+        # an iterator that failed ends when asked again, which must not pass for all there is
+        if self.error:
+            raise self.error
+        try:
+            part = next(self._coming, None)
+        except Exception as error:
+            self.error = error
+            raise
+        if part:
+            self._made.append(part)
+        return part
+
+
+def write(blocks: Iterable[Entries], count: int) -> None:
+    """Insert and count blocks of so many rows in the open transaction, or in one of its own: all or none.
+
+    Raises:
+        IntegrityError: a row is in the log already. DatabaseError: the database is away, or refuses a row, or a block
+            could not be made.
+    """
+    if not count:
+        return
+    if connection.vendor == "postgresql" and count < ROWS_FOR_COPY:
+        _write_at_once(list(blocks))
+        return
+    # SQLite lets nobody else write in a transaction: everything is made before it
+    store, blocks = (_copy, blocks) if connection.vendor == "postgresql" else (_insert, list(blocks))
+    with transaction.atomic():
+        counts.add(store(blocks))
+
+
+def _write_at_once(blocks: Sequence[Entries]) -> None:
+    """Send rows and counts as one message, which PostgreSQL takes as one transaction where none is open."""
+    rows = [row for block in blocks for row in _rows(block)]
+    statements = [
+        (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
+        *counts.statements(block.counted for block in blocks),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(*counts.joined(statements))
+
+
+def _insert(blocks: Iterable[Entries]) -> list[counts.Counted]:
+    counted = []
+    with connection.cursor() as cursor:
+        for block in blocks:
+            cursor.executemany(_INSERT + _ROW, list(_rows(block)))
+            counted.append(block.counted)
+    return counted
+
+
+def _rows(block: Entries) -> Iterator[tuple[Any, ...]]:
+    """The rows in the order of COLUMNS, each value as the database's driver takes it."""
+    has_uuids = connection.features.has_native_uuid_field
+    # every sequence that ends is as long as the ids
+    return zip(
+        block.ids if has_uuids else [each.replace("-", "") for each in block.ids],
+        block.features,
+        block.labels,
+        block.probability,
+        block.probabilities,
+        block.warnings,
+        repeat(None) if block.rows is None else block.rows,
+        repeat(block.version_id),
+        repeat(block.latency_ms),
+        repeat(block.source),
+        repeat(block.caller),
+        repeat(block.batch_id),
+        repeat(connection.ops.adapt_datetimefield_value(block.created_at)),
+        strict=False,
+    )
+
+
+def _copy(blocks: Iterable[Entries]) -> list[counts.Counted]:
+    counted: list[counts.Counted] = []
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(_stream(blocks, counted)))
+    return counted
+
+
+class _Feed:
+    """What COPY reads from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def read(self, _size: int) -> bytes:
+        """The next chunk, of any size; nothing at the end."""
+        return next(self._chunks, b"")
+
+
+def _stream(blocks: Iterable[Entries], counted: list[counts.Counted]) -> Iterator[bytes]:
+    """Blocks in COPY's text format; each is counted, and the next one made, while PostgreSQL takes that before.
+
+    Of the text format PostgreSQL inserts rows whenever 64 KB have come; of the binary one it would collect 1,000 rows
+    first. A block goes in one piece: for each further one this thread would wait for the interpreter where others need it.
+    """
+    for block in blocks:
+        yield _lines(block)
+        counted.append(block.counted)
+
+
+def _lines(block: Entries) -> bytes:
+    """The rows as COPY's text format has them, in the order of COLUMNS."""
+    labels = {label: _escaped(label) for label in set(block.labels)}
+    warnings = {warning: _escaped(warning) for warning in set(block.warnings)}
+    batch = _NULL if block.batch_id is None else str(block.batch_id)
+    tail = (str(block.version_id), repr(block.latency_ms), block.source, _escaped(block.caller), batch)
+    rows = zip(
+        block.ids,
+        map(_escaped_json, block.features),
+        map(labels.__getitem__, block.labels),
+        map(repr, block.probability),
+        map(_escaped_json, block.probabilities),
+        map(warnings.__getitem__, block.warnings),
+        repeat(_NULL) if block.rows is None else map(str, block.rows),
+        repeat("\t".join((*tail, block.created_at.isoformat()))),
+        # the first ends when the ids do
+        strict=False,
+    )
+    return "".join([f"{line}\n" for line in map("\t".join, rows)]).encode()
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+def _escaped_json(text: str) -> str:
+    # which holds no tab and no end of line as such
+    return text.replace("\\", r"\\")

@@ -1,0 +1,103 @@
+"""The log of predictions: find one among many, take along what was found, and read all of one."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from clfsite.core.web.staff import StaffRequest, staff
+from predictions.log import compared_inputs as inputs
+from predictions.log import export as log_export
+from predictions.log import search
+from predictions.serving.forms import FeedbackForm
+from predictions.log.forms import LogForm
+from predictions.models import Prediction
+from predictions.serving.views import ranked
+
+PER_PAGE = 50
+# the values of ?sort=; the log has no other order that every page of it is fast in
+OLDEST_FIRST, NEWEST_FIRST = "time", "-time"
+
+
+@staff()
+@require_safe
+def prediction_list(request: StaffRequest) -> HttpResponse:
+    """The log by time, in pages that begin beside an id: no COUNT, no OFFSET, no page that is slower than another."""
+    form = LogForm(request.GET)
+    is_valid = form.is_valid()
+    if {"before", "after"} & set(form.errors):
+        raise Http404
+    found, oldest_first = search.Found([]), _is_oldest_first(request)
+    if is_valid:
+        found = search.find(
+            form.wanted,
+            size=PER_PAGE,
+            before=form.cleaned_data["before"],
+            after=form.cleaned_data["after"],
+            oldest_first=oldest_first,
+        )
+    context = {
+        "form": form,
+        "found": found,
+        "is_filtered": form.is_filtered,
+        "is_first": not (form.cleaned_data.get("before") or form.cleaned_data.get("after")),
+        "oldest_first": oldest_first,
+        "sort": OLDEST_FIRST if oldest_first else NEWEST_FIRST,
+        "exported": log_export.MOST,
+    }
+    return render(request, "predictions/prediction_list.html", context)
+
+
+def _is_oldest_first(request: StaffRequest) -> bool:
+    return request.GET.get("sort") == OLDEST_FIRST
+
+
+@staff()
+@require_safe
+def prediction_export(request: StaffRequest) -> StreamingHttpResponse:
+    """What the filters find as CSV, sent while it is read."""
+    form = LogForm(request.GET)
+    if not form.is_valid():
+        raise Http404
+    lines = log_export.lines(
+        form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
+    )
+    response = StreamingHttpResponse(_written(lines), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="predictions.csv"'
+    return response
+
+
+class _Line:
+    """A file that hands back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _written(lines: Iterator[list[list[Any]]]) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    for piece in lines:
+        yield "".join(writer.writerow(line) for line in piece)
+
+
+@staff()
+@require_safe
+def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """One answer with its input against what training saw."""
+    prediction = get_object_or_404(Prediction.objects.select_related("version__classifier", "batch"), pk=pk)
+    contract = prediction.version.contract
+    told = list(prediction.feedback.all())
+    truth = next((each for each in told if each.superseded_at is None), None)
+    context = {
+        "prediction": prediction,
+        "contract": contract,
+        "inputs": inputs.of_prediction(prediction, contract),
+        "told": told,
+        "truth": truth,
+        "form": FeedbackForm(contract.classes, known=truth.label if truth else None),
+        **ranked(prediction.label, prediction.probabilities),
+    }
+    return render(request, "predictions/prediction_detail.html", context)

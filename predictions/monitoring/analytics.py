@@ -1,0 +1,165 @@
+"""What versions answered over a span of time, read from the hourly counts and never from the log."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import TruncDay
+
+from predictions.monitoring import counts
+from predictions.monitoring import quality
+from predictions.models import FeedbackCount, HourlyCount, HourlyLatency
+from predictions.monitoring.quality import Quality
+from training.models import Version
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# latencies that are shown of each step
+SHARES = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Period:
+    """A span of time that ends now, in steps of an hour or a day."""
+
+    title: str
+    span: timedelta
+    step: timedelta
+
+    def steps(self, now: datetime) -> list[datetime]:
+        """When each step begins; the last one is not over yet."""
+        last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        if self.step == DAY:
+            last = last.replace(hour=0)
+        count = self.span // self.step
+        return [last - place * self.step for place in reversed(range(count))]
+
+
+PERIODS = {
+    "24h": Period("Last 24 hours", DAY, HOUR),
+    "7d": Period("Last 7 days", timedelta(days=7), HOUR),
+    "30d": Period("Last 30 days", timedelta(days=30), DAY),
+    "90d": Period("Last 90 days", timedelta(days=90), DAY),
+    "365d": Period("Last 365 days", timedelta(days=365), DAY),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts of a span of time; every series has a number for each of `steps`.
+
+    `deciles[label][tenth]` counts answers by the tenth that the label's probability lies in, `latency[step]` and
+    `buckets` by the bucket of `predictions.monitoring.counts`; `judged[version]` are pairs of judged and right.
+    """
+
+    steps: list[datetime]
+    by_version: dict[int, list[int]]
+    by_label: dict[str, list[int]]
+    deciles: dict[str, list[int]]
+    latency: list[Counter[int]]
+    judged: dict[int, list[tuple[int, int]]]
+    qualities: list[Quality]
+
+    @property
+    def total(self) -> int:
+        return sum(map(sum, self.by_version.values()))
+
+    @property
+    def labels(self) -> dict[str, int]:
+        return {label: sum(series) for label, series in self.by_label.items()}
+
+    @property
+    def buckets(self) -> Counter[int]:
+        return sum(self.latency, Counter())
+
+    @property
+    def all_judged(self) -> int:
+        return sum(each.judged for each in self.qualities)
+
+    @property
+    def accuracy(self) -> float | None:
+        return sum(each.correct for each in self.qualities) / self.all_judged if self.all_judged else None
+
+
+def report(versions: Sequence[Version], period: Period, now: datetime) -> Report:
+    """Count what these versions of one classifier answered, in four queries whatever there is to count."""
+    steps = period.steps(now)
+    places = {step: place for place, step in enumerate(steps)}
+    classes = list(dict.fromkeys(label for version in versions for label in version.contract.classes))
+    by_version = {version.pk: [0] * len(steps) for version in versions}
+    by_label = {label: [0] * len(steps) for label in classes}
+    deciles = {label: [0] * counts.DECILES for label in classes}
+    counted = _of(HourlyCount.objects.all(), versions, steps)
+    for at, version, label, total in _by_step(counted, period, "version", "label"):
+        by_version[version][places[at]] += total
+        by_label.setdefault(label, [0] * len(steps))[places[at]] += total
+    for label, decile, total in _summed(counted.values_list("label", "decile")):
+        deciles.setdefault(label, [0] * counts.DECILES)[decile] += total
+    latency: list[Counter[int]] = [Counter() for _ in steps]
+    for at, bucket, total in _by_step(_of(HourlyLatency.objects.all(), versions, steps), period, "bucket"):
+        latency[places[at]][bucket] += total
+    judged = {version.pk: [(0, 0)] * len(steps) for version in versions}
+    right = Sum("predictions", filter=Q(predicted=F("truth")), default=0)
+    told = _of(FeedbackCount.objects.all(), versions, steps)
+    for at, version, total, correct in _by_step(told, period, "version", right=right):
+        judged[version][places[at]] = (total, correct)
+    return Report(
+        steps, by_version, by_label, deciles, latency, judged, quality.of_versions(versions, since=steps[0])
+    )
+
+
+def expected_labels(versions: Sequence[Version], found: Report) -> dict[str, float]:
+    """The share of each label among the answers to held-out rows, of each version as much as it answered; empty for none."""
+    shares: Counter[str] = Counter()
+    for version in versions:
+        answered = sum(found.by_version[version.pk])
+        columns = [sum(column) for column in zip(*version.held_out["confusion"], strict=True)]
+        rows = sum(columns)
+        for label, count in zip(version.contract.classes, columns, strict=True):
+            shares[label] += answered / found.total * count / rows if found.total else 0
+    return dict(shares)
+
+
+def moved(expected: dict[str, float], found: dict[str, int]) -> float | None:
+    """The share of answers that would have to be others for both mixes to be alike (total variation distance)."""
+    total = sum(found.values())
+    if not total or not expected:
+        return None
+    labels = expected.keys() | found.keys()
+    return sum(abs(found.get(label, 0) / total - expected.get(label, 0.0)) for label in labels) / 2
+
+
+def positive_tenths(positive: str, deciles: dict[str, list[int]]) -> list[int]:
+    """Answers by the tenth of the positive class's probability, where there are two classes."""
+    tenths = [0] * counts.DECILES
+    for label, series in deciles.items():
+        for place, count in enumerate(series):
+            tenths[place if label == positive else counts.DECILES - 1 - place] += count
+    return tenths
+
+
+def held_out_tenths(version: Version) -> list[float] | None:
+    """The share of held-out rows in each tenth of the positive class's probability; None where it was not kept."""
+    curves = (version.held_out.get("curves") or {}).get("calibration") or []
+    if len(curves) != 1 or not sum(curves[0]["counts"]):
+        return None
+    shares = [0.0] * counts.DECILES
+    for mean, count in zip(curves[0]["x"], curves[0]["counts"], strict=True):
+        shares[counts.decile(mean)] += count / sum(curves[0]["counts"])
+    return shares
+
+
+def _of(rows: QuerySet[Any], versions: Sequence[Version], steps: list[datetime]) -> QuerySet[Any]:
+    return rows.filter(version__in=[version.pk for version in versions], hour__gte=steps[0]).order_by()
+
+
+def _by_step(rows: QuerySet[Any], period: Period, *by: str, **more: Any) -> Any:
+    """Sums of each step by further columns, as (step, *by, total, *more)."""
+    at = F("hour") if period.step == HOUR else TruncDay("hour", tzinfo=UTC)
+    return _summed(rows.annotate(at=at).values_list("at", *by), **more)
+
+
+def _summed(grouped: Any, **more: Any) -> Any:
+    return grouped.annotate(total=Sum("predictions"), **more)

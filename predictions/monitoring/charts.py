@@ -1,0 +1,339 @@
+"""Charts of what was answered over time as Plotly figures; see `training.versions.charts` for what a chart is."""
+
+import html
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from predictions.batches.charts import SHARES, SHOWN_CLASSES
+from training.versions.charts import Chart, chart, labelled_axis, text
+
+# the palette has no more colours; what goes beyond stands together in the last one
+SHOWN_SERIES = 7
+REST = "others"
+TIME = {"title": {"text": "Time (UTC)"}, "type": "date", "showgrid": False}
+
+
+def volume(
+    name: str, title: str, steps: Sequence[datetime], series: Mapping[str, Sequence[int]], note: str = ""
+) -> Chart:
+    """Predictions over time as stacked bars.
+
+    Args:
+        name: of the chart in the page.
+        steps: when each bar begins, evenly spaced.
+        series: what a part of each bar stands for, with its counts.
+    """
+    shown = _shown(series)
+    at = _stamps(steps)
+    every = _every(steps)
+    figure = _figure(
+        [
+            _bar(
+                x=at,
+                y=list(values),
+                name=text(label),
+                marker={"color": f"var(--chart-{place})"},
+                hovertemplate="%{x|%d %b %Y %H:%M}: %{y:,} predictions<extra>%{fullData.name}</extra>",
+            )
+            for place, (label, values) in enumerate(shown.items(), start=1)
+        ],
+        {
+            "xaxis": TIME,
+            "yaxis": {
+                "title": {"text": f"Predictions per {every}"},
+                "rangemode": "tozero",
+                "tickformat": ",d",
+            },
+            "barmode": "stack",
+            "bargap": 0.15,
+            "showlegend": True,
+        },
+    )
+    return chart(
+        name=name,
+        title=title,
+        note=note,
+        figure=figure,
+        table={
+            "headers": ["Time (UTC)", *series],
+            "rows": [
+                [stamp, *(f"{values[place]:,}" for values in series.values())]
+                for place, stamp in enumerate(at)
+            ],
+        },
+    )
+
+
+def latency(steps: Sequence[datetime], quantiles: Mapping[str, Sequence[float | None]]) -> Chart:
+    """How long scoring took over time.
+
+    Args:
+        quantiles: name of each line, with its milliseconds; None where nothing was asked.
+    """
+    at = _stamps(steps)
+    figure = _figure(
+        [
+            _scatter(
+                x=at,
+                y=list(values),
+                mode="lines+markers",
+                marker={"size": 5},
+                name=text(label),
+                line={"color": f"var(--chart-{place})"},
+                hovertemplate="%{x|%d %b %Y %H:%M}: %{y:.2f} ms<extra>%{fullData.name}</extra>",
+            )
+            for place, (label, values) in enumerate(quantiles.items(), start=1)
+        ],
+        {
+            "xaxis": TIME,
+            "yaxis": {"title": {"text": "Latency of a row (ms)"}, "rangemode": "tozero"},
+            "showlegend": True,
+        },
+    )
+    return chart(
+        name="latency",
+        title="Latency",
+        note="From the checked request to the scored row, without the log; read from counts in steps, a third of a decade each.",
+        figure=figure,
+        table={
+            "headers": ["Time (UTC)", *(f"{label} (ms)" for label in quantiles)],
+            "rows": [
+                [
+                    stamp,
+                    *(
+                        "none" if (value := values[place]) is None else f"{value:.2f}"
+                        for values in quantiles.values()
+                    ),
+                ]
+                for place, stamp in enumerate(at)
+            ],
+        },
+    )
+
+
+def accuracy(
+    steps: Sequence[datetime],
+    judged: Mapping[str, Sequence[tuple[int, int]]],
+    held_out: Mapping[str, float],
+) -> Chart:
+    """The share of right answers over time among those whose truth is known.
+
+    Args:
+        judged: per version, pairs of judged and right.
+        held_out: per version its accuracy on held-out rows.
+    """
+    at = _stamps(steps)
+    lines: list[dict[str, Any]] = []
+    rows: list[list[str]] = []
+    for place, (label, pairs) in enumerate(list(judged.items())[:SHOWN_SERIES], start=1):
+        known = [(stamp, *pair) for stamp, pair in zip(at, pairs, strict=True) if pair[0]]
+        color = f"var(--chart-{place})"
+        lines += [
+            _scatter(
+                x=[stamp for stamp, _, _ in known],
+                y=[right / total for _, total, right in known],
+                mode="lines+markers",
+                marker={"size": 5},
+                name=text(label),
+                line={"color": color},
+                customdata=[[right, total] for _, total, right in known],
+                hovertemplate="%{x|%d %b %Y %H:%M}: %{y:.1%} (%{customdata[0]:,} of %{customdata[1]:,})<extra>%{fullData.name}</extra>",
+            ),
+            _scatter(
+                x=[at[0], at[-1]],
+                y=[held_out[label]] * 2,
+                mode="lines",
+                name=f"{text(label)} on held-out rows",
+                line={"color": color, "dash": "dot", "width": 1},
+                hovertemplate="%{y:.1%}<extra>%{fullData.name}</extra>",
+            ),
+        ]
+        rows += [[label, stamp, f"{total:,}", f"{right / total:.1%}"] for stamp, total, right in known]
+    figure = _figure(
+        lines,
+        {
+            "xaxis": TIME,
+            "yaxis": {**SHARES, "title": {"text": "Share of right answers"}},
+            "showlegend": True,
+        },
+    )
+    return chart(
+        name="accuracy",
+        title="Live accuracy",
+        note="By the time of the prediction, where the truth is known; the dotted line is what the version reached on held-out rows.",
+        figure=figure,
+        table={"headers": ["Version", "Time (UTC)", "Judged", "Right"], "rows": rows},
+    )
+
+
+def against_training(expected: Mapping[str, float], found: Mapping[str, int], note: str) -> Chart:
+    """The mix of labels beside the one that held-out rows were answered with.
+
+    Args:
+        expected: label to share, from 0 to 1.
+        found: label to answers.
+    """
+    total = max(sum(found.values()), 1)
+    ranked = sorted({**dict.fromkeys(expected, 0), **found}, key=lambda label: -found.get(label, 0))
+    in_order = (
+        ranked if len(ranked) > SHOWN_CLASSES else [*found, *(each for each in ranked if each not in found)]
+    )
+    shown = in_order[:SHOWN_CLASSES]
+    left_out = len(in_order) - len(shown)
+    return chart(
+        name="label-mix",
+        title="Labels, against training",
+        note=f"{note} The {len(shown)} most frequent; {left_out} more are in the table."
+        if left_out
+        else note,
+        figure=_mixes(
+            shown,
+            {label: found.get(label, 0) / total for label in shown},
+            {label: expected.get(label, 0.0) for label in shown},
+        ),
+        table={
+            "headers": ["Label", "Answers", "Share", "Share on held-out rows"],
+            "rows": [
+                [
+                    label,
+                    f"{found.get(label, 0):,}",
+                    f"{found.get(label, 0) / total:.1%}",
+                    f"{expected.get(label, 0):.1%}",
+                ]
+                for label in in_order
+            ],
+        },
+    )
+
+
+def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[str, float]) -> dict[str, Any]:
+    named = [html.escape(label, quote=False) for label in shown]
+    groups = (
+        ("answers in this period", "var(--chart-1)", live),
+        ("answers to held-out rows", "var(--chart-7)", held_out),
+    )
+    return _figure(
+        [
+            _bar(
+                x=list(range(len(shown))),
+                y=[shares[label] for label in shown],
+                name=name,
+                marker={"color": color},
+                customdata=named,
+                hovertemplate="%{customdata}: %{y:.1%}<extra>%{fullData.name}</extra>",
+            )
+            for name, color, shares in groups
+        ],
+        {
+            "xaxis": labelled_axis("Label", shown),
+            "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
+            "barmode": "group",
+            "showlegend": True,
+        },
+    )
+
+
+def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = None) -> Chart:
+    """How a probability is spread over the answers, by tenths.
+
+    Args:
+        counts: answers in each tenth.
+        of: whose probability, for title and axis.
+        held_out: the share of held-out rows in each tenth, to compare with; None where unknown.
+    """
+    total = max(sum(counts), 1)
+    ranges = [f"{place / len(counts):.0%} to {(place + 1) / len(counts):.0%}" for place in range(len(counts))]
+    beside = [[f"{share:.1%}"] for share in held_out] if held_out else [[]] * len(counts)
+    return chart(
+        name="probability",
+        title=f"Probability of {of}",
+        note="Where the bars leave the dotted line, answers are surer or less sure than at training."
+        if held_out
+        else "",
+        figure=_spread(counts, of, ranges, held_out),
+        table={
+            "headers": [
+                f"Probability of {of}",
+                "Answers",
+                "Share",
+                *(["Share of held-out rows"] if held_out else []),
+            ],
+            "rows": [
+                [span, f"{count:,}", f"{count / total:.1%}", *more]
+                for span, count, more in zip(ranges, counts, beside, strict=True)
+            ],
+        },
+    )
+
+
+def _spread(
+    counts: Sequence[int], of: str, ranges: Sequence[str], held_out: Sequence[float] | None
+) -> dict[str, Any]:
+    total = max(sum(counts), 1)
+    width = 1 / len(counts)
+    middles = [(place + 0.5) * width for place in range(len(counts))]
+    traces: list[dict[str, Any]] = [
+        _bar(
+            x=middles,
+            y=[count / total for count in counts],
+            width=[width * 0.95] * len(counts),
+            name="answers in this period",
+            marker={"color": "var(--chart-1)"},
+            customdata=[[span, count] for span, count in zip(ranges, counts, strict=True)],
+            hovertemplate="%{customdata[0]}: %{y:.1%}, %{customdata[1]:,} answers<extra></extra>",
+        )
+    ]
+    if held_out:
+        traces.append(
+            _scatter(
+                x=middles,
+                y=list(held_out),
+                mode="lines+markers",
+                name="held-out rows",
+                line={"color": "var(--chart-7)", "dash": "dot"},
+                customdata=ranges,
+                hovertemplate="%{customdata}: %{y:.1%} of held-out rows<extra></extra>",
+            )
+        )
+    return _figure(
+        traces,
+        {
+            "xaxis": {"title": {"text": html.escape(f"Probability of {of}", quote=False)}, **SHARES},
+            "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
+            "showlegend": bool(held_out),
+        },
+    )
+
+
+# plain mappings: on a page with eight charts, checking them anew takes longer than counting; the tests check them
+def _figure(data: Sequence[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:
+    return {"data": list(data), "layout": layout}
+
+
+def _bar(**properties: Any) -> dict[str, Any]:
+    return {"type": "bar", **properties}
+
+
+def _scatter(**properties: Any) -> dict[str, Any]:
+    return {"type": "scatter", **properties}
+
+
+def _shown(series: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """The largest series in the order given, the rest as one."""
+    if len(series) <= SHOWN_SERIES:
+        return {label: list(values) for label, values in series.items()}
+    largest = set(sorted(series, key=lambda label: -sum(series[label]))[: SHOWN_SERIES - 1])
+    rest = [values for label, values in series.items() if label not in largest]
+    kept = {label: list(values) for label, values in series.items() if label in largest}
+    return {**kept, REST: [sum(column) for column in zip(*rest, strict=True)]}
+
+
+def _stamps(steps: Sequence[datetime]) -> list[str]:
+    return [f"{step:%Y-%m-%d %H:%M}" for step in steps]
+
+
+def _every(steps: Sequence[datetime]) -> str:
+    """What a step is called."""
+    hours = (steps[1] - steps[0]).total_seconds() / 3_600 if len(steps) > 1 else 24
+    return "hour" if hours == 1 else "day"

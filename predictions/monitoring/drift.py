@@ -1,0 +1,113 @@
+"""How far the values that callers send have moved from those of the training table, input by input."""
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from training.ml.tables.profile import LONGEST_VALUE
+from training.models import Dataset
+
+# a histogram's bins are put together until each group holds this share of the table's values
+GROUP = 0.1
+# groups beside those of the values themselves
+MISSING, OTHER = object(), object()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One input.
+
+    `moved` is the share of rows that would have to have another value for both spreads to be alike (total variation
+    distance), `by_chance` what so few rows of the table itself would show on average. `then` and `now` are the median
+    of numbers, or else the share of the value that was the most frequent in the table.
+    """
+
+    feature: str
+    moved: float
+    by_chance: float
+    then: float
+    now: float | None
+    value: str | None = None
+
+
+def of_inputs(names: Sequence[str], dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Drift]:
+    """Compare logged rows with the profile of the table, the input that moved most beyond chance first.
+
+    Args:
+        names: the contract's inputs.
+        dataset: the table that was trained on.
+        rows: values by input, as they were logged.
+    """
+    if not rows:
+        return []
+    columns = {column["name"]: column for column in dataset.profile}
+    found = []
+    for name in names:
+        column, values = columns.get(name, {}), [row.get(name) for row in rows]
+        if "edges" in column:
+            found.append(_of_numbers(column, values))
+        elif column.get("top"):
+            found.append(_of_values(column, dataset.rows, values))
+    return sorted(found, key=lambda each: each.by_chance - each.moved)
+
+
+def _of_numbers(column: Mapping[str, Any], values: Sequence[Any]) -> Drift:
+    numbers = sorted(float(value) for value in values if isinstance(value, int | float))
+    edges, bins = column["edges"], _groups(column["counts"], column["edges"])
+    inner = [upper for upper, _ in bins[:-1]]
+    # what lies outside of the table's range has groups of its own, in which the table has nothing
+    then: Counter[Any] = Counter({place: count for place, (_, count) in enumerate(bins)})
+    then[MISSING] = column["missing"]
+    now: Counter[Any] = Counter(
+        -1 if number < edges[0] else len(bins) if number > edges[-1] else bisect_right(inner, number)
+        for number in numbers
+    )
+    now[MISSING] = len(values) - len(numbers)
+    middle = numbers[len(numbers) // 2] if numbers else None
+    return Drift(column["name"], *_distance(then, now), then=column["quantiles"][2], now=middle)
+
+
+def _groups(counts: Sequence[int], edges: Sequence[float]) -> list[tuple[float, int]]:
+    """The bins of a histogram put together: upper edge and count of each group."""
+    total, groups, since = sum(counts), [], 0
+    for upper, reached in zip(edges[1:], accumulate(counts), strict=True):
+        if reached - since >= GROUP * total:
+            groups.append((upper, reached - since))
+            since = reached
+    if since < total:
+        groups.append((edges[-1], total - since))
+    return groups
+
+
+def _of_values(column: Mapping[str, Any], rows: int, values: Sequence[Any]) -> Drift:
+    first = column["top"][0][0]
+    then: Counter[Any] = Counter()
+    for value, count in column["top"]:
+        then[value.lower()] += count
+    # the profile cuts long values
+    texts = [None if value is None else str(value)[:LONGEST_VALUE].lower() for value in values]
+    now: Counter[Any] = Counter(
+        MISSING if text is None else text if text in then else OTHER for text in texts
+    )
+    then[OTHER] = rows - column["missing"] - then.total()
+    then[MISSING] = column["missing"]
+    return Drift(
+        column["name"],
+        *_distance(then, now),
+        then=then[first.lower()] / then.total(),
+        now=now[first.lower()] / len(values),
+        value=first,
+    )
+
+
+def _distance(then: Counter[Any], now: Counter[Any]) -> tuple[float, float]:
+    """How far two spreads lie apart, and how far as many rows of the first would lie from it by chance."""
+    before, after = max(then.total(), 1), now.total()
+    shares = {place: then[place] / before for place in then | now}
+    moved = sum(abs(share - now[place] / after) for place, share in shares.items()) / 2
+    by_chance = sum(math.sqrt(2 * share * (1 - share) / (math.pi * after)) for share in shares.values()) / 2
+    return moved, by_chance

@@ -1,0 +1,179 @@
+"""What the database knows, for Prometheus: read from small tables and counts, at most once in a few seconds.
+
+Every web process tells the same, so panels and rules take the maximum over them, never the sum.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import Error
+from django.db.models import Avg, Count, F
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from predictions.monitoring import quality
+from predictions.models import Batch
+from training.models import Activation, Dataset, Heartbeat, Run, Version
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS = 5.0
+# live accuracy is told for what was predicted since then, and for all time
+LATELY = timedelta(days=7)
+
+
+class StateCollector(Collector):
+    """Active versions and how good they are, runs and batches by state."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges; only that the database is away where it is, when the counters matter most."""
+        up = GaugeMetricFamily("clfsite_database_up", "Whether the database answers.")
+        try:
+            families = [*_versions(), *_quality(), *_jobs(), *_stock()]
+        except Error:
+            logger.warning("the database did not answer; its gauges are left out of this scrape")
+            families = []
+        up.add_metric([], int(bool(families)))
+        yield up
+        yield from families
+
+
+def _versions() -> Iterator[GaugeMetricFamily]:
+    active = GaugeMetricFamily(
+        "clfsite_active_version", "Number of the version that answers.", labels=["classifier"]
+    )
+    since = GaugeMetricFamily(
+        "clfsite_active_since_timestamp_seconds",
+        "When the version that answers was activated.",
+        labels=["classifier"],
+    )
+    held_out = GaugeMetricFamily(
+        "clfsite_held_out_metric",
+        "Metric of the active version on its held-out rows.",
+        labels=["classifier", "version", "metric"],
+    )
+    # the other columns of a version hold thousands of numbers
+    activations = Activation.objects.in_force().values_list(
+        "classifier__name", "version__number", "created_at", "version__held_out__metrics"
+    )
+    for classifier, number, created_at, metrics in activations.order_by("classifier__name"):
+        active.add_metric([classifier], number)
+        since.add_metric([classifier], created_at.timestamp())
+        for name, value in metrics.items():
+            held_out.add_metric([classifier, str(number), name], value)
+    yield from (active, since, held_out)
+
+
+def _quality() -> Iterator[GaugeMetricFamily]:
+    labels = ["classifier", "version", "window"]
+    judged = GaugeMetricFamily(
+        "clfsite_judged_predictions",
+        "Predictions whose truth is known: of the last 7 days, and of all time.",
+        labels=labels,
+    )
+    accuracy = GaugeMetricFamily(
+        "clfsite_live_accuracy", "Share of the judged predictions that were right.", labels=labels
+    )
+    for window, start in (("7d", timezone.now() - LATELY), ("all", None)):
+        for score in quality.scores(start):
+            version = [score["classifier"], str(score["number"]), window]
+            judged.add_metric(version, score["judged"])
+            accuracy.add_metric(version, score["correct"] / score["judged"])
+    yield from (judged, accuracy)
+
+
+def _jobs() -> Iterator[GaugeMetricFamily]:
+    now = timezone.now()
+    for model, name in ((Run, "runs"), (Batch, "batches")):
+        states = GaugeMetricFamily(f"clfsite_{name}", f"Number of {name} by state.", labels=["state"])
+        counts = dict(model.objects.order_by().values_list("state").annotate(Count("pk")))
+        for state in model.State.values:
+            states.add_metric([state], counts.get(state, 0))
+        yield states
+        waiting = GaugeMetricFamily(
+            f"clfsite_{name}_oldest_queued_seconds", f"How long the oldest of the queued {name} has waited."
+        )
+        oldest = model.objects.filter(state=model.State.QUEUED).order_by("id").values_list("created_at")[:1]
+        waiting.add_metric(
+            [], max(((now - created_at).total_seconds() for (created_at,) in oldest), default=0)
+        )
+        yield waiting
+    workers = Heartbeat.objects.alive().count()
+    yield GaugeMetricFamily("clfsite_workers", "Workers that were heard of a moment ago.", value=workers)
+    yield from _runs()
+
+
+def _runs() -> Iterator[GaugeMetricFamily]:
+    labels = ["classifier", "run"]
+    done = GaugeMetricFamily("clfsite_run_fits_done", "Fits that a running search has done.", labels=labels)
+    total = GaugeMetricFamily("clfsite_run_fits", "Fits that a running search has to do.", labels=labels)
+    best = GaugeMetricFamily(
+        "clfsite_run_best_score", "Best mean score that a running search has found.", labels=labels
+    )
+    running = Run.objects.filter(state=Run.State.RUNNING).values_list(
+        "classifier__name", "pk", "fits_done", "fits_total", "best_score"
+    )
+    for classifier, pk, fits_done, fits_total, best_score in running.order_by("id"):
+        done.add_metric([classifier, str(pk)], fits_done)
+        total.add_metric([classifier, str(pk)], fits_total)
+        if best_score is not None:
+            best.add_metric([classifier, str(pk)], best_score)
+    yield from (done, total, best)
+    seconds = GaugeMetricFamily(
+        "clfsite_run_duration_seconds",
+        "Mean time that the succeeded runs of a classifier took.",
+        labels=["classifier"],
+    )
+    means = Run.objects.filter(state=Run.State.SUCCEEDED).order_by().values_list("classifier__name")
+    for classifier, mean in means.annotate(mean=Avg(F("finished_at") - F("started_at"))):
+        seconds.add_metric([classifier], mean.total_seconds())
+    yield seconds
+
+
+def _stock() -> Iterator[GaugeMetricFamily]:
+    versions = GaugeMetricFamily("clfsite_versions", "Versions of each classifier.", labels=["classifier"])
+    for classifier, count in Version.objects.order_by().values_list("classifier__name").annotate(Count("pk")):
+        versions.add_metric([classifier], count)
+    yield versions
+    datasets = GaugeMetricFamily("clfsite_datasets", "Datasets that training can use.")
+    datasets.add_metric([], Dataset.objects.count())
+    yield datasets
+
+
+class _Kept:
+    """The text of the gauges, and when it was made on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made = -KEPT_SECONDS
+        self._text = b""
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(StateCollector())
+
+    def text(self) -> bytes:
+        with self._lock:
+            if time.monotonic() - self._made >= KEPT_SECONDS:
+                self._text = generate_latest(self._registry)
+                self._made = time.monotonic()
+            return self._text
+
+    def forget(self) -> None:
+        self._made = -KEPT_SECONDS
+
+
+_kept = _Kept()
+
+
+def exposition() -> bytes:
+    """The gauges in Prometheus' text format, at most five seconds old."""
+    return _kept.text()
+
+
+def forget() -> None:
+    """Read the database again for the next scrape."""
+    _kept.forget()

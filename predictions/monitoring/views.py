@@ -1,0 +1,105 @@
+"""What a classifier answered over time, how sure it was, how fast, and how often right."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from clfsite.core.web.staff import StaffRequest, staff
+from clfsite.core.web.templatetags.portal import percent
+from predictions.monitoring import analytics
+from predictions.monitoring import counts
+from predictions.monitoring import charts as traffic_charts
+from predictions.monitoring.analytics import PERIODS, Report
+from predictions.log.forms import AnalyticsForm
+from training.versions.charts import Chart, confusion
+from training.models import Version
+
+# a mix that moved this far, over so many answers, is worth a look
+MOVED, ENOUGH = 0.1, 200
+
+
+@staff()
+@require_safe
+def analytics_page(request: StaffRequest) -> HttpResponse:
+    """Charts of a classifier's versions over a span of time; without an answer in it, what to do about that."""
+    form = AnalyticsForm(request.GET)
+    context: dict[str, Any] = {"form": form}
+    if form.chosen:
+        versions = form.versions
+        found = analytics.report(versions, PERIODS[form.span], timezone.now())
+        context |= {"found": found, "versions": versions, "period": PERIODS[form.span]}
+        if found.total:
+            context |= _figures(versions, found)
+    return render(request, "predictions/analytics.html", context)
+
+
+def _figures(versions: list[Version], found: Report) -> dict[str, Any]:
+    """The numbers above and the charts below, of what was answered at all."""
+    used = [version for version in versions if any(found.by_version[version.pk])]
+    named = {str(version): found.by_version[version.pk] for version in reversed(used)}
+    expected = analytics.expected_labels(used, found)
+    distance = analytics.moved(expected, found.labels)
+    buckets = found.buckets
+    return {
+        "median": counts.quantile(buckets, 0.5),
+        "p99": counts.quantile(buckets, 0.99),
+        "distance": distance,
+        "is_moved": distance is not None and distance >= MOVED and found.total >= ENOUGH,
+        "charts": [
+            traffic_charts.volume("volume-version", "Predictions by version", found.steps, named),
+            traffic_charts.volume("volume-label", "Predictions by label", found.steps, found.by_label),
+            traffic_charts.against_training(expected, found.labels, _mix_note(distance)),
+            _probability(used, found),
+            _latency(found),
+            *_judged(used, found),
+        ],
+    }
+
+
+def _mix_note(distance: float | None) -> str:
+    if distance is None:
+        return ""
+    return f"For both to be alike, {percent(distance)} of the answers would have to be others."
+
+
+def _probability(used: list[Version], found: Report) -> Chart:
+    contracts = [version.contract for version in used]
+    positive = contracts[0].positive
+    if positive and all(contract.classes == contracts[0].classes for contract in contracts):
+        tenths = analytics.positive_tenths(positive, found.deciles)
+        return traffic_charts.tenths(tenths, positive, analytics.held_out_tenths(used[0]))
+    summed = [sum(column) for column in zip(*found.deciles.values(), strict=True)]
+    return traffic_charts.tenths(summed, "the label")
+
+
+def _latency(found: Report) -> Chart:
+    titles = {0.5: "median", 0.9: "90 %", 0.99: "99 %"}
+    lines = {
+        title: [counts.quantile(each, share) for each in found.latency] for share, title in titles.items()
+    }
+    return traffic_charts.latency(found.steps, lines)
+
+
+def _judged(used: list[Version], found: Report) -> list[Chart]:
+    """Accuracy over time, and the confusion of each version that has feedback, the newest first."""
+    known = [each for each in found.qualities if each.judged]
+    if not known:
+        return []
+    judged = {str(each.version): found.judged[each.version.pk] for each in reversed(known)}
+    held_out = {str(each.version): each.version.metrics["accuracy"] for each in known}
+    matrices: list[Chart] = [
+        {
+            **confusion(
+                each.confusion,
+                each.classes,
+                name=f"confusion-{each.version.pk}",
+                title=f"Confusion matrix of {each.version}",
+            ),
+            "note": "Predictions whose truth is known by their actual class and the one predicted, with the share of the actual class.",
+        }
+        for each in known[:2]
+    ]
+    return [traffic_charts.accuracy(found.steps, judged, held_out), *matrices]

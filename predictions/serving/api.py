@@ -1,0 +1,298 @@
+"""The serving calls: /predict, /predict-batch and /info.
+
+They are DRF views for the schema's sake and go past DRF's negotiation, parsing and rendering, which would cost
+more than scoring a row.
+"""
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import exceptions, generics
+from rest_framework.views import APIView
+
+from clfsite.core.web.permissions import HasScope
+from predictions.serving import idempotency
+from predictions.keys import service as keys
+from predictions.serving import metrics
+from predictions.serving import serializers
+from predictions.serving import predict as services
+from clfsite.core.web.strict_json import accepts, check_row_count, drain, model_of, read_bytes, read_json, version_of
+from predictions.serving.live_models import Live, models
+from predictions.models import Prediction
+from clfsite.core.errors import Malformed, Unavailable
+
+PROBLEM = OpenApiResponse(
+    serializers.ProblemSerializer, description="What was found, what was expected, what to do."
+)
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    """Schema entries for the refusals that a call may answer with."""
+    return {(status, "application/problem+json"): PROBLEM for status in statuses}
+
+
+ONCE = OpenApiParameter(
+    idempotency.HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="Names this call: sent again within a day it gets the same answer, and no second prediction.",
+)
+
+
+class ServingView(APIView):
+    """A view whose handler gets Django's own request and the key's caller, and returns JSON values."""
+
+    call = ""  # its name in metrics
+    authentication_classes = [keys.KeyAuthentication]
+    scopes: dict[str, frozenset[str]] = {}
+    media_types: tuple[str, ...] = ("application/json", "application/problem+json")
+    http_method_names = ["get", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        began = time.perf_counter()
+        try:
+            response: HttpResponseBase = self._answer(request)
+        except Exception as error:  # noqa: BLE001  the handler answers every one
+            if isinstance(error, Unavailable | exceptions.Throttled | DatabaseError | InterfaceError):
+                drain(request)
+            response = self.get_exception_handler()(error, {"view": self})
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response["Allow"] = ", ".join(name.upper() for name in self.scopes)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            metrics.refusals_total.labels(str(response.status_code)).inc()
+        metrics.child(metrics.call_seconds, self.call, str(response.status_code)).observe(
+            time.perf_counter() - began
+        )
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        method = (request.method or "").lower()
+        allowed = self.scopes.get(method)
+        if allowed is None:
+            raise exceptions.MethodNotAllowed(request.method or "")
+        caller = self.admit(request, allowed)
+        if not accepts(request, self.media_types):
+            raise exceptions.NotAcceptable(f"only {self.media_types[0]} is sent; ask for it in Accept")
+        if idempotency.META in request.META and method == "post":
+            return self._answer_once(request, caller)
+        return self._respond(request, caller)
+
+    def _respond(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        body = getattr(self, (request.method or "").lower())(request, caller)
+        if isinstance(body, HttpResponse):
+            return body
+        return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
+
+    def _answer_once(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        read_bytes(request)
+        body, is_repeated = idempotency.once(
+            request, caller.key_id, lambda: self._respond(request, caller).content
+        )
+        headers = {"Idempotency-Replayed": "true"} if is_repeated else {}
+        return HttpResponse(body, content_type="application/json", headers=headers)
+
+    def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
+        """Return who calls.
+
+        Raises:
+            AuthenticationFailed: no usable key. PermissionDenied: a key without any of the allowed scopes.
+        """
+        caller = self.identify(request)
+        if not allowed & caller.scopes:
+            metrics.refused_key("scope")
+            raise exceptions.PermissionDenied(f"this needs the scope {' or '.join(sorted(allowed))}")
+        return caller
+
+    def identify(self, request: HttpRequest) -> keys.KeyCaller:
+        """Return whose key came with the request."""
+        return keys.identify(request)
+
+
+class PredictView(ServingView):
+    """Scores the row with the active version of the model named, or of the default one, and logs the answer."""
+
+    call = "predict"
+    scopes = {"post": frozenset({"predict"})}
+
+    @extend_schema(
+        operation_id="predict",
+        tags=["serving"],
+        parameters=[ONCE],
+        summary="Answer one row",
+        request=serializers.PredictRequestSerializer,
+        responses={
+            200: serializers.PredictResponseSerializer,
+            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
+        },
+        examples=[
+            OpenApiExample("one row", {"features": {"tenure": 5, "contract": "One year"}}, request_only=True)
+        ],
+    )
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        body = _object(read_json(request), required="features", optional=("model", "version"))
+        if not isinstance(body["features"], dict):
+            raise Malformed('"features" is not an object of feature names and values')
+        answer = services.predict(
+            records=[body["features"]],
+            source=Prediction.Source.API,
+            caller=caller.name,
+            model=model_of(body),
+            version=version_of(body),
+        )
+        live, (outcome,) = answer.live, _outcomes(answer)
+        return {
+            "prediction_id": outcome["prediction_id"],
+            "model": live.classifier,
+            "version": live.number,
+            **outcome,
+            "threshold": live.scorer.threshold,
+        }
+
+
+class PredictBatchView(ServingView):
+    """Scores rows that come together in one request; a bad one refuses them all, and nothing is logged.
+
+    A file of more rows is a batch.
+    """
+
+    call = "predict-batch"
+    scopes = {"post": frozenset({"predict"})}
+
+    @extend_schema(
+        operation_id="predict_batch",
+        tags=["serving"],
+        parameters=[ONCE],
+        summary="Answer many rows, all or none",
+        request=serializers.PredictBatchRequestSerializer,
+        responses={
+            200: serializers.PredictBatchResponseSerializer,
+            **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
+        },
+    )
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        body = _object(read_json(request), required="records", optional=("model", "version"))
+        answer = services.predict(
+            records=_records(body["records"]),
+            source=Prediction.Source.API,
+            caller=caller.name,
+            model=model_of(body),
+            version=version_of(body),
+        )
+        return {
+            "model": answer.live.classifier,
+            "version": answer.live.number,
+            "threshold": answer.live.scorer.threshold,
+            "predictions": _outcomes(answer),
+        }
+
+
+class InfoView(ServingView):
+    """Each classifier with its active version: the features that it takes, an example, and how good it is."""
+
+    call = "info"
+    scopes = {"get": frozenset({"predict", "read"})}
+
+    @extend_schema(
+        operation_id="info",
+        tags=["serving"],
+        summary="What is being served",
+        responses={200: serializers.InfoSerializer, **problems(401, 403, 406, 429, 503)},
+    )
+    def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+        lives = models.all()
+        return {
+            "default": next((live.classifier for live in lives if live.is_default), None),
+            "limits": {"batch_rows": settings.CLFSITE_BATCH_ROWS, "body_bytes": settings.CLFSITE_BODY_BYTES},
+            "classifiers": [describe(live) for live in lives],
+        }
+
+
+class PredictionList(generics.ListAPIView[Prediction]):
+    """The log, newest first."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    serializer_class = serializers.PredictionSerializer
+    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
+
+
+class PredictionDetail(generics.RetrieveAPIView[Prediction]):
+    """One logged prediction."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    serializer_class = serializers.PredictionSerializer
+    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
+
+
+def describe(live: Live) -> dict[str, Any]:
+    """What /info tells of one classifier."""
+    return {
+        "model": live.classifier,
+        "version": live.number,
+        "default": live.is_default,
+        "strict": live.strict,
+        "engine": live.scorer.engine,
+        "threshold": live.scorer.threshold,
+        "activated_at": live.activated_at,
+        "metrics": live.metrics,
+        "contract": live.contract.to_dict(),
+        "example": live.contract.example,
+    }
+
+
+def _outcomes(answer: services.Answer) -> list[dict[str, Any]]:
+    """What the caller is told of each row; what the log has as JSON stays as it is."""
+    return [
+        {
+            "prediction_id": key,
+            "label": label,
+            "probability": probability,
+            "probabilities": orjson.Fragment(probabilities),
+            "warnings": orjson.Fragment(warnings),
+        }
+        for part in answer.parts
+        for key, label, probability, probabilities, warnings in zip(
+            part.ids, part.labels, part.probability, part.probabilities, part.warnings, strict=True
+        )
+    ]
+
+
+def _object(value: Any, *, required: str, optional: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed(f'the body is not an object; expected {{"{required}": ...}}')
+    if required not in value:
+        raise Malformed(f'"{required}" is missing from the body')
+    unknown = [name for name in value if name != required and name not in optional]
+    if unknown:
+        names = ", ".join(f'"{name}"' for name in (required, *optional))
+        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected {names}')
+    return value
+
+
+def _records(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise Malformed('"records" is not a list of objects')
+    if not value:
+        raise Malformed(f'"records" is empty; send 1 to {settings.CLFSITE_BATCH_ROWS:,} records')
+    check_row_count(len(value))
+    faults = [
+        {
+            "row": row,
+            "feature": "",
+            "code": "not_an_object",
+            "message": "expected an object of feature names and values",
+        }
+        for row, record in enumerate(value)
+        if not isinstance(record, dict)
+    ]
+    if faults:
+        raise Malformed(f"{len(faults)} of {len(value)} records are not objects", faults)
+    return value

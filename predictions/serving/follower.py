@@ -1,0 +1,103 @@
+"""Keeping up with the database beside the requests, in threads of each process: keys, activations, whether it answers.
+
+Only a web server starts them (`clfsite.wsgi`); elsewhere versions and keys are looked up when they are asked for.
+"""
+
+import gc
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import Error, close_old_connections, connection
+
+from clfsite.core.storage import database
+from predictions.keys import service as keys
+from predictions.serving.live_models import models
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 0.5
+
+_lock = threading.Lock()
+_owner = 0
+_looked = 0.0
+
+
+def start() -> None:
+    """Begin in this process, unless that was done; a fork begins anew."""
+    global _owner, _looked  # noqa: PLW0603  one set of threads for each process
+    if _owner == os.getpid():
+        return
+    with _lock:
+        if _owner == os.getpid():
+            return
+        _looked = time.monotonic()
+        prober = _thread("keys", _look_up_keys)
+        _thread("watch", lambda: _cut_if_late(prober)).start()
+        # the first look is waited for, so that the first request finds a version
+        _look_up_keys()
+        _look_up_versions()
+        # what is loaded by now stays, and need not be searched for garbage again: a third of what a long batch takes
+        gc.collect()
+        gc.freeze()
+        _owner = os.getpid()
+        prober.start()
+        # a big model takes seconds to load, which must not make the keys look old
+        _thread("versions", _look_up_versions).start()
+
+
+def is_following() -> bool:
+    return _owner == os.getpid()
+
+
+def is_late() -> bool:
+    """Whether the database has not been seen for too long, in a process that follows it."""
+    return is_following() and _seconds() > keys.LATE_SECONDS
+
+
+def _seconds() -> float:
+    """Since the database last answered."""
+    return time.monotonic() - _looked
+
+
+def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+    def run() -> None:
+        while True:
+            time.sleep(EVERY_SECONDS)
+            work()
+
+    return threading.Thread(target=run, name=name, daemon=True)
+
+
+def _look_up_keys() -> None:
+    global _looked  # noqa: PLW0603
+    if _look(keys.refresh):
+        _looked = time.monotonic()
+        database.restore()
+
+
+def _look_up_versions() -> None:
+    _look(models.refresh)
+
+
+def _cut_if_late(prober: threading.Thread) -> None:
+    """Let no thread wait for a database that does not answer; the prober alone goes on asking."""
+    if _seconds() > keys.LATE_SECONDS:
+        database.cut(prober)
+
+
+def _look(refresh: Callable[[], None]) -> bool:
+    """Whether the database answered."""
+    try:
+        close_old_connections()
+        refresh()
+    except Error as error:
+        logger.warning("the database does not answer; what is loaded goes on serving: %s", str(error).strip())
+        connection.close()
+    except Exception:
+        logger.exception("keys or versions could not be looked up")
+    else:
+        return True
+    return False

@@ -1,0 +1,121 @@
+"""Whether the process is alive, and whether it can serve: what a load balancer and an operator ask."""
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from clfsite.core.storage import database
+from clfsite.core.web.problems import problem
+from predictions.monitoring import gauges
+from predictions.serving import metrics
+from predictions.log import group_commit as recorder
+from predictions.serving.live_models import models
+from predictions.models import Prediction
+from clfsite.core.errors import Refused
+from training.models import Heartbeat
+
+
+def check() -> dict[str, str]:
+    """What serving needs, each "ok" or what is wrong with it."""
+    checks = {"database": _database(), "model": "unknown", "log": "unknown"}
+    if checks["database"] == "ok":
+        checks |= {"model": _model(), "log": _log()}
+    return checks
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """The process answers; asks nothing of the database."""
+    return JsonResponse({"status": "ok", "live": True})
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """Able to serve: the database answers, a version is active and loaded, the log can be reached."""
+    checks = check()
+    is_ready = set(checks.values()) == {"ok"}
+    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    body = {"status": "ok" if is_ready else "unavailable", "live": True, "ready": is_ready, "checks": checks}
+    return JsonResponse(body, status=status, headers={} if is_ready else {"Retry-After": "2"})
+
+
+@require_safe
+def prometheus(request: HttpRequest) -> HttpResponse:
+    """Metrics, for the holder of CLFSITE_METRICS_TOKEN, or without one for this machine alone."""
+    if refusal := refusal_of_metrics(request.META):
+        status, message = refusal
+        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+        return problem(status, message, headers=headers)
+    return HttpResponse(metrics.exposition() + gauges.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def refusal_of_metrics(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None:
+    """The status and reason with which a WSGI request for metrics is turned down; None where it may see them."""
+    token = settings.CLFSITE_METRICS_TOKEN
+    if token:
+        given = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if hmac.compare_digest(given.encode(), token.encode()):
+            return None
+        return HTTPStatus.UNAUTHORIZED, "send the metrics token as Authorization: Bearer"
+    if _is_local(environ):
+        return None
+    return HTTPStatus.FORBIDDEN, "metrics are open to this machine alone; set CLFSITE_METRICS_TOKEN"
+
+
+def _is_local(environ: Mapping[str, Any]) -> bool:
+    """A call from this machine that no proxy passed on."""
+    if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
+        return False
+    try:
+        return ipaddress.ip_address(environ.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def worker() -> str:
+    """Whether a worker takes runs and batches: "ok" or what is wrong. Answering needs none, so `check` leaves it out."""
+    try:
+        if Heartbeat.objects.alive().exists():
+            return "ok"
+    except Error:
+        return "workers cannot be asked for while the database does not answer"
+    return (
+        f"no worker was heard of in the last {Heartbeat.SILENCE.seconds} seconds: runs and batches wait until one is started "
+        "(manage.py serve starts one)"
+    )
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        unsafe = "" if settings.CLFSITE_UNSAFE_DATABASE else database.unsafe_settings()
+    except Error:
+        return "the database does not answer"
+    return unsafe or "ok"
+
+
+def _model() -> str:
+    try:
+        models.get()
+    except Refused as error:
+        return str(error)
+    except Error:
+        return "the active version cannot be read; were the migrations applied?"
+    return "ok"
+
+
+def _log() -> str:
+    try:
+        Prediction.objects.only("id").first()
+    except Error:
+        return "the prediction log cannot be read; were the migrations applied?"
+    return recorder.log.fault() or "ok"

@@ -1,0 +1,88 @@
+"""`Idempotency-Key`: a call that is sent twice is carried out once, and the second answer is the first."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from predictions.models import KeptAnswer
+from clfsite.core.errors import Conflict, InvalidInput, Malformed
+
+HEADER = "Idempotency-Key"
+META = "HTTP_IDEMPOTENCY_KEY"
+LONGEST = 255
+KEPT = timedelta(hours=24)
+
+# (key's id, the caller's name for the call) of what this process is carrying out
+_under_way: set[tuple[int, str]] = set()
+_lock = threading.Lock()
+
+
+def once(request: HttpRequest, key_id: int, carry_out: Callable[[], bytes]) -> tuple[bytes, bool]:
+    """Carry out a call, or return what the same call was answered within the last day.
+
+    The answer is committed with the predictions it tells of, so that there are both or neither.
+
+    Returns:
+        (the answer's body, whether it is an earlier one).
+
+    Raises:
+        Malformed: the header is no key. InvalidInput: the key came with another body before.
+        Conflict: the same call is under way.
+    """
+    name = request.META[META]
+    if not name or len(name) > LONGEST or not name.isascii() or not name.isprintable():
+        raise Malformed(f"{HEADER} takes 1 to {LONGEST} printable ASCII characters")
+    digest = hashlib.sha256(request.path.rstrip("/").encode() + b"\0" + request.body).hexdigest()
+    with _lock:
+        if (key_id, name) in _under_way:
+            raise Conflict(f"a call with this {HEADER} is under way; ask again when it is answered")
+        _under_way.add((key_id, name))
+    try:
+        kept = _find(key_id, name, digest)
+        return (kept, True) if kept is not None else _carry_out(key_id, name, digest, carry_out)
+    finally:
+        with _lock:
+            _under_way.discard((key_id, name))
+
+
+def forget_old() -> int:
+    """Delete answers that are kept no longer, and return how many."""
+    return KeptAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
+
+
+def _carry_out(key_id: int, name: str, digest: str, carry_out: Callable[[], bytes]) -> tuple[bytes, bool]:
+    try:
+        with transaction.atomic():
+            KeptAnswer.objects.filter(key_id=key_id, name=name, created_at__lt=timezone.now() - KEPT).delete()
+            # before the work: another process that does the same waits here for this one's commit
+            kept = KeptAnswer.objects.create(key_id=key_id, name=name, digest=digest, body=b"")
+            body = carry_out()
+            KeptAnswer.objects.filter(pk=kept.pk).update(body=body)
+    except IntegrityError:
+        earlier = _find(key_id, name, digest)
+        if earlier is None:
+            raise
+        return earlier, True
+    return body, False
+
+
+def _find(key_id: int, name: str, digest: str) -> bytes | None:
+    """The kept answer to this very call.
+
+    Raises:
+        InvalidInput: the key was used for another one.
+    """
+    since = timezone.now() - KEPT
+    kept = KeptAnswer.objects.filter(key_id=key_id, name=name, created_at__gte=since).first()
+    if kept is None:
+        return None
+    if kept.digest != digest:
+        raise InvalidInput(
+            f"this {HEADER} came with another body or address before; a key names one call, so take a new one"
+        )
+    return bytes(kept.body)

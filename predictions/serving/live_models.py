@@ -1,0 +1,211 @@
+"""Which version answers in this process: loaded once, verified, followed when an activation changes it."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import orjson
+from django.db.models import Max
+
+from predictions.serving import metrics
+from predictions.serving.batcher import JointScoring
+from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from training.ml.tables.contract import Contract
+from training.ml.serve.loaded_model import Scorer
+from training.models import Activation, Classifier, Version
+from training.services import load_scorer
+
+logger = logging.getLogger(__name__)
+
+# how long an activation may go unnoticed; the promise is 2 s
+CHECK_SECONDS = 1.0
+# a version that could not be loaded is tried again, as its storage may be back
+RETRY_SECONDS = 5.0
+PINNED = 8
+
+
+@dataclass(frozen=True)
+class Live:
+    """A loaded version with what serving needs of its rows."""
+
+    classifier: str
+    is_default: bool
+    strict: bool
+    version_id: int
+    number: int
+    metrics: dict[str, float]
+    scorer: Scorer
+    activated_at: datetime | None
+
+    @property
+    def contract(self) -> Contract:
+        return self.scorer.contract
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Each class's position among the probabilities."""
+        return {label: place for place, label in enumerate(self.contract.classes)}
+
+    @cached_property
+    def joint(self) -> JointScoring:
+        """Rows of requests that are scored together."""
+        return JointScoring(self.scorer.score)
+
+    def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
+        """The probabilities of each row, given in the order of the classes, as a JSON object."""
+        return [self._shares % tuple(row) for row in proba]
+
+    @cached_property
+    def _shares(self) -> str:
+        names = (orjson.dumps(label).decode().replace("%", "%%") for label in self.contract.classes)
+        return "{" + ",".join(f"{name}:%r" for name in names) + "}"
+
+
+class LiveModels:
+    """The loaded versions of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._active: dict[str, Live] = {}
+        self._pinned: dict[tuple[str, int], Live] = {}
+        self._pins = threading.Lock()
+        self._checked = self._loaded = 0.0
+        self._state: object = None
+        self._is_followed = False
+        self.faults: dict[str, str] = {}
+
+    def get(self, model: str | None = None, version: int | None = None) -> Live:
+        """Return the version that answers.
+
+        Args:
+            model: a classifier's name; the default classifier where None.
+            version: a number that pins it; the active one where None.
+
+        Raises:
+            NotFound: no such classifier or version. Unavailable: no version is active, or it cannot be loaded.
+        """
+        self._catch_up()
+        live = self._active.get(model) if model else self._default()
+        if version is not None:
+            name = model or (live.classifier if live else self._default_name())
+            return live if live and live.number == version else self._pin(name, version)
+        if live:
+            return live
+        if model and ("\x00" in model or not Classifier.objects.filter(name=model).exists()):
+            raise NotFound(f"there is no classifier {model[:100]!r}; /info lists those that answer")
+        name = model or "any classifier"
+        fault = self.faults.get(model or self._default_name())
+        raise Unavailable(fault or f"no version of {name} is active; train one and activate it")
+
+    def all(self) -> list[Live]:
+        """Every classifier's active version, the default first."""
+        self._catch_up()
+        return sorted(self._active.values(), key=lambda live: (not live.is_default, live.classifier))
+
+    def forget(self) -> None:
+        """Drop everything loaded; the next call reads the database again."""
+        with self._lock:
+            self._active, self._pinned, self.faults = {}, {}, {}
+            self._checked, self._state, self._is_followed = 0.0, None, False
+
+    def _default(self) -> Live | None:
+        return next((live for live in self._active.values() if live.is_default), None)
+
+    def _default_name(self) -> str:
+        return Classifier.objects.filter(is_default=True).values_list("name", flat=True).first() or ""
+
+    def refresh(self) -> None:
+        """Look for new activations and load them; requests meanwhile use what is loaded.
+
+        From the first call on requests leave the looking to whoever calls this.
+        """
+        with self._lock:
+            self._look()
+            self._is_followed = True
+
+    def _catch_up(self) -> None:
+        """Look for new activations, at most once a second, where nothing else does."""
+        if self._state is not None and (
+            self._is_followed or time.monotonic() - self._checked < CHECK_SECONDS
+        ):
+            return
+        # while one thread loads, the others go on with the version before
+        if not self._lock.acquire(blocking=self._state is None):
+            return
+        try:
+            self._look()
+        finally:
+            self._lock.release()
+
+    def _look(self) -> None:
+        state, now = self._read_state(), time.monotonic()
+        if state != self._state or (self.faults and now - self._loaded > RETRY_SECONDS):
+            self._reload()
+            self._state, self._loaded = state, now
+        self._checked = now
+
+    def _read_state(self) -> object:
+        newest = Activation.objects.aggregate(newest=Max("id"))["newest"]
+        return newest, tuple(Classifier.objects.values_list("id", "is_default", "strict"))
+
+    def _reload(self) -> None:
+        active: dict[str, Live] = {}
+        for classifier in Classifier.objects.all():
+            activation = classifier.activation
+            if activation is None:
+                continue
+            before = self._active.get(classifier.name)
+            try:
+                active[classifier.name] = self._load(
+                    classifier, activation.version, activation.created_at, before
+                )
+                self.faults.pop(classifier.name, None)
+            except Refused as error:
+                logger.exception("%s stays as it was", classifier)
+                self.faults[classifier.name] = str(error)
+                if before:
+                    active[classifier.name] = before
+        self._active = active
+        metrics.faulty_classifiers.set(len(self.faults))
+
+    def _load(
+        self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None
+    ) -> Live:
+        known = before if before and before.version_id == version.pk else None
+        scorer = known.scorer if known else load_scorer(version)
+        return Live(
+            classifier=classifier.name,
+            is_default=classifier.is_default,
+            strict=classifier.strict or scorer.contract.strict,
+            version_id=version.pk,
+            number=version.number,
+            metrics=version.metrics,
+            scorer=scorer,
+            activated_at=since,
+        )
+
+    def _pin(self, model: str, number: int) -> Live:
+        kept = self._pinned.get((model, number))
+        if kept:
+            return kept
+        version = (
+            Version.objects.select_related("classifier").filter(classifier__name=model, number=number).first()
+        )
+        if version is None:
+            raise NotFound(f"there is no version {number} of {model[:100]!r}")
+        try:
+            live = self._load(version.classifier, version, None, None)
+        except Conflict as error:
+            raise Unavailable(str(error)) from error
+        with self._pins:
+            while len(self._pinned) >= PINNED:
+                self._pinned.pop(next(iter(self._pinned)))
+            self._pinned[model, number] = live
+        return live
+
+
+models = LiveModels()

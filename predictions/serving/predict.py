@@ -1,0 +1,224 @@
+"""The one way in for a prediction: contract check, score, record, answer."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import Any
+
+import orjson
+from django.utils import timezone
+from numpy.typing import NDArray
+from uuid_utils import uuid7
+
+from predictions.serving import metrics
+from predictions.log import group_commit as recorder
+from predictions.log.rows import Entries, Parts
+from predictions.serving.batcher import Piece
+from predictions.serving.live_models import Live, models
+from predictions.models import Prediction
+from clfsite.core.errors import InvalidInput
+from training.ml.tables.checks import check_records
+from training.ml.tables.contract import Issue
+
+# from here on the checks by column are faster than those by record
+ROWS_FOR_COLUMNS = 100
+# so many are scored and written out for the log while the database takes those before
+ROWS_OF_PART = 100
+# where as many wait for the log, further ones are scored together: below it a request is scored sooner on its own
+ROWS_OF_A_CROWD = 4
+# scoring that takes longer is done before the log is asked
+LONG_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Logged answers in the order of the records, and the version that gave them."""
+
+    live: Live
+    parts: Parts
+
+    @property
+    def labels(self) -> list[str]:
+        """The label of each record."""
+        return list(chain.from_iterable(part.labels for part in self.parts))
+
+    @property
+    def proba(self) -> list[list[float]]:
+        """Probabilities by record and class, in the contract's order of classes."""
+        texts = chain.from_iterable(part.probabilities for part in self.parts)
+        return [list(orjson.loads(text).values()) for text in texts]
+
+
+def predict(
+    *,
+    records: Sequence[dict[str, Any]],
+    source: Prediction.Source,
+    caller: str,
+    model: str | None = None,
+    version: int | None = None,
+) -> Answer:
+    """Answer and log records of JSON values with the active version, or the pinned one.
+
+    Raises:
+        InvalidInput: the contract refuses a record; nothing was stored. NotFound, Unavailable: see `LiveModels.get`.
+    """
+    live = models.get(model, version)
+    scored = _score(live, records)
+    parts = Parts(len(records), _entries(live, records, scored, source=source, caller=caller))
+    _commit(live, parts, [each.code for found in scored.warnings.values() for each in found])
+    return Answer(live, parts)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the answer to a record would be."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    warnings: list[Issue]
+
+
+def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
+    """Check and score one record to see the answer, without a trace: not logged, not counted, not timed.
+
+    Raises:
+        InvalidInput: the contract refuses the record.
+    """
+    (warnings,) = _check_each(live, [record])
+    (label,), proba = live.scorer.score([record])
+    probabilities = dict(zip(live.contract.classes, proba[0].tolist(), strict=True))
+    return Tried(label, probabilities[label], probabilities, warnings)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Accepted records: `warnings` by row for those that have any, the seconds of the check, answers a piece at a time."""
+
+    warnings: Mapping[int, Sequence[Issue]]
+    seconds: float
+    pieces: Iterable[Piece]
+
+
+def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
+    """Check records and begin to score them.
+
+    Raises:
+        InvalidInput: with every refused feature of every record.
+    """
+    began = time.perf_counter()
+    if len(records) < ROWS_FOR_COLUMNS:
+        warned = {row: found for row, found in enumerate(_check_each(live, records)) if found}
+        seconds = time.perf_counter() - began
+        call = live.joint.add(records, at_once=recorder.log.rows < ROWS_OF_A_CROWD)
+        return _Scored(warned, seconds, map(live.joint.piece, [call]))
+    checked = check_records(live.contract, records, strict=live.strict)
+    _refuse(live, len(records), checked.errors)
+    seconds = time.perf_counter() - began
+    return _Scored(checked.warnings, seconds, _pieces(live, checked.arrays, len(records)))
+
+
+def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[Piece]:
+    """Answers to accepted rows, some at a time: the first at once, the others too where all of them take long.
+
+    Whoever is asked for the others later is the log's writer, which shall not keep other calls waiting.
+    """
+    size = ROWS_OF_PART if live.scorer.is_split_well(count) else count
+
+    def score(first: int) -> Piece:
+        began, some = time.perf_counter(), slice(first, first + size)
+        labels, proba = live.scorer.score_arrays(
+            {name: array[some] for name, array in arrays.items()}, min(size, count - first)
+        )
+        return Piece(labels, proba, time.perf_counter() - began)
+
+    piece, others = score(0), map(score, range(size, count, size))
+    takes_long = piece.seconds * count / size > LONG_SECONDS
+    return chain([piece], list(others) if takes_long else others)
+
+
+def _entries(
+    live: Live, records: Sequence[dict[str, Any]], scored: _Scored, *, source: Prediction.Source, caller: str
+) -> Iterator[Entries]:
+    """Rows of the log for scored records, a piece at a time."""
+    warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
+    first, seconds = 0, scored.seconds
+    for labels, proba, taken in scored.pieces:
+        some = slice(first, first + len(labels))
+        shares = proba.tolist()
+        yield Entries(
+            ids=[str(uuid7()) for _ in labels],
+            features=[orjson.dumps(record).decode() for record in records[some]],
+            labels=labels,
+            probability=[row[live.places[label]] for row, label in zip(shares, labels, strict=True)],
+            probabilities=live.write_shares(shares),
+            warnings=warnings[some],
+            version_id=live.version_id,
+            latency_ms=round((scored.seconds / len(records) + taken / len(labels)) * 1_000, 4),
+            source=source,
+            caller=caller,
+            created_at=now,
+        )
+        first, seconds = some.stop, seconds + taken
+    metrics.child(metrics.scoring_seconds, live.classifier).observe(seconds)
+
+
+def write_warnings(warned: Mapping[int, Sequence[Issue]], count: int) -> list[str]:
+    """The warnings of each of so many rows as JSON texts."""
+    texts = ["[]"] * count
+    for row, issues in warned.items():
+        texts[row] = orjson.dumps([asdict(issue) for issue in issues]).decode()
+    return texts
+
+
+def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
+    """Store scored predictions and count them."""
+    began = time.perf_counter()
+    recorder.record(parts)
+    metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
+    count(live, parts, unseen)
+
+
+def count(live: Live, blocks: Iterable[Entries], unseen: Sequence[str]) -> None:
+    """Count logged predictions, and the values among them that training never saw by the code of their warning."""
+    version, classes = str(live.number), live.contract.classes
+    for block in blocks:
+        for label, number in Counter(block.labels).items():
+            shown = metrics.shown(label, classes)
+            metrics.child(metrics.predictions_total, live.classifier, version, shown, block.source).inc(
+                number
+            )
+    for code, number in Counter(unseen).items():
+        metrics.child(metrics.warnings_total, live.classifier, code).inc(number)
+
+
+def _check_each(live: Live, records: Sequence[Mapping[str, Any]]) -> list[list[Issue]]:
+    """Return each record's warnings.
+
+    Raises:
+        InvalidInput: any record has an error, or a warning where the classifier is strict.
+    """
+    found: dict[int, Sequence[Issue]] = {}
+    warnings = []
+    for row, record in enumerate(records):
+        errors, warned = live.contract.check(record)
+        if live.strict:
+            errors = errors + warned
+        if errors:
+            found[row] = errors
+        warnings.append(warned)
+    _refuse(live, len(records), found)
+    return warnings
+
+
+def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[Issue]]) -> None:
+    """Raise InvalidInput where any of so many records has errors, with all of them by row."""
+    if not errors:
+        return
+    what = "the record was refused" if count == 1 else f"{len(errors)} of {count} records were refused"
+    raise InvalidInput(
+        f"{what} by the contract of {live.classifier} version {live.number}; nothing was stored",
+        [{"row": row, **asdict(error)} for row, found in errors.items() for error in found],
+    )

@@ -1,0 +1,126 @@
+"""One record in, one answer beside it; and what the answer would be if a value were another."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from clfsite.core.web.staff import StaffRequest, staff
+from predictions.serving import predict as services
+from predictions.serving.forms import FeaturesForm
+from predictions.serving.live_models import Live, models
+from predictions.models import Prediction
+from clfsite.core.errors import NotFound, Refused, Unavailable
+
+# of many classes the page shows the most probable
+SHOWN_CLASSES = 12
+
+
+@staff(needs="predictions.add_prediction")
+@require_http_methods(["GET", "HEAD", "POST"])
+def predict(request: StaffRequest) -> HttpResponse:
+    """A form made from the contract. An answer has its own address, so that reloading it asks nothing again."""
+    shown = _shown(request.GET.get("prediction", ""))
+    model = shown.version.classifier.name if shown else request.GET.get("model")
+    try:
+        live = models.get(model)
+    except NotFound as error:
+        raise Http404 from error
+    except Unavailable as error:
+        return render(request, "predictions/predict.html", {"fault": str(error), "lives": models.all()})
+    form = FeaturesForm(live.contract, request.POST or None, shown.features if shown else None)
+    context: dict[str, Any] = {"form": form, "live": live, "lives": models.all(), "prediction": shown}
+    if "try" in request.POST:
+        context["what_if"] = _tried(live, form, None)
+    elif form.is_valid() and (answered := _answer(request, live, form)):
+        return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered})}")
+    if shown:
+        context |= ranked(shown.label, shown.probabilities)
+    return render(request, "predictions/predict.html", context)
+
+
+@staff(needs="predictions.add_prediction")
+@require_POST
+def predict_what_if(request: StaffRequest) -> HttpResponse:
+    """The piece beside the form that says what the answer would be; nothing is logged or counted."""
+    try:
+        live = models.get(request.GET.get("model"))
+    except NotFound as error:
+        raise Http404 from error
+    form = FeaturesForm(live.contract, request.POST)
+    context = {"live": live, **_tried(live, form, _shown(request.GET.get("prediction", "")))}
+    return render(request, "predictions/_what_if.html", context)
+
+
+def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[str, Any]:
+    """The answer to a form's values with how it moved from one before, or what is wrong with them."""
+    if form.is_valid():
+        try:
+            tried = services.explore(live=live, record=form.cleaned_data)
+        except Refused as error:
+            form.refuse(error)
+        else:
+            return {
+                "tried": tried,
+                **ranked(tried.label, tried.probabilities, before.probabilities if before else None),
+            }
+    faults = [
+        ("" if name == "__all__" else name, each) for name, found in form.errors.items() for each in found
+    ]
+    return {"tried": None, "faults": faults}
+
+
+def ranked(
+    label: str, shares: Mapping[str, float], before: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """The most probable classes with the bars that show them, and how many are left out.
+
+    Args:
+        label: the class that was answered.
+        shares: class to probability, from 0 to 1.
+        before: those of an answer to compare with.
+    """
+    places = sorted(shares.items(), key=lambda pair: -pair[1])
+    rows = [
+        {
+            "label": name,
+            "share": share,
+            "width": 100 * share,
+            "is_answer": name == label,
+            "change": share - before[name] if before and name in before else None,
+        }
+        for name, share in places[:SHOWN_CLASSES]
+    ]
+    return {"shares": rows, "left_out": max(len(places) - SHOWN_CLASSES, 0)}
+
+
+def _shown(key: str) -> Prediction | None:
+    """The logged answer that the address names."""
+    if not key:
+        return None
+    try:
+        pk = uuid.UUID(key)
+    except ValueError as error:
+        raise Http404 from error
+    return get_object_or_404(Prediction.objects.select_related("version__classifier"), pk=pk)
+
+
+def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None:
+    """Return the logged answer's id, or None when the form now says why there is none."""
+    try:
+        answer = services.predict(
+            records=[form.cleaned_data],
+            source=Prediction.Source.FORM,
+            caller=request.user.get_username(),
+            model=live.classifier,
+        )
+    except Refused as error:
+        form.refuse(error)
+        return None
+    (entries,) = answer.parts
+    return entries.ids[0]

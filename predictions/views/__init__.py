@@ -1,1 +1,0 @@
-"""The portal's pages for answers: home, the form, batches and the log."""

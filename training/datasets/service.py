@@ -1,0 +1,161 @@
+"""Tables: stored once by their content, and read back only as they were stored."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files import File
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from clfsite.core.storage import files as storage
+from clfsite.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from training.ml.tables import findings
+from training.ml.tables import inference
+from training.ml.tables import reading as table
+from training.ml.tables.contract import Contract, ContractError
+from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.profile import describe
+from training.models import Dataset
+from training.names import check_name
+
+# as the column of the row is declared
+LONGEST_TARGET = 255
+
+
+def import_dataset(
+    *,
+    name: str,
+    target: str,
+    source: IO[bytes] | File,  # type: ignore[type-arg]
+    categories: Collection[str] = (),
+    user: User | None = None,
+) -> Dataset:
+    """Store a CSV as the next dataset of this name, or return the one that has this very content.
+
+    Args:
+        categories: columns of codes, kept as they are written; without this word numbers with a few texts among them
+            are refused as slips. A dataset that is there already keeps the contract that it has.
+
+    Raises:
+        InvalidInput: the name, the file or its target column cannot be used.
+        TooLarge: more bytes than CLFSITE_UPLOAD_BYTES.
+        Unavailable: storage does not answer.
+    """
+    check_name(name, "dataset")
+    if len(target) > LONGEST_TARGET:
+        raise InvalidInput(
+            f"the target's name has {len(target)} characters; at most {LONGEST_TARGET} are taken"
+        )
+    with storage.scratch() as folder:
+        path = folder / "table.csv"
+        try:
+            sha256, size = storage.copy_hashed(source, path, settings.CLFSITE_UPLOAD_BYTES)
+        except OverflowError as error:
+            limit = settings.CLFSITE_UPLOAD_BYTES
+            raise TooLarge(
+                f"the file is larger than the limit of {limit:,} bytes (CLFSITE_UPLOAD_BYTES)"
+            ) from error
+        existing = Dataset.objects.filter(name=name, target=target, sha256=sha256).first()
+        stored = _is_stored(f"{sha256}.csv", sha256)
+        if existing and stored:
+            return existing
+        frame, inferred = _read(path, target, categories)
+        if not stored:
+            with path.open("rb") as file:
+                storage.datasets().save(f"{sha256}.csv", File(file))
+    if existing:
+        return existing
+    return _insert_dataset(
+        name=name,
+        target=target,
+        sha256=sha256,
+        contract_data=inferred.to_dict(),
+        profile=describe(frame, target),
+        warnings=[vars(finding) for finding in findings.find(frame, inferred)],
+        rows=len(frame),
+        columns=len(frame.columns),
+        size_bytes=size,
+        created_by=user,
+    )
+
+
+def _is_stored(name: str, sha256: str) -> bool:
+    """Whether this content lies in storage unchanged."""
+    try:
+        with storage.datasets().open(name) as file:
+            return storage.digest(file) == sha256
+    except FileNotFoundError:
+        return False
+
+
+def _read(path: Path, target: str, categories: Collection[str]) -> tuple[pd.DataFrame, Contract]:
+    corrections = Corrections(dict.fromkeys(categories, Choice.CATEGORY))
+    try:
+        frame = table.read_table(path, texts=categories)
+        return frame, inference.infer(frame, target, corrections)
+    except (table.TableError, ContractError) as error:
+        raise refusal(error) from error
+
+
+def refusal(error: Exception) -> InvalidInput:
+    """What the pure core refused, with the places in the file where it names them."""
+    problems = error.problems if isinstance(error, table.TableError) else []
+    return InvalidInput(str(error), [vars(problem) for problem in problems])
+
+
+def _insert_dataset(**values: Any) -> Dataset:
+    """Insert with the next number; two uploads at once are told apart by the constraints."""
+    for _ in range(10):
+        last = Dataset.objects.filter(name=values["name"]).aggregate(last=Max("number"))["last"]
+        try:
+            with transaction.atomic():
+                return Dataset.objects.create(number=(last or 0) + 1, **values)
+        except IntegrityError:
+            same = {key: values[key] for key in ("name", "target", "sha256")}
+            twin = Dataset.objects.filter(**same).first()
+            if twin:
+                return twin
+    raise Conflict(f"many uploads of {values['name']} at once; try again")
+
+
+def load_corrected(dataset: Dataset, corrections: Corrections) -> tuple[pd.DataFrame, Contract]:
+    """Read a stored dataset, and its contract as corrected.
+
+    Raises:
+        ContractError, TableError: a correction does not fit. NotFound, Conflict, Unavailable: see `load_table`.
+    """
+    known = dataset.contract
+    inference.check_columns(corrections, [*known.names, *known.left_out, known.target], known.target)
+    frame = load_table(dataset, corrections)
+    return frame, inference.correct(known, frame, corrections)
+
+
+def load_table(dataset: Dataset, corrections: Corrections = inference.AS_INFERRED) -> pd.DataFrame:
+    """Read a stored dataset, after comparing its bytes with the row's SHA-256; categories are read as written.
+
+    Raises:
+        NotFound: its file is gone. Conflict: its file was changed. Unavailable: storage does not answer.
+        TableError: a column cannot be read as corrected.
+    """
+    numbers = set(corrections.chosen(Choice.NUMBER))
+    texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
+    with storage.scratch() as folder:
+        path = folder / "table.csv"
+        try:
+            with storage.datasets().open(dataset.file_name) as file:
+                sha256, _ = storage.copy_hashed(file, path, dataset.size_bytes)
+        except FileNotFoundError as error:
+            raise NotFound(
+                f"the file of dataset {dataset} is gone from storage; upload the table again"
+            ) from error
+        except OverflowError:
+            sha256 = ""
+        if sha256 != dataset.sha256:
+            raise Conflict(
+                f"the stored file of dataset {dataset} is not the one that was uploaded; upload it again"
+            )
+        return table.read_table(path, texts=texts, numbers=numbers)

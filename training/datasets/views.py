@@ -1,0 +1,136 @@
+"""Tables to learn from: upload them and see what a classifier would make of them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.staff import StaffRequest, staff
+from training import services
+from training.versions import charts
+from clfsite.core.errors import Refused
+from training.runs.forms import DatasetForm
+from training.ml.tables.contract import Contract
+from training.models import Dataset
+
+PER_PAGE = 25
+SORTS = {
+    "name": ["name", "number"],
+    "target": ["target"],
+    "rows": ["rows"],
+    "columns": ["columns"],
+    "size": ["size_bytes"],
+    "added": ["id"],
+    "by": ["created_by__username"],
+}
+# the newest of a name and of what was trained, on a dataset's page
+SHOWN = 10
+COLUMNS_PER_PAGE = 50
+COLUMN_SORTS = {"name": "name", "missing": "missing", "distinct": "distinct"}
+TOP_OF_CLASS = 2
+
+
+@staff(to_post="training.add_dataset")
+@require_http_methods(["GET", "HEAD", "POST"])
+def dataset_list(request: StaffRequest) -> HttpResponse:
+    """Every table, the newest first, and the form to add one."""
+    form = DatasetForm(request)
+    if form.is_valid() and (dataset := _import(request, form)):
+        return redirect("training:dataset-detail", dataset.pk)
+    rows = Dataset.objects.defer("contract_data", "profile").select_related("created_by")
+    sort, rows = sorted_by(rows, request, SORTS, first="-added")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "training/dataset_list.html", {"form": form, "page": page, "sort": sort})
+
+
+def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
+    """Return the stored table, or None when the form now says why there is none."""
+    data, began = form.cleaned_data, timezone.now()
+    try:
+        dataset = services.import_dataset(
+            name=data["name"],
+            target=data["target"],
+            source=data["file"],
+            categories=data["categories"],
+            user=request.user,
+        )
+    except Refused as error:
+        form.refuse(error)
+        return None
+    if dataset.created_at < began:
+        messages.info(request, f"This very table is there already, as {dataset}. Nothing was added.")
+    else:
+        messages.success(request, f"{dataset} is stored. Look through its contract, then train on it.")
+    return dataset
+
+
+@staff()
+@require_safe
+def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """What is in a table, and the contract that a classifier trained on it would keep."""
+    dataset = get_object_or_404(Dataset.objects.select_related("created_by"), pk=pk)
+    contract = dataset.contract
+    sort, profiles = _sorted(dataset.profile, request.GET.get("sort", ""))
+    page = Paginator(profiles, COLUMNS_PER_PAGE).get_page(request.GET.get("page"))
+    columns = [_column(profile, dataset.rows, contract) for profile in page]
+    same_name = Dataset.objects.filter(name=dataset.name).defer("contract_data", "profile")
+    runs = dataset.runs.select_related("classifier", "version").defer(
+        *("candidates", "history", "version__contract_data", "version__golden", "version__artifacts"),
+        *("version__held_out", "version__libraries"),
+    )
+    context = {
+        "dataset": dataset,
+        "contract": contract,
+        "page": page,
+        "sort": sort,
+        "columns": columns,
+        "same_name": same_name.order_by("-number")[:SHOWN],
+        "runs": runs.order_by("-id")[:SHOWN],
+    }
+    return render(request, "training/dataset_detail.html", context)
+
+
+def _sorted(profiles: list[dict[str, Any]], asked: str) -> tuple[str, list[dict[str, Any]]]:
+    """The order of the columns, where there is such a one, and the columns in it; else as they are in the file."""
+    key = COLUMN_SORTS.get(asked.removeprefix("-"))
+    if key is None:
+        return "", profiles
+    return asked, sorted(profiles, key=lambda profile: profile[key], reverse=asked.startswith("-"))
+
+
+def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str, Any]:
+    """A column's profile with what becomes of it, shares of the rows, and bars to draw."""
+    name, present = profile["name"], max(rows - profile["missing"], 1)
+    return {
+        **profile,
+        "feature": next((feature for feature in contract.features if feature.name == name), None),
+        "reason": contract.left_out.get(name),
+        "missing_share": profile["missing"] / max(rows, 1),
+        "top": [(value, count / present) for value, count in profile.get("top", [])],
+        "bars": charts.spark(profile.get("counts", [])),
+        "classes": _classes(profile),
+    }
+
+
+def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
+    """How a column is spread in each class, as shares of the class, all drawn to one scale."""
+    classes = profile.get("by_class", [])
+    shares = [[count / max(each["rows"], 1) for count in each["counts"]] for each in classes]
+    highest = max((share for row in shares for share in row), default=0)
+    values = [value for value, _ in profile.get("top", [])]
+    return [
+        {
+            "label": each["label"],
+            "bars": charts.spark(row, highest),
+            "median": each.get("median"),
+            "top": sorted(zip(values, row, strict=True), key=lambda pair: -pair[1])[:TOP_OF_CLASS]
+            if values
+            else [],
+        }
+        for each, row in zip(classes, shares, strict=True)
+    ]

@@ -1,0 +1,74 @@
+"""Judging a fitted pipeline on rows it has not seen."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.pipeline import Pipeline
+
+from training.ml.judge.curves import curves
+from training.ml.judge.importance import importance
+from training.ml.judge.intervals import intervals
+from training.ml.judge.metrics import decide, measure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model did on rows it had not seen.
+
+    F1, precision and recall speak of the positive class in a binary problem and are macro averages otherwise;
+    ROC-AUC is one-vs-rest, macro, with more than two classes. `intervals` are 95 % bootstrap intervals.
+    `confusion[i][j]` counts rows of class i labelled j. `curves` and `importance`: see their modules.
+    """
+
+    rows: int
+    metrics: dict[str, float]
+    intervals: dict[str, list[float]]
+    confusion: list[list[int]]
+    per_class: list[dict[str, Any]]
+    curves: dict[str, list[dict[str, Any]]]
+    importance: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def evaluate(
+    pipeline: Pipeline,
+    X: pd.DataFrame,
+    y: NDArray[np.object_],
+    classes: tuple[str, ...],
+    *,
+    threshold: float | None,
+    seed: int,
+    jobs: int = -1,
+) -> Evaluation:
+    """Judge a fitted pipeline.
+
+    Args:
+        X: held-out rows as the contract prepares them, shape (rows, features).
+        y: their labels, shape (rows,), each class present at least once.
+        threshold: see `metrics.decide`.
+        seed: of the bootstrap and the shuffling.
+    """
+    proba = pipeline.predict_proba(X)
+    predicted = np.asarray(classes, dtype=object)[decide(proba, threshold)]
+    precision, recall, f1, support = precision_recall_fscore_support(
+        y, predicted, labels=list(classes), zero_division=0.0
+    )
+    per_class = [
+        {"label": label, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
+        for label, p, r, f, n in zip(classes, precision, recall, f1, support, strict=True)
+    ]
+    return Evaluation(
+        rows=len(y),
+        metrics=measure(y, proba, classes, threshold),
+        intervals=intervals(y, proba, classes, threshold=threshold, seed=seed),
+        confusion=confusion_matrix(y, predicted, labels=list(classes)).tolist(),
+        per_class=per_class,
+        curves=curves(y, proba, classes),
+        importance=importance(pipeline, X, y, classes, seed=seed, jobs=jobs),
+    )

@@ -1,0 +1,198 @@
+"""Scoring the folds of a search, and telling from outside how far it is."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import get_scorer
+from sklearn.pipeline import Pipeline
+
+from training.ml.judge.metrics import METRICS, measure, roc_auc
+from training.ml.search.recipe import RecipeError
+
+POLL_SECONDS = 0.5
+# the modules of scikit-learn whose scorers judge labels or probabilities of classes
+_CLASSIFICATION = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
+# the line of a journal that says: from here on every setting is judged anew, on more rows
+ROUND = "round"
+# scores of fits on a machine that does not have their journal
+_kept: ContextVar[list[tuple[str, str]] | None] = ContextVar("kept", default=None)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is: models fitted of those planned, and the best mean over all folds of a setting so far.
+
+    Of a search that goes in rounds, on more rows each, the best is that of the latest round that has one.
+    """
+
+    done: int
+    total: int
+    best: float | None
+
+
+@dataclass(frozen=True)
+class FoldScorer:
+    """Scores one fitted fold and leaves a line in the journal, from whichever process fitted it."""
+
+    scoring: str
+    classes: tuple[str, ...]
+    journal: str = ""
+
+    def __call__(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
+        score = self.score(pipeline, X, y)
+        if not math.isfinite(score):
+            if self.scoring not in METRICS:
+                raise RecipeError(f"the scoring {self.scoring!r} gave {score} on a fold; choose another")
+            score = 0.0  # a fold of a small subsample that lacks a class tells nothing for the candidate
+        if self.journal:
+            kept, line = _kept.get(), json.dumps([_setting(pipeline), score])
+            if kept is None:
+                note(self.journal, line)
+            else:
+                kept.append((self.journal, line))
+        return score
+
+    def begin_round(self) -> None:
+        """Say that every setting from here on is judged on more rows than before."""
+        if self.journal:
+            note(self.journal, ROUND)
+
+    def score(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
+        """The score alone."""
+        if self.scoring == "roc_auc":
+            return roc_auc(y, pipeline.predict_proba(X), self.classes)
+        if self.scoring in METRICS:
+            return measure(y, pipeline.predict_proba(X), self.classes)[self.scoring]
+        # scikit-learn's own scorers take 1 for the positive class
+        numbered = Numbered(pipeline, self.classes)
+        return float(get_scorer(self.scoring)(numbered, X, numbered.number(y)))
+
+
+def _setting(pipeline: Any) -> str:
+    """What tells the fits of one setting from those of others."""
+    if isinstance(pipeline, Pipeline):
+        model = pipeline[-1]
+        shown = repr((type(model).__name__, sorted(model.get_params().items())))
+        return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
+    return str(pipeline.setting)
+
+
+class Numbered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A fitted pipeline whose classes are their positions, as scikit-learn's scorers by name expect them."""
+
+    def __init__(self, pipeline: Any, classes: tuple[str, ...]) -> None:
+        self.pipeline = pipeline
+        self.classes = classes
+        self.classes_ = np.arange(len(classes))
+
+    def number(self, y: NDArray[np.object_]) -> NDArray[np.intp]:
+        """Labels to positions."""
+        return np.searchsorted(np.asarray(self.classes, dtype=object), y)
+
+    def predict(self, X: pd.DataFrame) -> NDArray[np.intp]:
+        return self.number(self.pipeline.predict(X))
+
+    def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
+        proba: NDArray[np.float64] = self.pipeline.predict_proba(X)
+        return proba
+
+
+def check_scoring(scoring: str, classes: tuple[str, ...]) -> None:
+    """Raise RecipeError unless the scorer can judge these classes; tried on a classifier that only guesses."""
+    if scoring in METRICS:
+        return
+    scorer = get_scorer(scoring)
+    if scorer._score_func.__module__ not in _CLASSIFICATION:
+        raise RecipeError(f"the scoring {scoring!r} judges numbers or clusters, not classes; choose another")
+    y = np.array(classes * 4, dtype=object)
+    X = pd.DataFrame({"x": np.arange(len(y))})
+    guess = DummyClassifier(strategy="stratified", random_state=0).fit(X, y)
+    try:
+        FoldScorer(scoring, classes).score(guess, X, y)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RecipeError(f"the scoring {scoring!r} cannot judge {len(classes)} classes: {error}") from error
+
+
+@contextmanager
+def journal(total: int, folds: int, report: Callable[[Progress], None]) -> Iterator[str]:
+    """Give a file that fold scorers append to, and report from it until the search ends.
+
+    Args:
+        total: how many fits are planned; the last report tells how many there were.
+        folds: how many scores make a setting's mean.
+        report: called about twice a second from another thread, and once at the end.
+    """
+    done = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="clfsite-search-") as folder:
+        path = Path(folder) / "scores"
+        path.touch()
+
+        def watch() -> None:
+            while not done.wait(POLL_SECONDS):
+                report(read(path, total, folds))
+
+        watcher = threading.Thread(target=watch, name="search-progress", daemon=True)
+        watcher.start()
+        try:
+            yield str(path)
+        finally:
+            done.set()
+            watcher.join()
+        last = read(path, total, folds)
+        report(Progress(last.done, last.done, last.best))
+
+
+def note(journal: str, line: str) -> None:
+    """Add a line to a journal: a setting with its score on a fold, or ROUND."""
+    # one write to a file opened for appending is atomic between processes
+    descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def away() -> Iterator[list[tuple[str, str]]]:
+    """Collect (journal, line) of the fits of this thread in the block, for whoever can reach the journals."""
+    kept: list[tuple[str, str]] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
+def read(path: Path, total: int, folds: int) -> Progress:
+    """What a journal says so far; the arguments are those of `journal`."""
+    done, best, is_new_round = 0, None, False
+    waiting: dict[str, list[float]] = {}
+    for line in path.read_text().split("\n")[:-1]:
+        if line == ROUND:
+            waiting, is_new_round = {}, True
+            continue
+        done += 1
+        setting, score = json.loads(line)
+        scores = waiting.setdefault(setting, [])
+        scores.append(score)
+        if len(scores) == folds:
+            mean = fmean(waiting.pop(setting))
+            best = mean if best is None or is_new_round else max(best, mean)
+            is_new_round = False
+    return Progress(done, max(total, done), best)

@@ -1,0 +1,180 @@
+"""A recipe: everything a run needs beside its table, checked before anything is fitted."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import pandas as pd
+from sklearn.metrics import get_scorer_names
+from sklearn.model_selection import ParameterGrid
+
+from training.ml.search.estimators import AUTO, FAMILIES, families_of
+from training.ml.judge.metrics import METRICS
+from training.ml.judge.threshold import Aim, AimError
+
+HOLD_OUT = 0.2
+RANDOM_CANDIDATES = 8
+HALVING_FACTOR = 3
+# expected rows of the rarest class in each fold of halving's smallest subsample
+HALVING_ROWS = 5
+SEARCHES = ("grid", "random", "halving", "optuna")
+BALANCED = "balanced"
+MAX_FITS = 100_000
+
+Space = Mapping[str, Sequence[Any]]
+
+
+class RecipeError(ValueError):
+    """The recipe does not fit the table or names something unknown; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    `space` maps the estimator's parameters to lists of values to try; None takes the family's own. `auto` searches all
+    families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
+    scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
+    search early with the best so far. `aim` chooses the threshold of a binary problem, see `threshold.Aim`.
+    """
+
+    estimator: str = "random_forest"
+    search: str = "grid"
+    scoring: str = "roc_auc"
+    folds: int = 5
+    seed: int = 0
+    space: Mapping[str, Any] | None = None
+    class_weight: str | None = None
+    max_fits: int | None = None
+    max_minutes: float | None = None
+    aim: Mapping[str, Any] | None = None
+
+    def check(self) -> Self:
+        """Raise RecipeError unless every part names something that exists."""
+        if self.space is not None and not isinstance(self.space, Mapping):
+            raise RecipeError(f"the space is {self.space!r}; expected parameter names with lists of values")
+        if self.estimator not in (*FAMILIES, AUTO):
+            raise RecipeError(
+                f"there is no estimator {self.estimator!r}; choose from {', '.join((*FAMILIES, AUTO))}"
+            )
+        if self.search not in SEARCHES:
+            raise RecipeError(f"there is no search {self.search!r}; choose from {', '.join(SEARCHES)}")
+        if self.scoring not in METRICS and self.scoring not in get_scorer_names():
+            raise RecipeError(
+                f"there is no scoring {self.scoring!r}; choose from {', '.join(METRICS)} or scikit-learn's scorer names"
+            )
+        if self.class_weight not in {None, BALANCED}:
+            raise RecipeError(f"class_weight is {self.class_weight!r}; expected {BALANCED!r} or none")
+        self._check_numbers()
+        for family, space in self.spaces.items():
+            _check_space(family, space)
+        if self.fits > MAX_FITS:
+            raise RecipeError(
+                f"the recipe asks for {self.fits:,} fits; at most {MAX_FITS:,} are made. "
+                "Try fewer values, or set a budget of fits"
+            )
+        try:
+            aim = Aim.from_dict(self.aim)
+            if aim:
+                aim.check()
+        except (AimError, TypeError) as error:
+            raise RecipeError(str(error)) from error
+        return self
+
+    def _check_numbers(self) -> None:
+        if self.folds < 2:  # noqa: PLR2004
+            raise RecipeError(f"folds is {self.folds}; cross-validation needs at least 2")
+        if not 0 <= self.seed < 2**32:
+            raise RecipeError(f"seed is {self.seed}; expected a whole number from 0 to 4294967295")
+        if self.max_fits is not None and self.max_fits < self.folds:
+            raise RecipeError(
+                f"the budget is {self.max_fits} fits; one candidate takes {self.folds}, one for each fold"
+            )
+        if self.max_minutes is not None and not (math.isfinite(self.max_minutes) and self.max_minutes > 0):
+            raise RecipeError(f"the budget is {self.max_minutes} minutes; expected a number above 0")
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The values to try for each parameter, by family."""
+        given: Mapping[str, Any] = self.space or {}
+        if self.estimator != AUTO:
+            return {self.estimator: given or FAMILIES[self.estimator].space}
+        unknown = sorted(set(given) - set(FAMILIES))
+        if unknown or not all(isinstance(space, Mapping) for space in given.values()):
+            found = (
+                f"there is no family {unknown[0]!r}"
+                if unknown
+                else "the space of auto maps families to spaces"
+            )
+            raise RecipeError(f"{found}; choose from {', '.join(FAMILIES)}")
+        return {family: given.get(family) or FAMILIES[family].space for family in families_of(AUTO)}
+
+    @property
+    def size(self) -> int:
+        """How many settings the whole space holds."""
+        return sum(
+            len(ParameterGrid({name: list(values) for name, values in space.items()}))
+            for space in self.spaces.values()
+        )
+
+    @property
+    def candidates(self) -> int:
+        """How many settings the search tries, within its budget of fits."""
+        wanted = min(self.size, RANDOM_CANDIDATES) if self.search in {"random", "optuna"} else self.size
+        if self.max_fits is None:
+            return wanted
+        most = self.max_fits // self.folds
+        if self.search == "halving":
+            return next(
+                count for count in range(min(wanted, most), 0, -1) if _judged_in_rounds(count) <= most
+            )
+        return min(wanted, most)
+
+    @property
+    def fits(self) -> int:
+        """How many models the search fits at most; halving fits most of them on few rows, optuna stops poor ones early."""
+        judged = _judged_in_rounds(self.candidates) if self.search == "halving" else self.candidates
+        return judged * self.folds
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _judged_in_rounds(settings: int) -> int:
+    """How often halving judges a setting in all its rounds, of which each keeps the best third."""
+    counts = [settings]
+    while counts[-1] > HALVING_FACTOR:
+        counts.append(math.ceil(counts[-1] / HALVING_FACTOR))
+    return sum(counts)
+
+
+def _check_space(family: str, space: Space) -> None:
+    estimator = FAMILIES[family].build(0)
+    known = estimator.get_params()
+    for name, values in space.items():
+        if name not in known:
+            raise RecipeError(f"{family} has no parameter {name!r}; it has {', '.join(sorted(known))}")
+        if not isinstance(values, list | tuple) or not values:
+            raise RecipeError(f"the space of {name!r} is {values!r}; expected a list of values to try")
+        for value in values:
+            try:
+                # scikit-learn's own check of parameters, which it else makes when fitting
+                FAMILIES[family].build(0).set_params(**{name: value})._validate_params()
+            except ValueError as error:
+                raise RecipeError(f"{family} cannot take {name}={value!r}: {error}") from error
+
+
+def needed_rows(folds: int) -> int:
+    """About how many rows of a class its folds and the held-out part take."""
+    return math.ceil(folds / (1 - HOLD_OUT)) + 1
+
+
+def smallest_classes(y: pd.Series, needed: int) -> str:
+    """The classes with fewer rows than needed, in words."""
+    counts = y.value_counts()
+    few = [
+        f'"{label}" ({count} {"row" if count == 1 else "rows"})'
+        for label, count in counts[counts < needed].items()
+    ]
+    return ", ".join(few[:5])

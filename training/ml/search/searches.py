@@ -1,0 +1,359 @@
+"""The searches: scikit-learn's and Optuna's own, behind one interface, each with a budget."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  unlocks HalvingGridSearchCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    ParameterGrid,
+    ParameterSampler,
+    StratifiedKFold,
+)
+from sklearn.pipeline import Pipeline
+
+from training.ml.search import nested_forests as nested
+from training.ml.search.estimators import FAMILIES, build_model
+from training.ml.search.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
+from training.ml.search.fold_scoring import FoldScorer
+
+if TYPE_CHECKING:
+    import optuna
+
+FAMILY = "family"
+# settings that Optuna draws at random before its model of the space takes over
+STARTUP_TRIALS = 4
+# searches that know all their settings beforehand, so that one fit may serve several
+SHARING = ("grid", "random")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting that was tried: its family, mean and standard deviation over the folds, seconds of one fit."""
+
+    family: str
+    params: dict[str, Any]
+    mean: float
+    std: float
+    rank: int
+    seconds: float
+
+
+# a setting, the mean and standard deviation of its scores over the folds, seconds of a fit
+Tried = tuple[Mapping[str, Any], float, float, float]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The candidates, the best first, and where the search kept them the best one's out-of-fold probabilities."""
+
+    candidates: list[Candidate]
+    proba: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every search gets: the pipeline whose model it replaces, the rows, and how to judge."""
+
+    pipeline: Pipeline
+    recipe: Recipe
+    X: pd.DataFrame
+    y: NDArray[np.object_]
+    folds: StratifiedKFold
+    scorer: FoldScorer
+    jobs: int
+    accelerate: bool
+    clock: Callable[[], float]
+
+    @property
+    def ends(self) -> float:
+        """When the budget of minutes is used up if it begins now, on the task's clock."""
+        minutes = self.recipe.max_minutes
+        return math.inf if minutes is None else self.clock() + minutes * 60
+
+    @property
+    def fit_jobs(self) -> int:
+        """Fits side by side: one where scikit-learn-intelex uses every core for each."""
+        is_accelerated = all(FAMILIES[family].accelerated for family in self.recipe.spaces)
+        return 1 if self.accelerate and is_accelerated else self.jobs
+
+    def model(self, family: str) -> Any:
+        """The unfitted estimator that stands for a family in the search."""
+        recipe = self.recipe
+        return build_model(family, recipe.seed, class_weight=recipe.class_weight, accelerate=self.accelerate)
+
+    def grids(self) -> list[dict[str, list[Any]]]:
+        """The spaces as scikit-learn takes them, the estimator among the parameters."""
+        return [
+            {
+                "model": [self.model(family)],
+                **{f"model__{name}": list(values) for name, values in space.items()},
+            }
+            for family, space in self.recipe.spaces.items()
+        ]
+
+    def family_of(self, model: Any) -> str:
+        """The family of an estimator made by `model`."""
+        return next(family for family in self.recipe.spaces if type(self.model(family)) is type(model))
+
+
+class BudgetSpent(Exception):
+    """No time is left for more candidates; those tried so far count."""
+
+
+class BudgetedGridSearch(GridSearchCV):  # type: ignore[misc]
+    """GridSearchCV over a given list of settings, asking between groups of them whether time is left."""
+
+    settings: Sequence[Mapping[str, Any]]
+    group: int
+    is_over: Callable[[], bool]
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any]) -> None:
+        waiting = iter(self.settings)
+        while chunk := list(islice(waiting, self.group)):
+            evaluate_candidates(chunk)
+            if self.is_over():
+                return
+
+
+class BudgetedHalvingSearch(HalvingGridSearchCV):  # type: ignore[misc]
+    """HalvingGridSearchCV that tells of its rounds, and ends after the one in which its time runs out."""
+
+    is_over: Callable[[], bool]
+    begin_round: Callable[[], None]
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        def evaluate(*args: Any, **kwargs: Any) -> Any:
+            self.begin_round()
+            results = evaluate_candidates(*args, **kwargs)
+            if self.is_over():
+                raise BudgetSpent
+            return results
+
+        try:
+            super()._run_search(evaluate, callback_ctx=callback_ctx)
+        except BudgetSpent:
+            self.n_iterations_ = len(self.n_resources_)
+
+
+def _deadline(task: Task) -> Callable[[], bool]:
+    """Whether the budget of minutes, which begins now, is used up."""
+    ends = task.ends
+    return lambda: task.clock() > ends
+
+
+def find(task: Task) -> Found:
+    """Try the recipe's candidates, the best first."""
+    return {"grid": _listed, "random": _listed, "halving": _halving, "optuna": _optuna}[task.recipe.search](
+        task
+    )
+
+
+def _listed(task: Task) -> Found:
+    """Grid and randomized search: a list of settings, all of them or a seeded sample."""
+    recipe, is_over = task.recipe, _deadline(task)
+    if recipe.search == "random" or recipe.candidates < recipe.size:
+        settings = list(ParameterSampler(task.grids(), recipe.candidates, random_state=recipe.seed))
+    else:
+        settings = list(ParameterGrid(task.grids()))
+    forests = [type(task.model(family)) for family in recipe.spaces if FAMILIES[family].nests]
+    groups, rest = nested.group(settings, forests=forests)
+    tried, proba = _shared(task, groups, settings, is_over)
+    if rest and not (tried and is_over()):
+        singles = _tried(_one_by_one(task, [settings[place] for place in rest], is_over))
+        tried |= dict(zip(rest, singles, strict=False))
+    candidates = _ranked(task, [tried[place] for place in sorted(tried)])
+    winner = min(tried, key=lambda place: (-tried[place][1], place))
+    # of an accelerated forest they are close to its own, which ranks settings; a threshold for an aim wants its own
+    is_close = task.accelerate and task.recipe.aim
+    return Found(candidates, None if winner in rest or is_close else proba)
+
+
+def _one_by_one(
+    task: Task, settings: Sequence[Mapping[str, Any]], is_over: Callable[[], bool]
+) -> Mapping[str, Any]:
+    """scikit-learn's results of fitting each setting on each fold."""
+    # without a budget of time all go at once, which keeps every core busy to the end
+    group = len(settings) if task.recipe.max_minutes is None else max(1, task.fit_jobs)
+    search = BudgetedGridSearch(
+        task.pipeline,
+        {},
+        scoring=task.scorer,
+        cv=task.folds,
+        n_jobs=task.fit_jobs,
+        refit=False,
+        error_score="raise",
+    )
+    search.settings, search.group, search.is_over = settings, group, is_over
+    search.fit(task.X, task.y)
+    results: Mapping[str, Any] = search.cv_results_
+    return results
+
+
+def _shared(
+    task: Task,
+    groups: Sequence[nested.Group],
+    settings: Sequence[Mapping[str, Any]],
+    is_over: Callable[[], bool],
+) -> tuple[dict[int, Tried], NDArray[np.float64] | None]:
+    """Judge groups of settings that one fit serves, one after the other: each forest grows on every core.
+
+    Returns:
+        (what was tried by its place among the settings, the out-of-fold probabilities of the best).
+    """
+    folds = list(task.folds.split(task.X, task.y))
+    at_once = len(groups) if task.recipe.max_minutes is None else 1
+    tried: dict[int, Tried] = {}
+    best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
+    waiting = iter(groups)
+    while chunk := list(islice(waiting, at_once)):
+        pairs = [(group, fold) for group in chunk for fold in folds]
+        judged = nested.judge_all(pairs, task.pipeline.steps[0][1], task.scorer, task.X, task.y, task.jobs)
+        for first in range(0, len(judged), len(folds)):
+            for parts in zip(*judged[first : first + len(folds)], strict=True):
+                place, scores = parts[0].place, [part.score for part in parts]
+                seconds = float(np.mean([part.seconds for part in parts]))
+                tried[place] = (settings[place], float(np.mean(scores)), float(np.std(scores)), seconds)
+                if tried[place][1] > best[0]:
+                    best = (tried[place][1], _joined(folds, [part.proba for part in parts]))
+        if is_over():
+            break
+    return tried, best[1]
+
+
+def _joined(
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], probas: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Probabilities of the folds' left-out rows in the order of all rows, shape (rows, classes)."""
+    joined = np.empty((sum(len(proba) for proba in probas), probas[0].shape[1]))
+    for (_, test), proba in zip(folds, probas, strict=True):
+        joined[test] = proba
+    return joined
+
+
+def _halving(task: Task) -> Found:
+    """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
+    recipe = task.recipe
+    rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
+    fewest = min(len(task.y), math.ceil(HALVING_ROWS * recipe.folds / rarest))
+    # so many rows at first that the last round, by which the best is chosen, has all of them
+    rounds = min(
+        int(math.log(each, HALVING_FACTOR) + 1e-9) for each in (recipe.candidates, len(task.y) // fewest)
+    )
+    fewest = max(fewest, len(task.y) // HALVING_FACTOR**rounds)
+    settings: list[dict[str, Any]] = task.grids()
+    if recipe.candidates < recipe.size:
+        # as many settings, drawn at random, as the budget of fits takes through all rounds
+        drawn = ParameterSampler(settings, recipe.candidates, random_state=recipe.seed)
+        settings = [{name: [value] for name, value in setting.items()} for setting in drawn]
+    search = BudgetedHalvingSearch(
+        task.pipeline, settings, factor=HALVING_FACTOR, min_resources=fewest, scoring=task.scorer, cv=task.folds,
+        n_jobs=task.fit_jobs, refit=False, random_state=recipe.seed, return_train_score=False, error_score="raise",
+    )  # fmt: skip
+    search.is_over, search.begin_round = _deadline(task), task.scorer.begin_round
+    search.fit(task.X, task.y)
+    # a setting of several rounds counts with its last, on the most rows; a later round beats an earlier one
+    rounds = search.cv_results_["iter"]
+    last = {repr(params): place for place, params in enumerate(search.cv_results_["params"])}
+    tried = list(_tried(search.cv_results_))
+    order = sorted(last.values(), key=lambda place: (-rounds[place], -tried[place][1]))
+    return Found(_ranked(task, [tried[place] for place in order], presorted=True))
+
+
+def _optuna(task: Task) -> Found:
+    """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
+    import optuna  # takes a second, which every start of the site would pay
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    recipe, is_over = task.recipe, _deadline(task)
+    splits = list(task.folds.split(task.X, task.y))
+    found: dict[str, Tried] = {}
+    best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
+    # by setting, those given up among them: drawn again, it goes on from where it ended
+    judged: dict[str, list[tuple[float, NDArray[np.float64]]]] = {}
+    fits = 0
+
+    def objective(trial: "optuna.Trial") -> float:
+        nonlocal best, fits
+        names = list(recipe.spaces)
+        family = names[0] if len(names) == 1 else trial.suggest_categorical(FAMILY, names)
+        params = {
+            name: list(values)[trial.suggest_categorical(f"{family}.{name}", list(range(len(values))))]
+            for name, values in recipe.spaces[family].items()
+        }
+        setting = {"model": task.model(family), **{f"model__{name}": value for name, value in params.items()}}
+        key = repr((family, params))
+        if key in found:
+            return found[key][1]
+        parts = judged.setdefault(key, [])
+        began = task.clock()
+        for step, (fit, test) in enumerate(splits):
+            if step == len(parts):
+                pipeline = clone(task.pipeline).set_params(**setting).fit(task.X.iloc[fit], task.y[fit])
+                proba = pipeline.predict_proba(task.X.iloc[test])
+                given = nested.Given(pipeline.classes_, proba, key)
+                parts.append((task.scorer(given, task.X.iloc[test], task.y[test]), proba))
+                fits += 1
+            trial.report(float(np.mean([score for score, _ in parts[: step + 1]])), step)
+            if step + 1 < len(splits) and trial.should_prune():
+                raise optuna.TrialPruned
+        seconds, scores = (task.clock() - began) / len(splits), [score for score, _ in parts]
+        mean = float(np.mean(scores))
+        found[key] = (setting, mean, float(np.std(scores)), seconds)
+        if mean > best[0]:
+            best = (mean, _joined(splits, [proba for _, proba in parts]))
+        return mean
+
+    def stop(study: "optuna.Study", _trial: "optuna.trial.FrozenTrial") -> None:
+        spent = recipe.max_fits is not None and fits + recipe.folds > recipe.max_fits
+        if spent or is_over() or len(study.trials) >= 2 * recipe.candidates or fits >= recipe.fits:
+            study.stop()
+
+    sampler = optuna.samplers.TPESampler(seed=recipe.seed, n_startup_trials=STARTUP_TRIALS)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    study.optimize(objective, callbacks=[stop])
+    return Found(_ranked(task, list(found.values())), best[1])
+
+
+def _tried(results: Mapping[str, Any]) -> Iterator[Tried]:
+    """(setting, mean, std, seconds of a fit) of each row of scikit-learn's results."""
+    for params, mean, std, seconds in zip(
+        results["params"],
+        results["mean_test_score"],
+        results["std_test_score"],
+        results["mean_fit_time"],
+        strict=True,
+    ):
+        yield params, float(mean), float(std), float(seconds)
+
+
+def _ranked(
+    task: Task,
+    tried: Sequence[Tried],
+    *,
+    presorted: bool = False,
+) -> list[Candidate]:
+    """Number the settings from the best on; of equals the first tried comes first."""
+    rows = list(tried) if presorted else sorted(tried, key=lambda row: -row[1])
+    return [
+        Candidate(
+            family=task.family_of(setting["model"]),
+            params={
+                name.removeprefix("model__"): value for name, value in setting.items() if name != "model"
+            },
+            mean=mean,
+            std=std,
+            rank=rank,
+            seconds=seconds,
+        )
+        for rank, (setting, mean, std, seconds) in enumerate(rows, start=1)
+    ]

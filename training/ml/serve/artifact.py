@@ -1,0 +1,94 @@
+"""Models as bytes: made once, recognised by their SHA-256, and loaded only after that was compared."""
+
+import hashlib
+import hmac
+import io
+import platform
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import InconsistentVersionWarning
+
+from training.ml.tables.contract import Contract
+
+# deflate at its fastest: forests shrink to about a quarter at a cost well below their training
+COMPRESSION = ("zlib", 1)
+LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
+TOLERANCE = 1e-9
+GOLDEN_ROWS = 20
+
+
+class ArtifactError(Exception):
+    """The artifact is not what was recorded and must not be served."""
+
+
+def dump(model: Any) -> bytes:
+    """Serialise a fitted estimator with joblib; `joblib.load` reads it back in plain Python."""
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer, compress=COMPRESSION)
+    return buffer.getvalue()
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of the artifact, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def load(data: bytes, sha256: str) -> Any:
+    """Load an artifact from the very bytes whose hash was compared.
+
+    Raises:
+        ArtifactError: the bytes differ from those recorded, or were written by another scikit-learn.
+    """
+    found = digest(data)
+    if not hmac.compare_digest(found, sha256):
+        raise ArtifactError(
+            f"the artifact's SHA-256 is {found[:12]}..., recorded was {sha256[:12]}...; restore it or train again"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return joblib.load(io.BytesIO(data))
+    except InconsistentVersionWarning as error:
+        raise ArtifactError(
+            f"the artifact was written by scikit-learn {error.original_sklearn_version}, this is "
+            f"{error.current_sklearn_version}; train again, or install that release"
+        ) from error
+    except Exception as error:  # whatever a pickle of another world raises
+        raise ArtifactError(f"the artifact cannot be loaded here: {type(error).__name__}: {error}") from error
+
+
+def libraries() -> dict[str, str]:
+    """The releases that a model made here depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def record_golden(pipeline: Any, held_out: pd.DataFrame) -> dict[str, Any]:
+    """Keep a few held-out rows with their probabilities, as JSON values.
+
+    Args:
+        held_out: prepared by the contract, shape (rows, features).
+    """
+    rows = held_out.iloc[:GOLDEN_ROWS]
+    records = [
+        {name: None if pd.isna(value) else value for name, value in record.items()}
+        for record in rows.to_dict("records")
+    ]
+    return {"records": records, "proba": pipeline.predict_proba(rows).tolist()}
+
+
+def check_golden(pipeline: Any, contract: Contract, golden: Mapping[str, Any]) -> None:
+    """Score the rows that `record_golden` kept once more.
+
+    Raises:
+        ArtifactError: any probability moved.
+    """
+    expected = np.array(golden["proba"])
+    found = pipeline.predict_proba(contract.frame(golden["records"]))
+    if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=TOLERANCE):
+        raise ArtifactError("the model no longer gives the answers recorded when it was trained; train again")

@@ -1,0 +1,248 @@
+"""A fitted pipeline in a form that answers one row in microseconds: arrays for the preprocessor, ONNX for the trees.
+
+What is compiled here counts for nothing until `agrees` has compared it with scikit-learn on real and on extreme rows.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from training.ml.serve import onnx_trees as trees
+from training.ml.tables.contract import LARGEST, Contract, Feature, Kind
+from training.ml.search.estimators import LARGEST_SCALED, MISSING_CATEGORY
+from training.ml.judge.metrics import decide
+from training.ml.serve.onnx_trees import Matrix
+
+TOLERANCE = 1e-6
+UNSEEN = "a category that no table holds \u2603"
+# rows of a batch at which the two engines are timed against each other
+SIZES = (1_000, 10_000)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The one-hot columns of one categorical feature: where each category's 1 goes."""
+
+    name: str
+    places: Mapping[str, int]
+    missing: int
+    unknown: int
+
+    def place(self, value: Any) -> int:
+        """The column of a value, -1 where all its columns stay 0."""
+        if value is None or value != value:  # noqa: PLR0124  NaN alone differs from itself
+            return self.missing
+        return self.places.get(value, self.unknown)
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """What `estimators.build_preprocessor` fitted, as arrays; numbers first, then a block of columns per category."""
+
+    numbers: tuple[str, ...]
+    medians: Matrix
+    means: Matrix
+    scales: Matrix
+    blocks: tuple[Block, ...]
+    width: int
+
+    def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        """Scaled features of checked records, shape (records, width)."""
+        X = np.zeros((len(records), self.width))
+        if self.numbers:
+            self._scale(
+                X, np.array([[record[name] for name in self.numbers] for record in records], np.float64)
+            )
+        for block in self.blocks:
+            for row, record in enumerate(records):
+                place = block.place(record[block.name])
+                if place >= 0:
+                    X[row, place] = 1.0
+        return X
+
+    def frame(self, frame: pd.DataFrame) -> Matrix:
+        """The same of a frame as the contract prepares it."""
+        return self.arrays({str(name): column.to_numpy() for name, column in frame.items()}, len(frame))
+
+    def arrays(self, arrays: Mapping[str, NDArray[Any]], count: int) -> Matrix:
+        """The same of as many rows, given as such a frame's columns."""
+        X = np.zeros((count, self.width))
+        if self.numbers:
+            self._scale(X, np.column_stack([arrays[name] for name in self.numbers]))
+        rows = np.arange(count)
+        for block in self.blocks:
+            codes, values = pd.factorize(arrays[block.name], use_na_sentinel=False)
+            places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
+            X[rows[places >= 0], places[places >= 0]] = 1.0
+        return X
+
+    def _scale(self, X: Matrix, raw: Matrix) -> None:
+        """Write the raw numbers into X, scaled; they are lost."""
+        np.copyto(raw, self.medians, where=np.isnan(raw))
+        raw -= self.means
+        raw /= self.scales
+        # clip is these two at thrice the cost for one row
+        np.maximum(raw, -LARGEST_SCALED, out=raw)
+        np.minimum(raw, LARGEST_SCALED, out=X[:, : len(self.numbers)])
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Preprocessor and model; `predict` maps scaled features to probabilities, (rows, width) to (rows, classes)."""
+
+    engine: str
+    preprocessor: Preprocessor
+    predict: trees.Predict
+
+    def proba(self, frame: pd.DataFrame) -> Matrix:
+        """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
+        return self.predict(self.preprocessor.frame(frame))
+
+
+def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
+    """Compile a fitted pipeline of ours; None where it has a part that is not known here."""
+    model = pipeline.named_steps["model"]
+    for kind, engine, build in _ENGINES:
+        if isinstance(model, kind):
+            predict = build(model)
+            return Compiled(engine, _preprocessor(pipeline, contract), predict) if predict else None
+    return None
+
+
+def agrees(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame, threshold: float | None) -> bool:
+    """Whether labels are equal and probabilities within 1e-6 on every row of a prepared frame."""
+    expected, found = pipeline.predict_proba(frame), compiled.proba(frame)
+    return bool(
+        np.abs(expected - found).max(initial=0.0) <= TOLERANCE
+        and (decide(expected, threshold) == decide(found, threshold)).all()
+    )
+
+
+def edge_rows(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that no table holds: each feature in turn missing, extreme or of a category never seen.
+
+    Args:
+        frame: prepared rows to vary, shape (rows, features); the first few are taken.
+
+    Returns:
+        A prepared frame of a few hundred rows for a table of a few dozen columns.
+    """
+    varied = []
+    for _, base in frame.head(3).iterrows():
+        for feature in contract.features:
+            for value in _extremes(feature):
+                row = base.copy()
+                row[feature.name] = value
+                varied.append(row)
+    varied += [
+        pd.Series({each.name: choose(_extremes(each), key=_order) for each in contract.features})
+        for choose in (min, max)
+    ]
+    edges = pd.DataFrame(varied, columns=frame.columns)
+    return edges.astype(dict.fromkeys(contract.numbers, np.float64)).astype(
+        dict.fromkeys(contract.categories, object)
+    )
+
+
+def fastest_from(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame) -> int | None:
+    """From how many rows on scikit-learn is the faster engine; None where it never was."""
+    model = pipeline.named_steps["model"]
+    for size in SIZES:
+        X = compiled.preprocessor.frame(frame.iloc[np.arange(size) % len(frame)])
+        if _seconds(lambda X=X: model.predict_proba(X)) < _seconds(lambda X=X: compiled.predict(X)):  # type: ignore[misc]
+            return size
+    return None
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """The shorter of two runs."""
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _extremes(feature: Feature) -> list[Any]:
+    if feature.kind is Kind.CATEGORY:
+        return [math.nan, UNSEEN, *feature.categories[:50]]
+    if feature.kind is Kind.BOOLEAN:
+        return [math.nan, 0.0, 1.0]
+    low, high = feature.low or 0.0, feature.high or 0.0
+    return [
+        math.nan,
+        0.0,
+        low,
+        high,
+        np.nextafter(low, -np.inf),
+        np.nextafter(high, np.inf),
+        -LARGEST,
+        LARGEST,
+    ]
+
+
+def _order(value: Any) -> tuple[bool, float]:
+    """Sorts a feature's extremes, missing and unseen ones first."""
+    return (not isinstance(value, str) and value == value, 0.0 if isinstance(value, str) else value)  # noqa: PLR0124
+
+
+def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
+    fitted = pipeline.named_steps["preprocessor"].named_transformers_
+    numbers, blocks = contract.numbers, []
+    medians = means = scales = np.empty(0)
+    if numbers:
+        steps = fitted["numbers"].named_steps
+        medians, means, scales = steps["imputer"].statistics_, steps["scaler"].mean_, steps["scaler"].scale_
+        medians = np.where(np.isnan(medians), 0.0, medians)  # a column without any value
+    width = len(numbers)
+    if contract.categories:
+        encoder = fitted["categories"].named_steps["encoder"]
+        for name, known, rare in zip(
+            contract.categories, encoder.categories_, encoder.infrequent_categories_, strict=True
+        ):
+            block, size = _block(name, [str(each) for each in known], rare, width)
+            blocks.append(block)
+            width += size
+    return Preprocessor(tuple(numbers), medians, means, scales, tuple(blocks), width)
+
+
+def _block(name: str, known: list[str], rare: NDArray[np.object_] | None, first: int) -> tuple[Block, int]:
+    """The block that begins at a column, and how wide it is; rare categories share its last column."""
+    infrequent = set() if rare is None else {str(each) for each in rare}
+    frequent = [each for each in known if each not in infrequent]
+    places = {each: first + place for place, each in enumerate(frequent)}
+    shared = first + len(frequent) if infrequent else -1
+    places |= dict.fromkeys(infrequent, shared)
+    return Block(name, places, places.get(MISSING_CATEGORY, shared), shared), len(frequent) + bool(infrequent)
+
+
+def _linear(model: LogisticRegression) -> trees.Predict:
+    weights, intercept = model.coef_.T, model.intercept_
+
+    def predict(X: Matrix) -> Matrix:
+        scores = X @ weights + intercept
+        if scores.shape[1] > 1:
+            shares: Matrix = softmax(scores, axis=1)
+            return shares
+        positive = expit(scores[:, 0])
+        return np.column_stack([1 - positive, positive])
+
+    return predict
+
+
+_ENGINES: tuple[tuple[Any, str, Callable[[Any], trees.Predict | None]], ...] = (
+    ((RandomForestClassifier, ExtraTreesClassifier), "onnxruntime", trees.forest),
+    (HistGradientBoostingClassifier, "onnxruntime", trees.boosting),
+    (LogisticRegression, "numpy", _linear),
+)

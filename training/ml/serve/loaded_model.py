@@ -1,0 +1,137 @@
+"""A loaded version: records in, probabilities and labels out, by the fastest engine that was accepted for it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
+from training.ml.tables.contract import Contract
+from training.ml.judge.metrics import decide
+
+logger = logging.getLogger(__name__)
+
+SCIKIT_LEARN = "scikit-learn"
+
+
+def choose_engine(
+    pipeline: Pipeline, contract: Contract, held_out: pd.DataFrame, threshold: float | None
+) -> dict[str, Any]:
+    """Compile a pipeline and accept that only where it answers as scikit-learn does.
+
+    Args:
+        held_out: prepared rows, shape (rows, features), every one of which is compared, and rows made from them with
+            missing, unseen and extreme values.
+
+    Returns:
+        JSON values: `name` of the engine, `scikit_learn_from` (rows of a batch from which scikit-learn is faster, or
+        None), and `reason` where nothing was compiled.
+    """
+    try:
+        compiled = compile_pipeline(pipeline, contract)
+    except Exception as error:  # noqa: BLE001  whatever a release of scikit-learn with other insides leads to
+        return _plain(f"{type(error).__name__}: {error}"[:200])
+    if compiled is None:
+        return _plain("its estimator has no compiled form, or is too large for one")
+    for rows in (held_out, edge_rows(contract, held_out)):
+        if not agrees(compiled, pipeline, rows, threshold):
+            return _plain("compiled answers differ from scikit-learn's")
+    return {
+        "name": compiled.engine,
+        "scikit_learn_from": fastest_from(compiled, pipeline, held_out),
+        "reason": "",
+    }
+
+
+def _plain(reason: str) -> dict[str, Any]:
+    return {"name": SCIKIT_LEARN, "scikit_learn_from": 1, "reason": reason}
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A fitted pipeline with the contract it was trained under; `compiled` answers in its place where it is faster."""
+
+    pipeline: Pipeline
+    contract: Contract
+    threshold: float | None
+    compiled: Compiled | None = None
+    scikit_learn_from: int | None = None
+
+    @classmethod
+    def load(
+        cls,
+        pipeline: Pipeline,
+        contract: Contract,
+        threshold: float | None,
+        engine: Mapping[str, Any],
+        known: Sequence[Mapping[str, Any]],
+    ) -> Self:
+        """Build the scorer of a version with the engine that `choose_engine` accepted at its registration.
+
+        Args:
+            known: records to compare both engines on once more; where they differ here, scikit-learn serves.
+        """
+        if engine.get("name", SCIKIT_LEARN) == SCIKIT_LEARN:
+            return cls(pipeline, contract, threshold)
+        compiled = compile_pipeline(pipeline, contract)
+        if compiled is None or not agrees(compiled, pipeline, contract.frame(known), threshold):
+            logger.error("the engine %s does not answer here as at registration", engine["name"])
+            return cls(pipeline, contract, threshold)
+        return cls(pipeline, contract, threshold, compiled, engine["scikit_learn_from"])
+
+    @property
+    def engine(self) -> str:
+        """What answers single rows."""
+        return self.compiled.engine if self.compiled else SCIKIT_LEARN
+
+    def score(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[str], NDArray[np.float64]]:
+        """Score records that the contract has accepted.
+
+        Returns:
+            (labels, probabilities): lengths (records,) and (records, classes), in the contract's class order.
+        """
+        if self.compiled and not self._is_large(len(records)):
+            proba = self.compiled.predict(self.compiled.preprocessor.records(records))
+        else:
+            proba = self.proba(self.contract.frame(records))
+        return self.labels(proba), proba
+
+    def proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
+        if self.compiled is None:
+            plain: NDArray[np.float64] = self.pipeline.predict_proba(frame)
+            return plain
+        return self._predict(self.compiled, self.compiled.preprocessor.frame(frame))
+
+    def score_arrays(
+        self, arrays: Mapping[str, NDArray[Any]], count: int
+    ) -> tuple[list[str], NDArray[np.float64]]:
+        """Score as many accepted rows, given as the columns of `proba`'s frame; returns what `score` does."""
+        if self.compiled is None:
+            proba = self.proba(pd.DataFrame(arrays))
+        else:
+            proba = self._predict(self.compiled, self.compiled.preprocessor.arrays(arrays, count))
+        return self.labels(proba), proba
+
+    def is_split_well(self, rows: int) -> bool:
+        """Whether so many rows may as well be scored some at a time: a compiled form costs next to nothing for each call."""
+        return self.compiled is not None and not self._is_large(rows)
+
+    def _predict(self, compiled: Compiled, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of scaled features, by the engine that is faster for so many."""
+        if self._is_large(len(X)):
+            large: NDArray[np.float64] = self.pipeline.named_steps["model"].predict_proba(X)
+            return large
+        return compiled.predict(X)
+
+    def labels(self, proba: NDArray[np.float64]) -> list[str]:
+        """The label of each row of probabilities."""
+        return [self.contract.classes[index] for index in decide(proba, self.threshold).tolist()]
+
+    def _is_large(self, rows: int) -> bool:
+        return self.scikit_learn_from is not None and rows >= self.scikit_learn_from

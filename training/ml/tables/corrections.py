@@ -1,0 +1,60 @@
+"""Corrections: what a person knows better about a table's columns than can be read off them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from training.ml.tables.contract import ContractError, quote
+
+
+class Choice(StrEnum):
+    """What is to become of a column, other than what was inferred."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    LEAVE_OUT = "leave_out"
+    TAKE_IN = "take_in"
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Choices by column, and whether values that training never saw are refused instead of answered with a warning."""
+
+    columns: Mapping[str, Choice] = field(default_factory=dict)
+    strict: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.columns) or self.strict
+
+    def chosen(self, choice: Choice) -> list[str]:
+        """The columns with this choice."""
+        return [name for name, each in self.columns.items() if each is choice]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the corrections as JSON values."""
+        return {
+            "columns": {name: choice.value for name, choice in self.columns.items()},
+            "strict": self.strict,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote; an empty mapping corrects nothing.
+
+        Raises:
+            ContractError: a choice that there is not.
+        """
+        return cls(
+            {name: _choice(name, value) for name, value in data.get("columns", {}).items()},
+            data.get("strict", False),
+        )
+
+
+def _choice(name: str, value: Any) -> Choice:
+    try:
+        return Choice(value)
+    except ValueError as error:
+        raise ContractError(
+            f"the column {quote(name)} cannot become {quote(value)}; choose from {', '.join(Choice)}"
+        ) from error

@@ -1,0 +1,200 @@
+"""What stands out in a table before anything is trained on it, and what to do about it.
+
+Cheap enough for every upload: what looks at values rather than counts looks at a sample, drawn by a fixed seed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.ml.tables.contract import Contract, Kind, labels, quote
+from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut
+from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
+
+SEED = 0
+SAMPLE_ROWS = 2_000
+# the share of each class, on average, that one column alone gets right before it is called a leak
+LEAK = 0.98
+# with fewer rows of a class chance looks like knowledge
+MIN_ROWS_FOR_LEAK = 10
+# what to do about a column that is left out
+ADVICE = {
+    LeftOut.IDENTIFIER: "Take it in, as a number or a category, if it describes the rows",
+    LeftOut.FREE_TEXT: "Take it in if its texts are categories",
+    LeftOut.CONSTANT: "Nothing can be learned from it",
+    LeftOut.ALL_MISSING: "Nothing can be learned from it",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One remark on a column: what was found and what to do."""
+
+    code: str
+    column: str
+    message: str
+
+
+def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
+    """Look a table over before training.
+
+    Args:
+        table: as read from CSV, shape (rows, columns).
+        contract: inferred from it.
+
+    Returns:
+        Findings with the codes `leak`, `tiny_class`, `unlabelled`, `duplicate`, `identifier`, `constant`,
+        `all_missing` and `free_text`, the gravest first, each kind in the order of the columns.
+    """
+    labelled = table[table[contract.target].notna()]
+    classes = labels(labelled[contract.target])
+    return [
+        *_leaks(labelled, classes, contract),
+        *_about_target(len(table), classes, contract.target),
+        *_duplicates(labelled, contract),
+        *_identifiers(labelled, contract),
+        *_left_out(contract),
+    ]
+
+
+def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Finding]:
+    folds = Recipe().folds
+    needed = needed_rows(folds)
+    few = smallest_classes(classes, needed)
+    if few:
+        yield Finding(
+            "tiny_class",
+            target,
+            f"too few rows of {few}: {folds} folds and a held-out fifth need about {needed} of every class. "
+            "Use fewer folds, add rows, or leave the rows of the class out",
+        )
+    unlabelled = rows - len(classes)
+    if unlabelled:
+        yield Finding(
+            "unlabelled",
+            target,
+            f"{unlabelled:,} of {rows:,} rows have no label; nothing is learned from them",
+        )
+
+
+def _left_out(contract: Contract) -> Iterator[Finding]:
+    for name, reason in contract.left_out.items():
+        for why, advice in ADVICE.items():
+            if reason.startswith(why):
+                yield Finding(why.name.lower(), name, f"{reason}; the column is left out. {advice}")
+
+
+def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
+    """Whole numbers of which none stands twice: a customer's number, or an amount in a small table."""
+    for feature in contract.features:
+        if feature.kind not in {Kind.INTEGER, Kind.NUMBER}:
+            continue
+        values = labelled[feature.name].dropna()
+        if len(values) < MIN_ROWS_FOR_IDENTIFIER or not values.head(SAMPLE_ROWS).is_unique:
+            continue
+        if values.is_unique and (feature.kind is Kind.INTEGER or (values % 1 == 0).all()):
+            yield Finding(
+                "identifier",
+                feature.name,
+                f"every one of its {len(values):,} whole numbers is different, as in an identifier. "
+                "Leave it out if it only names the rows",
+            )
+
+
+def _duplicates(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
+    """Features with the same content as an earlier one; only those that agree on a sample are compared whole."""
+    sample = labelled.sample(min(len(labelled), SAMPLE_ROWS), random_state=SEED)
+    alike: dict[int, list[str]] = {}
+    for feature in contract.features:
+        column = sample[feature.name]
+        key = hash((str(column.dtype), pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()))
+        earlier = alike.setdefault(key, [])
+        twin = next((name for name in earlier if labelled[name].equals(labelled[feature.name])), None)
+        if twin is None:
+            earlier.append(feature.name)
+            continue
+        yield Finding(
+            "duplicate",
+            feature.name,
+            f"it has the same values as {quote(twin)}. Leave one of the two out: callers would have to send both, "
+            "and each hides how much the other matters",
+        )
+
+
+def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> Iterator[Finding]:
+    """Features that tell the class by themselves, in rows that they were not learned from."""
+    chosen = _balanced_sample(classes)
+    y = pd.Index(contract.classes).get_indexer(pd.Index(classes.iloc[chosen]))
+    rows = np.bincount(y, minlength=len(contract.classes))
+    if (rows >= MIN_ROWS_FOR_LEAK).sum() < 2:  # noqa: PLR2004
+        return
+    kept = rows[y] >= MIN_ROWS_FOR_LEAK
+    chosen, y = chosen[kept], y[kept]
+    for feature in contract.features:
+        column = labelled[feature.name].iloc[chosen]
+        codes = pd.factorize(column)[0] if feature.kind in {Kind.CATEGORY, Kind.BOOLEAN} else None
+        values = column.to_numpy(np.float64) if codes is None else np.where(codes < 0, np.nan, codes)
+        score = _score_alone(values, y, nearest=codes is None)
+        if score >= LEAK:
+            yield Finding(
+                "leak",
+                feature.name,
+                f"it alone tells {contract.target} in {score:.1%} of the rows, each class counted the same. Leave it "
+                "out if it is not known at the time of the prediction",
+            )
+
+
+def _balanced_sample(classes: pd.Series) -> NDArray[np.intp]:
+    """Positions of rows in a random order, about as many of each class."""
+    order = np.random.default_rng(SEED).permutation(len(classes))
+    shuffled = classes.iloc[order]
+    place = shuffled.groupby(shuffled).cumcount().to_numpy()
+    return order[place < max(SAMPLE_ROWS // classes.nunique(), 2 * MIN_ROWS_FOR_LEAK)]
+
+
+def _score_alone(values: NDArray[np.float64], y: NDArray[np.intp], *, nearest: bool) -> float:
+    """Balanced accuracy of looking a row's class up by its value in the other half of the rows.
+
+    Args:
+        values: one value for each row, NaN where it is missing; in a random order.
+        y: the classes as whole numbers from 0.
+        nearest: whether a value that the other half does not have is looked up as the nearest one that it has;
+            otherwise its class is unknown, and counts as wrong.
+    """
+    predicted = np.empty(len(y), dtype=np.intp)
+    halves = np.zeros(len(y), dtype=bool)
+    # every class in both halves
+    halves[np.argsort(y, kind="stable")[::2]] = True
+    for test in (halves, ~halves):
+        predicted[test] = _look_up(values[~test], y[~test], values[test], nearest=nearest)
+    right = np.bincount(y, weights=predicted == y)
+    rows = np.bincount(y)
+    return float((right[rows > 0] / rows[rows > 0]).mean())
+
+
+def _look_up(
+    known: NDArray[np.float64], classes: NDArray[np.intp], asked: NDArray[np.float64], *, nearest: bool
+) -> NDArray[np.intp]:
+    """The most frequent class of each asked value among the known ones, -1 where there is none."""
+    uniques, places = np.unique(known, return_inverse=True)
+    width = int(classes.max()) + 1
+    votes = np.bincount(places * width + classes, minlength=len(uniques) * width).reshape(-1, width)
+    answers = votes.argmax(axis=1)
+    missing = len(uniques) > 0 and bool(np.isnan(uniques[-1]))
+    numbers = uniques[: len(uniques) - missing]
+    found = np.full(len(asked), answers[-1] if missing else -1)
+    present = ~np.isnan(asked)
+    if not len(numbers):
+        found[present] = -1
+        return found
+    after = np.searchsorted(numbers, asked[present]).clip(1, max(len(numbers) - 1, 1))
+    before = after - 1
+    after = after.clip(max=len(numbers) - 1)
+    closer = np.abs(numbers[before] - asked[present]) <= np.abs(numbers[after] - asked[present])
+    place = np.where(closer, before, after)
+    exact = numbers[place] == asked[present]
+    found[present] = np.where(exact | nearest, answers[place], -1)
+    return found

@@ -1,0 +1,218 @@
+"""Reading a contract off a table, and correcting it by what a person knows better."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from training.ml.tables.contract import MAX_CLASSES, MAX_TEXT, Contract, ContractError, Feature, Kind, labels, quote
+from training.ml.tables.corrections import Choice, Corrections
+
+# from this share of different texts on, a column names its rows instead of describing them
+IDENTIFIER_SHARE = 0.9
+# above this share and this many values a text column is prose: one-hot encoding it learns single rows by heart
+FREE_TEXT_SHARE = 0.5
+FREE_TEXT_VALUES = 50
+MIN_ROWS_FOR_IDENTIFIER = 20
+# a column with more values than this is no category, whatever was chosen
+MAX_CATEGORIES = 10_000
+SHOWN_COLUMNS = 20
+AS_INFERRED = Corrections()
+
+
+class LeftOut(StrEnum):
+    """How the reason begins why a column is no feature."""
+
+    ALL_MISSING = "every value is missing"
+    CONSTANT = "every value is the same"
+    IDENTIFIER = "identifier-like"
+    FREE_TEXT = "free text"
+    CHOICE = "left out by choice"
+
+
+def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERRED) -> Contract:
+    """Read a contract off a table.
+
+    Args:
+        table: as `read_table` gives it for these corrections, shape (rows, columns), the target among its columns.
+        target: the label column.
+        corrections: what is to be otherwise than inferred.
+
+    Raises:
+        ContractError: no such column, fewer than two or more than 100 classes, no usable feature, or a correction
+            that cannot be.
+    """
+    if target not in table.columns:
+        raise ContractError(f"there is no column {quote(target)} to predict; {_listed(table.columns)}")
+    check_columns(corrections, [str(name) for name in table.columns], target)
+    labelled = table[table[target].notna()]
+    classes = _classes(labelled[target], target)
+    decisions = {
+        str(name): _decide(str(name), labelled[name], corrections.columns.get(str(name)))
+        for name in table.columns
+        if name != target
+    }
+    return _contract(Contract(target, (), classes, {}, corrections.strict), decisions)
+
+
+def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -> Contract:
+    """Return the contract with its columns as corrected; the others stay as they were.
+
+    Args:
+        table: as `read_table` gives it for these corrections, shape (rows, columns).
+
+    Raises:
+        ContractError: a correction that cannot be, or nothing is left to learn from.
+    """
+    check_columns(corrections, [str(name) for name in table.columns], contract.target)
+    known: dict[str, Feature | str] = {
+        **contract.left_out,
+        **{feature.name: feature for feature in contract.features},
+    }
+    labelled = table[table[contract.target].notna()]
+    decisions = {
+        str(name): _decide(str(name), labelled[name], corrections.columns[str(name)])
+        if str(name) in corrections.columns
+        else known[str(name)]
+        for name in table.columns
+        if name != contract.target
+    }
+    return _contract(replace(contract, strict=corrections.strict), decisions)
+
+
+def check_columns(corrections: Corrections, columns: Iterable[str], target: str) -> None:
+    """Raise ContractError unless every corrected column is one of the table's and not the target."""
+    there = dict.fromkeys(columns)
+    for name in corrections.columns:
+        if name == target:
+            raise ContractError(
+                f"the column {quote(name)} is the target; only the other columns can be corrected"
+            )
+        if name not in there:
+            raise ContractError(f"there is no column {quote(name)} to correct; {_listed(there)}")
+
+
+def kind_of(values: pd.Series) -> Kind:
+    """What present values are, as they were read; none of them is missing."""
+    if pd.api.types.is_bool_dtype(values) or all(isinstance(value, bool) for value in values):
+        return Kind.BOOLEAN
+    if pd.api.types.is_integer_dtype(values):
+        return Kind.INTEGER
+    return Kind.NUMBER if pd.api.types.is_numeric_dtype(values) else Kind.CATEGORY
+
+
+def _listed(columns: Iterable[object]) -> str:
+    names = list(map(str, columns))
+    more = f" and {len(names) - SHOWN_COLUMNS:,} more" if len(names) > SHOWN_COLUMNS else ""
+    return f"the table has: {', '.join(names[:SHOWN_COLUMNS])}{more}"
+
+
+def _contract(start: Contract, decisions: Mapping[str, Feature | str]) -> Contract:
+    """Fill in the features, and the reasons of the columns that are none."""
+    features = tuple(each for each in decisions.values() if isinstance(each, Feature))
+    left_out = {name: each for name, each in decisions.items() if isinstance(each, str)}
+    if not features:
+        shown = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:SHOWN_COLUMNS])
+        raise ContractError(
+            f"no column is left to learn from ({shown or 'the target is the only column'}); "
+            "add at least one feature, or take in a column that is left out"
+        )
+    return replace(start, features=features, left_out=left_out)
+
+
+def _classes(column: pd.Series, target: str) -> tuple[str, ...]:
+    if column.empty:
+        raise ContractError(
+            f"the column {quote(target)} is empty; it needs a label in every row to learn from"
+        )
+    classes = sorted(labels(column).unique())
+    if len(classes) == 1:
+        raise ContractError(
+            f"the column {quote(target)} has one class only ({quote(classes[0])}); it needs at least two"
+        )
+    if len(classes) > MAX_CLASSES:
+        raise ContractError(
+            f"the column {quote(target)} has {len(classes):,} different values; a classifier tells at most "
+            f"{MAX_CLASSES} classes apart. Is it a number to estimate, or an identifier?"
+        )
+    longest = max(map(len, classes))
+    if longest > MAX_TEXT:
+        raise ContractError(
+            f"a label in {quote(target)} has {longest:,} characters; at most {MAX_TEXT:,} are taken"
+        )
+    return tuple(classes)
+
+
+def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | str:
+    """Return the feature that a column becomes, or the reason why it becomes none."""
+    if choice is Choice.LEAVE_OUT:
+        return LeftOut.CHOICE.value
+    values = column.dropna()
+    missing = len(values) < len(column)
+    if choice is None:
+        return _reason_to_leave_out(values) or _feature(name, values, kind_of(values), missing)
+    if values.empty:
+        raise ContractError(
+            f"the column {quote(name)} has no value in any labelled row; it can only be left out"
+        )
+    kind = Kind(choice) if choice in {Choice.NUMBER, Choice.CATEGORY} else kind_of(values)
+    if kind is Kind.NUMBER and not _is_numeric(values):
+        raise ContractError(
+            f"the column {quote(name)} holds {quote(values.iloc[0])} and cannot be a number; "
+            "take it as a category, or leave it out"
+        )
+    feature = _feature(name, values, kind, missing)
+    if len(feature.categories) > MAX_CATEGORIES:
+        raise ContractError(
+            f"the column {quote(name)} has {len(feature.categories):,} different values; a category has at most "
+            f"{MAX_CATEGORIES:,}. Leave it out, or group its values"
+        )
+    return feature
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _reason_to_leave_out(values: pd.Series) -> str | None:
+    if values.empty:
+        return LeftOut.ALL_MISSING.value
+    if (values == values.iloc[0]).all():
+        return f"{LeftOut.CONSTANT} ({quote(values.iloc[0])})"
+    if pd.api.types.is_integer_dtype(values):
+        if len(values) >= MIN_ROWS_FOR_IDENTIFIER and _counts_up(values.to_numpy()):
+            return f"{LeftOut.IDENTIFIER}: {len(values):,} whole numbers in a row, one for each of {len(values):,} rows"
+        return None
+    if pd.api.types.is_numeric_dtype(values):
+        return None
+    distinct = values.nunique()
+    share = distinct / len(values)
+    if len(values) >= MIN_ROWS_FOR_IDENTIFIER and share >= IDENTIFIER_SHARE:
+        return f"{LeftOut.IDENTIFIER}: {distinct:,} different texts in {len(values):,} rows"
+    if distinct > FREE_TEXT_VALUES and share >= FREE_TEXT_SHARE:
+        return f"{LeftOut.FREE_TEXT}: {distinct:,} different texts in {len(values):,} rows"
+    return None
+
+
+def _counts_up(values: np.ndarray) -> bool:
+    """Whether the whole numbers are n different ones without a gap; sorted only where their range allows it."""
+    if int(values.max()) - int(values.min()) != len(values) - 1:
+        return False
+    return bool((np.diff(np.sort(values)) == 1).all())
+
+
+def _feature(name: str, values: pd.Series, kind: Kind, missing: bool) -> Feature:
+    """Describe a feature by its present values."""
+    if kind is Kind.BOOLEAN:
+        return Feature(name, kind, missing, bool(values.mode().iloc[0]))
+    if kind is Kind.INTEGER:
+        middle = round(float(values.median()))
+        return Feature(name, kind, missing, middle, (), int(values.min()), int(values.max()))
+    if kind is Kind.NUMBER:
+        low, high = float(values.min()), float(values.max())
+        return Feature(name, kind, missing, float(values.median()), (), low, high)
+    counts = labels(values).value_counts()
+    most = sorted(counts[counts == counts.max()].index)[0]
+    return Feature(name, kind, missing, most, tuple(sorted(counts.index)))

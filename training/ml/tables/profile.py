@@ -1,0 +1,128 @@
+"""A table in figures: per column its kind of values, how many are missing, and how they are spread in each class."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.ml.tables.contract import Kind, labels
+from training.ml.tables.inference import kind_of
+
+TOP_VALUES = 10
+BINS = 20
+LONGEST_VALUE = 100
+# a hundred classes in ten thousand columns would be more figures than the table has cells
+SHOWN_CLASSES = 8
+COLUMNS_BY_CLASS = 1_000
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The most frequent classes, and which of them each row has.
+
+    `codes` has one place in `labels` for each row, -1 for a rarer class or none.
+    """
+
+    labels: list[str]
+    codes: NDArray[np.int8]
+
+
+def describe(table: pd.DataFrame, target: str) -> list[dict[str, Any]]:
+    """Profile every column.
+
+    Args:
+        table: as read from CSV, shape (rows, columns).
+        target: its label column.
+
+    Returns:
+        One mapping per column: `name`, `kind` (empty without a value), `missing` and `distinct` (counts), and either
+        `top` (value and count of the most frequent) or `quantiles` (0, 25, 50, 75, 100 %) with a histogram of `counts`
+        between `edges`. In the first thousand columns beside the target also `by_class`: for each of the eight most
+        frequent classes its `label`, `rows` with a value, `counts` in the same order as those of all rows, and of
+        numbers the `median`.
+    """
+    classes = _classes(table[target])
+    described, left = [], COLUMNS_BY_CLASS
+    for name in table.columns:
+        split = classes if name != target and left > 0 else None
+        left -= split is not None
+        described.append({"name": str(name), **_describe(table[name], split)})
+    return described
+
+
+def _classes(column: pd.Series) -> Classes:
+    texts = labels(column.dropna())
+    names = texts.value_counts().head(SHOWN_CLASSES).index
+    codes = names.get_indexer(pd.Index(texts.reindex(column.index)))
+    return Classes(list(names), codes.astype(np.int8))
+
+
+def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
+    present = column.notna().to_numpy()
+    values = column[present]
+    profile: dict[str, Any] = {
+        "kind": kind_of(values).value if len(values) else "empty",
+        "missing": int((~present).sum()),
+    }
+    codes = classes.codes[present] if classes else None
+    if profile["kind"] in {Kind.NUMBER, Kind.INTEGER}:
+        found = _describe_numbers(values.to_numpy(np.float64), classes, codes)
+        return {**profile, "distinct": int(values.nunique()), **found}
+    places, uniques = pd.factorize(values)
+    counts = np.bincount(places, minlength=len(uniques))
+    order = np.argsort(-counts, kind="stable")[:TOP_VALUES]
+    profile |= {
+        "distinct": len(uniques),
+        "top": [[str(uniques[place])[:LONGEST_VALUE], int(counts[place])] for place in order],
+    }
+    if classes is None or codes is None or not len(values):
+        return profile
+    of_class = [
+        np.bincount(places[codes == code], minlength=len(uniques)) for code in range(len(classes.labels))
+    ]
+    profile["by_class"] = [
+        {"label": label, "rows": int(each.sum()), "counts": each[order].tolist()}
+        for label, each in zip(classes.labels, of_class, strict=True)
+    ]
+    return profile
+
+
+def _describe_numbers(
+    numbers: NDArray[np.float64], classes: Classes | None, codes: NDArray[np.int8] | None
+) -> dict[str, Any]:
+    counts, edges = _histogram(numbers)
+    profile: dict[str, Any] = {
+        "quantiles": np.quantile(numbers, [0, 0.25, 0.5, 0.75, 1]).tolist(),
+        "counts": counts.tolist(),
+        "edges": edges.tolist(),
+    }
+    if classes is None or codes is None:
+        return profile
+    profile["by_class"] = []
+    for code, label in enumerate(classes.labels):
+        chosen = numbers[codes == code]
+        spread = _count(chosen, edges)
+        profile["by_class"].append(
+            {
+                "label": label,
+                "rows": len(chosen),
+                "counts": spread.tolist(),
+                "median": float(np.median(chosen)) if len(chosen) else None,
+            }
+        )
+    return profile
+
+
+def _histogram(numbers: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    try:
+        return np.histogram(numbers, bins=BINS)
+    except ValueError:  # so close together that floats have no BINS edges between them
+        return np.array([len(numbers)]), np.array([numbers.min(), numbers.max()])
+
+
+def _count(numbers: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Count numbers between the edges of a histogram of more of them."""
+    bins = len(edges) - 1
+    return np.histogram(numbers, bins, (edges[0], edges[-1]))[0] if bins > 1 else np.array([len(numbers)])

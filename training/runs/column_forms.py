@@ -1,0 +1,151 @@
+"""What is to become of each column of a table, as people choose it before they train."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+from django.http import QueryDict
+
+from training.ml.tables.contract import Feature
+from training.ml.tables.corrections import Choice, Corrections
+from training.models import Dataset
+
+# a select for each column beyond this would be a page that no browser likes; lines of text do for the rest
+MAX_SELECTS = 200
+TITLES = {
+    Choice.NUMBER: "A number",
+    Choice.CATEGORY: "A category",
+    Choice.LEAVE_OUT: "Leave out",
+    Choice.TAKE_IN: "Take in",
+}
+OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.LEAVE_OUT)
+OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.NUMBER, Choice.CATEGORY)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One line of the form: a column with what was inferred, as a feature or as the reason why it is none."""
+
+    name: str
+    feature: Feature | None
+    reason: str
+    field: BoundField
+
+
+class ColumnsForm(forms.Form):
+    """The contract of a table to look through and correct; `corrections` is what comes of it.
+
+    `problems` are cells that do not fit a choice, by line and column.
+    """
+
+    columns_of = forms.CharField(required=False, widget=forms.HiddenInput)
+    strict = forms.BooleanField(
+        required=False,
+        label="Strict",
+        help_text="The version refuses categories and ranges that training never saw. Otherwise it answers with a warning.",
+    )
+    others = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=1_000_000,
+        label="Further columns",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "font-monospace"}),
+        help_text="One for each line, with number, category, leave_out or take_in behind a colon: <code>zip: category</code>",
+    )
+
+    def __init__(self, data: QueryDict | None, *, dataset: Dataset, start: Corrections) -> None:
+        self.dataset, self.contract = dataset, dataset.contract
+        self.features = {feature.name: feature for feature in self.contract.features}
+        self.corrections, self.problems = start, list[dict[str, Any]]()
+        self.lost = False
+        if data is not None and data.get("columns_of", str(dataset.pk)) != str(dataset.pk):
+            data, self.lost = _without_columns(data, dataset)
+        names = self._names()
+        self.shown, rest = names[:MAX_SELECTS], names[MAX_SELECTS:]
+        initial = {
+            "columns_of": dataset.pk,
+            "strict": start.strict,
+            "others": "\n".join(f"{name}: {start.columns[name]}" for name in rest if name in start.columns),
+            **{f"column-{place}": start.columns.get(name, "") for place, name in enumerate(self.shown)},
+        }
+        super().__init__(data, initial=initial)
+        for place, name in enumerate(self.shown):
+            self.fields[f"column-{place}"] = self._field(name)
+        if not rest:
+            del self.fields["others"]
+
+    def _names(self) -> list[str]:
+        """Every column but the target; in a wide table those left out come first, then those with a warning."""
+        names = [*self.contract.names, *self.contract.left_out]
+        if len(names) <= MAX_SELECTS:
+            return names
+        warned = {warning["column"] for warning in self.dataset.warnings}
+        return sorted(names, key=lambda name: (name not in self.contract.left_out, name not in warned))
+
+    def _field(self, name: str) -> forms.ChoiceField:
+        feature = self.features.get(name)
+        offered = OFFERED_TO_INPUTS if feature else OFFERED_TO_LEFT_OUT
+        inferred = f"As inferred: {feature.kind if feature else 'left out'}"
+        return forms.ChoiceField(
+            required=False,
+            choices=[("", inferred), *((choice.value, TITLES[choice]) for choice in offered)],
+            widget=forms.Select(
+                attrs={"class": "form-select form-select-sm", "aria-label": f"Take {name} as"}
+            ),
+        )
+
+    def columns(self) -> Iterator[Column]:
+        """The lines of the form."""
+        for place, name in enumerate(self.shown):
+            reason = self.contract.left_out.get(name, "")
+            yield Column(name, self.features.get(name), reason, self[f"column-{place}"])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something chosen to see."""
+        return bool(self.errors) or any(
+            self[name].value() for name in self.fields if name not in {"columns_of", "strict"}
+        )
+
+    def clean_others(self) -> dict[str, Choice]:
+        lines = [line for line in self.cleaned_data["others"].splitlines() if line.strip()]
+        chosen = {}
+        for line in lines:
+            name, colon, choice = line.rpartition(":")
+            try:
+                chosen[name] = Choice(choice.strip().replace(" ", "_") if colon else "")
+            except ValueError as error:
+                raise forms.ValidationError(
+                    f'"{line[:60]}" is not a column and a choice; write it as zip: category, with one of '
+                    f"{', '.join(Choice)}."
+                ) from error
+        return chosen
+
+    def clean(self) -> None:
+        """Put the corrections together."""
+        if self.lost:
+            raise forms.ValidationError(
+                f"The columns that were chosen are those of another table. These are the columns of {self.dataset}: "
+                "look through them, then start the run."
+            )
+        selected = {
+            name: Choice(self.cleaned_data[f"column-{place}"])
+            for place, name in enumerate(self.shown)
+            if self.cleaned_data.get(f"column-{place}")
+        }
+        self.corrections = Corrections(
+            {**selected, **self.cleaned_data.get("others", {})}, self.cleaned_data["strict"]
+        )
+
+
+def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool]:
+    """What was sent but for the choices about the columns of another dataset, and whether there were any."""
+    kept, had_choices = data.copy(), False
+    kept["columns_of"] = str(dataset.pk)
+    for name in data:
+        if name.startswith("column-") or name == "others":
+            had_choices |= bool(data[name])
+            del kept[name]
+    return kept, had_choices

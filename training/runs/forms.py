@@ -1,0 +1,289 @@
+"""What people fill in to get from a table to an active version."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+from django.template.defaultfilters import capfirst, filesizeformat
+
+from clfsite.core.web.templatetags.portal import METRIC_TITLES, metric
+from clfsite.core.web.uploads import was_cut
+from clfsite.core.errors import Refused
+from training.ml.search.estimators import AUTO, FAMILIES
+from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
+from training.ml.judge.threshold import Aim, AimError
+from training.models import Classifier, Dataset, Run
+
+SEARCH_TITLES = {
+    "grid": "Grid: try every combination of settings",
+    "random": f"Random: try {RANDOM_CANDIDATES} combinations drawn by the seed",
+    "halving": "Halving: try all on few rows, go on with the best third",
+    "optuna": f"Optuna: try {RANDOM_CANDIDATES} combinations, each chosen by what came before",
+}
+GOAL_TITLES = {
+    "": "No aim: the more probable class",
+    "f1": "The best F1",
+    "precision": "A precision of at least …",
+    "recall": "A recall of at least …",
+    "cost": "The least cost, a missed case costing … false alarms",
+}
+# every database can compare a number of so many digits
+LONGEST_NUMBER = 18
+NAME_HINT = "Letters, digits, dots, hyphens and underscores."
+
+
+class UploadForm(forms.Form):
+    """A form with a CSV; `problems` are the faults found in it, by line and column."""
+
+    file = forms.FileField(
+        label="CSV file",
+        allow_empty_file=True,
+        max_length=255,
+        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
+        error_messages={"required": "No file came with the form; choose a CSV file."},
+    )
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(*(request.POST, request.FILES) if request.method == "POST" else ())
+        self.problems: list[dict[str, Any]] = []
+        if was_cut(request):
+            limit = filesizeformat(settings.CLFSITE_UPLOAD_BYTES)
+            self.fields["file"].error_messages["required"] = (
+                f"The file is larger than the limit of {limit} (CLFSITE_UPLOAD_BYTES); "
+                "upload a smaller one, or have the limit raised."
+            )
+
+    def clean_file(self) -> Any:
+        count = len(self.files.getlist("file"))
+        if count > 1:
+            raise forms.ValidationError(f"{count} files came with the form; choose one file.")
+        return self.cleaned_data["file"]
+
+    def refuse(self, error: Refused) -> None:
+        """Show what a service said about the file."""
+        self.problems = error.errors
+        self.add_error("file", capfirst(str(error)))
+
+
+class DatasetForm(UploadForm):
+    """A table to learn from."""
+
+    name = forms.CharField(max_length=100, help_text=f"{NAME_HINT} A name that exists gets the next number.")
+    target = forms.CharField(
+        max_length=255,
+        strip=False,
+        label="Target column",
+        help_text="The column to predict, as the header writes it. Every other column may become an input.",
+    )
+    categories = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=100_000,
+        label="Columns of codes",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="If there are any, one for each line: they are read as they are written, leading zeros and all.",
+    )
+    field_order = ["name", "target", "file", "categories"]
+
+    def clean_categories(self) -> list[str]:
+        return [name for name in self.cleaned_data["categories"].splitlines() if name.strip()]
+
+
+class RunForm(forms.Form):
+    """A training job in plain words; `recipe` is what comes of it, or what it started from."""
+
+    dataset = forms.ModelChoiceField(Dataset.objects.none(), empty_label=None)
+    classifier = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text=f"Which classifier gets the new version; it is created if there is none of this name. "
+        f"Empty: the dataset's name. {NAME_HINT}",
+    )
+    estimator = forms.ChoiceField(
+        choices=[*((key, family.title) for key, family in FAMILIES.items()), (AUTO, "All of them")],
+        help_text="The kind of model. A random forest does well on most tables; logistic regression is the quickest.",
+    )
+    search = forms.ChoiceField(
+        choices=[(key, SEARCH_TITLES.get(key, key)) for key in SEARCHES],
+        help_text="How settings of the model are tried.",
+    )
+    scoring = forms.ChoiceField(
+        help_text="What “best” means. ROC-AUC asks how well the classes are told apart, whatever the threshold."
+    )
+    folds = forms.IntegerField(
+        min_value=2,
+        max_value=100,
+        help_text="Each setting is trained this often, every time judged on another part of the rows. More takes longer.",
+    )
+    seed = forms.IntegerField(
+        min_value=0,
+        max_value=2**32 - 1,
+        help_text="The same seed, table and recipe give the same model again.",
+    )
+    space = forms.CharField(
+        required=False,
+        max_length=10_000,
+        label="Values to try",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "font-monospace"}),
+        help_text='Empty: a sensible choice. Otherwise JSON, the values of each setting: {"max_depth": [4, 8]}',
+    )
+    class_weight = forms.TypedChoiceField(
+        required=False,
+        empty_value=None,
+        choices=[("", "Every row counts the same"), (BALANCED, "Balanced: rows of rare classes count more")],
+        label="Class weights",
+        help_text="Balanced helps where the class that matters is rare; probabilities then read too high for it.",
+    )
+    max_fits = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_FITS,
+        label="At most this many fits",
+        help_text="The search ends with the best setting so far. Empty: no limit.",
+    )
+    max_minutes = forms.FloatField(
+        required=False,
+        min_value=0.01,
+        label="At most this many minutes",
+        help_text="For the search alone; judging the best model comes on top. Empty: no limit.",
+    )
+    goal = forms.ChoiceField(
+        required=False,
+        choices=list(GOAL_TITLES.items()),
+        label="Aim of the threshold",
+        help_text="From what probability on the positive class is answered. For tables of two classes.",
+    )
+    goal_value = forms.FloatField(
+        required=False,
+        label="Value of the aim",
+        help_text="For precision and recall a share such as 0.9, for the cost a number such as 5.",
+    )
+    activate = forms.BooleanField(
+        required=False,
+        label="Activate when done",
+        help_text="The new version answers at once. Otherwise it waits until someone activates it.",
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        may_activate: bool,
+        dataset: str = "",
+        repeats: Run | None = None,
+    ) -> None:
+        self.recipe = self.start = repeats.recipe if repeats else Recipe()
+        empty = {name: "" if value is None else value for name, value in self.start.to_dict().items()}
+        aim = self.start.aim or {}
+        initial = {
+            "dataset": dataset,
+            **empty,
+            "goal": aim.get("goal", ""),
+            "goal_value": aim.get("value") or "",
+        }
+        initial["space"] = json.dumps(self.start.space) if self.start.space else ""
+        if repeats:
+            initial |= {"dataset": repeats.dataset_id, "classifier": repeats.classifier.name}
+        super().__init__(data, initial=initial)
+        datasets = Dataset.objects.order_by("-id").defer("contract_data", "profile")
+        self.fields["dataset"].queryset = datasets  # type: ignore[attr-defined]
+        self.fields["dataset"].label_from_instance = describe  # type: ignore[attr-defined]
+        # a recipe of the API may look at any of scikit-learn's scorers
+        scorings = {**METRIC_TITLES, self.start.scoring: metric(self.start.scoring)}
+        self.fields["scoring"].choices = list(scorings.items())  # type: ignore[attr-defined]
+        if not may_activate:
+            del self.fields["activate"]
+
+    @property
+    def chosen(self) -> Dataset | None:
+        """The dataset that the form stands on, the newest where it names none; None where there is none."""
+        value = str(self["dataset"].value() or "")
+        datasets = Dataset.objects.order_by("-id").defer("profile")
+        is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
+        named = datasets.filter(pk=value).first() if is_number else None
+        return named or datasets.first()
+
+    @property
+    def has_advanced(self) -> bool:
+        """Whether the part of the form that begins closed holds something to see."""
+        names = ("class_weight", "max_fits", "max_minutes", "goal", "goal_value")
+        return any(self[name].value() or self[name].errors for name in names)
+
+    def clean_space(self) -> dict[str, Any] | None:
+        written = self.cleaned_data["space"].strip()
+        try:
+            space = json.loads(written or "{}")
+            kept = json.dumps(space, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(
+                'This is not JSON; expected an object such as {"max_depth": [4, 8]}.'
+            ) from error
+        if not isinstance(space, dict) or "\\u0000" in kept:
+            raise forms.ValidationError(
+                'Expected a list of values for each setting, such as {"max_depth": [4, 8]}.'
+            )
+        return space or None
+
+    def clean(self) -> None:
+        """Put the recipe together; what the form does not ask for stays as it was in the run that is repeated."""
+        self._check_budget()
+        values = {**self.start.to_dict(), **self.cleaned_data, "aim": self._aim()}
+        try:
+            self.recipe = Recipe(**{name: values[name] for name in self.start.to_dict()}).check()
+        except RecipeError as error:
+            raise forms.ValidationError(capfirst(str(error))) from error
+
+    def _check_budget(self) -> None:
+        folds, fits = self.cleaned_data.get("folds"), self.cleaned_data.get("max_fits")
+        if folds and fits and fits < folds:
+            self.add_error("max_fits", f"One setting takes {folds} fits, one for each fold; got {fits}.")
+
+    def _aim(self) -> dict[str, Any] | None:
+        """What the threshold is to serve; None where nothing was chosen, or something that cannot be."""
+        goal, dataset = self.cleaned_data.get("goal"), self.cleaned_data.get("dataset")
+        if not goal or "goal_value" in self.errors:
+            return None
+        if dataset and not dataset.contract.positive:
+            count = len(dataset.contract.classes)
+            self.add_error("goal", f"An aim chooses between two classes; this table has {count}.")
+            return None
+        try:
+            aim = Aim(goal, None if goal == "f1" else self.cleaned_data.get("goal_value")).check()
+        except AimError as error:
+            self.add_error("goal_value", f"{capfirst(str(error))}.")
+            return None
+        return asdict(aim)
+
+
+class RunsForm(forms.Form):
+    """Which runs to list."""
+
+    state = forms.ChoiceField(required=False)
+    classifier = forms.ModelChoiceField(
+        Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
+    )
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        choices = [("", "All"), *((state, capfirst(title)) for state, title in Run.State.choices)]
+        self.fields["state"].choices = choices  # type: ignore[attr-defined]
+
+
+class RetrainForm(forms.Form):
+    """On which dataset a recipe is to be tried again; the newest where nothing is said."""
+
+    dataset = forms.ModelChoiceField(Dataset.objects.all(), required=False)
+
+
+class ReasonForm(forms.Form):
+    """Why a version goes live."""
+
+    reason = forms.CharField(max_length=500, help_text="Kept in the history of the classifier.")
+
+
+def describe(dataset: Any) -> str:
+    """A dataset as one line of a list."""
+    return f"{dataset}: {dataset.rows:,} rows, predicts {dataset.target}"

@@ -1,0 +1,91 @@
+"""How a run went, or goes: what happened when, and how the best score rose."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from clfsite.core.web.templatetags.portal import metric
+from training.versions.charts import Chart, chart
+from training.models import Run, Version
+
+# of the axis of scores, whose ticks have three decimals
+LEAST_SPAN = 0.02
+
+
+class Event(NamedTuple):
+    """Something that happened to a run."""
+
+    moment: datetime
+    text: str
+
+
+def events(run: Run) -> Iterator[Event]:
+    """What happened, in order; of several attempts the last alone."""
+    yield Event(run.created_at, f"Asked for by {run.created_by or 'the command line'}")
+    if run.started_at:
+        again = f"attempt {run.attempt}, as the process before was lost" if run.attempt > 1 else "the search"
+        yield Event(run.started_at, f"A worker began {again}")
+        for seconds, done, score in run.history:
+            models = f"{done:,} model{'' if done == 1 else 's'}"
+            yield Event(
+                run.started_at + timedelta(seconds=seconds),
+                f"{metric(run.recipe_data['scoring'])} {score:.4f}: the best setting after {models}",
+            )
+    if run.cancel_requested_at:
+        yield Event(run.cancel_requested_at, "It was asked to end")
+    if run.finished_at:
+        version: Version | None = getattr(run, "version", None)
+        became = f", and became version {version.number}" if version else ""
+        ended = "was cancelled" if run.state == Run.State.CANCELLED else run.state
+        yield Event(run.finished_at, f"The run {ended}{became}")
+
+
+def _around(scores: Sequence[float]) -> dict[str, Any]:
+    """Limits of the axis where scores hardly move: Plotly's own would have ticks that read alike, or leave 0 to 1."""
+    low, high = min(scores), max(scores)
+    middle = (low + high) / 2
+    return {} if high - low > LEAST_SPAN else {"range": [middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2]}
+
+
+def best_so_far(run: Run) -> Chart | None:
+    """The best score by the number of models fitted; None before the first."""
+    if not run.history:
+        return None
+    seconds, done, scores = (list(values) for values in zip(*run.history, strict=True))
+    title = metric(run.recipe_data["scoring"])
+    anew = (
+        "; halving begins anew in each round, on more rows" if run.recipe_data["search"] == "halving" else ""
+    )
+    # the line goes on to where the search is
+    ends = max(run.fits_done, done[-1])
+    figure = go.Figure(
+        go.Scatter(
+            x=[*done, ends],
+            y=[*scores, scores[-1]],
+            customdata=[*seconds, seconds[-1]],
+            mode="lines+markers",
+            line={"shape": "hv"},
+            marker={"size": [8] * len(done) + [0]},
+            hovertemplate="%{y:.4f}<br>%{x:,} models, %{customdata:.1f} s<extra></extra>",
+        ),
+        {
+            "xaxis": {"title": {"text": "Models fitted"}, "range": [0, max(run.fits_total, ends) * 1.02]},
+            "yaxis": {"title": {"text": title}, "tickformat": ".3f", **_around(scores)},
+            "showlegend": False,
+        },
+    )
+    return chart(
+        name="best-so-far",
+        title="How the best score rose" if run.is_over else "Best score so far",
+        note=f"The best mean {title} over the folds{anew}.",
+        figure=figure,
+        table={
+            "headers": ["Models fitted", "Seconds", f"Best {title}"],
+            "rows": [
+                [f"{fits:,}", f"{second:.1f}", f"{score:.4f}"]
+                for second, fits, score in zip(seconds, done, scores, strict=True)
+            ],
+        },
+    )

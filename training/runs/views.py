@@ -1,0 +1,203 @@
+"""Training jobs: start one, watch it, see what came of it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db.models import F, QuerySet
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import capfirst
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.staff import StaffRequest, staff
+from training import services
+from training.versions import charts
+from training.runs import progress
+from training.runs.column_forms import ColumnsForm
+from clfsite.core.errors import Refused
+from training.runs.forms import RetrainForm, RunForm, RunsForm
+from training.ml.tables.corrections import Corrections
+from training.ml.tables.inference import AS_INFERRED
+from training.models import Run, Version
+
+PER_PAGE = 25
+CANDIDATES_PER_PAGE = 50
+SORTS = {
+    "run": ["id"],
+    "state": ["state"],
+    "classifier": ["classifier__name"],
+    "dataset": ["dataset__name", "dataset__number"],
+    "estimator": ["recipe_data__estimator"],
+    "score": ["best_score"],
+    "took": ["took"],
+    "started": ["created_at"],
+    "by": ["created_by__username"],
+    "version": ["version__number"],
+}
+CANDIDATE_SORTS = ("rank", "family", "mean", "std", "seconds")
+# the version's bulky columns are for the version's own page
+VERSION_BULK = ("version__contract_data", "version__golden", "version__artifacts", "version__libraries")
+
+
+def _runs() -> QuerySet[Run]:
+    return Run.objects.select_related("classifier", "dataset", "created_by", "version").defer(
+        "dataset__contract_data", "dataset__profile", *VERSION_BULK
+    )
+
+
+@staff()
+@require_safe
+def run_list(request: StaffRequest) -> HttpResponse:
+    """Every training job, the newest first; or those of one state or classifier, in another order."""
+    form = RunsForm(request.GET)
+    rows = _runs().defer("candidates", "history").annotate(took=F("finished_at") - F("started_at"))
+    if form.is_valid():
+        rows = rows.filter(**{name: value for name, value in form.cleaned_data.items() if value})
+    sort, rows = sorted_by(rows, request, SORTS, first="-run")
+    context = {
+        "form": form,
+        "is_filtered": form.is_valid() and any(form.cleaned_data.values()),
+        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+        "sort": sort,
+    }
+    return render(request, "training/run_list.html", context)
+
+
+@staff(needs="training.add_run")
+@require_http_methods(["GET", "HEAD", "POST"])
+def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
+    """The form to start a run; with the number of an earlier run it begins with that one's recipe."""
+    repeats = get_object_or_404(_runs(), pk=pk) if pk else None
+    form = RunForm(
+        request.POST or None,
+        may_activate=request.user.has_perm("training.activate_version"),
+        dataset=request.GET.get("dataset", ""),
+        repeats=repeats,
+    )
+    columns = _columns(form, request.POST or None, repeats.corrections if repeats else AS_INFERRED)
+    are_valid = [each.is_valid() for each in (form, columns) if each]
+    if columns and all(are_valid) and (run := _request(request, form, columns)):
+        return redirect("training:run-detail", run.pk)
+    return render(request, "training/run_create.html", {"form": form, "columns": columns})
+
+
+def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> ColumnsForm | None:
+    """The form for the columns of the dataset that is chosen; None where there is no dataset at all."""
+    dataset = form.chosen
+    return ColumnsForm(data, dataset=dataset, start=start) if dataset else None
+
+
+def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run | None:
+    """Return the queued run, or None when the form now says why there is none."""
+    data = form.cleaned_data
+    try:
+        return services.request_run(
+            dataset=data["dataset"],
+            recipe=form.recipe,
+            corrections=columns.corrections,
+            classifier=data["classifier"],
+            activate=data.get("activate", False),
+            user=request.user,
+        )
+    except Refused as error:
+        form.add_error(None, capfirst(str(error)))
+        columns.problems = error.errors
+        return None
+
+
+@staff(needs="training.add_run")
+@require_safe
+def run_columns(request: StaffRequest) -> HttpResponse:
+    """The columns of the dataset that the form has just been given."""
+    columns = _columns(RunForm(request.GET, may_activate=False), None, AS_INFERRED)
+    return render(request, "training/_run_columns.html", {"columns": columns})
+
+
+@staff(needs="training.add_run")
+@require_safe
+def run_fits(request: StaffRequest) -> HttpResponse:
+    """How much work the form as filled in asks for."""
+    form = RunForm(request.GET, may_activate=False)
+    form.is_valid()
+    return render(request, "training/_run_fits.html", {"recipe": form.recipe})
+
+
+@staff()
+@require_safe
+def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """One run: its progress, then its metrics and the settings it tried."""
+    run = get_object_or_404(_runs(), pk=pk)
+    version: Version | None = getattr(run, "version", None)
+    confusion = None
+    if version:
+        confusion = charts.confusion(version.held_out["confusion"], run.dataset.contract.classes)
+    sort, candidates = _candidates(request, run)
+    context = {
+        "run": run,
+        "version": version,
+        "confusion": confusion,
+        "newest": run.dataset.newest if version else None,
+        "events": list(progress.events(run)),
+        "best": progress.best_so_far(run),
+        "candidates": candidates,
+        "sort": sort,
+    }
+    return render(request, "training/run_detail.html", context)
+
+
+def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, Any]]]:
+    """A page of the settings tried, and their order: the best first where the request asks for none that there is."""
+    asked = request.GET.get("sort", "")
+    sort = asked if asked.removeprefix("-") in CANDIDATE_SORTS else "rank"
+    column = sort.removeprefix("-")
+    # early runs name no family: all their candidates are of one
+    rows = sorted(run.candidates, key=lambda each: each.get(column, ""), reverse=sort.startswith("-"))
+    return sort, Paginator(rows, CANDIDATES_PER_PAGE).get_page(request.GET.get("page"))
+
+
+@staff()
+@require_safe
+def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
+    """The piece of a run's page that is fetched every second; the page is loaded anew once the run is over."""
+    run = get_object_or_404(Run.objects.select_related("created_by").defer("candidates"), pk=pk)
+    if run.is_over:
+        return HttpResponseClientRefresh()
+    context = {"run": run, "events": list(progress.events(run)), "best": progress.best_so_far(run)}
+    return render(request, "training/_run_progress.html", context)
+
+
+@staff(needs="training.add_run")
+@require_POST
+def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
+    """Start a run by the recipe of a version, on the dataset that the button named."""
+    version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
+    form = RetrainForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Nothing was started: there is no such dataset.")
+        return redirect("training:version-detail", version.pk)
+    try:
+        run = services.request_retrain(
+            version=version, dataset=form.cleaned_data["dataset"], user=request.user
+        )
+    except Refused as error:
+        messages.error(request, f"Nothing was started: {error}.")
+        return redirect("training:version-detail", version.pk)
+    messages.success(request, f"Run {run.pk} tries the recipe of {version} on {run.dataset}.")
+    return redirect("training:run-detail", run.pk)
+
+
+@staff(needs="training.add_run")
+@require_POST
+def run_cancel(request: StaffRequest, pk: str) -> HttpResponse:
+    """End a run that waits or is under way."""
+    run = get_object_or_404(_runs(), pk=pk)
+    if not run.request_cancel():
+        messages.error(request, f"Nothing was changed: run {run.pk} is over already.")
+    elif run.is_over:
+        messages.success(request, f"Run {run.pk} is cancelled.")
+    else:
+        messages.success(request, f"Run {run.pk} is being cancelled; it ends within seconds.")
+    return redirect("training:run-detail", run.pk)

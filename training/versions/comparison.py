@@ -1,0 +1,154 @@
+"""Versions side by side: which ones, what differs, and how far their figures can be compared at all."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+from clfsite.core.web.templatetags.portal import METRIC_TITLES
+from clfsite.core.errors import InvalidInput, NotFound
+from training.models import Version
+
+LEAST, MOST = 2, 6
+# as many digits as every database can compare
+LONGEST_NUMBER = 18
+
+
+class Figure(TypedDict):
+    """One metric of one version; `difference` is to the first version's, `best` marks the highest of all."""
+
+    version: int
+    value: float
+    difference: float
+    best: bool
+    std: float | None
+    interval: list[float] | None
+
+
+class Metric(TypedDict):
+    """A metric of every version, in the order in which they were named."""
+
+    metric: str
+    cross_validation: list[Figure]
+    held_out: list[Figure]
+
+
+def chosen(written: Sequence[str]) -> list[Version]:
+    """Return the versions of these ids, in this order, each with `active`.
+
+    Raises:
+        InvalidInput: something else than two to six different numbers.
+        NotFound: there is no version of one of them.
+    """
+    named = [each for each in written if each]
+    for text in named:
+        if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER):
+            raise InvalidInput(f"expected ids of versions, which are whole numbers, got {text[:40]!r}")
+    ids = [int(each) for each in named]
+    if not LEAST <= len(ids) <= MOST:
+        raise InvalidInput(f"from {LEAST} to {MOST} versions stand side by side; {len(ids)} were chosen")
+    twice = [each for each in ids if ids.count(each) > 1]
+    if twice:
+        raise InvalidInput(f"version {twice[0]} is named twice; name each version once")
+    rows = Version.objects.with_active().select_related("classifier", "run__dataset")
+    found = rows.defer("golden", "artifacts", "run__candidates", "run__dataset__profile").in_bulk(ids)
+    absent = [each for each in ids if each not in found]
+    if absent:
+        raise NotFound(f"there is no version with the id {absent[0]}")
+    return [found[each] for each in ids]
+
+
+def metrics(versions: Sequence[Version]) -> list[Metric]:
+    """Every metric of every version, with differences to the first one and the best marked."""
+    return [
+        {
+            "metric": name,
+            "cross_validation": _figures(
+                versions,
+                lambda version, name=name: version.cross_validation[name]["mean"],
+                std=lambda version, name=name: version.cross_validation[name]["std"],
+            ),
+            "held_out": _figures(
+                versions,
+                lambda version, name=name: version.metrics[name],
+                interval=lambda version, name=name: version.held_out.get("intervals", {}).get(name),
+            ),
+        }
+        for name in METRIC_TITLES
+    ]
+
+
+def _figures(
+    versions: Sequence[Version],
+    value: Callable[..., float],
+    *,
+    std: Callable[..., float | None] = lambda version: None,
+    interval: Callable[..., list[float] | None] = lambda version: None,
+) -> list[Figure]:
+    values = [value(version) for version in versions]
+    return [
+        {
+            "version": version.pk,
+            "value": each,
+            "difference": each - values[0],
+            "best": each == max(values),
+            "std": std(version),
+            "interval": interval(version),
+        }
+        for version, each in zip(versions, values, strict=True)
+    ]
+
+
+def remarks(versions: Sequence[Version]) -> list[str]:
+    """Why figures and curves of these versions are not to be held against each other without a second thought."""
+    found = []
+    first = versions[0]
+    asks = {(version.contract.target, version.contract.classes) for version in versions}
+    tables = {version.run.dataset_id: str(version.run.dataset) for version in versions}
+    folds = {version.run.recipe.folds for version in versions}
+    if len(asks) > 1:
+        found.append(
+            "They do not predict the same classes of the same column: their figures answer different questions."
+        )
+    if len(tables) > 1:
+        found.append(
+            f"They were judged on held-out rows of different datasets ({', '.join(tables.values())}), so that their "
+            "figures and curves are not strictly comparable: a difference may come from the rows."
+        )
+    elif len({version.run.recipe.seed for version in versions}) > 1:
+        found.append(
+            f"They were judged on different fifths of {first.run.dataset}, because their seeds differ: a small difference "
+            "may come from the rows."
+        )
+    if len(folds) > 1:
+        found.append(
+            f"They were cross-validated over different numbers of folds ({', '.join(map(str, sorted(folds)))}): those with "
+            "more learnt from more rows in each."
+        )
+    return found
+
+
+def names(versions: Sequence[Version]) -> list[str]:
+    """What to call each version where there is little room: without the classifier's name if all have the same."""
+    if len({version.classifier_id for version in versions}) == 1:
+        return [f"Version {version.number}" for version in versions]
+    return [str(version) for version in versions]
+
+
+def libraries(versions: Sequence[Version]) -> list[list[tuple[str, str, bool]]]:
+    """Of each version the libraries that it was made with: name, release, and whether the releases differ."""
+    known = dict.fromkeys(name for version in versions for name in sorted(version.libraries))
+    releases = {name: [version.libraries.get(name, "not recorded") for version in versions] for name in known}
+    return [
+        [(name, each[place], len(set(each)) > 1) for name, each in releases.items()]
+        for place in range(len(versions))
+    ]
+
+
+def labels(versions: Sequence[Version]) -> list[str]:
+    """The classes of which any of the versions has curves, in the order of the versions."""
+    curves = [curve for version in versions for curve in version.held_out.get("curves", {}).get("roc", [])]
+    return list(dict.fromkeys(curve["label"] for curve in curves))
+
+
+def as_dict(versions: Sequence[Version]) -> dict[str, Any]:
+    """All of it, for a serializer."""
+    return {"versions": versions, "metrics": metrics(versions), "remarks": remarks(versions)}

@@ -1,0 +1,195 @@
+"""What runs produced: judge versions, fetch their files, decide which one answers."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import FileResponse, Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.staff import StaffRequest, staff
+from training import services
+from training.versions import model_card as cards
+from training.versions import charts
+from training.versions import comparison
+from training.versions import history
+from clfsite.core.errors import Conflict, NotFound, Refused
+from training.runs.forms import ReasonForm
+from training.models import Classifier, Version
+
+BULK = ("contract_data", "golden", "artifacts", "libraries")
+PER_PAGE = 50
+HISTORY_PER_PAGE = 25
+# of the history, beside all else that is known of a version
+SHOWN_HISTORY = 5
+SORTS = {
+    "version": ["number"],
+    "state": ["active"],
+    "roc_auc": ["held_out__metrics__roc_auc"],
+    "accuracy": ["held_out__metrics__accuracy"],
+    "f1": ["held_out__metrics__f1"],
+    "estimator": ["family"],
+    "dataset": ["run__dataset__name", "run__dataset__number"],
+    "trained": ["created_at"],
+}
+
+
+@staff()
+@require_safe
+def version_list(request: StaffRequest) -> HttpResponse:
+    """Every version under its classifier, the newest first."""
+    return _list(request)
+
+
+def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = ()) -> HttpResponse:
+    """The list, maybe with the reason why the versions that were chosen there cannot be compared."""
+    versions = (
+        Version.objects.with_active()
+        .select_related("classifier", "run__dataset")
+        .defer(
+            *BULK,
+            *("run__candidates", "run__history", "run__dataset__contract_data", "run__dataset__profile"),
+        )
+    )
+    sort, rows = sorted_by(versions, request, SORTS, first="-version", within="classifier__name")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "groups": [
+            (classifier, list(group)) for classifier, group in groupby(page, attrgetter("classifier"))
+        ],
+        "page": page,
+        "sort": sort,
+        "can_compare": page.paginator.count >= comparison.LEAST,
+        "most": comparison.MOST,
+        "problem": problem,
+        "chosen": set(chosen),
+    }
+    return render(request, "training/version_list.html", context)
+
+
+@staff()
+@require_safe
+def version_compare(request: StaffRequest) -> HttpResponse:
+    """Several versions side by side; where they cannot be, the list to choose from with the reason."""
+    chosen = request.GET.getlist("versions")
+    try:
+        versions = comparison.chosen(chosen)
+    except Refused as error:
+        return _list(request, problem=str(error), chosen=chosen)
+    labels, wanted = comparison.labels(versions), request.GET.get("class", "")
+    label = wanted if wanted in labels else next(iter(labels), "")
+    context = {
+        "columns": list(zip(comparison.names(versions), versions, strict=True)),
+        "versions": versions,
+        "metrics": comparison.metrics(versions),
+        "remarks": comparison.remarks(versions),
+        "libraries": comparison.libraries(versions),
+        "labels": labels,
+        "label": label,
+        **_drawn(versions, label),
+    }
+    return render(request, "training/version_compare.html", context)
+
+
+def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
+    """The charts of a comparison: confusion matrices, the curves of one class, importance."""
+    names, judged = comparison.names(versions), [version.held_out for version in versions]
+    features = [each.get("importance") or [] for each in judged]
+    return {
+        "confusions": [
+            charts.confusion(
+                version.held_out["confusion"],
+                version.contract.classes,
+                name=f"confusion-{version.pk}",
+                title=f"Confusion matrix: {name}",
+            )
+            for name, version in zip(names, versions, strict=True)
+        ],
+        "curves": charts.overlaid(names, judged, label),
+        "importance": charts.compared_importance(names, features) if any(features) else None,
+    }
+
+
+@staff(to_post="training.activate_version")
+@require_http_methods(["GET", "HEAD", "POST"])
+def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """All that is known of a version; posting a reason makes it the one that answers."""
+    version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        _activate(request, version, form.cleaned_data["reason"])
+        return redirect("training:version-detail", version.pk)
+    spells = history.spells(version.classifier)[:SHOWN_HISTORY]
+    context = {
+        "version": version,
+        "form": form,
+        "contract": version.contract,
+        "newest": version.run.dataset.newest,
+        "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),
+        "charts": charts.of_held_out(version.held_out),
+        "spells": spells,
+        "current": spells[0] if spells else None,
+    }
+    return render(request, "training/version_detail.html", context)
+
+
+@staff()
+@require_safe
+def version_card(request: StaffRequest, pk: str) -> HttpResponse:
+    """What whoever relies on a version should know of it, to print or to keep as PDF."""
+    version = get_object_or_404(
+        Version.objects.with_active().select_related("classifier", "run__dataset", "run__created_by"), pk=pk
+    )
+    contract = version.contract
+    context = {
+        "version": version,
+        "contract": contract,
+        "limits": cards.limits(version),
+        "confusion": charts.confusion(version.held_out["confusion"], contract.classes),
+        "features": (version.held_out.get("importance") or [])[: cards.SHOWN_FEATURES],
+    }
+    return render(request, "training/version_card.html", context)
+
+
+@staff()
+@require_safe
+def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
+    """What answered for a classifier when, by whose decision and why."""
+    classifier = get_object_or_404(Classifier, pk=pk)
+    page = Paginator(history.spells(classifier), HISTORY_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "training/classifier_history.html", {"classifier": classifier, "page": page})
+
+
+def _activate(request: StaffRequest, version: Version, reason: str) -> None:
+    try:
+        services.activate_version(version=version, actor=request.user.get_username(), reason=reason)
+    except Refused as error:
+        messages.error(request, f"Nothing was changed: {error}.")
+    else:
+        messages.success(request, f"{version} is active: it answers from now on.")
+
+
+@staff()
+@require_safe
+def version_artifact(request: StaffRequest, pk: str, part: str) -> HttpResponseBase:
+    """One file of a version, to load elsewhere with joblib."""
+    version = get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
+    try:
+        file = services.open_artifact(version, part)
+    except NotFound as error:
+        raise Http404 from error
+    except Conflict as error:
+        messages.error(request, f"Nothing was downloaded: {error}.")
+        return redirect("training:version-detail", version.pk)
+    return FileResponse(
+        file,
+        as_attachment=True,
+        filename=f"{version.classifier}-v{version.number}-{part}.joblib",
+        content_type="application/octet-stream",
+    )
