@@ -198,7 +198,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["clfsite.core.web.permissions.DenyByDefault"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["clfsite.core.web.parsers.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "clfsite.core.web.pagination.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "clfsite.core.web.lists.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "clfsite.core.web.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

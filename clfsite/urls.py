@@ -7,12 +7,16 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from clfsite import profile
-from clfsite.core.web import problems as api_errors
-from predictions.serving import health
-from predictions.serving import api as serving
+from clfsite.core.web import problems
 from predictions.batches import api as batches
 from predictions.feedback import api as feedback
+from predictions.log.api import PredictionDetail, PredictionList
+from predictions.monitoring.api import ClassifierLive
 from predictions.protocols import mlflow, open_inference
+from predictions.serving import api as serving
+from predictions.serving import health
+from training.datasets.api import DatasetDetail, DatasetList
+from training.runs.api import RunCancel, RunDetail, RunList, VersionRetrain
 from training.versions import api as training
 
 admin.site.site_header = admin.site.site_title = "clfsite administration"
@@ -20,15 +24,15 @@ admin.site.site_url = "/portal/"
 
 api: list[URLPattern | URLResolver] = [
     re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
-    re_path(r"^datasets/?$", training.DatasetList.as_view(), name="dataset-list"),
-    re_path(r"^datasets/(?P<pk>\d{1,18})/?$", training.DatasetDetail.as_view(), name="dataset-detail"),
-    re_path(r"^runs/?$", training.RunList.as_view(), name="run-list"),
-    re_path(r"^runs/(?P<pk>\d{1,18})/?$", training.RunDetail.as_view(), name="run-detail"),
-    re_path(r"^runs/(?P<pk>\d{1,18})/cancel/?$", training.RunCancel.as_view(), name="run-cancel"),
+    re_path(r"^datasets/?$", DatasetList.as_view(), name="dataset-list"),
+    re_path(r"^datasets/(?P<pk>\d{1,18})/?$", DatasetDetail.as_view(), name="dataset-detail"),
+    re_path(r"^runs/?$", RunList.as_view(), name="run-list"),
+    re_path(r"^runs/(?P<pk>\d{1,18})/?$", RunDetail.as_view(), name="run-detail"),
+    re_path(r"^runs/(?P<pk>\d{1,18})/cancel/?$", RunCancel.as_view(), name="run-cancel"),
     re_path(r"^classifiers/?$", training.ClassifierList.as_view(), name="classifier-list"),
     re_path(
         r"^classifiers/(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)/live/?$",
-        feedback.ClassifierLive.as_view(),
+        ClassifierLive.as_view(),
         name="classifier-live",
     ),
     re_path(r"^versions/?$", training.VersionList.as_view(), name="version-list"),
@@ -37,13 +41,9 @@ api: list[URLPattern | URLResolver] = [
     re_path(
         r"^versions/(?P<pk>\d{1,18})/activate/?$", training.VersionActivate.as_view(), name="version-activate"
     ),
-    re_path(
-        r"^versions/(?P<pk>\d{1,18})/retrain/?$", training.VersionRetrain.as_view(), name="version-retrain"
-    ),
-    re_path(r"^predictions/?$", serving.PredictionList.as_view(), name="prediction-list"),
-    re_path(
-        r"^predictions/(?P<pk>[0-9a-f-]{36})/?$", serving.PredictionDetail.as_view(), name="prediction-detail"
-    ),
+    re_path(r"^versions/(?P<pk>\d{1,18})/retrain/?$", VersionRetrain.as_view(), name="version-retrain"),
+    re_path(r"^predictions/?$", PredictionList.as_view(), name="prediction-list"),
+    re_path(r"^predictions/(?P<pk>[0-9a-f-]{36})/?$", PredictionDetail.as_view(), name="prediction-detail"),
     re_path(
         r"^predictions/(?P<pk>[^/]+)/feedback/?$",
         feedback.PredictionFeedback.as_view(),
@@ -96,7 +96,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = api_errors.bad_request
-handler403 = api_errors.permission_denied
-handler404 = api_errors.page_not_found
-handler500 = api_errors.server_error
+handler400 = problems.bad_request
+handler403 = problems.permission_denied
+handler404 = problems.page_not_found
+handler500 = problems.server_error

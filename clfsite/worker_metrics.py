@@ -12,8 +12,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from clfsite.core.web import metrics
 from predictions.serving import health
-from predictions.serving import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from predictions.keys import service as keys
-from predictions.serving.forms import labels
-from predictions.models import ApiKey, Batch, Feedback, Prediction, first_id
 from clfsite.core.web.read_only_admin import ReadOnlyAdmin, as_table
+from predictions.keys import service as keys
+from predictions.log.forms import labels
+from predictions.models import ApiKey, Batch, Feedback, Prediction, first_id
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]

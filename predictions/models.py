@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from predictions.log.fields import JSONTextField
 from clfsite.core.jobs.models import Job
+from predictions.log.fields import JSONTextField
 from training.models import Version
 
 

@@ -2,22 +2,21 @@
 
 from celery import shared_task
 
+from clfsite.core.jobs import slots, worker
 from predictions.batches import service as batches
+from predictions.models import Batch
 from predictions.monitoring import counts
 from predictions.serving import idempotency
-from predictions.models import Batch
-from clfsite.core.jobs import worker as lifecycle
-from clfsite.core.jobs import slots as places
 
-lifecycle.every_hour(idempotency.forget_old)
-lifecycle.every_hour(counts.fold)
-lifecycle.look_after(Batch, batches.TASK)
+worker.every_hour(idempotency.forget_old)
+worker.every_hour(counts.fold)
+worker.look_after(Batch, batches.TASK)
 
 
 @shared_task
 def score_batch(batch_id: int) -> None:
     """Check one uploaded file, or score a checked one."""
-    places.carry_out(Batch, batch_id, task=batches.TASK, work=_execute)
+    slots.carry_out(Batch, batch_id, task=batches.TASK, work=_execute)
 
 
 def _execute(batch_id: int) -> bool:

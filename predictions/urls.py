@@ -2,14 +2,14 @@
 
 from django.urls import path, re_path
 
-from predictions.monitoring import views as analytics
 from predictions.batches import views as batches
 from predictions.feedback import views as feedback
 from predictions.home import views as home
 from predictions.keys import views as keys
 from predictions.log import views as log
-from predictions.serving import views as predict
+from predictions.monitoring import views as analytics
 from predictions.report import views as reports
+from predictions.serving import views as predict
 
 app_name = "predictions"
 

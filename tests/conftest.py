@@ -13,10 +13,10 @@ from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling
 
 from clfsite import celery_app
-from predictions.monitoring import gauges
 from predictions.keys import service as keys
-from predictions.serving import live_models as live
-from predictions.log import group_commit as recorder
+from predictions.log import group_commit
+from predictions.monitoring import gauges
+from predictions.serving import live_models
 from tests import bucket as buckets
 from tests.site import prepared as demo
 
@@ -134,7 +134,7 @@ def bucket(s3_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, _pr
 def _empty_caches() -> Iterator[None]:
     """Nothing that one test's requests loaded answers in the next."""
     yield
-    recorder.log.stop()
+    group_commit.log.stop()
     keys.forget()
-    live.models.forget()
+    live_models.models.forget()
     gauges.forget()

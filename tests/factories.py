@@ -20,19 +20,16 @@ from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Seq
 from factory.django import DjangoModelFactory, Password
 from factory.helpers import post_generation
 
-from predictions.monitoring import counts
+from clfsite.core.storage import files
 from predictions.keys import service as keys
 from predictions.models import ApiKey, Batch, Prediction
-from training import services
-from clfsite.core.storage import files as storage
-from training.ml.serve import artifact
-from training.ml.tables import contract
-from training.ml.tables import findings
-from training.ml.tables import inference
-from training.ml.tables import profile
+from predictions.monitoring import counts
 from training.ml.search.recipe import Recipe
+from training.ml.serve import artifact
+from training.ml.tables import contract, findings, inference, profile
 from training.ml.train import Trained, train
 from training.models import Activation, Classifier, Dataset, Run, Version
+from training.versions.service import activate_version, register_version
 
 TINY_SPACE = {"n_estimators": [5]}
 PASSWORD = "a-test-password-9"
@@ -130,7 +127,7 @@ class DatasetFactory(DjangoModelFactory[Dataset]):
     @post_generation
     def file(self: Dataset, create: bool, extracted: bool | None, **_: Any) -> None:
         """Store the content, unless the test says `file=False`."""
-        store = storage.datasets()
+        store = files.datasets()
         if create and extracted is not False and not store.exists(self.file_name):
             store.save(self.file_name, ContentFile(tiny().csv))
 
@@ -288,8 +285,8 @@ def trained_version(
         classifier.refresh_from_db()
     run = RunFactory.create(classifier=classifier)
     assert run.start()
-    version = services.register_version(run=run, trained=tiny().trained)
+    version = register_version(run=run, trained=tiny().trained)
     if activate:
-        services.activate_version(version=version, actor="tests", reason="a test needs it")
+        activate_version(version=version, actor="tests", reason="a test needs it")
     # read anew, so that a test which changes its fields does not change the model that others share
     return Version.objects.select_related("classifier").get(pk=version.pk)

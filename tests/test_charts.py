@@ -11,15 +11,15 @@ from typing import Any, get_args
 import plotly.graph_objects as go
 import pytest
 
-from clfsite.core.web.templatetags.portal import METRIC_TITLES
-from predictions.batches import counts as batch_counts
+from clfsite.core.web.charts import Chart, chart
 from predictions.batches import charts
+from predictions.batches import counts as batch_counts
 from predictions.monitoring import charts as traffic_charts
 from tests.factories import RunFactory, tiny
-from training.versions import charts as training_charts
-from training.runs import progress
-from training.versions.charts import Chart
 from training.ml.judge.metrics import METRICS
+from training.runs import progress
+from training.templatetags.titles import METRIC_TITLES
+from training.versions import charts as training_charts
 
 MODULES = (charts, traffic_charts, training_charts, progress)
 STEPS = [datetime(2026, 3, 10, hour, tzinfo=UTC) for hour in range(24)]
@@ -103,7 +103,7 @@ def has_unit(axis: Mapping[str, Any]) -> bool:
 
 def test_every_function_that_draws_has_an_example_here() -> None:
     drawing = {function for module in MODULES for function in functions(module)}
-    put_together = {training_charts.chart, training_charts.of_held_out, training_charts.overlaid}
+    put_together = {chart, training_charts.of_held_out, training_charts.overlaid}
     assert drawing - put_together == set(EXAMPLES)
     assert set(METRIC_TITLES) == set(METRICS)
 

@@ -9,11 +9,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from training import services
 from clfsite.core.errors import Refused
-from training.runs.forms import ReasonForm
-from training.models import Activation, Classifier, Dataset, Run, Version
 from clfsite.core.web.read_only_admin import ReadOnlyAdmin
+from training.models import Activation, Classifier, Dataset, Run, Version
+from training.versions.forms import ReasonForm
+from training.versions.service import activate_version, make_default
 
 
 @admin.register(Classifier)
@@ -59,7 +59,7 @@ class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if len(chosen) != 1:
             self.message_user(request, "Choose one classifier: only one can be the default.", messages.ERROR)
             return
-        services.make_default(classifier=chosen[0])
+        make_default(classifier=chosen[0])
         self.log_change(request, chosen[0], "Made the default classifier.")
         self.message_user(request, f"{chosen[0]} answers requests that name no classifier.", messages.SUCCESS)
 
@@ -181,7 +181,7 @@ class VersionAdmin(ReadOnlyAdmin):
 
     def _activate(self, request: HttpRequest, version: Version, reason: str) -> None:
         try:
-            services.activate_version(version=version, actor=request.user.get_username(), reason=reason)
+            activate_version(version=version, actor=request.user.get_username(), reason=reason)
         except Refused as error:
             self.message_user(request, f"Nothing was changed: {error}.", messages.ERROR)
         else:

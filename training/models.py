@@ -1,22 +1,18 @@
 """Datasets, runs, versions and activations: the rows that are the truth about training."""
 
-import os
-import socket
-from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from clfsite.core.jobs.models import Job
+from training.ml.search.fold_scoring import Progress
+from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import Choice, Corrections
-from training.ml.search.recipe import Recipe
-from training.ml.search.fold_scoring import Progress
 
 name_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -295,32 +291,3 @@ class Activation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} since {self.created_at:%Y-%m-%d %H:%M} UTC"
-
-
-class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def alive(self) -> Self:
-        """Workers that were heard of a moment ago."""
-        return self.filter(at__gte=Now() - Heartbeat.SILENCE)
-
-    def beat(self) -> None:
-        """Say that the worker of this process is alive."""
-        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": Now()})
-
-    def forget_old(self) -> None:
-        """Drop the workers that nobody has heard of for a day."""
-        self.filter(at__lt=Now() - timedelta(days=1)).delete()
-
-
-class Heartbeat(models.Model):
-    """When a worker was last heard of, by the database's clock; it says so every few seconds, in a row of its own."""
-
-    # several times as long as a worker leaves between two
-    SILENCE = timedelta(seconds=30)
-
-    worker = models.CharField(primary_key=True, max_length=255, help_text="Machine and process.")
-    at = models.DateTimeField()
-
-    objects = HeartbeatQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return f"{self.worker} at {self.at:%Y-%m-%d %H:%M:%S} UTC"

@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictions.batches import counts as batch_counts
-from predictions.serving import metrics
-from predictions.batches.check import features_of
 from clfsite.core.web.csv_cells import FORMULA_STARTS, safe_cell
+from clfsite.core.web.metrics import child
+from predictions.batches import counts as batch_counts
+from predictions.batches.check import features_of
 from predictions.log.rows import Entries
-from predictions.serving.live_models import Live
 from predictions.models import Batch, Prediction
+from predictions.serving import metrics
+from predictions.serving.live_models import Live
 from predictions.serving.predict import write_warnings
+from training.ml.judge.metrics import decide
 from training.ml.tables.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Kind
-from training.ml.judge.metrics import decide
 
 COMMA = ","
 
@@ -73,7 +74,7 @@ class Answerer:
         proba = self._live.scorer.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
         labels = decide(proba, self._live.scorer.threshold)
         seconds = time.perf_counter() - began
-        metrics.child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
+        child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
         entries = self._entries(checked, compress(block.kept, good), labels, proba, seconds)
         return Answers(
             end=block.first + block.rows,

@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clfsite.core.errors import Conflict
+from clfsite.core.web.actors import actor_of, person_of
 from clfsite.core.web.parsers import UploadParser
 from clfsite.core.web.permissions import HasScope
 from predictions.batches import downloads as batch_downloads
+from predictions.batches import serializers
 from predictions.batches import service as batches
-from predictions.serving import serializers
 from predictions.models import Batch
-from training.versions.api import actor_of, person_of
-from clfsite.core.errors import Conflict
 
 ROWS = Batch.objects.select_related("version__classifier").defer(
     *("header", "preview", "summary"),

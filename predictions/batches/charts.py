@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from training.versions.charts import Chart, chart, labelled_axis, text
+from clfsite.core.web.charts import Chart, chart, labelled_axis, text
 
 # of many classes the chart shows the most probable, the table all
 SHOWN_CLASSES = 12

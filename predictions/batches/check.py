@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clfsite.core.web.csv_cells import safe_cell
 from clfsite.core.errors import InvalidInput
+from clfsite.core.web.csv_cells import safe_cell
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract

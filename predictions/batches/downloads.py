@@ -9,10 +9,10 @@ from pathlib import Path
 from django.http import FileResponse, StreamingHttpResponse
 from django.utils.text import slugify
 
-from predictions.batches.service import files
-from predictions.models import Batch
 from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage.files import CHUNK
+from predictions.batches.service import files
+from predictions.models import Batch
 
 CSV = "text/csv; charset=utf-8"
 

@@ -26,21 +26,21 @@ from django.db import (
     transaction,
 )
 
-from predictions.batches import counts as batch_counts
-from predictions.log import rows as entries
-from predictions.serving import metrics
-from predictions.serving import predict as services
-from predictions.batches.answers import Answerer, Answers
-from predictions.batches.check import Verdict, check_columns, check_rows, refusal
-from predictions.serving.live_models import Live, models
-from predictions.models import Batch
-from clfsite.core.jobs import worker as lifecycle
 from clfsite.core.errors import Conflict, InvalidInput, Refused
+from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import LEASE
-from training.ml.tables.blocks import read_blocks
-from training.ml.tables.reading import TableError, delimiter_of
 from clfsite.core.jobs.queue import wake
 from clfsite.core.storage.files import CHUNK, scratch
+from clfsite.core.web.metrics import child
+from predictions.batches import counts as batch_counts
+from predictions.batches.answers import Answerer, Answers
+from predictions.batches.check import Verdict, check_columns, check_rows, refusal
+from predictions.log import rows as entries
+from predictions.models import Batch
+from predictions.serving import metrics, predict
+from predictions.serving.live_models import Live, models
+from training.ml.tables.blocks import read_blocks
+from training.ml.tables.reading import TableError, delimiter_of
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def execute_batch(batch: Batch) -> bool:
     """
     if not batch.start():
         return False
-    with lifecycle.kept_alive(batch):
+    with worker.kept_alive(batch):
         try:
             _carry_out(batch)
         except _Left:
@@ -273,8 +273,8 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
         if Batch.objects.filter(pk=batch.pk, claim=batch.claim).exists():
             raise
         raise _Left from error
-    metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
-    services.count(live, [answers.entries], answers.unseen)
+    child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
+    predict.count(live, [answers.entries], answers.unseen)
     _go_on(batch, True)
 
 
@@ -291,7 +291,7 @@ def _go_on(batch: Batch, is_ours: bool) -> None:
     if batch.cancel_requested_at:
         batch.cancel()
         raise _Left
-    if lifecycle.stopping.is_set():
+    if worker.stopping.is_set():
         batch.release()
         raise _Left
 
@@ -299,7 +299,7 @@ def _go_on(batch: Batch, is_ours: bool) -> None:
 def _give_back(batch: Batch) -> None:
     """Queue a batch again once the database answers; if that takes longer than its lease, a sweep does it."""
     end = time.monotonic() + LEASE.total_seconds()
-    while time.monotonic() < end and not lifecycle.stopping.wait(1):
+    while time.monotonic() < end and not worker.stopping.wait(1):
         close_old_connections()
         try:
             if batch.release():

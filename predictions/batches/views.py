@@ -12,19 +12,19 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from clfsite.core.web.charts import Chart
+from clfsite.core.web.csv_cells import safe_cell
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
+from predictions.batches import charts
 from predictions.batches import counts as batch_counts
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
-from predictions.batches import charts
 from predictions.batches.check import ignored
-from clfsite.core.web.csv_cells import safe_cell
-from predictions.serving.forms import BatchForm, StartForm
-from predictions.serving.live_models import models
+from predictions.batches.forms import BatchForm, StartForm
 from predictions.models import Batch
-from training.versions.charts import Chart
-from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from predictions.serving.live_models import models
 from training.ml.tables.contract import Contract
 
 PER_PAGE = 25

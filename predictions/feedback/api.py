@@ -3,25 +3,22 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clfsite.core.errors import InvalidInput, Malformed, NotFound
+from clfsite.core.web.actors import actor_of
 from clfsite.core.web.parsers import UploadParser
 from clfsite.core.web.permissions import HasScope
-from predictions.monitoring import quality
-from predictions.serving import serializers
-from predictions.serving.api import problems
+from clfsite.core.web.schema import problems
 from clfsite.core.web.strict_json import read_json
-from predictions.feedback.service import Change, give_feedback
+from predictions.feedback import serializers
 from predictions.feedback.files import import_feedback
+from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback
-from training.versions.api import actor_of
-from clfsite.core.errors import InvalidInput, Malformed, NotFound
-from training.models import Activation, Classifier
 
 
 class PredictionFeedback(APIView):
@@ -78,36 +75,6 @@ class FeedbackUpload(APIView):
             via=Feedback.Source.API,
         )
         return Response({change.value: stored[change] for change in Change})
-
-
-class ClassifierLive(APIView):
-    """How each version of a classifier does on the predictions whose truth is known, the newest first."""
-
-    permission_classes = [HasScope]
-    scopes = {"GET": "read"}
-
-    @extend_schema(
-        operation_id="classifier_live",
-        responses={200: serializers.LiveSerializer, **problems(401, 403, 404, 429, 503)},
-    )
-    def get(self, request: Request, name: str) -> Response:
-        classifier = generics.get_object_or_404(Classifier, name=name)
-        active = Activation.objects.in_force().filter(version=OuterRef("pk"))
-        versions = classifier.versions.order_by("-number").annotate(active=Exists(active))
-        live = [
-            {
-                "version": each.version.number,
-                "active": each.version.active,  # type: ignore[attr-defined]
-                "judged": each.judged,
-                "correct": each.correct,
-                "accuracy": each.accuracy,
-                "held_out_accuracy": each.version.metrics["accuracy"],
-                "classes": each.classes,
-                "confusion": each.confusion,
-            }
-            for each in quality.of_versions(versions)
-        ]
-        return Response({"model": name, "versions": live})
 
 
 def _id(text: str) -> UUID:

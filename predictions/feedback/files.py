@@ -10,11 +10,11 @@ from uuid import UUID
 from django.core.files import File
 from django.db import transaction
 
+from clfsite.core.errors import Conflict, InvalidInput, TooLarge
+from clfsite.core.storage.files import CHUNK, scratch
 from predictions.feedback.service import Change, Fault, Truth, store, weigh
 from predictions.models import Feedback
-from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from training.ml.tables.reading import Problem, TableError, rows
-from clfsite.core.storage.files import CHUNK, scratch
 
 COLUMNS = ("id", "label")
 # the ids of a file are kept in memory, about 200 bytes each, to find those that stand twice

@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from predictions.models import Feedback, FeedbackCount, Prediction
 from clfsite.core.errors import Conflict, InvalidInput, NotFound, Refused
+from predictions.models import Feedback, FeedbackCount, Prediction
 from training.models import Version
 
 SHOWN_CLASSES = 10

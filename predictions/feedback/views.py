@@ -7,17 +7,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST
 
+from clfsite.core.errors import Refused
+from clfsite.core.web.charts import Chart
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
-from predictions.monitoring import quality
-from predictions.feedback.service import Change, give_feedback
 from predictions.feedback.files import import_feedback
-from predictions.serving.forms import FeedbackForm, FeedbackUploadForm
+from predictions.feedback.forms import FeedbackForm, FeedbackUploadForm
+from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback, Prediction
-from training.versions import charts
-from training.versions.charts import Chart
-from clfsite.core.errors import Refused
+from predictions.monitoring import quality
 from training.models import Version
+from training.versions import charts
 
 PER_PAGE = 25
 SORTS = {

@@ -11,9 +11,9 @@ from typing import Any
 from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
 from django.urls import reverse
 
-from predictions.monitoring import counts
+from clfsite.core.web.charts import spark
 from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency
-from training.versions.charts import spark
+from predictions.monitoring import counts
 from training.models import Activation, Classifier, Run, Version
 
 HOURS = 24

@@ -5,9 +5,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from predictions.serving import health
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.home import overview
+from predictions.serving import health
 from training.models import Dataset
 
 LIGHTS = {"database": "Database", "log": "Prediction log", "model": "Model", "worker": "Worker"}

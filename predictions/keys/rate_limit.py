@@ -8,7 +8,7 @@ from time import monotonic
 from django.conf import settings
 from rest_framework.exceptions import Throttled
 
-from predictions.serving import metrics
+from clfsite.core.web import metrics
 
 MINUTE = 60.0
 # buckets of keys that no longer call are let go of with the rest

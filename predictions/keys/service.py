@@ -14,11 +14,11 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from clfsite.core.web.permissions import SCOPES
-from predictions.serving import metrics
-from predictions.keys import rate_limit as throttle
-from predictions.models import ApiKey
 from clfsite.core.errors import InvalidInput, Unavailable
+from clfsite.core.web import metrics
+from clfsite.core.web.permissions import SCOPES
+from predictions.keys import rate_limit
+from predictions.models import ApiKey
 
 PREFIX = "clf_"
 MAX_LENGTH = 200
@@ -169,7 +169,7 @@ def recognise(key: str) -> KeyCaller:
     """
     caller = _recognise(key)
     if caller.rate:
-        throttle.take(caller.key_id, caller.rate)
+        rate_limit.take(caller.key_id, caller.rate)
     return caller
 
 
@@ -221,7 +221,7 @@ def forget() -> None:
     """Empty this process's cache of keys."""
     global _is_followed  # noqa: PLW0603
     _cache.clear()
-    throttle.forget()
+    rate_limit.forget()
     _is_followed = False
 
 
@@ -241,7 +241,7 @@ def _look_up(digest: str) -> KeyCaller:
 
 
 def _keep(row: ApiKey, now: float) -> Kept:
-    caller = KeyCaller(row.pk, row.name, frozenset(row.scopes), throttle.rate_of(row.rate))
+    caller = KeyCaller(row.pk, row.name, frozenset(row.scopes), rate_limit.rate_of(row.rate))
     return Kept(caller, row.expires_at, now)
 
 

@@ -8,12 +8,12 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from clfsite.core.errors import Refused
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.keys import service as keys
-from predictions.serving.forms import KeyForm
+from predictions.keys.forms import KeyForm
 from predictions.models import ApiKey
-from clfsite.core.errors import Refused
 
 PER_PAGE = 25
 SORTS = {

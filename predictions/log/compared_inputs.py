@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from clfsite.core.web.charts import spark
 from predictions.models import Prediction
-from training.versions.charts import spark
 from training.ml.tables.contract import Contract, Feature
 from training.models import Dataset
 

@@ -7,8 +7,8 @@ import orjson
 from django.db.models import Prefetch
 
 from clfsite.core.web.csv_cells import safe_cell
-from predictions.models import Feedback, Prediction
 from predictions.log.search import Wanted, walk
+from predictions.models import Feedback, Prediction
 from training.models import Classifier, Version
 
 AT_ONCE = 2_000

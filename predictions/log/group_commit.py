@@ -22,9 +22,9 @@ from django.db import (
     connection,
 )
 
-from predictions.serving import metrics
-from predictions.log.rows import Parts, write
 from clfsite.core.errors import Unavailable
+from predictions.log.rows import Parts, write
+from predictions.serving import metrics
 
 logger = logging.getLogger(__name__)
 

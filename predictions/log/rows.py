@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from django.db import connection, transaction
 
-from predictions.monitoring import counts
 from predictions.models import Prediction
+from predictions.monitoring import counts
 
 COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 
-from predictions.monitoring import counts
 from predictions.models import Feedback, FeedbackCount, HourlyCount, Prediction, first_id
+from predictions.monitoring import counts
 
 # rows that one search looks at where no index leads to what it looks for
 WINDOW = 20_000

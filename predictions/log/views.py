@@ -9,10 +9,9 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from clfsite.core.web.staff import StaffRequest, staff
-from predictions.log import compared_inputs as inputs
+from predictions.feedback.forms import FeedbackForm
+from predictions.log import compared_inputs, search
 from predictions.log import export as log_export
-from predictions.log import search
-from predictions.serving.forms import FeedbackForm
 from predictions.log.forms import LogForm
 from predictions.models import Prediction
 from predictions.serving.views import ranked
@@ -94,7 +93,7 @@ def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
     context = {
         "prediction": prediction,
         "contract": contract,
-        "inputs": inputs.of_prediction(prediction, contract),
+        "inputs": compared_inputs.of_prediction(prediction, contract),
         "told": told,
         "truth": truth,
         "form": FeedbackForm(contract.classes, known=truth.label if truth else None),

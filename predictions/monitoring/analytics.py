@@ -9,9 +9,8 @@ from typing import Any
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
-from predictions.monitoring import counts
-from predictions.monitoring import quality
 from predictions.models import FeedbackCount, HourlyCount, HourlyLatency
+from predictions.monitoring import counts, quality
 from predictions.monitoring.quality import Quality
 from training.models import Version
 

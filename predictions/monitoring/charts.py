@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from clfsite.core.web.charts import Chart, chart, labelled_axis, text
 from predictions.batches.charts import SHARES, SHOWN_CLASSES
-from training.versions.charts import Chart, chart, labelled_axis, text
 
 # the palette has no more colours; what goes beyond stands together in the last one
 SHOWN_SERIES = 7

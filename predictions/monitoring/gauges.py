@@ -16,9 +16,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from predictions.monitoring import quality
+from clfsite.core.jobs.models import Heartbeat
 from predictions.models import Batch
-from training.models import Activation, Dataset, Heartbeat, Run, Version
+from predictions.monitoring import quality
+from training.models import Activation, Dataset, Run, Version
 
 logger = logging.getLogger(__name__)
 

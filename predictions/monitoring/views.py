@@ -7,15 +7,15 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from clfsite.core.web.charts import Chart
 from clfsite.core.web.staff import StaffRequest, staff
 from clfsite.core.web.templatetags.portal import percent
-from predictions.monitoring import analytics
-from predictions.monitoring import counts
+from predictions.monitoring import analytics, counts
 from predictions.monitoring import charts as traffic_charts
 from predictions.monitoring.analytics import PERIODS, Report
-from predictions.log.forms import AnalyticsForm
-from training.versions.charts import Chart, confusion
+from predictions.monitoring.forms import AnalyticsForm
 from training.models import Version
+from training.versions.charts import confusion
 
 # a mix that moved this far, over so many answers, is worth a look
 MOVED, ENOUGH = 0.1, 200

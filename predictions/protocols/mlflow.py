@@ -13,27 +13,19 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
 
-from predictions.serving import health
+from clfsite.core.errors import InvalidInput, Malformed, Unavailable
+from clfsite.core.storage.files import scratch
+from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
-from predictions.serving import predict as services
-from clfsite.core.web.strict_json import (
-    check_media_type,
-    check_row_count,
-    model_of,
-    parse_json,
-    read_bytes,
-    repeated,
-    version_of,
-)
-from predictions.serving.live_models import Live, models
 from predictions.models import Prediction
 from predictions.protocols import mlflow_schema as schema
 from predictions.protocols.view import OPEN, ProtocolView
-from clfsite.core.errors import InvalidInput, Malformed, Unavailable
+from predictions.serving import health, predict
+from predictions.serving.live_models import Live, models
+from predictions.serving.request import check_row_count, model_of, version_of
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract
 from training.ml.tables.reading import TableError, rows
-from clfsite.core.storage.files import scratch
 
 # clients ask for it to know the shape of requests, which has been the same since this version of MLflow
 PROTOCOL_VERSION = "2.0.0"
@@ -109,7 +101,7 @@ class InvocationsView(MlflowView):
     @extend_schema(**schema.INVOCATIONS)
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, list[Any]]:
         query = _read_query(request)
-        answer = services.predict(
+        answer = predict.predict(
             records=query.records,
             source=Prediction.Source.MLFLOW,
             caller=caller.name,

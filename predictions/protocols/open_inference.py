@@ -12,11 +12,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from predictions.serving import health
-from predictions.keys import service as keys
-from predictions.serving import predict as services
+from clfsite.core.errors import Malformed, NotFound, Unavailable
 from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
-from predictions.serving.live_models import Live, models
+from predictions.keys import service as keys
 from predictions.models import Prediction
 from predictions.protocols import open_inference_schema as schema
 from predictions.protocols.tensors import (
@@ -30,7 +28,8 @@ from predictions.protocols.tensors import (
     write_floats,
 )
 from predictions.protocols.view import OPEN, ProtocolView
-from clfsite.core.errors import Malformed, NotFound, Unavailable
+from predictions.serving import health, predict
+from predictions.serving.live_models import Live, models
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.models import Version
@@ -174,7 +173,7 @@ class InferView(OpenInferenceView):
         live = self.live()
         body, tail = _read_body(request)
         wanted = _wanted(body)
-        answer = services.predict(
+        answer = predict.predict(
             records=_records(live.contract, body["inputs"], tail),
             source=Prediction.Source.OPEN_INFERENCE,
             caller=caller.name,
@@ -326,7 +325,7 @@ def _column(feature: Feature, tensor: Tensor) -> list[Any]:
     return tensor.values
 
 
-def _reply(request_id: str | None, answer: services.Answer, wanted: list[Wanted]) -> HttpResponse:
+def _reply(request_id: str | None, answer: predict.Answer, wanted: list[Wanted]) -> HttpResponse:
     """The outputs in JSON, or those wanted as bytes behind the JSON."""
     outputs = []
     raw = []

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clfsite.core.web.strict_json import check_row_count
 from clfsite.core.errors import Malformed
+from predictions.serving.request import check_row_count
 
 FLOATS = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
 INTEGERS = {

@@ -9,12 +9,11 @@ from typing import Any
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from predictions.monitoring import quality
-from predictions.monitoring.counts import DECILES, LATENCY_MS
 from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, Prediction
-from predictions.monitoring.quality import Quality
-from predictions.monitoring import drift
+from predictions.monitoring import drift, quality
+from predictions.monitoring.counts import DECILES, LATENCY_MS
 from predictions.monitoring.drift import Drift
+from predictions.monitoring.quality import Quality
 from training.ml.tables.contract import Contract
 from training.models import Activation, Dataset, Run, Version
 

@@ -4,15 +4,15 @@ import json
 from enum import StrEnum
 
 import typst
+from django.conf import settings
 from django.template.loader import render_to_string
 
-from clfsite import env
 from predictions.report import chapters, drawing
 from predictions.report.blocks import Report
 from predictions.report.facts import collect
 from training.models import Version
 
-TYPST = env.BASE_DIR / "templates" / "report" / "report.typ"
+TYPST = settings.BASE_DIR / "templates" / "report" / "report.typ"
 
 
 class Format(StrEnum):

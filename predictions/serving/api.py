@@ -13,30 +13,19 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import exceptions, generics
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import exceptions
 from rest_framework.views import APIView
 
-from clfsite.core.web.permissions import HasScope
-from predictions.serving import idempotency
-from predictions.keys import service as keys
-from predictions.serving import metrics
-from predictions.serving import serializers
-from predictions.serving import predict as services
-from clfsite.core.web.strict_json import accepts, check_row_count, drain, model_of, read_bytes, read_json, version_of
-from predictions.serving.live_models import Live, models
-from predictions.models import Prediction
 from clfsite.core.errors import Malformed, Unavailable
-
-PROBLEM = OpenApiResponse(
-    serializers.ProblemSerializer, description="What was found, what was expected, what to do."
-)
-
-
-def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
-    """Schema entries for the refusals that a call may answer with."""
-    return {(status, "application/problem+json"): PROBLEM for status in statuses}
-
+from clfsite.core.web.metrics import child, refused_key
+from clfsite.core.web.schema import problems
+from clfsite.core.web.strict_json import accepts, drain, read_bytes, read_json
+from predictions.keys import service as keys
+from predictions.models import Prediction
+from predictions.serving import idempotency, metrics, predict, serializers
+from predictions.serving.live_models import Live, models
+from predictions.serving.request import check_row_count, model_of, version_of
 
 ONCE = OpenApiParameter(
     idempotency.HEADER,
@@ -67,9 +56,7 @@ class ServingView(APIView):
             response["Allow"] = ", ".join(name.upper() for name in self.scopes)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             metrics.refusals_total.labels(str(response.status_code)).inc()
-        metrics.child(metrics.call_seconds, self.call, str(response.status_code)).observe(
-            time.perf_counter() - began
-        )
+        child(metrics.call_seconds, self.call, str(response.status_code)).observe(time.perf_counter() - began)
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
@@ -106,7 +93,7 @@ class ServingView(APIView):
         """
         caller = self.identify(request)
         if not allowed & caller.scopes:
-            metrics.refused_key("scope")
+            refused_key("scope")
             raise exceptions.PermissionDenied(f"this needs the scope {' or '.join(sorted(allowed))}")
         return caller
 
@@ -139,7 +126,7 @@ class PredictView(ServingView):
         body = _object(read_json(request), required="features", optional=("model", "version"))
         if not isinstance(body["features"], dict):
             raise Malformed('"features" is not an object of feature names and values')
-        answer = services.predict(
+        answer = predict.predict(
             records=[body["features"]],
             source=Prediction.Source.API,
             caller=caller.name,
@@ -178,7 +165,7 @@ class PredictBatchView(ServingView):
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
         body = _object(read_json(request), required="records", optional=("model", "version"))
-        answer = services.predict(
+        answer = predict.predict(
             records=_records(body["records"]),
             source=Prediction.Source.API,
             caller=caller.name,
@@ -214,24 +201,6 @@ class InfoView(ServingView):
         }
 
 
-class PredictionList(generics.ListAPIView[Prediction]):
-    """The log, newest first."""
-
-    permission_classes = [HasScope]
-    scopes = {"GET": "read"}
-    serializer_class = serializers.PredictionSerializer
-    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
-
-
-class PredictionDetail(generics.RetrieveAPIView[Prediction]):
-    """One logged prediction."""
-
-    permission_classes = [HasScope]
-    scopes = {"GET": "read"}
-    serializer_class = serializers.PredictionSerializer
-    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
-
-
 def describe(live: Live) -> dict[str, Any]:
     """What /info tells of one classifier."""
     return {
@@ -248,7 +217,7 @@ def describe(live: Live) -> dict[str, Any]:
     }
 
 
-def _outcomes(answer: services.Answer) -> list[dict[str, Any]]:
+def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
     """What the caller is told of each row; what the log has as JSON stays as it is."""
     return [
         {

@@ -12,15 +12,15 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from clfsite.core.storage import database
-from clfsite.core.web.problems import problem
-from predictions.monitoring import gauges
-from predictions.serving import metrics
-from predictions.log import group_commit as recorder
-from predictions.serving.live_models import models
-from predictions.models import Prediction
 from clfsite.core.errors import Refused
-from training.models import Heartbeat
+from clfsite.core.jobs.models import Heartbeat
+from clfsite.core.storage import database
+from clfsite.core.web import metrics
+from clfsite.core.web.problems import problem
+from predictions.log import group_commit
+from predictions.models import Prediction
+from predictions.monitoring import gauges
+from predictions.serving.live_models import models
 
 
 def check() -> dict[str, str]:
@@ -118,4 +118,4 @@ def _log() -> str:
         Prediction.objects.only("id").first()
     except Error:
         return "the prediction log cannot be read; were the migrations applied?"
-    return recorder.log.fault() or "ok"
+    return group_commit.log.fault() or "ok"

@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from predictions.models import KeptAnswer
 from clfsite.core.errors import Conflict, InvalidInput, Malformed
+from predictions.models import KeptAnswer
 
 HEADER = "Idempotency-Key"
 META = "HTTP_IDEMPOTENCY_KEY"

@@ -11,13 +11,13 @@ from functools import cached_property
 import orjson
 from django.db.models import Max
 
+from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
 from predictions.serving import metrics
 from predictions.serving.batcher import JointScoring
-from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
-from training.ml.tables.contract import Contract
 from training.ml.serve.loaded_model import Scorer
+from training.ml.tables.contract import Contract
 from training.models import Activation, Classifier, Version
-from training.services import load_scorer
+from training.versions.service import load_scorer
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,14 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from uuid_utils import uuid7
 
-from predictions.serving import metrics
-from predictions.log import group_commit as recorder
+from clfsite.core.errors import InvalidInput
+from clfsite.core.web.metrics import child
+from predictions.log import group_commit
 from predictions.log.rows import Entries, Parts
+from predictions.models import Prediction
+from predictions.serving import metrics
 from predictions.serving.batcher import Piece
 from predictions.serving.live_models import Live, models
-from predictions.models import Prediction
-from clfsite.core.errors import InvalidInput
 from training.ml.tables.checks import check_records
 from training.ml.tables.contract import Issue
 
@@ -112,7 +113,7 @@ def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
     if len(records) < ROWS_FOR_COLUMNS:
         warned = {row: found for row, found in enumerate(_check_each(live, records)) if found}
         seconds = time.perf_counter() - began
-        call = live.joint.add(records, at_once=recorder.log.rows < ROWS_OF_A_CROWD)
+        call = live.joint.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
         return _Scored(warned, seconds, map(live.joint.piece, [call]))
     checked = check_records(live.contract, records, strict=live.strict)
     _refuse(live, len(records), checked.errors)
@@ -162,7 +163,7 @@ def _entries(
             created_at=now,
         )
         first, seconds = some.stop, seconds + taken
-    metrics.child(metrics.scoring_seconds, live.classifier).observe(seconds)
+    child(metrics.scoring_seconds, live.classifier).observe(seconds)
 
 
 def write_warnings(warned: Mapping[int, Sequence[Issue]], count: int) -> list[str]:
@@ -176,8 +177,8 @@ def write_warnings(warned: Mapping[int, Sequence[Issue]], count: int) -> list[st
 def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
     """Store scored predictions and count them."""
     began = time.perf_counter()
-    recorder.record(parts)
-    metrics.child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
+    group_commit.record(parts)
+    child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
     count(live, parts, unseen)
 
 
@@ -187,11 +188,9 @@ def count(live: Live, blocks: Iterable[Entries], unseen: Sequence[str]) -> None:
     for block in blocks:
         for label, number in Counter(block.labels).items():
             shown = metrics.shown(label, classes)
-            metrics.child(metrics.predictions_total, live.classifier, version, shown, block.source).inc(
-                number
-            )
+            child(metrics.predictions_total, live.classifier, version, shown, block.source).inc(number)
     for code, number in Counter(unseen).items():
-        metrics.child(metrics.warnings_total, live.classifier, code).inc(number)
+        child(metrics.warnings_total, live.classifier, code).inc(number)
 
 
 def _check_each(live: Live, records: Sequence[Mapping[str, Any]]) -> list[list[Issue]]:

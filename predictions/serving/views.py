@@ -10,12 +10,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from clfsite.core.errors import NotFound, Refused, Unavailable
 from clfsite.core.web.staff import StaffRequest, staff
+from predictions.models import Prediction
 from predictions.serving import predict as services
 from predictions.serving.forms import FeaturesForm
 from predictions.serving.live_models import Live, models
-from predictions.models import Prediction
-from clfsite.core.errors import NotFound, Refused, Unavailable
 
 # of many classes the page shows the most probable
 SHOWN_CLASSES = 12

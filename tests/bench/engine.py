@@ -6,10 +6,10 @@ from statistics import median
 
 import pandas as pd
 
-from training.ml.tables.contract import Contract
-from training.ml.tables.inference import infer
 from training.ml.search.recipe import Recipe
 from training.ml.serve.loaded_model import Scorer, choose_engine
+from training.ml.tables.contract import Contract
+from training.ml.tables.inference import infer
 from training.ml.train import train
 
 CHURN = Path(__file__).resolve().parents[2] / "data" / "churn.csv"

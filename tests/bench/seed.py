@@ -136,8 +136,8 @@ def seed(versions: list[Any], rows: int, days: int) -> int:
 
 def sample_records(version: Any) -> list[str]:
     """Rows of the demo table as the log's JSON."""
-    from training.ml.tables.checks import read_cell
     from clfsite.core.storage.files import datasets
+    from training.ml.tables.checks import read_cell
 
     with datasets().open(version.run.dataset.file_name) as file:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, nrows=RECORDS)

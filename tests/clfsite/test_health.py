@@ -7,10 +7,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from predictions.serving import health
+from clfsite.core.jobs.models import Heartbeat
 from predictions.monitoring import gauges
+from predictions.serving import health
 from tests.factories import ApiKeyFactory, tiny, trained_version
-from training.models import Heartbeat
 
 
 @pytest.mark.django_db

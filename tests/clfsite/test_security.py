@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from clfsite.wsgi import ServingHandler
 from predictions.keys import service as keys
-from predictions.serving import live_models as live
+from predictions.serving import live_models
 from tests.factories import tiny, trained_version
 from tests.site import ROOT
 
@@ -134,7 +134,7 @@ def test_neither_the_database_nor_the_log_holds_a_usable_key_or_password(
         )
     for password in (PASSWORD, f"{PASSWORD}-mistyped"):
         client.post("/accounts/login/", {"username": "ada", "password": password})
-    assert live.models.get().classifier == "churn"
+    assert live_models.models.get().classifier == "churn"
     dump = "\n".join(map(repr, rows()))
     assert "churn" in dump
     assert "ada" in dump

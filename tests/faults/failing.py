@@ -11,7 +11,7 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from clfsite.wsgi import application
-from predictions.log import group_commit as recorder
+from predictions.log import group_commit
 from predictions.log.rows import Entries, write
 
 __all__ = ["application"]
@@ -51,5 +51,5 @@ def commit_or_fail(self: BaseDatabaseWrapper) -> None:
         os._exit(1)
 
 
-recorder.write = write_or_fail  # type: ignore[attr-defined]
+group_commit.write = write_or_fail  # type: ignore[attr-defined]
 BaseDatabaseWrapper._commit = commit_or_fail  # type: ignore[attr-defined]

@@ -11,10 +11,10 @@ import httpx
 import psycopg2
 import pytest
 
+from clfsite.core.jobs import slots
 from tests.integration.test_run_faults import LONG, WORKER, ask, at_work, kill, succeeded
 from tests.servers import RedisServer
 from tests.site import Site, wait_for
-from clfsite.core.jobs import slots as places
 
 pytestmark = [pytest.mark.site, pytest.mark.faults]
 
@@ -121,12 +121,12 @@ def test_a_batch_is_scored_while_long_runs_take_all_that_a_worker_has_for_runs(
 ) -> None:
     dataset = caller.get("/api/datasets").json()["results"][0]["id"]
     worker = site.start(*WORKER)
-    runs = [ask(caller, dataset, LONG) for _ in range(places.EACH + 1)]
-    for run in runs[: places.EACH]:
+    runs = [ask(caller, dataset, LONG) for _ in range(slots.EACH + 1)]
+    for run in runs[: slots.EACH]:
         at_work(caller, run)
     over(caller, hand_in(caller, site.state / "churn.csv"), site)
     assert [caller.get(f"/api/runs/{run}").json()["state"] for run in runs] == [
-        *["running"] * places.EACH,
+        *["running"] * slots.EACH,
         "queued",
     ]
     caller.post(f"/api/runs/{runs[0]}/cancel")

@@ -25,10 +25,10 @@ from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
-from clfsite.openapi_titles import TITLES
 from clfsite.core.web.permissions import SCOPES
-from predictions.keys import service as keys
+from clfsite.openapi_titles import TITLES
 from predictions.batches.service import create_batch, execute_batch
+from predictions.keys import service as keys
 from predictions.models import Batch, Prediction
 from tests.factories import BatchFactory, PredictionFactory, RunFactory, tiny_csv, trained_version
 from training.models import Dataset, Run, Version

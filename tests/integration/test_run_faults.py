@@ -11,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from clfsite.core.jobs import worker as lifecycle
 from tests.servers import RedisServer
 from tests.site import ROOT, Site, wait_for
-from clfsite.core.jobs import worker as lifecycle
 
 pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
 
@@ -189,7 +189,9 @@ def test_the_same_message_five_times_makes_one_version(
     run = ask(trainer, dataset, SHORT)
     for _ in range(5):
         site.manage(
-            "shell", "-c", f"from clfsite.core.jobs.queue import wake; wake('training.tasks.train_run', {run}).join()"
+            "shell",
+            "-c",
+            f"from clfsite.core.jobs.queue import wake; wake('training.tasks.train_run', {run}).join()",
         )
     worker = site.start(*WORKER)
     assert over(trainer, run, site)["attempt"] == 1

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from clfsite.core.storage import files
 from predictions.keys import service as keys
 from predictions.models import first_id
 from tests.factories import (
@@ -23,7 +24,6 @@ from tests.factories import (
     VersionFactory,
     trained_version,
 )
-from clfsite.core.storage import files as storage
 from training.models import Activation, Classifier, Version
 
 LOG = reverse("admin:predictions_prediction_changelist")
@@ -193,7 +193,7 @@ def test_of_two_chosen_versions_none_is_activated(admin: Client) -> None:
 
 def test_a_version_that_cannot_serve_is_refused_with_the_reason(admin: Client) -> None:
     version = trained_version()
-    storage.artifacts().delete(version.artifacts["pipeline"]["name"])
+    files.artifacts().delete(version.artifacts["pipeline"]["name"])
     shown = act(admin, VERSIONS, "activate", version, confirmed="yes", reason="try").content.decode()
     assert "is gone from storage" in shown
     assert not Activation.objects.exists()

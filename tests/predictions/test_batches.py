@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 
+from clfsite.core.errors import InvalidInput, NotFound
 from predictions.batches import downloads as batch_downloads
 from predictions.batches.service import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
 from tests.factories import tiny
-from clfsite.core.errors import InvalidInput, NotFound
 from training.ml.tables import blocks
 from training.models import Version
 

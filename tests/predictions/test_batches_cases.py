@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pytest
 from django.core.files.base import ContentFile
 
+from clfsite.core.errors import InvalidInput
 from predictions.batches import downloads as batch_downloads
 from predictions.batches.service import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
-from clfsite.core.errors import InvalidInput
 from training.models import Version
 
 HEADER = b"spend,tenure,member,plan\n"

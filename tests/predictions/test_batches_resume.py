@@ -10,12 +10,12 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
+from clfsite.core.jobs import worker
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
-from predictions.log import rows as entries
 from predictions.batches.service import create_batch, execute_batch
+from predictions.log import rows as entries
 from predictions.models import Batch, HourlyCount, Prediction
-from clfsite.core.jobs import worker as lifecycle
 from training.ml.tables import blocks
 from training.models import Version
 
@@ -197,7 +197,7 @@ def test_a_worker_that_ends_gives_its_batch_back(version: Version, monkeypatch: 
         stopping.set()
 
     with monkeypatch.context() as patched:
-        patched.setattr(lifecycle, "stopping", stopping)
+        patched.setattr(worker, "stopping", stopping)
         patched.setattr(entries, "write", ending)
         execute_batch(batch)
     assert (batch.state, batch.attempt, batch.rows_done) == ("queued", 0, 10)

@@ -7,8 +7,8 @@ import pytest
 from django.db import connections, transaction
 from django.db.models import Sum
 
-from predictions.monitoring import counts
 from predictions.models import HourlyCount, HourlyLatency
+from predictions.monitoring import counts
 from tests.factories import VersionFactory
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

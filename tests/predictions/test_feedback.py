@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
+from clfsite.core.errors import Conflict, InvalidInput, NotFound
 from predictions.feedback import service as feedback
 from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback, FeedbackCount, Prediction
@@ -17,7 +18,6 @@ from tests.factories import ApiKeyFactory, PredictionFactory, UserFactory, Versi
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
 from tests.threads import at_once
-from clfsite.core.errors import Conflict, InvalidInput, NotFound
 
 pytestmark = pytest.mark.django_db
 

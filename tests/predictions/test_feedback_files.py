@@ -9,13 +9,13 @@ from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from clfsite.core.errors import Conflict
 from predictions.feedback import files as feedback_files
-from predictions.feedback.service import Change, give_feedback
 from predictions.feedback.files import import_feedback
+from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback, FeedbackCount, Prediction
 from tests.factories import ApiKeyFactory, PredictionFactory, VersionFactory
 from tests.predictions.conftest import problem_of
-from clfsite.core.errors import Conflict
 from training.models import Version
 
 pytestmark = pytest.mark.django_db

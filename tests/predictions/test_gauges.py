@@ -9,8 +9,8 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoAssertNumQueries
 
-from predictions.monitoring import gauges
 from predictions.models import FeedbackCount
+from predictions.monitoring import gauges
 from tests.factories import ActivationFactory, BatchFactory, RunFactory, VersionFactory
 
 pytestmark = pytest.mark.django_db

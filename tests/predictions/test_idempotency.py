@@ -10,9 +10,9 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
+from predictions.models import HourlyCount, KeptAnswer, Prediction
 from predictions.serving import idempotency
 from predictions.serving import predict as services
-from predictions.models import HourlyCount, KeptAnswer, Prediction
 from tests.factories import ApiKeyFactory, trained_version
 from tests.predictions.conftest import Post, problem_of
 from training.models import Version

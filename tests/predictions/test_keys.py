@@ -8,11 +8,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from clfsite.core.errors import InvalidInput
 from predictions.keys import service as keys
 from predictions.models import ApiKey
 from tests.factories import ApiKeyFactory
 from tests.predictions.conftest import Post, problem_of
-from clfsite.core.errors import InvalidInput
 from training.models import Version
 
 pytestmark = pytest.mark.django_db

@@ -10,14 +10,14 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import Client
 
-from predictions.serving import live_models as live
+from clfsite.core.errors import Unavailable
+from predictions.serving import live_models
 from tests import bucket as buckets
 from tests.factories import trained_version
 from tests.predictions.conftest import Post, problem_of
 from tests.site import free_port
-from clfsite.core.errors import Unavailable
 from training.models import Activation, Version
-from training.services import activate_version
+from training.versions.service import activate_version
 
 
 def artifact_of(version: Version) -> Path:
@@ -27,24 +27,24 @@ def artifact_of(version: Version) -> Path:
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(live_models, "CHECK_SECONDS", 0.0)
 
 
 def test_an_activation_is_followed(version: Version) -> None:
-    assert live.models.get("churn").number == version.number
+    assert live_models.models.get("churn").number == version.number
     second = trained_version(classifier="churn", activate=True)
-    assert live.models.get("churn").number == second.number
+    assert live_models.models.get("churn").number == second.number
     activate_version(version=version, actor="tests", reason="back")
-    assert live.models.get("churn").number == version.number
+    assert live_models.models.get("churn").number == version.number
 
 
 def test_a_version_that_stays_active_is_loaded_once(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = live.models.get("churn")
-    monkeypatch.setattr(live, "load_scorer", pytest.fail)
+    first = live_models.models.get("churn")
+    monkeypatch.setattr(live_models, "load_scorer", pytest.fail)
     trained_version(classifier="other")
-    assert live.models.get("churn").scorer is first.scorer
+    assert live_models.models.get("churn").scorer is first.scorer
 
 
 @pytest.mark.faults
@@ -52,8 +52,8 @@ def test_a_version_that_stays_active_is_loaded_once(
 def test_a_thousand_reloads_keep_no_memory(version: Version) -> None:
     def reload(times: int) -> int:
         for _ in range(times):
-            live.models.forget()
-            assert live.models.get("churn").number == version.number
+            live_models.models.forget()
+            assert live_models.models.get("churn").number == version.number
         gc.collect()
         held: int = psutil.Process().memory_info().rss
         return held
@@ -63,7 +63,7 @@ def test_a_thousand_reloads_keep_no_memory(version: Version) -> None:
 
 
 def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) -> None:
-    assert live.models.get("churn").number == version.number
+    assert live_models.models.get("churn").number == version.number
     second = trained_version(classifier="churn")
     path = artifact_of(second)
     data = bytearray(path.read_bytes())
@@ -73,14 +73,14 @@ def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) 
     Activation.objects.create(
         classifier=second.classifier, number=2, version=second, actor="tests", reason="x"
     )
-    assert live.models.get("churn").number == version.number
-    assert "SHA-256" in live.models.faults["churn"]
+    assert live_models.models.get("churn").number == version.number
+    assert "SHA-256" in live_models.models.faults["churn"]
 
 
 def test_a_missing_artifact_makes_the_site_unready(client: Client, version: Version) -> None:
     artifact_of(version).unlink()
     with pytest.raises(Unavailable, match="gone from storage"):
-        live.models.get("churn")
+        live_models.models.get("churn")
     response = client.get("/health/ready")
     assert response.status_code == 503
     assert "gone from storage" in response.json()["checks"]["model"]
@@ -95,25 +95,25 @@ def test_a_pinned_version_whose_artifact_is_gone_is_refused(
 
 
 def test_a_version_in_a_bucket_answers(bucket: str, version: Version) -> None:
-    assert live.models.get("churn").number == version.number
+    assert live_models.models.get("churn").number == version.number
 
 
 def test_a_bucket_that_comes_back_is_served_from_without_another_activation(
     version: Version, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(live_models, "RETRY_SECONDS", 0.0)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     entry, port = version.artifacts["pipeline"], free_port()
     content = artifact_of(version).read_bytes()
     settings.STORAGES = buckets.in_bucket(f"http://127.0.0.1:{port}", "late", settings.STORAGES)
     with pytest.raises(Unavailable, match=r"bucket late at .* does not answer"):
-        live.models.get("churn")
+        live_models.models.get("churn")
     with buckets.s3_server(port) as url:
         buckets.make_bucket(url, "late")
         storages["artifacts"].save(entry["name"], ContentFile(content))
-        assert live.models.get("churn").number == version.number
-    assert live.models.faults == {}
+        assert live_models.models.get("churn").number == version.number
+    assert live_models.models.faults == {}
 
 
 def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
@@ -122,7 +122,7 @@ def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
     url = f"http://127.0.0.1:{free_port()}"
     settings.STORAGES = buckets.in_bucket(url, "nowhere", settings.STORAGES)
     with pytest.raises(Unavailable):
-        live.models.get("churn")
-    monkeypatch.setattr(live, "load_scorer", pytest.fail)
+        live_models.models.get("churn")
+    monkeypatch.setattr(live_models, "load_scorer", pytest.fail)
     with pytest.raises(Unavailable, match="nowhere"):
-        live.models.get("churn")
+        live_models.models.get("churn")

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from prometheus_client import REGISTRY
 
+from clfsite.core.web.metrics import SHARED
 from predictions.serving import metrics
 from tests.factories import ApiKeyFactory, tiny, trained_version
 from tests.site import ROOT
@@ -108,7 +109,7 @@ if sys.argv[1] == "tell":
 
 def test_processes_that_share_a_folder_are_summed_and_the_dead_wait_for_nothing(tmp_path: Path) -> None:
     def process(what: str) -> str:
-        environment = {**os.environ, metrics.SHARED: str(tmp_path)}
+        environment = {**os.environ, SHARED: str(tmp_path)}
         command = [sys.executable, "-c", COUNT, what]
         return subprocess.run(
             command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True

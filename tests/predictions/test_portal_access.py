@@ -8,8 +8,8 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
-from predictions.batches import service as batches
 from predictions import urls as predictions_urls
+from predictions.batches import service as batches
 from tests.factories import ApiKeyFactory, BatchFactory, PredictionFactory, RunFactory, UserFactory
 from tests.portal import staff_client
 from training import urls as training_urls

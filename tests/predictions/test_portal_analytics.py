@@ -9,12 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from predictions.monitoring import analytics
-from predictions.monitoring import counts
-from predictions.monitoring import charts as traffic_charts
-from predictions.monitoring.analytics import PERIODS
 from predictions.feedback.service import give_feedback
 from predictions.models import Feedback, Prediction, first_id
+from predictions.monitoring import analytics, counts
+from predictions.monitoring import charts as traffic_charts
+from predictions.monitoring.analytics import PERIODS
 from tests.factories import ClassifierFactory, PredictionFactory, VersionFactory
 from tests.portal import staff_client
 from training.models import Version

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from predictions.batches import counts as batch_counts
+from clfsite.core.web.charts import Chart, spark, text
 from predictions.batches import charts
-from training.versions.charts import Chart, confusion, spark, text
+from predictions.batches import counts as batch_counts
+from training.versions.charts import confusion
 
 
 def trace(chart: Chart) -> dict[str, Any]:

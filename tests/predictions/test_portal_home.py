@@ -9,11 +9,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from predictions.serving import live_models as live
-from predictions.home import overview
+from clfsite.core.errors import Unavailable
+from clfsite.core.jobs.models import Heartbeat
 from predictions.feedback.service import give_feedback
-from predictions.models import Feedback, first_id, new_id
+from predictions.home import overview
 from predictions.home.overview import Glance
+from predictions.models import Feedback, first_id, new_id
+from predictions.serving import live_models
 from tests.factories import (
     ActivationFactory,
     BatchFactory,
@@ -25,8 +27,7 @@ from tests.factories import (
     tiny,
 )
 from tests.portal import staff_client
-from clfsite.core.errors import Unavailable
-from training.models import Heartbeat, Version
+from training.models import Version
 
 HOME = reverse("predictions:home")
 
@@ -169,7 +170,7 @@ def test_what_is_wrong_is_said(version: Version, monkeypatch: pytest.MonkeyPatch
     def broken(*_: Any) -> None:
         raise Unavailable("the artifact's SHA-256 is another")
 
-    monkeypatch.setattr(live.models, "get", broken)
+    monkeypatch.setattr(live_models.models, "get", broken)
     shown = page()
     assert "Not ready to answer" in shown
     assert "The artifact&#x27;s SHA-256 is another" in shown
@@ -197,7 +198,7 @@ def test_more_of_everything_takes_no_more_queries(
     RunFactory.create_batch(3)
     PredictionFactory.create_batch(15, version=version)
     BatchFactory.create_batch(3, version=version, succeeded=True)
-    live.models.get()
+    live_models.models.get()
     client = staff_client()
     with django_assert_max_num_queries(18):
         assert len(client.get(HOME).context["glances"]) == 9

@@ -11,11 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from predictions.feedback.service import give_feedback
 from predictions.log import export as log_export
 from predictions.log import search
-from predictions.feedback.service import give_feedback
-from predictions.models import Feedback, Prediction, first_id, new_id
 from predictions.log.search import Found, Wanted
+from predictions.models import Feedback, Prediction, first_id, new_id
 from tests.factories import BatchFactory, PredictionFactory, VersionFactory, tiny
 from tests.portal import staff_client
 from training.models import Version

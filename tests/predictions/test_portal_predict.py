@@ -7,9 +7,9 @@ from django.db.models import Sum
 from django.test import Client
 from django.urls import reverse
 
-from predictions.serving import metrics
-from predictions.serving.forms import FeaturesForm
+from clfsite.core.web import metrics
 from predictions.models import HourlyCount, Prediction
+from predictions.serving.forms import FeaturesForm
 from predictions.serving.views import ranked
 from tests.factories import ClassifierFactory, PredictionFactory, trained_version
 from tests.portal import staff_client

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from predictions.serving.live_models import models
 from predictions.models import Prediction
+from predictions.serving.live_models import models
 from tests.factories import tiny, trained_version
 from tests.predictions.conftest import Post, problem_of
 from training.models import Classifier, Version

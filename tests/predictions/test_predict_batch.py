@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from predictions.serving import predict as services
 from predictions.models import Prediction
+from predictions.serving import predict
 from predictions.serving.predict import ROWS_FOR_COLUMNS, ROWS_OF_PART
 from tests.predictions.conftest import Post, problem_of
 from training.models import Classifier, Version
@@ -65,7 +65,7 @@ def test_a_long_batch_is_judged_and_answered_as_a_short_one(
 def test_the_answers_do_not_depend_on_when_rows_are_scored(
     post: Post, version: Version, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(services, "LONG_SECONDS", seconds)
+    monkeypatch.setattr(predict, "LONG_SECONDS", seconds)
     records = [{**example, "tenure": row % 72, "spend": None if row % 7 else 20.5} for row in range(350)]
     answers = post("/predict-batch", {"records": records}).json()["predictions"]
     assert len(answers) == len({each["prediction_id"] for each in answers}) == 350

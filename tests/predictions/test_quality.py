@@ -9,9 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from predictions.monitoring import quality
 from predictions.feedback.service import give_feedback
 from predictions.models import Feedback, Prediction
+from predictions.monitoring import quality
 from tests.factories import ActivationFactory, ApiKeyFactory, PredictionFactory, VersionFactory
 from tests.predictions.conftest import problem_of
 from training.models import Version

@@ -13,12 +13,12 @@ from django.utils import timezone
 from pytest_django import Settings
 from uuid_utils import uuid7
 
-from predictions.serving import metrics
-from predictions.log import group_commit as recorder
+from clfsite.core.errors import Unavailable
+from predictions.log import group_commit
 from predictions.log.rows import ROWS_FOR_COPY, Entries, Parts, write
 from predictions.models import HourlyCount, Prediction
+from predictions.serving import metrics
 from tests.factories import VersionFactory
-from clfsite.core.errors import Unavailable
 from training.models import Version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _writer_ends() -> Iterator[None]:
     """No writer outlives its test with a connection to the test's database."""
     yield
-    recorder.log.stop()
+    group_commit.log.stop()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def refused(version: Version) -> Entries:
 
 
 def record(made: Entries) -> None:
-    recorder.record(Parts.of(made))
+    group_commit.record(Parts.of(made))
 
 
 def commits() -> float:
@@ -150,8 +150,8 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
 def test_a_group_with_a_refused_row_is_narrowed_down(version: Version) -> None:
     deadline = time.monotonic() + 60
     rows = [refused(version) if number == 4 else entries(version) for number in range(7)]
-    group = [recorder.Waiting(Parts.of(each), deadline) for each in rows]
-    assert recorder.GroupCommit()._commit(group) == []
+    group = [group_commit.Waiting(Parts.of(each), deadline) for each in rows]
+    assert group_commit.GroupCommit()._commit(group) == []
     assert [waiting.error is not None for waiting in group] == [number == 4 for number in range(7)]
     assert Prediction.objects.count() == counted() == 6
 
@@ -166,13 +166,13 @@ def test_a_part_that_cannot_be_made_fails_its_own_call_and_is_not_left_out(
 
     deadline = time.monotonic() + 60
     good, bad = Parts.of(entries(version, rows)), Parts(rows + 1, broken())
-    group = [recorder.Waiting(each, deadline) for each in (good, bad, Parts.of(entries(version)))]
-    assert recorder.GroupCommit()._commit(group) == []
+    group = [group_commit.Waiting(each, deadline) for each in (good, bad, Parts.of(entries(version)))]
+    assert group_commit.GroupCommit()._commit(group) == []
     assert [str(waiting.error) for waiting in group] == ["None", "no such place", "None"]
     assert Prediction.objects.count() == counted() == rows + 1
     for _ in range(2):
         with pytest.raises(ValueError, match="no such place"):
-            recorder.record(Parts(rows + 1, broken()))
+            group_commit.record(Parts(rows + 1, broken()))
         with pytest.raises(ValueError, match="no such place"):
             list(bad)
     assert Prediction.objects.count() == counted() == rows + 1
@@ -189,7 +189,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
             lost.append(True)
             raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(recorder, "write", write_and_lose)
+    monkeypatch.setattr(group_commit, "write", write_and_lose)
     record(entries(version, 2))
     assert lost
     assert Prediction.objects.count() == counted() == 2
@@ -228,7 +228,7 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
 
 def test_more_rows_than_may_wait_are_refused_at_once(version: Version, settings: Settings) -> None:
     settings.CLFSITE_LOG_ROWS = 10
-    log = recorder.GroupCommit()
+    log = group_commit.GroupCommit()
     log.submit(Parts.of(entries(version)))
     log._rows = 10
     with pytest.raises(Unavailable, match="wait for the log already"):
@@ -250,12 +250,12 @@ def test_a_broken_connection_is_replaced(version: Version) -> None:
 
 def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
     record(entries(version))
-    first = recorder.log._thread
-    recorder.log.stop()
+    first = group_commit.log._thread
+    group_commit.log.stop()
     # what a fork inherits: the thread's object, and not the thread
-    recorder.log._owner = -1
+    group_commit.log._owner = -1
     record(entries(version))
-    assert recorder.log._thread is not first
+    assert group_commit.log._thread is not first
     assert Prediction.objects.count() == 2
 
 
@@ -266,12 +266,12 @@ def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
         raise RuntimeError("no memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder, "write", fail)
+        patch.setattr(group_commit, "write", fail)
         with pytest.raises(Unavailable, match="could not be written"):
             record(entries(version))
-    assert "could not be written" in recorder.log.fault()
+    assert "could not be written" in group_commit.log.fault()
     record(entries(version))
-    assert recorder.log.fault() == ""
+    assert group_commit.log.fault() == ""
 
 
 # the thread's own last words are the point
@@ -286,10 +286,10 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
         raise GeneratorExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorder, "write", die)
+        patch.setattr(group_commit, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
             record(entries(version))
-    assert "had ended" in recorder.log.fault()
-    assert recorder.log.fault() == ""
+    assert "had ended" in group_commit.log.fault()
+    assert group_commit.log.fault() == ""
     record(entries(version))
     assert Prediction.objects.count() == counted() == 1

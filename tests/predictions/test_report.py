@@ -15,10 +15,9 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from pypdf import PdfReader
 
-from predictions.monitoring import counts
-from predictions.monitoring import quality
 from predictions.feedback.service import give_feedback
 from predictions.models import Feedback, FeedbackCount, HourlyCount, HourlyLatency, Prediction
+from predictions.monitoring import counts, quality
 from predictions.report import facts as report_facts
 from predictions.report import render
 from predictions.report.blocks import Figure, Report, Table
@@ -26,8 +25,8 @@ from predictions.report.chapters.judgement import Outcome
 from predictions.report.render import Format
 from tests.factories import ActivationFactory, ClassifierFactory, PredictionFactory, VersionFactory, tiny
 from tests.portal import staff_client
-from training.ml.tables import inference
 from training.ml.search.recipe import Recipe
+from training.ml.tables import inference
 from training.ml.train import train
 from training.models import Version
 

@@ -8,13 +8,13 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from rest_framework.exceptions import Throttled
 
+from clfsite.core.errors import InvalidInput
+from predictions.keys import rate_limit
 from predictions.keys import service as keys
-from predictions.keys import rate_limit as throttle
 from predictions.models import ApiKey
 from tests.factories import ApiKeyFactory
 from tests.predictions.conftest import Post, problem_of
 from tests.threads import at_once
-from clfsite.core.errors import InvalidInput
 from training.models import Version
 
 
@@ -31,7 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(throttle, "monotonic", clock)
+    monkeypatch.setattr(rate_limit, "monotonic", clock)
     return clock
 
 
@@ -40,7 +40,7 @@ def taken(calls: int, rate: float, key: int = 1) -> int:
     let = 0
     for _ in range(calls):
         try:
-            throttle.take(key, rate)
+            rate_limit.take(key, rate)
         except Throttled:
             continue
         let += 1
@@ -61,7 +61,7 @@ def test_a_refusal_says_in_whole_seconds_when_to_come_again(clock: Clock) -> Non
     taken(6, rate=6)
     clock.now += 2.5
     with pytest.raises(Throttled) as caught:
-        throttle.take(1, 6)
+        rate_limit.take(1, 6)
     assert caught.value.wait == 8  # type: ignore[attr-defined]
     clock.now += 8
     assert taken(2, rate=6) == 1
@@ -84,10 +84,10 @@ def test_a_rate_that_is_lowered_holds_at_once(clock: Clock) -> None:
 
 
 def test_buckets_do_not_pile_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "MOST_BUCKETS", 3)
+    monkeypatch.setattr(rate_limit, "MOST_BUCKETS", 3)
     for key in range(10):
-        throttle.take(key, 1)
-    assert len(throttle._buckets) <= 3
+        rate_limit.take(key, 1)
+    assert len(rate_limit._buckets) <= 3
 
 
 def test_eight_threads_get_no_more_calls_than_one(clock: Clock) -> None:
@@ -97,9 +97,9 @@ def test_eight_threads_get_no_more_calls_than_one(clock: Clock) -> None:
 def test_several_processes_share_a_rate(settings: Any) -> None:
     settings.CLFSITE_WEB_PROCESSES = 4
     settings.CLFSITE_KEY_RATE = 600
-    assert throttle.rate_of(None) == 150
-    assert throttle.rate_of(60) == 15
-    assert throttle.rate_of(0) == 0
+    assert rate_limit.rate_of(None) == 150
+    assert rate_limit.rate_of(60) == 15
+    assert rate_limit.rate_of(0) == 0
 
 
 @pytest.mark.django_db

@@ -13,17 +13,17 @@ import sklearn
 from django.core.files.storage import storages
 from django.db import connections
 
-from tests.factories import ClassifierFactory, VersionFactory, tiny, trained_version
-from training import services
 from clfsite.core.errors import Conflict, InvalidInput
+from tests.factories import ClassifierFactory, VersionFactory, tiny, trained_version
 from training.ml.serve.artifact import digest
 from training.models import Activation, Version
+from training.versions.service import activate_version
 
 RACERS = 32
 
 
 def activate(version: Version, reason: str = "better recall") -> Activation:
-    return services.activate_version(version=version, actor="ada", reason=reason)
+    return activate_version(version=version, actor="ada", reason=reason)
 
 
 def pipeline_of(version: Version) -> Path:

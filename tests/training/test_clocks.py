@@ -7,11 +7,11 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from clfsite.core.jobs import worker
+from clfsite.core.jobs.models import LEASE, Heartbeat
 from tests.factories import RunFactory
 from tests.training.conftest import Told
-from clfsite.core.jobs import worker as lifecycle
-from clfsite.core.jobs.models import LEASE
-from training.models import Heartbeat, Run
+from training.models import Run
 from training.tasks import TASK
 
 OFF = timedelta(hours=2)
@@ -88,7 +88,7 @@ def test_a_database_whose_clock_is_set_back_keeps_no_lost_run_for_as_long(told: 
     run = RunFactory.create()
     owner = begun(run)
     database_clock_moved(-OFF)
-    lifecycle.sweep({})
+    worker.sweep({})
     assert told() == [(TASK, [run.pk])]
     # an owner that lives is heard of within seconds, and keeps its run
     assert owner.renew()
@@ -112,7 +112,7 @@ def test_a_database_whose_clock_is_set_forward_leaves_a_run_to_whoever_is_quicke
 
 def test_a_run_asked_for_on_a_machine_whose_clock_is_fast_is_reminded_of(told: Told) -> None:
     run = RunFactory.create(created_at=timezone.now() + OFF)
-    lifecycle.sweep({})
+    worker.sweep({})
     assert told() == [(TASK, [run.pk])]
 
 

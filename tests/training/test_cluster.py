@@ -11,16 +11,16 @@ import pytest
 from distributed import Client
 from joblib import Parallel, delayed
 
+from clfsite.core.errors import Unavailable
 from tests.dask_cluster import Cluster, dask_cluster
 from tests.factories import RunFactory, tiny
 from tests.site import free_port
-from training.runs import cluster as boundary
-from training import services
-from clfsite.core.errors import Unavailable
-from training.ml.search.recipe import Recipe
 from training.ml.search.fold_scoring import Progress
+from training.ml.search.recipe import Recipe
 from training.ml.train import Trained, train
 from training.models import Run
+from training.runs import cluster as boundary
+from training.runs.service import execute_run
 
 # said by scikit-learn-intelex of every fit that is not in a main thread; it then takes every core, which is right
 pytestmark = pytest.mark.filterwarnings("ignore:'Threading' parallel backend is not supported")
@@ -109,7 +109,7 @@ def test_run_is_trained_on_the_cluster(cluster: Cluster, settings: Any) -> None:
     settings.CLFSITE_DASK_ADDRESS = cluster.address
     run = RunFactory.create()
     assert run.start()
-    version = services.execute_run(run)
+    version = execute_run(run)
     run.refresh_from_db()
     assert version is not None, run.error
     assert version.golden == tiny().trained.golden
@@ -122,7 +122,7 @@ def test_run_whose_scheduler_is_not_there_fails_with_the_address_within_15_secon
     run = RunFactory.create()
     assert run.start()
     began = time.monotonic()
-    assert services.execute_run(run) is None
+    assert execute_run(run) is None
     assert time.monotonic() - began < 15
     run.refresh_from_db()
     assert run.state == Run.State.FAILED

@@ -10,10 +10,9 @@ from predictions.keys import service as keys
 from tests.factories import ActivationFactory, DatasetFactory, RunFactory, VersionFactory, tiny
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
-from training.versions import charts
-from training.versions import comparison
 from training.ml.judge.metrics import METRICS
 from training.models import Classifier, Version
+from training.versions import charts, comparison
 
 pytestmark = pytest.mark.django_db
 

@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
+from clfsite.core.errors import InvalidInput
 from predictions.serving.live_models import models
 from tests.factories import ClassifierFactory
-from training import services
-from clfsite.core.errors import InvalidInput
+from training.datasets.service import import_dataset
+from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Kind
 from training.ml.tables.corrections import Choice, Corrections
-from training.ml.search.recipe import Recipe
 from training.models import Dataset, Run, Version
+from training.runs.service import execute_run, request_run
+from training.versions.service import activate_version, load_scorer
 
 RECIPE = Recipe(estimator="logistic_regression", folds=2, space={"C": [1.0]})
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def upload(content: str, name: str = "shops", **options: Any) -> Dataset:
-    return services.import_dataset(name=name, target="left", source=io.BytesIO(content.encode()), **options)
+    return import_dataset(name=name, target="left", source=io.BytesIO(content.encode()), **options)
 
 
 @pytest.fixture
@@ -35,9 +37,9 @@ def dataset() -> Dataset:
 
 
 def version_of(dataset: Dataset, corrections: Corrections) -> Version:
-    run = services.request_run(dataset=dataset, recipe=RECIPE, corrections=corrections, queued=False)
+    run = request_run(dataset=dataset, recipe=RECIPE, corrections=corrections, queued=False)
     assert run.start()
-    version = services.execute_run(run, jobs=1)
+    version = execute_run(run, jobs=1)
     assert version is not None, Run.objects.get(pk=run.pk).error
     return version
 
@@ -57,7 +59,7 @@ def test_version_keeps_the_contract_as_corrected_and_the_dataset_its_own(dataset
 
 def test_codes_are_answered_as_they_are_written(dataset: Dataset) -> None:
     version = version_of(dataset, Corrections({"code": Choice.CATEGORY}))
-    scorer = services.load_scorer(version)
+    scorer = load_scorer(version)
     assert version.contract.check({"code": "01", "size": 1.5}) == ([], [])
     (label,), _ = scorer.score([{"code": "01", "size": 1.5}])
     assert label in version.contract.classes
@@ -73,7 +75,7 @@ def test_strictness_comes_from_the_run_or_is_forced_by_the_classifier(
 ) -> None:
     ClassifierFactory.create(name=dataset.name, strict=of_classifier)
     version = version_of(dataset, Corrections(strict=of_run))
-    services.activate_version(version=version, actor="tests", reason="a test needs it")
+    activate_version(version=version, actor="tests", reason="a test needs it")
     assert models.get(dataset.name).strict is strict
 
 
@@ -96,14 +98,14 @@ def test_correction_that_cannot_be_is_refused_before_anything_is_queued(
     dataset: Dataset, columns: dict[str, Choice], message: str
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
-        services.request_run(dataset=dataset, recipe=RECIPE, corrections=Corrections(columns))
+        request_run(dataset=dataset, recipe=RECIPE, corrections=Corrections(columns))
     assert not Run.objects.exists()
 
 
 def test_text_that_is_no_number_is_named_by_line_and_column() -> None:
     dataset = upload("age,left\n" + "1,yes\nyoung,no\nold,yes\n" * 10)
     with pytest.raises(InvalidInput, match='got "young"') as caught:
-        services.request_run(dataset=dataset, recipe=RECIPE, corrections=Corrections({"age": Choice.NUMBER}))
+        request_run(dataset=dataset, recipe=RECIPE, corrections=Corrections({"age": Choice.NUMBER}))
     assert [(fault["line"], fault["column"]) for fault in caught.value.errors[:2]] == [(3, "age"), (4, "age")]
     assert not Run.objects.exists()
 
@@ -134,8 +136,8 @@ def test_warnings_are_stored_with_the_dataset_and_told_to_its_runs() -> None:
     lines = [f"{number * 3},{number % 5},{'yes' if number % 3 else 'no'}" for number in range(40)]
     dataset = upload("\n".join(["number,size,left", *lines]))
     assert [(each["code"], each["column"]) for each in dataset.warnings] == [("identifier", "number")]
-    run = services.request_run(dataset=dataset, recipe=RECIPE, queued=False)
+    run = request_run(dataset=dataset, recipe=RECIPE, queued=False)
     assert run.data_warnings == dataset.warnings
     corrections = Corrections({"number": Choice.LEAVE_OUT})
-    run = services.request_run(dataset=dataset, recipe=RECIPE, corrections=corrections, queued=False)
+    run = request_run(dataset=dataset, recipe=RECIPE, corrections=corrections, queued=False)
     assert run.data_warnings == []

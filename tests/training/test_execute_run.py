@@ -5,15 +5,15 @@ import threading
 import pytest
 from django.core.files.storage import storages
 
+from clfsite.core.errors import Unavailable
 from tests.factories import DatasetFactory, RunFactory, UserFactory, tiny
 from tests.training.conftest import Files
-from training import services
-from clfsite.core.errors import Unavailable
-from training.ml.serve.artifact import digest
 from training.ml.judge.metrics import METRICS
-from training.ml.search.recipe import Recipe
 from training.ml.search.fold_scoring import Progress
+from training.ml.search.recipe import Recipe
+from training.ml.serve.artifact import digest
 from training.models import Activation, Run, Version
+from training.runs.service import execute_run
 from training.versions import service as versions
 
 # the search reports from a thread of its own, which would not see an open transaction
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def execute(run: Run) -> Version:
     assert run.start()
-    version = services.execute_run(run, jobs=1)
+    version = execute_run(run, jobs=1)
     assert version is not None
     return version
 
@@ -81,7 +81,7 @@ def test_versions_of_a_classifier_are_numbered() -> None:
 def test_progress_is_reported_and_kept_in_the_row() -> None:
     run, reports = RunFactory.create(), list[Progress]()
     run.start()
-    services.execute_run(run, jobs=1, report=reports.append)
+    execute_run(run, jobs=1, report=reports.append)
     assert (reports[-1].done, reports[-1].total) == (3, 3)
 
 
@@ -123,7 +123,7 @@ def test_version_that_cannot_be_activated_stands_and_the_run_says_why(
 def test_run_that_cannot_work_fails_with_the_reason(recipe: Recipe, reason: str, files: Files) -> None:
     run = RunFactory.create(recipe_data=recipe.to_dict())
     run.start()
-    assert services.execute_run(run, jobs=1) is None
+    assert execute_run(run, jobs=1) is None
     run.refresh_from_db()
     assert run.state == Run.State.FAILED
     assert any(part in run.error for part in reason.split("|"))
@@ -134,7 +134,7 @@ def test_run_that_cannot_work_fails_with_the_reason(recipe: Recipe, reason: str,
 def test_run_fails_when_the_file_of_its_dataset_is_gone() -> None:
     run = RunFactory.create(dataset__file=False)
     run.start()
-    assert services.execute_run(run, jobs=1) is None
+    assert execute_run(run, jobs=1) is None
     run.refresh_from_db()
     assert (run.state, "is gone from storage" in run.error) == (Run.State.FAILED, True)
 
@@ -146,7 +146,7 @@ def test_run_ended_by_another_process_leaves_no_version(files: Files) -> None:
     def end_it(_progress: Progress) -> None:
         Run.objects.get(pk=run.pk).fail("the worker was shut down")
 
-    assert services.execute_run(run, jobs=1, report=end_it) is None
+    assert execute_run(run, jobs=1, report=end_it) is None
     run.refresh_from_db()
     assert (run.state, run.error) == (Run.State.FAILED, "the worker was shut down")
     assert not Version.objects.exists()
@@ -162,6 +162,6 @@ def test_run_that_is_interrupted_at_the_terminal_does_not_look_alive() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        services.execute_run(run, jobs=1, report=interrupt)
+        execute_run(run, jobs=1, report=interrupt)
     run.refresh_from_db()
     assert (run.state, run.error) == (Run.State.FAILED, "interrupted at the terminal")

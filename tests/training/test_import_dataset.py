@@ -11,10 +11,10 @@ from django.core.files.storage import storages
 from django.db import connections
 from pytest_django import Settings
 
+from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from tests.factories import UserFactory, tiny, tiny_csv
 from tests.training.conftest import Files
-from training import services
-from clfsite.core.errors import Conflict, InvalidInput, TooLarge
+from training.datasets.service import import_dataset, load_table
 from training.models import Dataset
 
 BAD_TABLES = {
@@ -36,7 +36,7 @@ BAD_TABLES = {
 
 
 def upload(content: bytes | None = None, name: str = "churn", target: str = "left") -> Dataset:
-    return services.import_dataset(
+    return import_dataset(
         name=name, target=target, source=io.BytesIO(tiny().csv if content is None else content)
     )
 
@@ -44,7 +44,7 @@ def upload(content: bytes | None = None, name: str = "churn", target: str = "lef
 @pytest.mark.django_db
 def test_table_is_stored_with_its_contract_and_profile(files: Files) -> None:
     user = UserFactory.create()
-    dataset = services.import_dataset(name="churn", target="left", source=io.BytesIO(tiny().csv), user=user)
+    dataset = import_dataset(name="churn", target="left", source=io.BytesIO(tiny().csv), user=user)
     dataset.refresh_from_db()
     assert dataset.sha256 == hashlib.sha256(tiny().csv).hexdigest()
     assert (dataset.number, dataset.rows, dataset.columns) == (1, 60, 5)
@@ -132,15 +132,15 @@ def test_changed_file_is_noticed_and_comes_back_with_the_same_upload(files: File
     with open(storages["datasets"].path(dataset.file_name), "r+b") as file:
         file.write(b"S")
     with pytest.raises(Conflict, match="upload it again"):
-        services.load_table(dataset)
+        load_table(dataset)
     assert upload() == dataset
-    assert len(services.load_table(dataset)) == dataset.rows
+    assert len(load_table(dataset)) == dataset.rows
     assert files("datasets") == [dataset.file_name]
 
 
 @pytest.mark.django_db
 def test_stored_table_reads_as_it_was_uploaded() -> None:
-    assert services.load_table(upload()).equals(tiny().table)
+    assert load_table(upload()).equals(tiny().table)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from clfsite.core.jobs import slots
 from predictions.models import Batch
 from tests.factories import RunFactory
 from tests.training.conftest import Told
-from clfsite.core.jobs import slots as places
 from training.models import Run
 
 TASK = "training.tasks.train_run"
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def taken(model: type[Any], number: int = places.EACH) -> Any:
+def taken(model: type[Any], number: int = slots.EACH) -> Any:
     """Hold so many places of a kind."""
     over, began = Event(), []
 
@@ -30,7 +30,7 @@ def taken(model: type[Any], number: int = places.EACH) -> Any:
         return over.wait(30)
 
     def hold() -> None:
-        places.carry_out(model, 0, task="nothing", work=work)
+        slots.carry_out(model, 0, task="nothing", work=work)
         connection.close()
 
     threads = [Thread(target=hold) for _ in range(number)]
@@ -59,14 +59,14 @@ def seen(done: list[int], *refused: int) -> Callable[[int], bool]:
 
 
 def test_without_a_place_the_message_is_sent_again(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "LATER_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "LATER_SECONDS", 0.01)
     done: list[int] = []
     with taken(Run):
-        places.carry_out(Run, 7, task=TASK, work=seen(done))
+        slots.carry_out(Run, 7, task=TASK, work=seen(done))
         time.sleep(0.3)
         assert told() == [(TASK, [7])]
         assert not done
-    places.carry_out(Run, 7, task=TASK, work=seen(done))
+    slots.carry_out(Run, 7, task=TASK, work=seen(done))
     assert done == [7]
     assert told() == []
 
@@ -75,8 +75,8 @@ def test_runs_in_all_their_places_hold_up_no_batch() -> None:
     done: list[int] = []
     with ExitStack() as stack:
         stack.enter_context(taken(Run))
-        stack.enter_context(taken(Batch, places.EACH - 1))
-        places.carry_out(Batch, 7, task="nothing", work=seen(done))
+        stack.enter_context(taken(Batch, slots.EACH - 1))
+        slots.carry_out(Batch, 7, task="nothing", work=seen(done))
     assert done == [7]
 
 
@@ -84,24 +84,24 @@ def test_work_that_fails_gives_its_place_back() -> None:
     def fail(_: int) -> bool:
         raise RuntimeError("as a test asked for it")
 
-    for _ in range(places.EACH + 1):
+    for _ in range(slots.EACH + 1):
         with pytest.raises(RuntimeError):
-            places.carry_out(Run, 7, task=TASK, work=fail)
+            slots.carry_out(Run, 7, task=TASK, work=fail)
 
 
 def test_what_was_asked_for_first_begins_first() -> None:
     older, newer = RunFactory.create(), RunFactory.create()
     RunFactory.create()
     done: list[int] = []
-    places.carry_out(Run, newer.pk, task=TASK, work=seen(done))
-    places.carry_out(Run, older.pk, task=TASK, work=seen(done))
+    slots.carry_out(Run, newer.pk, task=TASK, work=seen(done))
+    slots.carry_out(Run, older.pk, task=TASK, work=seen(done))
     assert done == [older.pk, older.pk]
 
 
 def test_the_job_of_the_message_is_done_where_another_worker_has_the_older_one() -> None:
     older, newer = RunFactory.create(), RunFactory.create()
     done: list[int] = []
-    places.carry_out(Run, newer.pk, task=TASK, work=seen(done, older.pk))
+    slots.carry_out(Run, newer.pk, task=TASK, work=seen(done, older.pk))
     assert done == [older.pk, newer.pk]
 
 
@@ -109,5 +109,5 @@ def test_a_run_that_lost_its_owner_does_not_wait_for_later_ones() -> None:
     lost = RunFactory.create(running=True)
     RunFactory.create()
     done: list[int] = []
-    places.carry_out(Run, lost.pk, task=TASK, work=seen(done))
+    slots.carry_out(Run, lost.pk, task=TASK, work=seen(done))
     assert done == [lost.pk]

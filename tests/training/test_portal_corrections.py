@@ -10,10 +10,10 @@ from django.urls import reverse
 from tests.factories import DatasetFactory, RunFactory
 from tests.portal import staff_client
 from tests.training.test_portal_run_form import filled
-from training import services
-from training.runs.column_forms import MAX_SELECTS, Column, ColumnsForm
+from training.datasets.service import import_dataset
 from training.ml.tables.corrections import Choice, Corrections
 from training.models import Dataset, Run
+from training.runs.column_forms import MAX_SELECTS, Column, ColumnsForm
 
 NEW = reverse("training:run-create")
 COLUMNS = reverse("training:run-columns")
@@ -32,7 +32,7 @@ def shops(name: str = "shops", wide: int = 0) -> Dataset:
         for row in range(40)
     ]
     content = "\n".join([",".join(["id", "code", *more, "left"]), *lines]).encode()
-    return services.import_dataset(name=name, target="left", source=io.BytesIO(content))
+    return import_dataset(name=name, target="left", source=io.BytesIO(content))
 
 
 def lines_of(form: ColumnsForm) -> dict[str, Column]:

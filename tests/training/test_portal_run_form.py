@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from clfsite.core.storage import files
 from tests.factories import TINY_SPACE, DatasetFactory, RunFactory
 from tests.portal import staff_client
-from clfsite.core.storage import files as storage
 from training.models import Dataset, Run
 
 NEW = reverse("training:run-create")
@@ -195,7 +195,7 @@ def test_the_advanced_part_begins_closed(trainer: Client) -> None:
 
 def test_a_dataset_whose_file_is_gone_is_said_to_be_gone(trainer: Client) -> None:
     dataset = DatasetFactory.create()
-    storage.datasets().delete(dataset.file_name)
+    files.datasets().delete(dataset.file_name)
     shown = trainer.post(NEW, filled(dataset)).content.decode()
     assert "is gone from storage; upload the table again" in shown
 

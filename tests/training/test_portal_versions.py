@@ -9,14 +9,13 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
+from clfsite.core.storage import files
 from tests import bucket as buckets
 from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.portal import staff_client
 from tests.site import free_port
-from training.versions import model_card as cards
-from training.versions import charts
-from clfsite.core.storage import files as storage
 from training.models import Activation, Run, Version
+from training.versions import charts, model_card
 
 LIST = reverse("training:version-list")
 
@@ -169,10 +168,10 @@ def test_a_version_that_is_active_already_is_said_to_be(approver: Client) -> Non
 def test_a_version_whose_file_was_changed_is_refused_with_the_reason(approver: Client) -> None:
     version = trained_version()
     name = version.artifacts["pipeline"]["name"]
-    with storage.artifacts().open(name) as file:
+    with files.artifacts().open(name) as file:
         data = bytearray(file.read())
     data[100] ^= 1
-    storage.artifacts().save(name, ContentFile(bytes(data)))
+    files.artifacts().save(name, ContentFile(bytes(data)))
     shown = approver.post(path(version), {"reason": "try"}, follow=True).content.decode()
     assert "SHA-256" in shown
     assert "Nothing was changed" in shown
@@ -203,7 +202,7 @@ def test_a_part_is_downloaded_as_it_was_recorded_and_loads_with_joblib(
 def test_a_part_that_was_changed_is_not_handed_out(approver: Client) -> None:
     version = trained_version()
     name = version.artifacts["model"]["name"]
-    storage.artifacts().save(name, ContentFile(b"another model"))
+    files.artifacts().save(name, ContentFile(b"another model"))
     response = approver.get(reverse("training:version-artifact", args=[version.pk, "model"]), follow=True)
     assert "Nothing was downloaded: the stored model of" in response.content.decode()
 
@@ -300,12 +299,12 @@ def test_a_model_card_holds_what_whoever_relies_on_a_version_should_know(approve
 def test_a_model_card_warns_of_what_the_figures_show(approver: Client) -> None:
     version = VersionFactory.create()
     assert "by heart." not in "".join(
-        cards.limits(VersionFactory.create(cross_validation={"roc_auc": {"mean": 0, "std": 0}}))
+        model_card.limits(VersionFactory.create(cross_validation={"roc_auc": {"mean": 0, "std": 0}}))
     )
     version.cross_validation["roc_auc"]["mean"] = version.metrics["roc_auc"] + 0.2
     version.run.recipe_data["class_weight"] = "balanced"
     version.held_out["intervals"]["roc_auc"] = [0.5, 0.9]
-    told = " ".join(cards.limits(version))
+    told = " ".join(model_card.limits(version))
     for text in ("0.200 lower than in cross-validation", "read too high", "between 0.500 and 0.900"):
         assert text in told
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.conftest import Told
 from clfsite.core.jobs.queue import wake
+from tests.training.conftest import Told
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_BROKER = """

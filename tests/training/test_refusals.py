@@ -11,12 +11,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from clfsite.core.storage import files
 from predictions.keys import service as keys
 from tests.factories import DatasetFactory, tiny, tiny_csv
 from tests.portal import staff_client
 from tests.training.conftest import Told
 from tests.training.test_portal_run_form import filled
-from clfsite.core.storage import files as storage
 from training.models import Classifier, Dataset, Run, Version
 
 
@@ -109,7 +109,7 @@ def test_dataset_deleted_from_storage_is_refused_before_anything_is_queued(
     way: str, client: Client, told: Told
 ) -> None:
     dataset = DatasetFactory.create()
-    storage.datasets().delete(dataset.file_name)
+    files.datasets().delete(dataset.file_name)
     if way == "portal":
         assert GONE in by_portal(Case({}, ""), dataset)
     else:
@@ -127,8 +127,8 @@ def test_command_brings_a_dataset_deleted_from_storage_back(tmp_path: Path) -> N
     path = tmp_path / "table.csv"
     path.write_bytes(tiny().csv)
     call_command("importdataset", str(path), "--target", "left", stdout=StringIO(), stderr=StringIO())
-    storage.datasets().delete(Dataset.objects.get().file_name)
+    files.datasets().delete(Dataset.objects.get().file_name)
     quick = ["--estimator", "logistic_regression", "--folds", "2", "--space", '{"C": [1.0]}', "--jobs", "1"]
     call_command("train", str(path), "--target", "left", *quick, stdout=StringIO(), stderr=StringIO())
     assert Version.objects.get().run.dataset == Dataset.objects.get()
-    assert storage.datasets().exists(Dataset.objects.get().file_name)
+    assert files.datasets().exists(Dataset.objects.get().file_name)

@@ -13,12 +13,12 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 
+from clfsite.core.errors import Conflict
 from tests.factories import RunFactory, VersionFactory, tiny
 from tests.training.conftest import Files
-from training import services
-from clfsite.core.errors import Conflict
 from training.ml.train import Trained
 from training.models import Run, Version
+from training.versions.service import register_version
 
 PARTS = ("pipeline", "model", "preprocessor")
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def run() -> Run:
 def register(run: Run, trained: Trained | None = None) -> Version:
     # what a failed statement leaves of the test's own transaction is rolled back
     with transaction.atomic():
-        return services.register_version(run=run, trained=trained or tiny().trained)
+        return register_version(run=run, trained=trained or tiny().trained)
 
 
 def test_three_parts_are_written_under_the_run_and_its_claim(run: Run, files: Files) -> None:

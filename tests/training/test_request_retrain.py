@@ -8,13 +8,14 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
+from clfsite.core.errors import InvalidInput
 from predictions.keys import service as keys
 from tests.factories import DatasetFactory, RunFactory, UserFactory, VersionFactory, tiny_csv
 from tests.portal import staff_client
 from tests.predictions.conftest import problem_of
-from training import services
-from clfsite.core.errors import InvalidInput
+from training.datasets.service import import_dataset
 from training.models import Dataset, Run, Version
+from training.runs.service import request_retrain
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def version() -> Version:
     """A version trained on `customers v1`, with a recipe of its own."""
-    dataset = services.import_dataset(name="customers", target="left", source=ContentFile(tiny_csv()))
+    dataset = import_dataset(name="customers", target="left", source=ContentFile(tiny_csv()))
     recipe = {"estimator": "extra_trees", "folds": 3, "seed": 9, "space": {"n_estimators": [5]}}
     run = RunFactory.create(
         classifier__name="churn",
@@ -36,7 +37,7 @@ def version() -> Version:
 
 def add(name: str = "customers", target: str = "left", seed: int = 1) -> Dataset:
     """The next upload under a name."""
-    return services.import_dataset(name=name, target=target, source=ContentFile(tiny_csv(seed=seed)))
+    return import_dataset(name=name, target=target, source=ContentFile(tiny_csv(seed=seed)))
 
 
 def press(client: Client, version: Version, **data: Any) -> str:
@@ -59,7 +60,7 @@ def test_recipe_runs_again_on_the_newest_dataset_of_the_same_name_and_target(ver
     newest = [add(seed=1), add(seed=2)][-1]
     add(target="plan", seed=3)
     add(name="others", seed=4)
-    run = services.request_retrain(version=version)
+    run = request_retrain(version=version)
     assert (run.dataset, run.classifier, run.state) == (newest, version.classifier, Run.State.QUEUED)
     assert run.recipe == version.run.recipe
     assert run.corrections == version.run.corrections
@@ -68,35 +69,35 @@ def test_recipe_runs_again_on_the_newest_dataset_of_the_same_name_and_target(ver
 
 
 def test_without_newer_data_the_recipe_runs_again_on_the_same(version: Version) -> None:
-    assert services.request_retrain(version=version).dataset == version.run.dataset
+    assert request_retrain(version=version).dataset == version.run.dataset
 
 
 def test_dataset_user_and_activation_are_as_asked_for(version: Version) -> None:
     chosen, user = add(seed=1), UserFactory.create()
     add(seed=2)
-    run = services.request_retrain(version=version, dataset=chosen, user=user, activate=True)
+    run = request_retrain(version=version, dataset=chosen, user=user, activate=True)
     assert (run.dataset, run.created_by, run.activate_when_done) == (chosen, user, True)
 
 
 def test_table_of_another_name_serves_as_well(version: Version) -> None:
     other = add(name="others")
-    assert services.request_retrain(version=version, dataset=other).dataset == other
+    assert request_retrain(version=version, dataset=other).dataset == other
 
 
 def test_dataset_with_another_target_is_refused_with_both(version: Version) -> None:
     with pytest.raises(
         InvalidInput, match=r"predicts left, and customers v2 .* predict plan from; choose one"
     ):
-        services.request_retrain(version=version, dataset=add(target="plan"))
+        request_retrain(version=version, dataset=add(target="plan"))
     assert not Run.objects.filter(state=Run.State.QUEUED).exists()
 
 
 def test_recipe_that_does_not_fit_the_newer_rows_is_refused(version: Version) -> None:
     rows = tiny_csv(seed=3).splitlines(keepends=True)
     few = [rows[0], *(row for row in rows[1:] if b",no" in row), next(row for row in rows if b",yes" in row)]
-    services.import_dataset(name="customers", target="left", source=ContentFile(b"".join(few)))
+    import_dataset(name="customers", target="left", source=ContentFile(b"".join(few)))
     with pytest.raises(InvalidInput, match='too few rows of "yes"'):
-        services.request_retrain(version=version)
+        request_retrain(version=version)
 
 
 def test_button_names_the_newer_dataset_and_starts_the_run_in_one_click(version: Version) -> None:

@@ -9,12 +9,12 @@ import pytest
 from django.core.files.storage import storages
 from django.db import connections
 
+from clfsite.core.errors import Conflict, InvalidInput, NotFound
 from tests.factories import ClassifierFactory, DatasetFactory, UserFactory, tiny
 from tests.training.conftest import Told
-from training import services
-from clfsite.core.errors import Conflict, InvalidInput, NotFound
 from training.ml.search.recipe import Recipe
 from training.models import Classifier, Run
+from training.runs.service import request_run
 
 RECIPE = Recipe(folds=3, seed=5, space={"n_estimators": [5]})
 OnCommit = Callable[..., Any]
@@ -36,7 +36,7 @@ BAD_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.django_db
 def test_run_waits_with_all_that_it_needs() -> None:
     dataset, user = DatasetFactory.create(name="churn"), UserFactory.create()
-    run = services.request_run(dataset=dataset, recipe=RECIPE, activate=True, user=user)
+    run = request_run(dataset=dataset, recipe=RECIPE, activate=True, user=user)
     run.refresh_from_db()
     assert (run.state, run.dataset, run.created_by) == (Run.State.QUEUED, dataset, user)
     assert run.recipe == RECIPE
@@ -47,21 +47,21 @@ def test_run_waits_with_all_that_it_needs() -> None:
 
 @pytest.mark.django_db
 def test_classifier_may_have_a_name_of_its_own() -> None:
-    run = services.request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier="fraud")
+    run = request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier="fraud")
     assert run.classifier.name == "fraud"
 
 
 @pytest.mark.django_db
 def test_first_classifier_answers_by_default_and_later_ones_do_not() -> None:
     for name in ("first", "second", "first"):
-        services.request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier=name)
+        request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier=name)
     assert dict(Classifier.objects.values_list("name", "is_default")) == {"first": True, "second": False}
 
 
 @pytest.mark.django_db
 def test_run_of_a_known_classifier_changes_no_default() -> None:
     classifier = ClassifierFactory.create()
-    services.request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier=classifier.name)
+    request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier=classifier.name)
     classifier.refresh_from_db()
     assert not classifier.is_default
 
@@ -69,7 +69,7 @@ def test_run_of_a_known_classifier_changes_no_default() -> None:
 @pytest.mark.django_db
 def test_worker_is_told_after_the_commit(told: Told, django_capture_on_commit_callbacks: OnCommit) -> None:
     with django_capture_on_commit_callbacks(execute=False) as callbacks:
-        run = services.request_run(dataset=DatasetFactory.create(), recipe=RECIPE)
+        run = request_run(dataset=DatasetFactory.create(), recipe=RECIPE)
     assert told() == []
     for callback in callbacks:
         callback()
@@ -81,7 +81,7 @@ def test_nobody_is_told_of_a_run_that_its_caller_executes(
     told: Told, django_capture_on_commit_callbacks: OnCommit
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        services.request_run(dataset=DatasetFactory.create(), recipe=RECIPE, queued=False)
+        request_run(dataset=DatasetFactory.create(), recipe=RECIPE, queued=False)
     assert told() == []
 
 
@@ -92,7 +92,7 @@ def test_recipe_that_cannot_work_is_refused_before_anything_is_queued(
 ) -> None:
     recipe = Recipe(**{**RECIPE.to_dict(), **change})
     with django_capture_on_commit_callbacks(execute=True), pytest.raises(InvalidInput, match=message):
-        services.request_run(dataset=DatasetFactory.create(), recipe=recipe)
+        request_run(dataset=DatasetFactory.create(), recipe=recipe)
     assert not Run.objects.exists()
     assert not Classifier.objects.exists()
     assert told() == []
@@ -102,7 +102,7 @@ def test_recipe_that_cannot_work_is_refused_before_anything_is_queued(
 @pytest.mark.parametrize("name", ["a b", "../a", "-a", "a" * 101, "a\n"], ids=repr)
 def test_name_that_makes_a_poor_address_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="classifier"):
-        services.request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier=name)
+        request_run(dataset=DatasetFactory.create(), recipe=RECIPE, classifier=name)
     assert not Classifier.objects.exists()
 
 
@@ -110,7 +110,7 @@ def test_name_that_makes_a_poor_address_is_refused(name: str) -> None:
 def test_dataset_whose_file_is_gone_is_refused_before_anything_is_queued() -> None:
     dataset = DatasetFactory.create(file=False)
     with pytest.raises(NotFound, match=f"{dataset} is gone from storage"):
-        services.request_run(dataset=dataset, recipe=RECIPE)
+        request_run(dataset=dataset, recipe=RECIPE)
     assert not Run.objects.exists()
 
 
@@ -120,7 +120,7 @@ def test_dataset_whose_file_was_changed_is_refused_before_anything_is_queued() -
     with open(storages["datasets"].path(dataset.file_name), "ab") as file:
         file.write(b"1,2,True,basic,yes\n")
     with pytest.raises(Conflict, match="not the one that was uploaded"):
-        services.request_run(dataset=dataset, recipe=RECIPE)
+        request_run(dataset=dataset, recipe=RECIPE)
     assert not Run.objects.exists()
 
 
@@ -132,9 +132,7 @@ def test_first_runs_at_once_make_one_default_classifier() -> None:
     def one(number: int) -> str:
         try:
             together.wait()
-            return services.request_run(
-                dataset=dataset, recipe=RECIPE, classifier=f"c{number}"
-            ).classifier.name
+            return request_run(dataset=dataset, recipe=RECIPE, classifier=f"c{number}").classifier.name
         finally:
             connections.close_all()
 

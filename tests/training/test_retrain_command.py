@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from tests.factories import ActivationFactory, ClassifierFactory, VersionFactory, tiny_csv
 from tests.training.test_train_command import QUICK
-from training import services
+from training.datasets.service import import_dataset
 from training.models import Dataset, Run, Version
 
 # the search reports from a thread of its own, which would not see an open transaction
@@ -25,7 +25,7 @@ def first(tmp_path: Path) -> Version:
     call_command("train", str(path), "--target", "left", *QUICK, "--seed", "7", "--json", stdout=StringIO())
     path.write_bytes(tiny_csv(seed=1))
     with path.open("rb") as file:
-        services.import_dataset(name="churn", target="left", source=file)
+        import_dataset(name="churn", target="left", source=file)
     return Version.objects.get()
 
 
@@ -86,7 +86,7 @@ def test_what_there_is_not_is_one_line_and_no_run(first: Version, options: list[
 
 def test_dataset_with_another_target_is_refused(first: Version, tmp_path: Path) -> None:
     with (tmp_path / "churn.csv").open("rb") as file:
-        services.import_dataset(name="churn", target="plan", source=file)
+        import_dataset(name="churn", target="plan", source=file)
     with pytest.raises(CommandError, match="predicts left"):
         retrain("--dataset-version", "3")
 

@@ -10,8 +10,8 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from tests.training.conftest import Files
 from clfsite.core.storage.files import CHUNK, artifacts, copy_hashed, digest, local_path, remove_quietly
+from tests.training.conftest import Files
 
 
 class BreakingFile(ContentFile):  # type: ignore[type-arg]  # generic in its stubs alone

@@ -15,13 +15,14 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
+from clfsite.core.jobs import slots
+from clfsite.core.jobs import worker as lifecycle
+from clfsite.core.jobs.models import ATTEMPTS, LEASE, Heartbeat
 from tests.factories import RunFactory, tiny
 from tests.site import wait_for
-from clfsite.core.jobs import worker as lifecycle
-from clfsite.core.jobs import slots as places
-from clfsite.core.jobs.models import ATTEMPTS, LEASE
 from training.ml.search.recipe import Recipe
-from training.models import Heartbeat, Run, Version
+from training.models import Run, Version
+from training.runs import supervisor
 from training.tasks import train_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +43,7 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("CLFSITE_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setattr(lifecycle, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.2)
     lifecycle.stopping.clear()
 
 
@@ -87,7 +88,7 @@ def test_run_is_carried_out_by_a_process_of_its_own() -> None:
 
 @pytest.mark.case("F14")
 def test_same_message_five_times_makes_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "EACH", 5)
+    monkeypatch.setattr(slots, "EACH", 5)
     run = RunFactory.create()
     threads = [supervised(run) for _ in range(5)]
     for thread in threads:

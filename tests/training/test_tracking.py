@@ -25,10 +25,10 @@ from tests.factories import RunFactory, tiny, trained_version
 from tests.portal import staff_client
 from tests.site import ROOT, free_port, wait_for
 from tests.wandb_server import ENTITY, WandbServer, wandb_server
-from training import services
-from training.runs import tracking
 from training.ml.search.recipe import Recipe
 from training.models import Run, Version
+from training.runs import tracking
+from training.runs.service import track_version
 
 pytestmark = [
     pytest.mark.django_db,
@@ -139,7 +139,7 @@ def test_unreachable_server_costs_a_warning_and_nothing_else(
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     version = trained_version(classifier="churn")
-    services.track_version(version, tiny().trained)
+    track_version(version, tiny().trained)
     version.run.refresh_from_db()
     assert (version.run.state, version.run.tracking_url) == ("succeeded", "")
     assert "Weights & Biases" in version.run.warnings[0]

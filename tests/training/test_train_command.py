@@ -13,9 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.factories import tiny
-from training.ml.serve.artifact import digest
 from training.ml.judge.metrics import METRICS
 from training.ml.search.recipe import Recipe
+from training.ml.serve.artifact import digest
 from training.models import Classifier, Dataset, Run, Version
 
 ROOT = Path(__file__).resolve().parents[2]

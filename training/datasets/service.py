@@ -11,11 +11,9 @@ from django.core.files import File
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from clfsite.core.storage import files as storage
 from clfsite.core.errors import Conflict, InvalidInput, NotFound, TooLarge
-from training.ml.tables import findings
-from training.ml.tables import inference
-from training.ml.tables import reading as table
+from clfsite.core.storage import files
+from training.ml.tables import findings, inference, reading
 from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.corrections import Choice, Corrections
 from training.ml.tables.profile import describe
@@ -50,10 +48,10 @@ def import_dataset(
         raise InvalidInput(
             f"the target's name has {len(target)} characters; at most {LONGEST_TARGET} are taken"
         )
-    with storage.scratch() as folder:
+    with files.scratch() as folder:
         path = folder / "table.csv"
         try:
-            sha256, size = storage.copy_hashed(source, path, settings.CLFSITE_UPLOAD_BYTES)
+            sha256, size = files.copy_hashed(source, path, settings.CLFSITE_UPLOAD_BYTES)
         except OverflowError as error:
             limit = settings.CLFSITE_UPLOAD_BYTES
             raise TooLarge(
@@ -66,7 +64,7 @@ def import_dataset(
         frame, inferred = _read(path, target, categories)
         if not stored:
             with path.open("rb") as file:
-                storage.datasets().save(f"{sha256}.csv", File(file))
+                files.datasets().save(f"{sha256}.csv", File(file))
     if existing:
         return existing
     return _insert_dataset(
@@ -86,8 +84,8 @@ def import_dataset(
 def _is_stored(name: str, sha256: str) -> bool:
     """Whether this content lies in storage unchanged."""
     try:
-        with storage.datasets().open(name) as file:
-            return storage.digest(file) == sha256
+        with files.datasets().open(name) as file:
+            return files.digest(file) == sha256
     except FileNotFoundError:
         return False
 
@@ -95,15 +93,15 @@ def _is_stored(name: str, sha256: str) -> bool:
 def _read(path: Path, target: str, categories: Collection[str]) -> tuple[pd.DataFrame, Contract]:
     corrections = Corrections(dict.fromkeys(categories, Choice.CATEGORY))
     try:
-        frame = table.read_table(path, texts=categories)
+        frame = reading.read_table(path, texts=categories)
         return frame, inference.infer(frame, target, corrections)
-    except (table.TableError, ContractError) as error:
+    except (reading.TableError, ContractError) as error:
         raise refusal(error) from error
 
 
 def refusal(error: Exception) -> InvalidInput:
     """What the pure core refused, with the places in the file where it names them."""
-    problems = error.problems if isinstance(error, table.TableError) else []
+    problems = error.problems if isinstance(error, reading.TableError) else []
     return InvalidInput(str(error), [vars(problem) for problem in problems])
 
 
@@ -143,11 +141,11 @@ def load_table(dataset: Dataset, corrections: Corrections = inference.AS_INFERRE
     """
     numbers = set(corrections.chosen(Choice.NUMBER))
     texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
-    with storage.scratch() as folder:
+    with files.scratch() as folder:
         path = folder / "table.csv"
         try:
-            with storage.datasets().open(dataset.file_name) as file:
-                sha256, _ = storage.copy_hashed(file, path, dataset.size_bytes)
+            with files.datasets().open(dataset.file_name) as file:
+                sha256, _ = files.copy_hashed(file, path, dataset.size_bytes)
         except FileNotFoundError as error:
             raise NotFound(
                 f"the file of dataset {dataset} is gone from storage; upload the table again"
@@ -158,4 +156,4 @@ def load_table(dataset: Dataset, corrections: Corrections = inference.AS_INFERRE
             raise Conflict(
                 f"the stored file of dataset {dataset} is not the one that was uploaded; upload it again"
             )
-        return table.read_table(path, texts=texts, numbers=numbers)
+        return reading.read_table(path, texts=texts, numbers=numbers)

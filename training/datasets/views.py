@@ -9,12 +9,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from clfsite.core.errors import Refused
+from clfsite.core.web import charts
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
-from training import services
-from training.versions import charts
-from clfsite.core.errors import Refused
-from training.runs.forms import DatasetForm
+from training.datasets.forms import DatasetForm
+from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract
 from training.models import Dataset
 
@@ -52,7 +52,7 @@ def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
     """Return the stored table, or None when the form now says why there is none."""
     data, began = form.cleaned_data, timezone.now()
     try:
-        dataset = services.import_dataset(
+        dataset = import_dataset(
             name=data["name"],
             target=data["target"],
             source=data["file"],

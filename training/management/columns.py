@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
 from rich.table import Column, Table
 
-from training import services
 from clfsite.core.errors import Refused
+from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract, Feature
 from training.ml.tables.corrections import Choice, Corrections
 from training.models import Dataset
@@ -67,7 +67,7 @@ def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) 
     """
     try:
         with csv.open("rb") as file:
-            return services.import_dataset(name=name, target=target, source=file, categories=list(categories))
+            return import_dataset(name=name, target=target, source=file, categories=list(categories))
     except OSError as error:
         raise CommandError(f"cannot read {csv}: {error.strerror}") from error
     except Refused as error:

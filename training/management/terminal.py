@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from clfsite.core.web.templatetags.portal import duration
-from training import services
 from clfsite.core.jobs.worker import kept_alive
+from clfsite.core.web.templatetags.portal import duration
 from training.management import columns
 from training.ml.judge.metrics import METRICS
 from training.ml.search.fold_scoring import Progress as Fits
 from training.models import Run, Version
+from training.runs.service import execute_run
+from training.versions.service import artifact_path
 
 # without a terminal a line is written at every quarter of the search, and when so long has passed without one
 LINE_SECONDS = 60.0
@@ -91,7 +92,7 @@ def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
         if not run.start():
             raise CommandError(f"run {run.pk} was taken by another process")
         with kept_alive(run):
-            version = services.execute_run(run, jobs=jobs, report=watch.report)
+            version = execute_run(run, jobs=jobs, report=watch.report)
     if version is None:
         run.refresh_from_db()
         raise CommandError(run.error or f"run {run.pk} was ended by another process")
@@ -137,7 +138,5 @@ def outcome(version: Version, seconds: float) -> dict[str, Any]:
         "corrections": version.run.corrections.to_dict(),
         "warnings": version.run.data_warnings,
         "seconds": seconds,
-        "artifacts": {
-            part: services.artifact_path(entry["name"]) for part, entry in version.artifacts.items()
-        },
+        "artifacts": {part: artifact_path(entry["name"]) for part, entry in version.artifacts.items()},
     }

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 from sklearn.pipeline import Pipeline
 
-from training.ml.serve.artifact import record_golden
-from training.ml.tables.contract import Contract, labels
-from training.ml.search.estimators import FAMILIES, build_pipeline, can_accelerate
 from training.ml.judge.evaluation import Evaluation, evaluate
 from training.ml.judge.metrics import DEFAULT_THRESHOLD, METRICS, measure
-from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
-from training.ml.serve.loaded_model import choose_engine
-from training.ml.search.fold_scoring import FoldScorer, Progress, check_scoring, journal
-from training.ml.search.searches import SHARING, Candidate, Found, Task, find
 from training.ml.judge.threshold import Aim, choose
+from training.ml.search.estimators import FAMILIES, build_pipeline, can_accelerate
+from training.ml.search.fold_scoring import FoldScorer, Progress, check_scoring, journal
+from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
+from training.ml.search.searches import SHARING, Candidate, Found, Task, find
+from training.ml.serve.artifact import record_golden
+from training.ml.serve.loaded_model import choose_engine
+from training.ml.tables.contract import Contract, labels
 
 
 @dataclass(frozen=True)

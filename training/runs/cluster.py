@@ -16,7 +16,7 @@ from joblib import parallel_config
 from joblib._dask import DaskDistributedBackend
 
 from clfsite.core.errors import Unavailable
-from training.ml.search import fold_scoring as scoring
+from training.ml.search import fold_scoring
 
 # raised, by the client of a scheduler that is gone, of everything it was asked
 LOST = (CommClosedError, concurrent.futures.CancelledError, asyncio.CancelledError)
@@ -95,13 +95,13 @@ class ClusterBackend(DaskDistributedBackend):  # type: ignore[misc]
             raise out
         results, lines = out
         for journal, line in lines:
-            scoring.note(journal, line)
+            fold_scoring.note(journal, line)
         return list(results)
 
 
 def fit(tasks: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]]) -> tuple[list[Any], list[Any]]:
     """Carry out a batch on a worker; return the results, and the lines for the search's journal."""
     # whatever runs side by side inside a fit stays on its worker
-    with scoring.away() as lines, parallel_config(backend="sequential"):
+    with fold_scoring.away() as lines, parallel_config(backend="sequential"):
         results = [function(*args, **kwargs) for function, args, kwargs in tasks]
     return results, lines

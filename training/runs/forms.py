@@ -5,17 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from django import forms
-from django.conf import settings
-from django.http import HttpRequest, QueryDict
-from django.template.defaultfilters import capfirst, filesizeformat
+from django.http import QueryDict
+from django.template.defaultfilters import capfirst
 
-from clfsite.core.web.templatetags.portal import METRIC_TITLES, metric
-from clfsite.core.web.uploads import was_cut
-from clfsite.core.errors import Refused
+from training.ml.judge.threshold import Aim, AimError
 from training.ml.search.estimators import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
-from training.ml.judge.threshold import Aim, AimError
 from training.models import Classifier, Dataset, Run
+from training.templatetags.titles import METRIC_TITLES, metric
 
 SEARCH_TITLES = {
     "grid": "Grid: try every combination of settings",
@@ -33,63 +30,6 @@ GOAL_TITLES = {
 # every database can compare a number of so many digits
 LONGEST_NUMBER = 18
 NAME_HINT = "Letters, digits, dots, hyphens and underscores."
-
-
-class UploadForm(forms.Form):
-    """A form with a CSV; `problems` are the faults found in it, by line and column."""
-
-    file = forms.FileField(
-        label="CSV file",
-        allow_empty_file=True,
-        max_length=255,
-        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
-        error_messages={"required": "No file came with the form; choose a CSV file."},
-    )
-
-    def __init__(self, request: HttpRequest) -> None:
-        super().__init__(*(request.POST, request.FILES) if request.method == "POST" else ())
-        self.problems: list[dict[str, Any]] = []
-        if was_cut(request):
-            limit = filesizeformat(settings.CLFSITE_UPLOAD_BYTES)
-            self.fields["file"].error_messages["required"] = (
-                f"The file is larger than the limit of {limit} (CLFSITE_UPLOAD_BYTES); "
-                "upload a smaller one, or have the limit raised."
-            )
-
-    def clean_file(self) -> Any:
-        count = len(self.files.getlist("file"))
-        if count > 1:
-            raise forms.ValidationError(f"{count} files came with the form; choose one file.")
-        return self.cleaned_data["file"]
-
-    def refuse(self, error: Refused) -> None:
-        """Show what a service said about the file."""
-        self.problems = error.errors
-        self.add_error("file", capfirst(str(error)))
-
-
-class DatasetForm(UploadForm):
-    """A table to learn from."""
-
-    name = forms.CharField(max_length=100, help_text=f"{NAME_HINT} A name that exists gets the next number.")
-    target = forms.CharField(
-        max_length=255,
-        strip=False,
-        label="Target column",
-        help_text="The column to predict, as the header writes it. Every other column may become an input.",
-    )
-    categories = forms.CharField(
-        required=False,
-        strip=False,
-        max_length=100_000,
-        label="Columns of codes",
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="If there are any, one for each line: they are read as they are written, leading zeros and all.",
-    )
-    field_order = ["name", "target", "file", "categories"]
-
-    def clean_categories(self) -> list[str]:
-        return [name for name in self.cleaned_data["categories"].splitlines() if name.strip()]
 
 
 class RunForm(forms.Form):
@@ -276,12 +216,6 @@ class RetrainForm(forms.Form):
     """On which dataset a recipe is to be tried again; the newest where nothing is said."""
 
     dataset = forms.ModelChoiceField(Dataset.objects.all(), required=False)
-
-
-class ReasonForm(forms.Form):
-    """Why a version goes live."""
-
-    reason = forms.CharField(max_length=500, help_text="Kept in the history of the classifier.")
 
 
 def describe(dataset: Any) -> str:

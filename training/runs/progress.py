@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from clfsite.core.web.templatetags.portal import metric
-from training.versions.charts import Chart, chart
+from clfsite.core.web.charts import Chart, chart
 from training.models import Run, Version
+from training.templatetags.titles import metric
 
 # of the axis of scores, whose ticks have three decimals
 LEAST_SPAN = 0.02

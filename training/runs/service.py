@@ -10,25 +10,24 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from clfsite.core.jobs import queue
-from training.runs import tracking
 from clfsite.core.errors import InvalidInput, Refused
-from training.ml.tables import contract
-from training.ml.search import fold_scoring as scoring
-from training.ml.tables import reading as table
+from clfsite.core.jobs import queue
+from training.datasets.service import load_corrected, refusal
+from training.ml import train
+from training.ml.search import fold_scoring
 from training.ml.search import recipe as recipes
-from training.ml import train as training
+from training.ml.tables import contract, reading
 from training.ml.tables.corrections import Corrections
 from training.ml.tables.inference import AS_INFERRED
 from training.models import Classifier, Dataset, Run, Version
-from training.datasets.service import load_corrected, refusal
 from training.names import check_name
+from training.runs import tracking
 from training.versions.service import activate_version, register_version
 
 logger = logging.getLogger(__name__)
 
 # exceptions of the pure core that tell a person what to change
-REFUSALS = (table.TableError, contract.ContractError, recipes.RecipeError)
+REFUSALS = (reading.TableError, contract.ContractError, recipes.RecipeError)
 
 
 def request_run(
@@ -55,7 +54,7 @@ def request_run(
     check_name(name, "classifier")
     try:
         frame, agreed = load_corrected(dataset, corrections)
-        training.check(contract.labels(frame[dataset.target].dropna()), agreed, recipe)
+        train.check(contract.labels(frame[dataset.target].dropna()), agreed, recipe)
     except REFUSALS as error:
         raise refusal(error) from error
     with transaction.atomic():
@@ -121,7 +120,7 @@ def _make_first_default(classifier: Classifier) -> None:
 
 
 def execute_run(
-    run: Run, *, jobs: int = -1, report: Callable[[scoring.Progress], None] = lambda progress: None
+    run: Run, *, jobs: int = -1, report: Callable[[fold_scoring.Progress], None] = lambda progress: None
 ) -> Version | None:
     """Train what a claimed run asks for, in this process; the run's row tells how it ended.
 
@@ -129,13 +128,13 @@ def execute_run(
         The new version, or None when the run failed or is no longer this process's.
     """
 
-    def note(progress: scoring.Progress) -> None:
+    def note(progress: fold_scoring.Progress) -> None:
         run.note(progress)
         report(progress)
 
     try:
         frame, agreed = load_corrected(run.dataset, run.corrections)
-        trained = training.train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
+        trained = train.train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
         version = register_version(run=run, trained=trained)
     except (*REFUSALS, Refused) as error:
         run.fail(str(error))
@@ -177,7 +176,7 @@ def _cluster() -> AbstractContextManager[None]:
     return cluster.connected(settings.CLFSITE_DASK_ADDRESS)
 
 
-def track_version(version: Version, trained: training.Trained) -> None:
+def track_version(version: Version, trained: train.Trained) -> None:
     """Tell Weights & Biases of a new version; the version stands whatever comes of it."""
     tracked = tracking.record(version, trained)
     Run.objects.filter(pk=version.run_id).update(tracking_url=tracked.url)

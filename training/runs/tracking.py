@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from clfsite.core.storage import files as storage
+from clfsite.core.storage import files
 from training.ml.train import Trained
 from training.models import Version
 
@@ -104,7 +104,7 @@ def _log_artifact(wandb: Any, run: Any, version: Version) -> Any:
         type="model",
         metadata={"version": version.number, "sha256": entry["sha256"]},
     )
-    with storage.local_path(storage.artifacts(), entry["name"]) as path:
+    with files.local_path(files.artifacts(), entry["name"]) as path:
         # W&B sends a file from where it lies, maybe days later, and keeps a copy of one that will be gone by then
         is_copy = path.is_relative_to(settings.FILE_UPLOAD_TEMP_DIR)
         model.add_file(

@@ -11,17 +11,17 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from clfsite.core.errors import Refused
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
-from training import services
-from training.versions import charts
-from training.runs import progress
-from training.runs.column_forms import ColumnsForm
-from clfsite.core.errors import Refused
-from training.runs.forms import RetrainForm, RunForm, RunsForm
 from training.ml.tables.corrections import Corrections
 from training.ml.tables.inference import AS_INFERRED
 from training.models import Run, Version
+from training.runs import progress
+from training.runs.column_forms import ColumnsForm
+from training.runs.forms import RetrainForm, RunForm, RunsForm
+from training.runs.service import request_retrain, request_run
+from training.versions import charts
 
 PER_PAGE = 25
 CANDIDATES_PER_PAGE = 50
@@ -94,7 +94,7 @@ def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run 
     """Return the queued run, or None when the form now says why there is none."""
     data = form.cleaned_data
     try:
-        return services.request_run(
+        return request_run(
             dataset=data["dataset"],
             recipe=form.recipe,
             corrections=columns.corrections,
@@ -179,9 +179,7 @@ def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
         messages.error(request, "Nothing was started: there is no such dataset.")
         return redirect("training:version-detail", version.pk)
     try:
-        run = services.request_retrain(
-            version=version, dataset=form.cleaned_data["dataset"], user=request.user
-        )
+        run = request_retrain(version=version, dataset=form.cleaned_data["dataset"], user=request.user)
     except Refused as error:
         messages.error(request, f"Nothing was started: {error}.")
         return redirect("training:version-detail", version.pk)

@@ -4,79 +4,32 @@ A figure names no colours but "var(--chart-N)"; the page's script gives it those
 """
 
 import html
-import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, TypedDict
+from typing import Any
 
 import plotly.graph_objects as go
 
-LONGEST_LABEL = 24
-# few labels have room for two lines of so many letters each
-WRAPPED_LABELS, LONGEST_LINE = 8, 16
+from clfsite.core.web.charts import (
+    SHOWN_CURVES,
+    Chart,
+    Table,
+    chart,
+    diagonal,
+    labelled_axis,
+    lines,
+    share_axis,
+    text,
+)
+
 # more classes than this leave no room for numbers in the cells
 NUMBERED_CLASSES = 12
-# more curves than the palette has colours cannot be told apart
-SHOWN_CURVES = 6
 SHOWN_FEATURES = 15
 # of features with a bar for each version
 SHOWN_COMPARED = 10
 # points of a curve that its table lists
 LISTED_POINTS = 21
-
-
 IMPORTANCE_NOTE = "By how much ROC-AUC falls when the values of an input are shuffled; inputs alike stand in for each other."
-
-
-class Table(TypedDict):
-    """A chart's data for those who cannot see it."""
-
-    headers: list[str]
-    rows: list[list[Any]]
-
-
-class Chart(TypedDict):
-    """What `partials/chart.html` takes."""
-
-    id: str
-    title: str
-    note: str
-    figure: dict[str, Any]
-    table: Table
-
-
-def chart(
-    *, name: str, title: str, figure: go.Figure | dict[str, Any], table: Table, note: str = ""
-) -> Chart:
-    """Put a figure, Plotly's own or JSON values already, and its table together, as JSON values."""
-    plain = figure if isinstance(figure, dict) else json.loads(figure.to_json())
-    plain["layout"].pop("template", None)
-    return {"id": name, "title": title, "note": note, "figure": plain, "table": table}
-
-
-def text(label: str) -> str:
-    """A label that Plotly shows as it stands, cut to fit an axis."""
-    cut = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
-    return html.escape(cut, quote=False)
-
-
-def wrapped(label: str) -> str:
-    """A label that Plotly shows as it stands in one line or two, cut where they are full."""
-    lines = textwrap.wrap(label, LONGEST_LINE, max_lines=2, placeholder="…")
-    return "<br>".join(html.escape(line, quote=False) for line in lines)
-
-
-def labelled_axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
-    """An axis of positions 0, 1, ... that carry labels, so that labels cut alike stay apart."""
-    return {
-        "title": {"text": html.escape(title, quote=False)},
-        "tickmode": "array",
-        "tickvals": list(range(len(labels))),
-        "ticktext": [wrapped(label) if len(labels) <= WRAPPED_LABELS else text(label) for label in labels],
-        "showgrid": False,
-        "zeroline": False,
-    }
 
 
 def confusion(
@@ -366,44 +319,6 @@ def _importance_bars(place: int, name: str, rows: Sequence[tuple[int, Mapping[st
     )
 
 
-def lines(curves: Sequence[Mapping[str, Any]], hover: str) -> list[go.Scatter]:
-    """A line for each of the first curves, named by its class and the area beneath it."""
-    return [
-        go.Scatter(
-            x=curve["x"],
-            y=curve["y"],
-            mode="lines",
-            line={"color": curve["color"]} if "color" in curve else None,
-            name=text(curve["label"]) + (f" (area {curve['area']:.3f})" if "area" in curve else ""),
-            hovertemplate=f"{hover}<extra>%{{fullData.name}}</extra>",
-        )
-        for curve in curves[:SHOWN_CURVES]
-    ]
-
-
-def diagonal(name: str) -> go.Scatter:
-    """A line from corner to corner to compare with."""
-    return go.Scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        name=name,
-        line={"dash": "dot", "width": 1, "color": "var(--chart-7)"},
-        hoverinfo="skip",
-    )
-
-
-def share_axis(title: str) -> dict[str, Any]:
-    """An axis from 0 to 1, read as 0 to 100 %, with room for a line along its ends."""
-    return {
-        "title": {"text": title},
-        "range": [-0.01, 1.01],
-        "tickformat": ".0%",
-        "tickvals": [0, 0.25, 0.5, 0.75, 1],
-        "zeroline": False,
-    }
-
-
 def curves_note(note: str, curves: Sequence[Mapping[str, Any]]) -> str:
     """What a chart of curves shows, and how many classes it leaves to its table."""
     left_out = len(curves) - SHOWN_CURVES
@@ -422,14 +337,3 @@ def curves_table(curves: Sequence[Mapping[str, Any]], headers: list[str]) -> Tab
         picked = sorted({round(step * last / (LISTED_POINTS - 1)) for step in range(LISTED_POINTS)})
         rows += [[curve["label"], f"{curve['x'][place]:.1%}", f"{curve['y'][place]:.1%}"] for place in picked]
     return {"headers": headers, "rows": rows}
-
-
-def spark(counts: Sequence[float], highest: float = 0) -> list[dict[str, float]]:
-    """Bars of a small histogram in a box one unit wide per count and 100 units high.
-
-    Args:
-        highest: the count of a bar of full height; the highest of these where it is 0.
-    """
-    full = highest or max(counts, default=0) or 1
-    heights = [100 * count / full for count in counts]
-    return [{"x": place, "y": 100 - height, "height": height} for place, height in enumerate(heights)]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from clfsite.core.web.templatetags.portal import METRIC_TITLES
 from clfsite.core.errors import InvalidInput, NotFound
 from training.models import Version
+from training.templatetags.titles import METRIC_TITLES
 
 LEAST, MOST = 2, 6
 # as many digits as every database can compare

@@ -6,8 +6,8 @@ from django.core.files import File
 from django.db import transaction
 from django.db.models import Max
 
-from clfsite.core.storage import files as storage
 from clfsite.core.errors import Conflict, InvalidInput, NotFound
+from clfsite.core.storage import files
 from training.ml.serve import artifact
 from training.ml.serve.loaded_model import Scorer
 from training.ml.train import Trained
@@ -28,7 +28,7 @@ def register_version(*, run: Run, trained: Trained) -> Version:
         "model": trained.pipeline.named_steps["model"],
         "preprocessor": trained.pipeline.named_steps["preprocessor"],
     }
-    store, written, artifacts = storage.artifacts(), [], {}
+    store, written, artifacts = files.artifacts(), [], {}
     try:
         for part, fitted in parts.items():
             data = artifact.dump(fitted)
@@ -57,7 +57,7 @@ def register_version(*, run: Run, trained: Trained) -> Version:
             if not run.succeed([vars(candidate) for candidate in trained.candidates], trained.warnings):
                 raise Conflict(f"run {run.pk} was ended by another process")
     except BaseException:
-        storage.remove_quietly(store, written)
+        files.remove_quietly(store, written)
         raise
     return version
 
@@ -110,7 +110,7 @@ def verify_version(version: Version) -> Any:
     """
     entry = version.artifacts["pipeline"]
     try:
-        with storage.artifacts().open(entry["name"]) as file:
+        with files.artifacts().open(entry["name"]) as file:
             data = file.read()
     except OSError as error:
         raise Conflict(
@@ -146,10 +146,10 @@ def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg
     if entry is None:
         raise NotFound(f"{version} has no part called {part[:100]!r}; it has {', '.join(version.artifacts)}")
     try:
-        file = storage.artifacts().open(entry["name"])
+        file = files.artifacts().open(entry["name"])
     except OSError as error:
         raise NotFound(f"the {part} of {version} is gone from storage; restore it or train again") from error
-    if storage.digest(file) != entry["sha256"]:
+    if files.digest(file) != entry["sha256"]:
         file.close()
         raise Conflict(f"the stored {part} of {version} is not what was recorded; restore it or train again")
     file.seek(0)
@@ -158,7 +158,7 @@ def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg
 
 def artifact_path(name: str) -> str:
     """Where an artifact can be found: a path in a folder, a URL elsewhere."""
-    store = storage.artifacts()
+    store = files.artifacts()
     try:
         return store.path(name)
     except NotImplementedError:

@@ -12,16 +12,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from clfsite.core.errors import Conflict, NotFound, Refused
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
-from training import services
-from training.versions import model_card as cards
-from training.versions import charts
-from training.versions import comparison
-from training.versions import history
-from clfsite.core.errors import Conflict, NotFound, Refused
-from training.runs.forms import ReasonForm
 from training.models import Classifier, Version
+from training.versions import charts, comparison, history, model_card
+from training.versions.forms import ReasonForm
+from training.versions.service import activate_version, open_artifact
 
 BULK = ("contract_data", "golden", "artifacts", "libraries")
 PER_PAGE = 50
@@ -150,9 +147,9 @@ def version_card(request: StaffRequest, pk: str) -> HttpResponse:
     context = {
         "version": version,
         "contract": contract,
-        "limits": cards.limits(version),
+        "limits": model_card.limits(version),
         "confusion": charts.confusion(version.held_out["confusion"], contract.classes),
-        "features": (version.held_out.get("importance") or [])[: cards.SHOWN_FEATURES],
+        "features": (version.held_out.get("importance") or [])[: model_card.SHOWN_FEATURES],
     }
     return render(request, "training/version_card.html", context)
 
@@ -168,7 +165,7 @@ def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
 
 def _activate(request: StaffRequest, version: Version, reason: str) -> None:
     try:
-        services.activate_version(version=version, actor=request.user.get_username(), reason=reason)
+        activate_version(version=version, actor=request.user.get_username(), reason=reason)
     except Refused as error:
         messages.error(request, f"Nothing was changed: {error}.")
     else:
@@ -181,7 +178,7 @@ def version_artifact(request: StaffRequest, pk: str, part: str) -> HttpResponseB
     """One file of a version, to load elsewhere with joblib."""
     version = get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
     try:
-        file = services.open_artifact(version, part)
+        file = open_artifact(version, part)
     except NotFound as error:
         raise Http404 from error
     except Conflict as error:

@@ -1,8 +1,10 @@
-"""What training runs and scoring jobs have in common: a row that one process at a time owns, and how it ends."""
+"""Jobs: rows that one process at a time owns, and the heartbeats of the workers that own them."""
 
+import os
+import socket
 import uuid
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -140,3 +142,32 @@ class Job(models.Model):
 
     def _rows(self) -> models.QuerySet[Any]:
         return type(self)._default_manager.filter(pk=self.pk)
+
+
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def alive(self) -> Self:
+        """Workers that were heard of a moment ago."""
+        return self.filter(at__gte=Now() - Heartbeat.SILENCE)
+
+    def beat(self) -> None:
+        """Say that the worker of this process is alive."""
+        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": Now()})
+
+    def forget_old(self) -> None:
+        """Drop the workers that nobody has heard of for a day."""
+        self.filter(at__lt=Now() - timedelta(days=1)).delete()
+
+
+class Heartbeat(models.Model):
+    """When a worker was last heard of, by the database's clock; it says so every few seconds, in a row of its own."""
+
+    # several times as long as a worker leaves between two
+    SILENCE = timedelta(seconds=30)
+
+    worker = models.CharField(primary_key=True, max_length=255, help_text="Machine and process.")
+    at = models.DateTimeField()
+
+    objects = HeartbeatQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.worker} at {self.at:%Y-%m-%d %H:%M:%S} UTC"

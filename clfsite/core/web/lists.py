@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
+from rest_framework.pagination import CursorPagination
 
 M = TypeVar("M", bound=Model)
 
@@ -33,3 +34,12 @@ def sorted_by(
         for field in fields
     ]
     return sort, rows.order_by(*filter(None, [within]), *order, "-pk")
+
+
+class NewestFirst(CursorPagination):
+    """Newest first; ids grow with time, those of predictions included (UUIDv7)."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 500
+    page_size_query_param = "page_size"

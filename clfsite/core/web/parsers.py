@@ -6,9 +6,9 @@ from typing import IO, Any
 from django.conf import settings
 from rest_framework.parsers import JSONParser, MultiPartParser
 
-from clfsite.core.web.uploads import was_cut
-from clfsite.core.web.strict_json import parse_json
 from clfsite.core.errors import InvalidInput, TooLarge
+from clfsite.core.web.strict_json import parse_json
+from clfsite.core.web.uploads import was_cut
 
 
 class StrictJSONParser(JSONParser):

@@ -6,7 +6,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from predictions.serving import metrics
+from clfsite.core.web import metrics
 
 if TYPE_CHECKING:  # DRF's settings import the keys, which import this, before its views are there
     from rest_framework.views import APIView

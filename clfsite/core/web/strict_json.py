@@ -3,11 +3,10 @@
 import contextlib
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 from django.http.request import RawPostDataException
@@ -98,47 +97,6 @@ def parse_json(data: bytes, *, nan_is_null: bool = False) -> Any:
     if quotes == 2 * _count_names(value) and data.count(b"[") == 1:
         return value
     return value if quotes == 2 * _count_strings(value) else _read_slowly(data, None, nan_is_null)
-
-
-def check_row_count(count: int) -> None:
-    """Refuse more rows than one request may hold.
-
-    Raises:
-        TooLarge: more than CLFSITE_BATCH_ROWS.
-    """
-    if count > settings.CLFSITE_BATCH_ROWS:
-        raise TooLarge(
-            f"{count:,} records are more than the limit of {settings.CLFSITE_BATCH_ROWS:,}; "
-            "send them in several requests, or upload them as a CSV file"
-        )
-
-
-def model_of(body: Mapping[str, Any]) -> str | None:
-    """Return the classifier's name that a body asks for, None for the default one.
-
-    Raises:
-        Malformed: "model" is no name.
-    """
-    model = body.get("model")
-    if model is not None and (not isinstance(model, str) or not model):
-        raise Malformed('"model" is not a classifier\'s name; leave it out for the default one')
-    if model and "\x00" in model:
-        raise Malformed('"model" holds a NUL character')
-    return model
-
-
-def version_of(body: Mapping[str, Any]) -> int | None:
-    """Return the version that a body pins, None for the active one.
-
-    Raises:
-        Malformed: "version" is no whole number above 0.
-    """
-    version = body.get("version")
-    if version is None:
-        return None
-    if isinstance(version, bool) or not isinstance(version, int) or not 0 < version < 2**31:
-        raise Malformed('"version" is not a whole number above 0; leave it out for the active one')
-    return version
 
 
 def repeated(names: Iterable[str]) -> str | None:

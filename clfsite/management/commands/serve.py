@@ -18,9 +18,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from clfsite import env
+from clfsite.core.jobs import slots
 from clfsite.core.storage import database
-from predictions.serving import metrics
-from clfsite.core.jobs import slots as places
+from clfsite.core.web import metrics
 
 STOP_SECONDS = 15
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
@@ -41,7 +41,7 @@ CELERY = [
     "--pool",
     "threads",
     "--concurrency",
-    str(2 * places.EACH),
+    str(2 * slots.EACH),
     "--loglevel",
     "warning",
     "--without-gossip",

@@ -10,9 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from clfsite import env
+from clfsite.core.errors import Refused
 from predictions.keys import service as keys
 from predictions.models import ApiKey
-from clfsite.core.errors import Refused
 from training.ml.search.estimators import FAMILIES
 from training.ml.search.recipe import Recipe
 from training.models import Classifier

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from django.core.management.base import BaseCommand, CommandError
 
+from clfsite.core.errors import Refused
 from clfsite.core.web.permissions import SCOPES
 from predictions.keys import service as keys
-from clfsite.core.errors import Refused
 
 
 class Command(BaseCommand):

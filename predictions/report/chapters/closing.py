@@ -1,6 +1,5 @@
 """What to bear in mind, and how to come by the same figures."""
 
-from clfsite.core.web.templatetags.portal import METRIC_TITLES, estimator
 from predictions.report import words
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
 from predictions.report.chapters.judgement import FAIRLY, ROWS, Outcome, calibration_gap
@@ -8,6 +7,7 @@ from predictions.report.chapters.life import life_pairs
 from predictions.report.chapters.monitoring import ENOUGH, moved_far
 from predictions.report.chapters.training import command
 from predictions.report.facts import LOOKED_AT, Facts
+from training.templatetags.titles import METRIC_TITLES, estimator
 
 FEW_ROWS = 200
 RARE = 0.1

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clfsite.core.web.templatetags.portal import METRIC_TITLES
 from predictions.report import charts, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.metrics import DEFAULT_THRESHOLD
 from training.ml.judge.threshold import Aim
+from training.templatetags.titles import METRIC_TITLES
 
 ROWS = 1_000
 # costs of a miss against a false alarm that the table of costs lists

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from clfsite.core.web.templatetags.portal import duration
-from predictions.monitoring.counts import LATENCY_MS
 from predictions.models import Prediction
+from predictions.monitoring.counts import LATENCY_MS
 from predictions.report import charts, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Pairs, Remark, Table, Text, Tile, Tiles
 from predictions.report.facts import Facts, Serving

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from predictions.monitoring.drift import Drift
 from predictions.report import charts, drawing, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Text
-from predictions.monitoring.drift import Drift
 from predictions.report.facts import Facts
 
 LISTED = 25

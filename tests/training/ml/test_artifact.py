@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.factories import tiny
 from tests.training.ml import tables
-from training.ml.serve.artifact import ArtifactError, check_golden, digest, dump, load
 from training.ml.search.estimators import build_pipeline
+from training.ml.serve.artifact import ArtifactError, check_golden, digest, dump, load
 from training.ml.tables.inference import infer
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.training.ml import tables
-from training.ml.tables.inference import infer
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.tables.inference import infer
 from training.ml.train import Trained, train
 
 TEN = Recipe(folds=3, space={"n_estimators": list(range(1, 11))})

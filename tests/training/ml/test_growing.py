@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from training.ml.search import forest_growing as growing
-from training.ml.search import nested_forests as nested
-from training.ml.search.estimators import build_model, can_accelerate
 from training.ml.judge.metrics import roc_auc
+from training.ml.search import forest_growing, nested_forests
+from training.ml.search.estimators import build_model, can_accelerate
 
 needs_intelex = pytest.mark.skipif(
     not can_accelerate(), reason="scikit-learn-intelex is made for x86-64 alone"
@@ -34,7 +33,7 @@ def arrays(forest: Any) -> list[Any]:
     """Every tree as what it asks, where it goes and what it answers."""
     return [
         (tree.feature.tolist(), tree.threshold.tolist(), tree.children_right.tolist(), tree.value.tolist())
-        for tree in growing.grow(forest, *rows()).trees()
+        for tree in forest_growing.grow(forest, *rows()).trees()
     ]
 
 
@@ -56,7 +55,7 @@ def test_above_a_depth_a_tree_asks_what_one_grown_to_it_asks(depth: int) -> None
     """Far above the leaves, that is: the splits of small nodes depend on how deep the tree goes."""
     X, y = rows()
     deep, shallow = (
-        list(growing.grow(accelerated(max_features=None, min_samples_leaf=15, **params), X, y).trees())
+        list(forest_growing.grow(accelerated(max_features=None, min_samples_leaf=15, **params), X, y).trees())
         for params in (UNLIMITED, {"max_depth": depth})
     )
     for whole, short in zip(deep, shallow, strict=True):
@@ -66,7 +65,7 @@ def test_above_a_depth_a_tree_asks_what_one_grown_to_it_asks(depth: int) -> None
         for name in ("feature", "threshold", "n_node_samples"):
             kept = getattr(whole, name)[above & (whole.children_left >= 0)]
             assert kept.tolist() == getattr(short, name)[inner].tolist()
-        ends = nested._ends(whole, depth)[whole.apply(X)]
+        ends = nested_forests._ends(whole, depth)[whole.apply(X)]
         assert (whole.n_node_samples[ends] == short.n_node_samples[short.apply(X)]).all()
 
 
@@ -81,9 +80,11 @@ def test_above_a_depth_a_tree_asks_what_one_grown_to_it_asks(depth: int) -> None
 )
 def test_every_parameter_is_handed_on_and_forests_rank_as_scikit_learns_do(params: dict[str, Any]) -> None:
     X, y = rows(2_000)
-    forest = growing.grow(accelerated(n_estimators=60, **params), X[:1_000], y[:1_000])
+    forest = forest_growing.grow(accelerated(n_estimators=60, **params), X[:1_000], y[:1_000])
     assert not forest.is_fitted
-    (proba,) = nested._members(forest, [nested.Member(0, 60, None)], X[1_000:], X[:1_000], y[:1_000])
+    (proba,) = nested_forests._members(
+        forest, [nested_forests.Member(0, 60, None)], X[1_000:], X[:1_000], y[:1_000]
+    )
     plain = RandomForestClassifier(60, random_state=7, **params).fit(X[:1_000], y[:1_000])
     expected = plain.predict_proba(X[1_000:])
     assert roc_auc(y[1_000:], proba, CLASSES) == pytest.approx(
@@ -109,9 +110,9 @@ def test_every_parameter_is_handed_on_and_forests_rank_as_scikit_learns_do(param
 )
 def test_what_onedal_is_not_told_of_is_fitted_as_usual(forest: Any) -> None:
     X, y = rows()
-    grown = growing.grow(forest, X, y)
+    grown = forest_growing.grow(forest, X, y)
     assert grown.is_fitted
-    (proba,) = nested._members(grown, [nested.Member(0, 30, None)], X, X, y)
+    (proba,) = nested_forests._members(grown, [nested_forests.Member(0, 30, None)], X, X, y)
     if grown.has_shares:
         assert np.allclose(proba, np.mean([tree.predict_proba(X) for tree in forest.estimators_], axis=0))
     else:
@@ -124,9 +125,9 @@ def test_shares_of_mixed_leaves_are_found_from_the_rows_that_were_learned(depth:
     """Where no rows are drawn, oneDAL answers with these shares itself; its trees tell the most frequent class alone."""
     X, y = rows()
     forest = accelerated("extra_trees", min_samples_leaf=10, max_depth=depth)
-    grown = growing.grow(forest, X, y)
+    grown = forest_growing.grow(forest, X, y)
     assert not grown.has_shares
-    (proba,) = nested._members(grown, [nested.Member(0, 30, depth)], X, X, y)
+    (proba,) = nested_forests._members(grown, [nested_forests.Member(0, 30, depth)], X, X, y)
     # a few rows lie so close to a threshold that rounding decides
     assert np.abs(proba - forest.predict_proba(X)).mean() < 0.003
     told = np.mean([tree.predict_proba(X) for tree in forest.estimators_], axis=0)

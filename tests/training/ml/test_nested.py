@@ -12,11 +12,10 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from tests.training.ml import tables
-from training.ml.search import forest_growing as growing
-from training.ml.search import nested_forests as nested
+from training.ml.search import forest_growing, nested_forests
 from training.ml.search.estimators import build_pipeline, can_accelerate
-from training.ml.tables.inference import infer
 from training.ml.search.recipe import Recipe
+from training.ml.tables.inference import infer
 from training.ml.train import split, train
 
 FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
@@ -31,7 +30,7 @@ def settings_of(space: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def test_settings_that_differ_in_trees_and_depth_share_a_fit() -> None:
-    groups, rest = nested.group(settings_of(SPACE), forests=FORESTS)
+    groups, rest = nested_forests.group(settings_of(SPACE), forests=FORESTS)
     assert [len(group.members) for group in groups] == [4, 4]
     assert not rest
     largest = groups[1].largest(jobs=2)
@@ -39,7 +38,7 @@ def test_settings_that_differ_in_trees_and_depth_share_a_fit() -> None:
 
 
 def test_the_deepest_of_limited_depths_is_grown() -> None:
-    groups, _ = nested.group(settings_of({"max_depth": [2, 7]}), forests=FORESTS)
+    groups, _ = nested_forests.group(settings_of({"max_depth": [2, 7]}), forests=FORESTS)
     assert groups[0].largest(jobs=1).max_depth == 7
 
 
@@ -47,12 +46,12 @@ def test_the_deepest_of_limited_depths_is_grown() -> None:
 def test_depths_are_not_shared_where_the_top_of_a_tree_depends_on_its_bottom(
     entangling: dict[str, list[Any]],
 ) -> None:
-    groups, _ = nested.group(settings_of({**SPACE, **entangling}), forests=FORESTS)
+    groups, _ = nested_forests.group(settings_of({**SPACE, **entangling}), forests=FORESTS)
     assert sorted(len(group.members) for group in groups) == [2, 2, 2, 2]
 
 
 def test_other_estimators_are_left_to_the_usual_search() -> None:
-    groups, rest = nested.group([{"model": object()}, *settings_of(SPACE)], forests=FORESTS)
+    groups, rest = nested_forests.group([{"model": object()}, *settings_of(SPACE)], forests=FORESTS)
     assert rest == [0]
     assert sum(len(group.members) for group in groups) == 8
 
@@ -96,8 +95,10 @@ def test_a_tree_cut_at_a_depth_answers_with_the_shares_of_the_node_it_ends_in() 
     shallow = RandomForestClassifier(1, bootstrap=False, max_features=None, max_depth=2, random_state=0).fit(
         X, y
     )
-    grown = growing.Forest(forest.classes_, 3, 1, forest, is_fitted=True, has_shares=True)
-    cut, whole = nested._members(grown, [nested.Member(0, 1, 2), nested.Member(1, 1, None)], X, X, y)
+    grown = forest_growing.Forest(forest.classes_, 3, 1, forest, is_fitted=True, has_shares=True)
+    cut, whole = nested_forests._members(
+        grown, [nested_forests.Member(0, 1, 2), nested_forests.Member(1, 1, None)], X, X, y
+    )
     assert np.allclose(cut, shallow.predict_proba(X))
     assert np.allclose(whole, forest.predict_proba(X))
     assert not np.allclose(cut, whole)
@@ -125,23 +126,23 @@ def test_accelerated_scores_lie_close_to_scikit_learns() -> None:
 
 def test_no_more_than_two_forests_are_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long judging takes: memory holds the forest that is judged and the one that grows."""
-    alive: weakref.WeakSet[growing.Forest] = weakref.WeakSet()
+    alive: weakref.WeakSet[forest_growing.Forest] = weakref.WeakSet()
     most = 0
 
-    def grow(*args: Any) -> growing.Forest:
+    def grow(*args: Any) -> forest_growing.Forest:
         nonlocal most
-        forest = growing.grow(*args)
+        forest = forest_growing.grow(*args)
         alive.add(forest)
         most = max(most, len(alive))
         return forest
 
-    def judge_slowly(*args: Any) -> list[nested.Judged]:
+    def judge_slowly(*args: Any) -> list[nested_forests.Judged]:
         time.sleep(0.2)
         return judge(*args)
 
-    judge = nested._judge
-    monkeypatch.setattr(nested, "growing", SimpleNamespace(grow=grow))
-    monkeypatch.setattr(nested, "_judge", judge_slowly)
+    judge = nested_forests._judge
+    monkeypatch.setattr(nested_forests, "growing", SimpleNamespace(grow=grow))
+    monkeypatch.setattr(nested_forests, "_judge", judge_slowly)
     table = tables.numbers()
     trained = train(table, infer(table, "label"), Recipe(folds=4, space={"min_samples_leaf": [1, 4]}), jobs=1)
     assert (trained.fits, most) == (8, 2)
@@ -151,7 +152,7 @@ def test_what_goes_wrong_while_a_forest_is_judged_ends_the_search(monkeypatch: p
     def fail(*_: Any) -> None:
         raise MemoryError("no room to judge")
 
-    monkeypatch.setattr(nested, "_judge", fail)
+    monkeypatch.setattr(nested_forests, "_judge", fail)
     table = tables.numbers()
     with pytest.raises(MemoryError, match="no room to judge"):
         train(table, infer(table, "label"), Recipe(folds=3, space={"n_estimators": [5]}), jobs=1)

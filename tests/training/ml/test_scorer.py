@@ -11,8 +11,8 @@ import pytest
 from tests.factories import tiny
 from tests.training.ml import tables
 from training.ml.search.estimators import FAMILIES, build_pipeline
-from training.ml.tables.inference import infer
 from training.ml.serve.loaded_model import Scorer
+from training.ml.tables.inference import infer
 
 
 def scorer_of(table: pd.DataFrame, family: str = "random_forest") -> Scorer:

@@ -10,13 +10,13 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from tests.training.ml import tables
+from training.ml.judge.metrics import METRICS
 from training.ml.search import estimators
+from training.ml.search.fold_scoring import Progress
+from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.serve.artifact import digest, dump
 from training.ml.tables.contract import labels
 from training.ml.tables.inference import infer
-from training.ml.judge.metrics import METRICS
-from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
-from training.ml.search.fold_scoring import Progress
 from training.ml.train import Trained, split, train
 
 TINY = Recipe(folds=3, space={"n_estimators": [5]})

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training import services
 from clfsite.core.errors import NotFound, Refused
 from training.management import columns, terminal
 from training.models import Classifier, Dataset, Version
+from training.runs.service import request_retrain
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         try:
             trained = _version(classifier, version)
             number = options["dataset_version"]
-            run = services.request_retrain(
+            run = request_retrain(
                 version=trained,
                 dataset=None if number is None else _dataset(trained.run.dataset.name, number),
                 activate=options["activate"],

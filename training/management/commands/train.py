@@ -9,15 +9,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from training import services
 from clfsite.core.errors import Refused
 from training.management import columns, terminal
-from training.ml.tables.corrections import Choice, Corrections
-from training.ml.search.estimators import AUTO, FAMILIES
 from training.ml.judge.metrics import METRICS
-from training.ml.search.recipe import SEARCHES, Recipe
 from training.ml.judge.threshold import Aim, AimError
+from training.ml.search.estimators import AUTO, FAMILIES
+from training.ml.search.recipe import SEARCHES, Recipe
+from training.ml.tables.corrections import Choice, Corrections
 from training.models import Run
+from training.runs.service import request_run
 
 
 class Command(BaseCommand):
@@ -90,7 +90,7 @@ class Command(BaseCommand):
         name = options["classifier"] or csv.stem
         codes = corrections.chosen(Choice.CATEGORY)
         dataset = columns.import_csv(csv, name=name, target=target, categories=codes)
-        run = services.request_run(
+        run = request_run(
             dataset=dataset,
             recipe=recipe,
             corrections=corrections,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from training.ml.search import forest_growing as growing
+from training.ml.search import forest_growing
 from training.ml.search.fold_scoring import FoldScorer
 
 TREES, DEPTH = "model__n_estimators", "model__max_depth"
@@ -128,7 +128,7 @@ class Grown:
     """A group's largest forest, grown on one fold, and the labels it learned from."""
 
     group: Group
-    forest: growing.Forest
+    forest: forest_growing.Forest
     fold: Prepared
     y: NDArray[np.object_]
     seconds: float
@@ -195,7 +195,7 @@ def _features(prepared: Any) -> NDArray[np.float32]:
 
 def _grow(group: Group, prepared: Prepared, y: NDArray[np.object_], jobs: int) -> Grown:
     began = time.perf_counter()
-    forest = growing.grow(group.largest(jobs), prepared.fit, y)
+    forest = forest_growing.grow(group.largest(jobs), prepared.fit, y)
     seconds = prepared.seconds + time.perf_counter() - began
     return Grown(group, forest, prepared, y, seconds)
 
@@ -218,7 +218,7 @@ def _judge(grown: Grown, scorer: FoldScorer, X: pd.DataFrame, y: NDArray[np.obje
 
 
 def _members(
-    forest: growing.Forest,
+    forest: forest_growing.Forest,
     members: Sequence[Member],
     rows: NDArray[np.float32],
     learned: NDArray[np.float32],

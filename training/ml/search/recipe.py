@@ -9,9 +9,9 @@ import pandas as pd
 from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import ParameterGrid
 
-from training.ml.search.estimators import AUTO, FAMILIES, families_of
 from training.ml.judge.metrics import METRICS
 from training.ml.judge.threshold import Aim, AimError
+from training.ml.search.estimators import AUTO, FAMILIES, families_of
 
 HOLD_OUT = 0.2
 RANDOM_CANDIDATES = 8

@@ -20,10 +20,10 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 
-from training.ml.search import nested_forests as nested
+from training.ml.search import nested_forests
 from training.ml.search.estimators import FAMILIES, build_model
-from training.ml.search.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
 from training.ml.search.fold_scoring import FoldScorer
+from training.ml.search.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
 
 if TYPE_CHECKING:
     import optuna
@@ -165,7 +165,7 @@ def _listed(task: Task) -> Found:
     else:
         settings = list(ParameterGrid(task.grids()))
     forests = [type(task.model(family)) for family in recipe.spaces if FAMILIES[family].nests]
-    groups, rest = nested.group(settings, forests=forests)
+    groups, rest = nested_forests.group(settings, forests=forests)
     tried, proba = _shared(task, groups, settings, is_over)
     if rest and not (tried and is_over()):
         singles = _tried(_one_by_one(task, [settings[place] for place in rest], is_over))
@@ -200,7 +200,7 @@ def _one_by_one(
 
 def _shared(
     task: Task,
-    groups: Sequence[nested.Group],
+    groups: Sequence[nested_forests.Group],
     settings: Sequence[Mapping[str, Any]],
     is_over: Callable[[], bool],
 ) -> tuple[dict[int, Tried], NDArray[np.float64] | None]:
@@ -216,7 +216,9 @@ def _shared(
     waiting = iter(groups)
     while chunk := list(islice(waiting, at_once)):
         pairs = [(group, fold) for group in chunk for fold in folds]
-        judged = nested.judge_all(pairs, task.pipeline.steps[0][1], task.scorer, task.X, task.y, task.jobs)
+        judged = nested_forests.judge_all(
+            pairs, task.pipeline.steps[0][1], task.scorer, task.X, task.y, task.jobs
+        )
         for first in range(0, len(judged), len(folds)):
             for parts in zip(*judged[first : first + len(folds)], strict=True):
                 place, scores = parts[0].place, [part.score for part in parts]
@@ -299,7 +301,7 @@ def _optuna(task: Task) -> Found:
             if step == len(parts):
                 pipeline = clone(task.pipeline).set_params(**setting).fit(task.X.iloc[fit], task.y[fit])
                 proba = pipeline.predict_proba(task.X.iloc[test])
-                given = nested.Given(pipeline.classes_, proba, key)
+                given = nested_forests.Given(pipeline.classes_, proba, key)
                 parts.append((task.scorer(given, task.X.iloc[test], task.y[test]), proba))
                 fits += 1
             trial.report(float(np.mean([score for score, _ in parts[: step + 1]])), step)

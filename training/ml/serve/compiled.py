@@ -17,11 +17,11 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from training.ml.serve import onnx_trees as trees
-from training.ml.tables.contract import LARGEST, Contract, Feature, Kind
-from training.ml.search.estimators import LARGEST_SCALED, MISSING_CATEGORY
 from training.ml.judge.metrics import decide
+from training.ml.search.estimators import LARGEST_SCALED, MISSING_CATEGORY
+from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix
+from training.ml.tables.contract import LARGEST, Contract, Feature, Kind
 
 TOLERANCE = 1e-6
 UNSEEN = "a category that no table holds \u2603"
@@ -102,7 +102,7 @@ class Compiled:
 
     engine: str
     preprocessor: Preprocessor
-    predict: trees.Predict
+    predict: onnx_trees.Predict
 
     def proba(self, frame: pd.DataFrame) -> Matrix:
         """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
@@ -227,7 +227,7 @@ def _block(name: str, known: list[str], rare: NDArray[np.object_] | None, first:
     return Block(name, places, places.get(MISSING_CATEGORY, shared), shared), len(frequent) + bool(infrequent)
 
 
-def _linear(model: LogisticRegression) -> trees.Predict:
+def _linear(model: LogisticRegression) -> onnx_trees.Predict:
     weights, intercept = model.coef_.T, model.intercept_
 
     def predict(X: Matrix) -> Matrix:
@@ -241,8 +241,8 @@ def _linear(model: LogisticRegression) -> trees.Predict:
     return predict
 
 
-_ENGINES: tuple[tuple[Any, str, Callable[[Any], trees.Predict | None]], ...] = (
-    ((RandomForestClassifier, ExtraTreesClassifier), "onnxruntime", trees.forest),
-    (HistGradientBoostingClassifier, "onnxruntime", trees.boosting),
+_ENGINES: tuple[tuple[Any, str, Callable[[Any], onnx_trees.Predict | None]], ...] = (
+    ((RandomForestClassifier, ExtraTreesClassifier), "onnxruntime", onnx_trees.forest),
+    (HistGradientBoostingClassifier, "onnxruntime", onnx_trees.boosting),
     (LogisticRegression, "numpy", _linear),
 )

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 from training.ml.tables.contract import Contract, Kind, labels, quote
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut
-from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 
 SEED = 0
 SAMPLE_ROWS = 2_000

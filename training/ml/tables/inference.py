@@ -7,7 +7,16 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from training.ml.tables.contract import MAX_CLASSES, MAX_TEXT, Contract, ContractError, Feature, Kind, labels, quote
+from training.ml.tables.contract import (
+    MAX_CLASSES,
+    MAX_TEXT,
+    Contract,
+    ContractError,
+    Feature,
+    Kind,
+    labels,
+    quote,
+)
 from training.ml.tables.corrections import Choice, Corrections
 
 # from this share of different texts on, a column names its rows instead of describing them

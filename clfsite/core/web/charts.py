@@ -1,0 +1,114 @@
+"""The frame of every Plotly chart: title, axes, hover and the table beneath."""
+
+import html
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import plotly.graph_objects as go
+
+LONGEST_LABEL = 24
+# few labels have room for two lines of so many letters each
+WRAPPED_LABELS, LONGEST_LINE = 8, 16
+# curves in one chart; the others are in its table
+SHOWN_CURVES = 6
+
+
+class Table(TypedDict):
+    """A chart's data for those who cannot see it."""
+
+    headers: list[str]
+    rows: list[list[Any]]
+
+
+class Chart(TypedDict):
+    """What `partials/chart.html` takes."""
+
+    id: str
+    title: str
+    note: str
+    figure: dict[str, Any]
+    table: Table
+
+
+def chart(
+    *, name: str, title: str, figure: go.Figure | dict[str, Any], table: Table, note: str = ""
+) -> Chart:
+    """Put a figure, Plotly's own or JSON values already, and its table together, as JSON values."""
+    plain = figure if isinstance(figure, dict) else json.loads(figure.to_json())
+    plain["layout"].pop("template", None)
+    return {"id": name, "title": title, "note": note, "figure": plain, "table": table}
+
+
+def text(label: str) -> str:
+    """A label that Plotly shows as it stands, cut to fit an axis."""
+    cut = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    return html.escape(cut, quote=False)
+
+
+def wrapped(label: str) -> str:
+    """A label that Plotly shows as it stands in one line or two, cut where they are full."""
+    lines = textwrap.wrap(label, LONGEST_LINE, max_lines=2, placeholder="…")
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
+def labelled_axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
+    """An axis of positions 0, 1, ... that carry labels, so that labels cut alike stay apart."""
+    return {
+        "title": {"text": html.escape(title, quote=False)},
+        "tickmode": "array",
+        "tickvals": list(range(len(labels))),
+        "ticktext": [wrapped(label) if len(labels) <= WRAPPED_LABELS else text(label) for label in labels],
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def lines(curves: Sequence[Mapping[str, Any]], hover: str) -> list[go.Scatter]:
+    """A line for each of the first curves, named by its class and the area beneath it."""
+    return [
+        go.Scatter(
+            x=curve["x"],
+            y=curve["y"],
+            mode="lines",
+            line={"color": curve["color"]} if "color" in curve else None,
+            name=text(curve["label"]) + (f" (area {curve['area']:.3f})" if "area" in curve else ""),
+            hovertemplate=f"{hover}<extra>%{{fullData.name}}</extra>",
+        )
+        for curve in curves[:SHOWN_CURVES]
+    ]
+
+
+def diagonal(name: str) -> go.Scatter:
+    """A line from corner to corner to compare with."""
+    return go.Scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name=name,
+        line={"dash": "dot", "width": 1, "color": "var(--chart-7)"},
+        hoverinfo="skip",
+    )
+
+
+def share_axis(title: str) -> dict[str, Any]:
+    """An axis from 0 to 1, read as 0 to 100 %, with room for a line along its ends."""
+    return {
+        "title": {"text": title},
+        "range": [-0.01, 1.01],
+        "tickformat": ".0%",
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+        "zeroline": False,
+    }
+
+
+def spark(counts: Sequence[float], highest: float = 0) -> list[dict[str, float]]:
+    """Bars of a small histogram in a box one unit wide per count and 100 units high.
+
+    Args:
+        highest: the count of a bar of full height; the highest of these where it is 0.
+    """
+    full = highest or max(counts, default=0) or 1
+    heights = [100 * count / full for count in counts]
+    return [{"x": place, "y": 100 - height, "height": height} for place, height in enumerate(heights)]

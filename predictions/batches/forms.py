@@ -1,0 +1,29 @@
+"""Forms to upload a file and to start scoring it."""
+
+from django import forms
+from django.http import HttpRequest
+
+from clfsite.core.web.forms import UploadForm
+from predictions.models import Batch
+from predictions.serving.live_models import Live
+
+
+class BatchForm(UploadForm):
+    """A table to score, and by which classifier."""
+
+    model = forms.ChoiceField(label="Classifier")
+    field_order = ["model", "file"]
+
+    def __init__(self, request: HttpRequest, lives: list[Live]) -> None:
+        super().__init__(request)
+        names = [live.classifier for live in lives]
+        self.fields["model"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+        self.fields["model"].initial = names[0] if names else ""
+        if len(names) == 1:
+            self.fields["model"].widget = forms.HiddenInput()
+
+
+class StartForm(forms.Form):
+    """How to go on with a checked file."""
+
+    mode = forms.ChoiceField(choices=Batch.Mode.choices)

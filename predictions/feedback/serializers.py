@@ -1,0 +1,38 @@
+"""Shapes of true labels in the API."""
+
+from rest_framework import serializers
+
+from predictions.feedback.service import Change
+from predictions.models import Feedback
+
+
+class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
+    label = serializers.CharField(help_text="A class of the version that answered.")  # type: ignore[assignment]
+    replace = serializers.BooleanField(
+        default=False, help_text="Correct another label that was given before; both stay on record."
+    )
+
+
+class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
+    prediction_id = serializers.UUIDField()
+    predicted = serializers.CharField(source="prediction.label")
+    change = serializers.ChoiceField(
+        choices=[change.value for change in Change], required=False, help_text="What the request did."
+    )
+
+    class Meta:
+        model = Feedback
+        fields = ["prediction_id", "label", "predicted", "source", "actor", "created_at", "change"]
+
+
+class FeedbackUploadSerializer(serializers.Serializer[dict[str, object]]):
+    file = serializers.FileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
+    replace = serializers.BooleanField(
+        default=False, help_text="Correct labels that were given before; they stay on record."
+    )
+
+
+class FeedbackStoredSerializer(serializers.Serializer[dict[str, object]]):
+    created = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    corrected = serializers.IntegerField()

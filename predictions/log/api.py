@@ -1,0 +1,25 @@
+"""The log of predictions over HTTP."""
+
+from rest_framework import generics
+
+from clfsite.core.web.permissions import HasScope
+from predictions.log import serializers
+from predictions.models import Prediction
+
+
+class PredictionList(generics.ListAPIView[Prediction]):
+    """The log, newest first."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    serializer_class = serializers.PredictionSerializer
+    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
+
+
+class PredictionDetail(generics.RetrieveAPIView[Prediction]):
+    """One logged prediction."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    serializer_class = serializers.PredictionSerializer
+    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")

@@ -1,0 +1,43 @@
+"""Accuracy of each version on predictions with feedback, over HTTP."""
+
+from django.db.models import Exists, OuterRef
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clfsite.core.web.permissions import HasScope
+from clfsite.core.web.schema import problems
+from predictions.monitoring import quality, serializers
+from training.models import Activation, Classifier
+
+
+class ClassifierLive(APIView):
+    """How each version of a classifier does on the predictions whose truth is known, the newest first."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+
+    @extend_schema(
+        operation_id="classifier_live",
+        responses={200: serializers.LiveSerializer, **problems(401, 403, 404, 429, 503)},
+    )
+    def get(self, request: Request, name: str) -> Response:
+        classifier = generics.get_object_or_404(Classifier, name=name)
+        active = Activation.objects.in_force().filter(version=OuterRef("pk"))
+        versions = classifier.versions.order_by("-number").annotate(active=Exists(active))
+        live = [
+            {
+                "version": each.version.number,
+                "active": each.version.active,  # type: ignore[attr-defined]
+                "judged": each.judged,
+                "correct": each.correct,
+                "accuracy": each.accuracy,
+                "held_out_accuracy": each.version.metrics["accuracy"],
+                "classes": each.classes,
+                "confusion": each.confusion,
+            }
+            for each in quality.of_versions(versions)
+        ]
+        return Response({"model": name, "versions": live})

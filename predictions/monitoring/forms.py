@@ -1,0 +1,44 @@
+"""The filters of the analytics page."""
+
+from typing import Any
+
+from django import forms
+
+from predictions.monitoring.analytics import PERIODS
+from training.models import Classifier, Version
+
+
+class AnalyticsForm(forms.Form):
+    """What to look at: a classifier, one of its versions or all, and how far back; what makes no sense falls to the default."""
+
+    classifier = forms.ChoiceField(required=False)
+    version = forms.ChoiceField(required=False)
+    period = forms.ChoiceField(
+        required=False, label="Time", choices=[(name, each.title) for name, each in PERIODS.items()]
+    )
+
+    DEFAULT_PERIOD = "30d"
+
+    def __init__(self, data: Any) -> None:
+        classifiers = list(Classifier.objects.order_by("-is_default", "name"))
+        asked = [each for each in classifiers if each.name == data.get("classifier")]
+        self.chosen = next(iter([*asked, *classifiers]), None)
+        rows = Version.objects.filter(classifier=self.chosen).select_related("classifier")
+        bulk = ("golden", "artifacts", "libraries", "params", "cross_validation")
+        self.all_versions = list(rows.defer(*bulk).order_by("-number"))
+        self.span = data["period"] if data.get("period") in PERIODS else self.DEFAULT_PERIOD
+        named = [each for each in self.all_versions if str(each.number) == data.get("version")]
+        self.versions = named or self.all_versions
+        super().__init__(
+            {
+                "classifier": self.chosen.name if self.chosen else "",
+                "version": str(named[0].number) if named else "",
+                "period": self.span,
+            }
+        )
+        self._choose("classifier", [(each.name, each.name) for each in classifiers])
+        numbers = [(str(each.number), f"Version {each.number}") for each in self.all_versions]
+        self._choose("version", [("", "All versions"), *numbers])
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        self.fields[name].choices = choices  # type: ignore[attr-defined]

@@ -1,0 +1,22 @@
+"""Shapes of accuracy on predictions with feedback."""
+
+from rest_framework import serializers
+
+
+class QualitySerializer(serializers.Serializer[dict[str, object]]):
+    version = serializers.IntegerField()
+    active = serializers.BooleanField()
+    judged = serializers.IntegerField(help_text="Predictions whose truth is known.")
+    correct = serializers.IntegerField()
+    accuracy = serializers.FloatField(allow_null=True)
+    held_out_accuracy = serializers.FloatField()
+    classes = serializers.ListField(child=serializers.CharField())
+    confusion = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        help_text="Rows are true classes, columns answered ones, in the order of `classes`.",
+    )
+
+
+class LiveSerializer(serializers.Serializer[dict[str, object]]):
+    model = serializers.CharField()
+    versions = QualitySerializer(many=True)

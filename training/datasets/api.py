@@ -1,0 +1,50 @@
+"""Datasets over HTTP."""
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clfsite.core.web.actors import person_of
+from clfsite.core.web.parsers import UploadParser
+from clfsite.core.web.permissions import HasScope
+from training.datasets import serializers
+from training.datasets.service import import_dataset
+from training.models import Dataset
+
+
+class DatasetList(generics.ListAPIView[Dataset]):
+    """Uploaded tables, newest first; POST a CSV as multipart form data to add one."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read", "POST": "train"}
+    parser_classes = [UploadParser]
+    queryset = Dataset.objects.defer("profile")
+    serializer_class = serializers.DatasetListSerializer
+
+    @extend_schema(
+        request=serializers.DatasetUploadSerializer,
+        responses={
+            201: serializers.DatasetSerializer,
+            409: OpenApiResponse(description="Other uploads of the same name were quicker; try again."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        form = serializers.DatasetUploadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = form.validated_data
+        dataset = import_dataset(
+            name=data["name"],
+            target=data["target"],
+            source=data["file"],
+            categories=data["categories"],
+            user=person_of(request),
+        )
+        return Response(serializers.DatasetSerializer(dataset).data, status.HTTP_201_CREATED)
+
+
+class DatasetDetail(generics.RetrieveAPIView[Dataset]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Dataset.objects.all()
+    serializer_class = serializers.DatasetSerializer

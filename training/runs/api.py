@@ -1,0 +1,97 @@
+"""Training runs over HTTP."""
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clfsite.core.errors import Conflict
+from clfsite.core.web.actors import person_of
+from clfsite.core.web.permissions import HasScope, allows
+from training.ml.search.recipe import Recipe
+from training.ml.tables.corrections import Corrections
+from training.models import Run, Version
+from training.runs import serializers
+from training.runs.service import request_retrain, request_run
+
+
+def check_activate(request: Request, activate: bool) -> None:
+    """Raise PermissionDenied where a run is to activate its version and the caller may not."""
+    if activate and not allows(request, "activate"):
+        raise PermissionDenied(
+            "activate is true, which needs the scope activate; leave it out, or ask for the scope"
+        )
+
+
+class RunList(generics.ListAPIView[Run]):
+    """Training jobs, newest first; POST to queue one."""
+
+    permission_classes = [HasScope]
+    scopes = {"GET": "read", "POST": "train"}
+    queryset = Run.objects.select_related("classifier", "version")
+    serializer_class = serializers.RunSerializer
+
+    @extend_schema(request=serializers.RunRequestSerializer, responses={201: serializers.RunSerializer})
+    def post(self, request: Request) -> Response:
+        form = serializers.RunRequestSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = dict(form.validated_data)
+        check_activate(request, data["activate"])
+        run = request_run(
+            dataset=data.pop("dataset"),
+            corrections=Corrections.from_dict(data.pop("corrections")),
+            classifier=data.pop("classifier", ""),
+            activate=data.pop("activate"),
+            recipe=Recipe(**data),
+            user=person_of(request),
+        )
+        return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)
+
+
+class RunDetail(generics.RetrieveAPIView[Run]):
+    permission_classes = [HasScope]
+    scopes = {"GET": "read"}
+    queryset = Run.objects.select_related("classifier", "version")
+    serializer_class = serializers.RunSerializer
+
+
+class RunCancel(APIView):
+    """End a run: one that waits ends at once, one under way within seconds; 409 when it is over."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "train"}
+
+    @extend_schema(
+        request=None,
+        responses={
+            200: serializers.RunSerializer,
+            409: OpenApiResponse(description="The run is over; nothing was changed."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        run = generics.get_object_or_404(Run.objects.select_related("classifier", "version"), pk=pk)
+        if not run.request_cancel():
+            raise Conflict(f"run {run.pk} is over: it is {run.state}")
+        return Response(serializers.RunSerializer(run).data)
+
+
+class VersionRetrain(APIView):
+    """Queue a run by this version's recipe, on the newest dataset of its name and target unless one is named."""
+
+    permission_classes = [HasScope]
+    scopes = {"POST": "train"}
+
+    @extend_schema(request=serializers.RetrainSerializer, responses={201: serializers.RunSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        versions = Version.objects.select_related("classifier", "run__dataset")
+        version = generics.get_object_or_404(versions, pk=pk)
+        form = serializers.RetrainSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        data = form.validated_data
+        check_activate(request, data["activate"])
+        run = request_retrain(
+            version=version, dataset=data["dataset"], activate=data["activate"], user=person_of(request)
+        )
+        return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)

@@ -1,0 +1,9 @@
+"""The form to activate a version."""
+
+from django import forms
+
+
+class ReasonForm(forms.Form):
+    """Why a version goes live."""
+
+    reason = forms.CharField(max_length=500, help_text="Kept in the history of the classifier.")
