@@ -18,14 +18,3 @@ class JSONTextField(models.JSONField):
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         return orjson.loads(value) if isinstance(value, str) else value
-
-
-class WrittenJSONField(models.JSONField):
-    """What `JSONTextField` was before, for the migrations of that time."""
-
-    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        return "json" if connection.vendor == "postgresql" else super().db_type(connection)
-
-    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
-        # psycopg2 reads `json` by itself
-        return super().from_db_value(value, expression, connection) if isinstance(value, str) else value
