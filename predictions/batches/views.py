@@ -58,7 +58,7 @@ def batch_list(request: StaffRequest) -> HttpResponse:
     sort, rows = sorted_by(rows, request, SORTS, first="-uploaded")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {"form": form, "lives": lives, "page": page, "sort": sort}
-    return render(request, "predictions/batch_list.html", context)
+    return render(request, "predictions/batches/batch_list.html", context)
 
 
 def _create(request: StaffRequest, form: BatchForm) -> Batch | None:
@@ -107,7 +107,7 @@ def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
         header, rows = _first_rows(batch)
         context |= {"header": header, "rows": rows, "charts": _charts(batch, contract)}
         context |= _by_feature(batch, contract, request.GET.get("feature", ""))
-    return render(request, "predictions/batch_detail.html", context)
+    return render(request, "predictions/batches/batch_detail.html", context)
 
 
 def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def batch_feature(request: StaffRequest, pk: str) -> HttpResponse:
         Batch.objects.select_related("version__classifier"), pk=pk, state=Batch.State.SUCCEEDED
     )
     context = _by_feature(batch, batch.version.contract, request.GET.get("feature", ""))
-    return render(request, "predictions/_batch_feature.html", {"batch": batch, **context})
+    return render(request, "predictions/batches/_batch_feature.html", {"batch": batch, **context})
 
 
 @staff()
@@ -193,7 +193,7 @@ def batch_progress(request: StaffRequest, pk: str) -> HttpResponse:
     batch = get_object_or_404(Batch.objects.defer(*BULKY), pk=pk)
     if batch.is_over or batch.state == Batch.State.CHECKED:
         return HttpResponseClientRefresh()
-    return render(request, "predictions/_batch_progress.html", {"batch": batch})
+    return render(request, "predictions/batches/_batch_progress.html", {"batch": batch})
 
 
 @staff(needs="predictions.add_batch")

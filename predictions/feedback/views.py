@@ -83,7 +83,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
         "chosen": chosen,
         "chart": _confusion(chosen) if chosen else None,
     }
-    return render(request, "predictions/feedback_list.html", context)
+    return render(request, "predictions/feedback/feedback_list.html", context)
 
 
 def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:

@@ -29,4 +29,4 @@ def home(request: StaffRequest) -> HttpResponse:
         "events": overview.events(now),
         "any_dataset": bool(glances) or Dataset.objects.exists(),
     }
-    return render(request, "predictions/home.html", context)
+    return render(request, "predictions/home/home.html", context)

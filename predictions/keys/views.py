@@ -38,7 +38,7 @@ def key_list(request: StaffRequest) -> HttpResponse:
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "sort": sort,
     }
-    return render(request, "predictions/key_list.html", context)
+    return render(request, "predictions/keys/key_list.html", context)
 
 
 def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:

@@ -47,7 +47,7 @@ def prediction_list(request: StaffRequest) -> HttpResponse:
         "sort": OLDEST_FIRST if oldest_first else NEWEST_FIRST,
         "exported": log_export.MOST,
     }
-    return render(request, "predictions/prediction_list.html", context)
+    return render(request, "predictions/log/prediction_list.html", context)
 
 
 def _is_oldest_first(request: StaffRequest) -> bool:
@@ -99,4 +99,4 @@ def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "form": FeedbackForm(contract.classes, known=truth.label if truth else None),
         **ranked(prediction.label, prediction.probabilities),
     }
-    return render(request, "predictions/prediction_detail.html", context)
+    return render(request, "predictions/log/prediction_detail.html", context)

@@ -33,7 +33,7 @@ def analytics_page(request: StaffRequest) -> HttpResponse:
         context |= {"found": found, "versions": versions, "period": PERIODS[form.span]}
         if found.total:
             context |= _figures(versions, found)
-    return render(request, "predictions/analytics.html", context)
+    return render(request, "predictions/monitoring/analytics.html", context)
 
 
 def _figures(versions: list[Version], found: Report) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from predictions.report.blocks import Report
 from predictions.report.facts import collect
 from training.models import Version
 
-TYPST = settings.BASE_DIR / "templates" / "report" / "report.typ"
+TYPST = settings.BASE_DIR / "templates" / "predictions" / "report" / "report.typ"
 
 
 class Format(StrEnum):
@@ -38,7 +38,7 @@ def render(made: Report, form: Format) -> bytes:
 
 def as_html(made: Report) -> bytes:
     """One page with its style and charts in it."""
-    return render_to_string("report/report.html", {"report": made}).encode()
+    return render_to_string("predictions/report/report.html", {"report": made}).encode()
 
 
 def as_pdf(made: Report) -> bytes:

@@ -32,7 +32,9 @@ def predict(request: StaffRequest) -> HttpResponse:
     except NotFound as error:
         raise Http404 from error
     except Unavailable as error:
-        return render(request, "predictions/predict.html", {"fault": str(error), "lives": models.all()})
+        return render(
+            request, "predictions/serving/predict.html", {"fault": str(error), "lives": models.all()}
+        )
     form = FeaturesForm(live.contract, request.POST or None, shown.features if shown else None)
     context: dict[str, Any] = {"form": form, "live": live, "lives": models.all(), "prediction": shown}
     if "try" in request.POST:
@@ -41,7 +43,7 @@ def predict(request: StaffRequest) -> HttpResponse:
         return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered})}")
     if shown:
         context |= ranked(shown.label, shown.probabilities)
-    return render(request, "predictions/predict.html", context)
+    return render(request, "predictions/serving/predict.html", context)
 
 
 @staff(needs="predictions.add_prediction")
@@ -54,7 +56,7 @@ def predict_what_if(request: StaffRequest) -> HttpResponse:
         raise Http404 from error
     form = FeaturesForm(live.contract, request.POST)
     context = {"live": live, **_tried(live, form, _shown(request.GET.get("prediction", "")))}
-    return render(request, "predictions/_what_if.html", context)
+    return render(request, "predictions/serving/_what_if.html", context)
 
 
 def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def dataset_list(request: StaffRequest) -> HttpResponse:
     rows = Dataset.objects.defer("contract_data", "profile").select_related("created_by")
     sort, rows = sorted_by(rows, request, SORTS, first="-added")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "training/dataset_list.html", {"form": form, "page": page, "sort": sort})
+    return render(request, "training/datasets/dataset_list.html", {"form": form, "page": page, "sort": sort})
 
 
 def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
@@ -92,7 +92,7 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "same_name": same_name.order_by("-number")[:SHOWN],
         "runs": runs.order_by("-id")[:SHOWN],
     }
-    return render(request, "training/dataset_detail.html", context)
+    return render(request, "training/datasets/dataset_detail.html", context)
 
 
 def _sorted(profiles: list[dict[str, Any]], asked: str) -> tuple[str, list[dict[str, Any]]]:

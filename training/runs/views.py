@@ -63,7 +63,7 @@ def run_list(request: StaffRequest) -> HttpResponse:
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "sort": sort,
     }
-    return render(request, "training/run_list.html", context)
+    return render(request, "training/runs/run_list.html", context)
 
 
 @staff(needs="training.add_run")
@@ -81,7 +81,7 @@ def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
     are_valid = [each.is_valid() for each in (form, columns) if each]
     if columns and all(are_valid) and (run := _request(request, form, columns)):
         return redirect("training:run-detail", run.pk)
-    return render(request, "training/run_create.html", {"form": form, "columns": columns})
+    return render(request, "training/runs/run_create.html", {"form": form, "columns": columns})
 
 
 def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> ColumnsForm | None:
@@ -113,7 +113,7 @@ def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run 
 def run_columns(request: StaffRequest) -> HttpResponse:
     """The columns of the dataset that the form has just been given."""
     columns = _columns(RunForm(request.GET, may_activate=False), None, AS_INFERRED)
-    return render(request, "training/_run_columns.html", {"columns": columns})
+    return render(request, "training/runs/_run_columns.html", {"columns": columns})
 
 
 @staff(needs="training.add_run")
@@ -122,7 +122,7 @@ def run_fits(request: StaffRequest) -> HttpResponse:
     """How much work the form as filled in asks for."""
     form = RunForm(request.GET, may_activate=False)
     form.is_valid()
-    return render(request, "training/_run_fits.html", {"recipe": form.recipe})
+    return render(request, "training/runs/_run_fits.html", {"recipe": form.recipe})
 
 
 @staff()
@@ -145,7 +145,7 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "candidates": candidates,
         "sort": sort,
     }
-    return render(request, "training/run_detail.html", context)
+    return render(request, "training/runs/run_detail.html", context)
 
 
 def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, Any]]]:
@@ -166,7 +166,7 @@ def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
     if run.is_over:
         return HttpResponseClientRefresh()
     context = {"run": run, "events": list(progress.events(run)), "best": progress.best_so_far(run)}
-    return render(request, "training/_run_progress.html", context)
+    return render(request, "training/runs/_run_progress.html", context)
 
 
 @staff(needs="training.add_run")

@@ -67,7 +67,7 @@ def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = (
         "problem": problem,
         "chosen": set(chosen),
     }
-    return render(request, "training/version_list.html", context)
+    return render(request, "training/versions/version_list.html", context)
 
 
 @staff()
@@ -91,7 +91,7 @@ def version_compare(request: StaffRequest) -> HttpResponse:
         "label": label,
         **_drawn(versions, label),
     }
-    return render(request, "training/version_compare.html", context)
+    return render(request, "training/versions/version_compare.html", context)
 
 
 def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "spells": spells,
         "current": spells[0] if spells else None,
     }
-    return render(request, "training/version_detail.html", context)
+    return render(request, "training/versions/version_detail.html", context)
 
 
 @staff()
@@ -151,7 +151,7 @@ def version_card(request: StaffRequest, pk: str) -> HttpResponse:
         "confusion": charts.confusion(version.held_out["confusion"], contract.classes),
         "features": (version.held_out.get("importance") or [])[: model_card.SHOWN_FEATURES],
     }
-    return render(request, "training/version_card.html", context)
+    return render(request, "training/versions/version_card.html", context)
 
 
 @staff()
@@ -160,7 +160,9 @@ def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
     """What answered for a classifier when, by whose decision and why."""
     classifier = get_object_or_404(Classifier, pk=pk)
     page = Paginator(history.spells(classifier), HISTORY_PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "training/classifier_history.html", {"classifier": classifier, "page": page})
+    return render(
+        request, "training/versions/classifier_history.html", {"classifier": classifier, "page": page}
+    )
 
 
 def _activate(request: StaffRequest, version: Version, reason: str) -> None:
