@@ -19,17 +19,17 @@ test: .venv/tests var/static/done  ## set up and run every test, on SQLite and, 
 	@$(BIN)/python -m tests.suite
 
 test-sqlite: .venv/tests var/static/done  ## the first half of `make test`, without a browser
-	$(BIN)/python -m pytest --ignore tests/browser
+	$(BIN)/python -m pytest --ignore tests/functional/browser
 
 test-postgresql: .venv/tests var/static/done  ## the other half, with the tests that start servers of both kinds
 	CLFSITE_REQUIRE=postgresql,redis DATABASE_URL=$(TEST_DATABASE_URL) $(BIN)/python -m pytest -m "database and not faults"
-	CLFSITE_REQUIRE=postgresql,redis $(BIN)/python -m pytest tests/integration
+	CLFSITE_REQUIRE=postgresql,redis $(BIN)/python -m pytest tests/functional --ignore tests/functional/browser
 
 test-browser: .venv/tests var/static/done  ## the pages in a real browser
-	CLFSITE_REQUIRE=browser $(BIN)/python -m pytest tests/browser
+	CLFSITE_REQUIRE=browser $(BIN)/python -m pytest tests/functional/browser
 
 test-pgbouncer: .venv/tests  ## the tests on PostgreSQL through a pooler in transaction mode, as Neon has one
-	$(BIN)/python -m tests.pooler
+	$(BIN)/python -m tests.support.pooler
 
 prove: .venv/tests var/static/done  ## kill, freeze and flush what the site runs on, and see that nothing is lost (up to 10 minutes)
 	@$(BIN)/python -m tests.prove

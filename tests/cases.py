@@ -1,7 +1,7 @@
 """The bad inputs and faults that the site has to stand, by number.
 
 A test says which it shows: by `@pytest.mark.case("J07")`, or by beginning the name of a parameter's value with the
-number. `pytest -k J07` runs the tests of one case, and `tests/test_cases.py` finds the cases without any.
+number. `pytest -k J07` runs the tests of one case, and `tests/unit/test_cases.py` finds the cases without any.
 """
 
 # JSON bodies

@@ -17,8 +17,8 @@ from predictions.keys import service as keys
 from predictions.log import group_commit
 from predictions.monitoring import gauges
 from predictions.serving import live_models
-from tests import bucket as buckets
-from tests.site import prepared as demo
+from tests.support import bucket as buckets
+from tests.support.site import prepared as demo
 
 PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
 
@@ -44,15 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 class Sharing(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps tests that share a site or a cluster in one of pytest-xdist's processes, and hands out the others singly."""
 
-    FOLDERS = ("tests/browser/", "tests/integration/clients/", "tests/faults/")
+    FOLDERS = ("tests/functional/browser/", "tests/functional/clients/", "tests/functional/faults/")
     MODULES = (
-        "tests/integration/",
-        "tests/docs/test_commands.py",
-        "tests/training/test_cluster.py",
+        "tests/functional/",
+        "tests/integration/training/runs/test_cluster.py",
         # shares a report, which takes a second to draw and one to set
-        "tests/predictions/test_report.py",
-        # shares what a site of production told
-        "tests/clfsite/test_transport.py",
+        "tests/integration/predictions/report/test_report.py",
     )
 
     def _split_scope(self, nodeid: str) -> str:

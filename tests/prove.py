@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from tests import services
+from tests.support import services
 
 LIMIT_SECONDS = 570
 ENDING_SECONDS = 30

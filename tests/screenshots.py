@@ -9,10 +9,10 @@ from pathlib import Path
 import django
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests import services
-from tests.browser.conftest import PHONE, WIDE
-from tests.browser.tour import TOUR, Lively, enliven
-from tests.site import PASSWORD, ROOT, demo_site
+from tests.functional.browser.conftest import PHONE, WIDE
+from tests.functional.browser.tour import TOUR, Lively, enliven
+from tests.support import services
+from tests.support.site import PASSWORD, ROOT, demo_site
 
 WIDTHS = {"wide": WIDE, "phone": PHONE}
 FOLDER = ROOT / "var" / "screenshots"

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from tests import services
+from tests.support import services
 
 # in the given order: tests that empty the whole database come after those that need what migrations put there
 SIDE_BY_SIDE = ["-n", str(len(os.sched_getaffinity(0))), "--no-loadscope-reorder"]

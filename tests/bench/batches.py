@@ -18,9 +18,9 @@ import pandas as pd
 import psutil
 from sklearn.datasets import load_breast_cancer
 
-from tests import services
-from tests.servers import database
-from tests.site import Site, wait_for
+from tests.support import services
+from tests.support.servers import database
+from tests.support.site import Site, wait_for
 
 ROWS = 300_000
 AT_ONCE = 100_000

@@ -32,9 +32,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tests import services
 from tests.bench import engine, wrk
-from tests.site import ROOT, Site, free_port, wait_for
+from tests.support import services
+from tests.support.site import ROOT, Site, free_port, wait_for
 
 DATABASE = "clfsite_bench_serving"
 TARGET = "diagnosis"

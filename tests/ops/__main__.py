@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import services
 from tests.ops import dashboards
-from tests.site import ROOT
+from tests.support import services
+from tests.support.site import ROOT
 
 DOCKER = ROOT / "docker"
 WORKFLOWS = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 # asked in turn until one answers
 SERVICES = {"pypi": "pypi.org", "osv": "api.osv.dev"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 FOLDER = ROOT / "docker" / "grafana" / "dashboards"
 # what Grafana puts in, for a test that lasts less than a minute

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.ops import dashboards
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 PROVISIONING = ROOT / "docker" / "grafana" / "provisioning"
 WIDTH = 24

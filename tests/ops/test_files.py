@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.urls import resolve
 
-from tests.site import ROOT
+from tests.support.site import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())
 BLUEPRINT = yaml.safe_load((ROOT / "render.yaml").read_text())

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import yaml
 
-from tests import services
 from tests.ops import dashboards
-from tests.site import ROOT, Site, demo_site, free_port, wait_for
+from tests.support import services
+from tests.support.site import ROOT, Site, demo_site, free_port, wait_for
 
 pytestmark = pytest.mark.site
 

@@ -1,0 +1,55 @@
+"""The site with a place to fail at: `granian tests.functional.faults.failing:application`, for tests alone.
+
+The file that CLFSITE_TEST_FAILPOINT names says once where, in one word.
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from clfsite.wsgi import application
+from predictions.log import group_commit
+from predictions.log.rows import Entries, write
+
+__all__ = ["application"]
+
+POINT = Path(os.environ["CLFSITE_TEST_FAILPOINT"])
+_commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
+_lock = threading.Lock()
+
+
+def reached(*points: str) -> str:
+    """The point asked for, if it is one of these; the next call finds none."""
+    with _lock:
+        point = POINT.read_text() if POINT.exists() else ""
+        if point not in points:
+            return ""
+        POINT.unlink()
+        return point
+
+
+def write_or_fail(blocks: Iterable[Entries], count: int) -> None:
+    point = reached("after-write", "raise", "end-thread")
+    if point == "raise":
+        raise RuntimeError("the writer fails, as a test asked for it")
+    if point == "end-thread":
+        raise SystemExit
+    write(blocks, count)
+    if point == "after-write":
+        os._exit(1)
+
+
+def commit_or_fail(self: BaseDatabaseWrapper) -> None:
+    point = reached("before-commit", "after-commit")
+    if point == "before-commit":
+        os._exit(1)
+    _commit(self)
+    if point == "after-commit":
+        os._exit(1)
+
+
+group_commit.write = write_or_fail  # type: ignore[attr-defined]
+BaseDatabaseWrapper._commit = commit_or_fail  # type: ignore[attr-defined]

@@ -1,0 +1,244 @@
+"""The OpenAPI document is valid, and the site does what it says: calls that schemathesis makes from it."""
+
+# mypy: allow-untyped-calls
+# drf-spectacular types its classes and not these functions
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import jsonschema
+import orjson
+import pandas as pd
+import pytest
+import schemathesis
+from django.core.files.base import ContentFile
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+from schemathesis.checks import CheckFunction
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi import checks
+
+from clfsite.core.web.permissions import SCOPES
+from clfsite.openapi_titles import TITLES
+from predictions.batches.service import create_batch, execute_batch
+from predictions.keys import service as keys
+from predictions.models import Batch, Prediction
+from tests.support.factories import BatchFactory, PredictionFactory, RunFactory, tiny_csv, trained_version
+from training.models import Dataset, Run, Version
+
+SECRET = "clf_secret-of-schemathesis"
+CHECKS: list[CheckFunction] = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.unsupported_method,
+    checks.ignored_auth,
+]
+EXAMPLES = 12
+HEADERS = {"Authorization": f"Bearer {SECRET}"}
+WSGI = get_wsgi_application()
+DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(SchemaGenerator().get_schema(public=True)))
+CONFIG = SchemathesisConfig.from_dict(
+    {"seed": 1, "generation": {"deterministic": True, "max-examples": EXAMPLES}}
+)
+schema = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+
+
+def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """The site, which closes each answer itself, as servers do and schemathesis does not."""
+    response: Any = WSGI(environ, start_response)
+    content = b"".join(response)
+    response.close()
+    return [content]
+
+
+schema.app = application
+FOUND: Any = schema.get_all_operations()
+OPERATIONS = [found.ok() for found in FOUND]
+
+
+@dataclass(frozen=True)
+class There:
+    """What the site of these tests holds."""
+
+    prediction: Prediction
+    runs: list[Run]
+    versions: list[Version]
+    dataset: Dataset
+    batch: Batch
+    waiting: Batch
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """A row that the active version accepts."""
+        return self.versions[0].contract.example
+
+    def address(self, path: str) -> dict[str, Any]:
+        """Values for the path's parameters under which there is something."""
+        rows = {
+            "/api/batches/{id}/start": self.waiting,
+            "/api/batches/{id}/cancel": self.waiting,
+            "/api/batches": self.batch,
+            "/api/datasets": self.dataset,
+            "/api/predictions": self.prediction,
+            "/api/runs": self.runs[0],
+            "/api/versions": self.versions[1],
+        }
+        values = {"model": "churn", "name": "churn", "version": "1"}
+        row = next((row for start, row in rows.items() if path.startswith(start)), None)
+        return values | ({"id": str(row.pk)} if row else {})
+
+
+@pytest.fixture
+def there(db: None) -> Iterator[There]:
+    """Something behind each address, and a key that may do everything, in the test's own transaction."""
+    versions = [
+        trained_version(classifier="churn", activate=active, default=active) for active in (True, False)
+    ]
+    prediction = PredictionFactory.create(version=versions[0])
+    dataset = versions[1].run.dataset
+    keys.create(name="schemathesis", scopes=list(SCOPES), secret=SECRET)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    batch = create_batch(
+        source=ContentFile(csv_of([versions[0].contract.example] * 3) + b"short\n"),
+        caller="tests",
+        mode="lenient",
+    )
+    execute_batch(batch)
+    waiting = BatchFactory.create(version=versions[0], checked=True)
+    yield There(prediction, [RunFactory.create(dataset=dataset)], versions, dataset, batch, waiting)
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@schema.parametrize()
+@hypothesis.settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+def test_every_call_answers_as_documented(case: Any, there: There) -> None:
+    """Whatever a call sends, to an address of its own making and to one where there is something."""
+    case.call_and_validate(headers=HEADERS, checks=CHECKS)
+    if case.path_parameters:
+        known = there.address(case.path)
+        case.path_parameters.update({name: known[name] for name in case.path_parameters})
+        case.call_and_validate(headers=HEADERS, checks=CHECKS)
+
+
+def csv_of(rows: list[dict[str, Any]]) -> bytes:
+    """A CSV file of these rows."""
+    return pd.DataFrame(rows).to_csv(index=False).encode()
+
+
+# for each call what it takes to be answered; the rest of the address comes from `There.address`
+GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
+    "api_datasets_create": lambda there: {
+        "body": {"name": "more", "target": "left", "file": tiny_csv(seed=3)},
+        "media_type": "multipart/form-data",
+    },
+    "api_batches_create": lambda there: {
+        "body": {"file": csv_of([there.record]), "mode": "lenient"},
+        "media_type": "multipart/form-data",
+    },
+    "api_batches_start_create": lambda there: {"body": {"mode": "strict"}},
+    "api_batches_cancel_create": lambda there: {},
+    "api_runs_create": lambda there: {"body": {"dataset": there.dataset.pk, "space": {"n_estimators": [5]}}},
+    "api_runs_cancel_create": lambda there: {},
+    "api_versions_activate_create": lambda there: {"body": {"reason": "it is better"}},
+    "api_versions_retrain_create": lambda there: {"body": {}},
+    "api_versions_compare_retrieve": lambda there: {
+        "query": {"ids": ",".join(str(version.pk) for version in there.versions)}
+    },
+    "upload_feedback": lambda there: {
+        "body": {"file": csv_of([{"id": there.prediction.pk, "label": "no"}])},
+        "media_type": "multipart/form-data",
+    },
+    "give_feedback": lambda there: {"body": {"label": "yes"}},
+    "predict": lambda there: {"body": {"features": there.record}},
+    "predict_batch": lambda there: {"body": {"records": [there.record] * 3}},
+    "mlflow_invocations": lambda there: {"body": {"dataframe_records": [there.record] * 3}},
+    "v2_infer": lambda there: {"body": {"id": "1", "inputs": tensors_of(there.record)}},
+    "v2_version_infer": lambda there: {"body": {"inputs": tensors_of(there.record)}},
+}
+
+
+def tensors_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The record's tensors, of one row each."""
+    kinds = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
+    return [
+        {"name": name, "datatype": kinds[type(value)], "shape": [1], "data": [value]}
+        for name, value in record.items()
+    ]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
+def test_every_call_answers_a_good_request_in_the_documented_shape(operation: Any, there: There) -> None:
+    address = there.address(operation.path)
+    names = re.findall(r"{(\w+)}", operation.path)
+    good = GOOD.get(operation.definition.raw["operationId"], lambda there: {})(there)
+    if "body" in good:
+        good.setdefault("media_type", "application/json")
+    case = operation.Case(path_parameters={name: address[name] for name in names}, **good)
+    response = case.call_and_validate(headers=HEADERS, checks=CHECKS[:5])
+    assert response.status_code in {200, 201}
+
+
+def test_the_document_is_valid_and_is_what_callers_download(client: Client) -> None:
+    validate_schema(DOCUMENT)
+    accept = {"accept": "application/vnd.oai.openapi+json"}
+    assert client.get("/api/schema", headers=accept).json() == DOCUMENT
+
+
+def test_every_call_has_a_title_and_stands_in_a_group_that_says_what_for() -> None:
+    calls = [call for path in DOCUMENT["paths"].values() for call in path.values()]
+    assert [call["operationId"] for call in calls if not call.get("summary")] == []
+    assert {name for call in calls for name in call["tags"]} == {each["name"] for each in DOCUMENT["tags"]}
+    assert set(TITLES) <= {call["operationId"] for call in calls}
+
+
+def plain(part: Any) -> Any:
+    """A schema of the document as JSON Schema: references resolved, null where it is allowed."""
+    if isinstance(part, list):
+        return [plain(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return plain(DOCUMENT["components"]["schemas"][part["$ref"].rpartition("/")[2]])
+    # a text that is empty or an address is both for who does not check formats
+    names = {"oneOf": "anyOf"}
+    found = {names.get(name, name): plain(each) for name, each in part.items() if name != "nullable"}
+    return {"anyOf": [found, {"type": "null"}]} if part.get("nullable") else found
+
+
+def bodies(operation: Any) -> Iterator[dict[str, Any]]:
+    """The media types of an operation's request and good answers, but those of bytes."""
+    raw = operation.definition.raw
+    parts = [raw.get("requestBody", {})]
+    parts += [each for status, each in raw["responses"].items() if int(status) < 400]
+    for part in parts:
+        for name, media in part.get("content", {}).items():
+            if name != "application/octet-stream":
+                yield media
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
+def test_every_call_has_examples_of_the_documented_shape(operation: Any) -> None:
+    media = list(bodies(operation))
+    assert media
+    for each in media:
+        examples = [one["value"] for one in each.get("examples", {}).values()] or [each.get("example")]
+        for example in examples:
+            assert example is not None
+            jsonschema.validate(example, plain(each["schema"]))

@@ -1,0 +1,376 @@
+"""The log of predictions in the portal."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from predictions.feedback.service import give_feedback
+from predictions.log import export as log_export
+from predictions.log import search
+from predictions.log.search import Found, Wanted
+from predictions.models import Feedback, Prediction, first_id, new_id
+from tests.support.factories import BatchFactory, PredictionFactory, VersionFactory, tiny
+from tests.support.portal import staff_client
+from training.models import Version
+
+LOG = reverse("predictions:prediction-list")
+EXPORT = reverse("predictions:prediction-export")
+
+
+def found(client: Any, **query: Any) -> Found:
+    response = client.get(LOG, query)
+    assert response.status_code == 200
+    page: Found = response.context["found"]
+    return page
+
+
+def listed(**query: Any) -> list[Prediction]:
+    return found(staff_client(username=str(new_id())), **query).rows
+
+
+@pytest.fixture
+def row(db: None) -> Version:
+    """A version whose files nobody asks for."""
+    return VersionFactory.create()
+
+
+def test_the_newest_stand_first(row: Version) -> None:
+    made = PredictionFactory.create_batch(3, version=row)
+    assert listed() == sorted(made, key=lambda each: each.pk, reverse=True)
+
+
+def test_pages_join_in_both_directions_without_a_gap_and_without_counting(row: Version) -> None:
+    made = sorted((each.pk for each in PredictionFactory.create_batch(120, version=row)), reverse=True)
+    client = staff_client()
+    with CaptureQueriesContext(connection) as queries:
+        first = found(client)
+        second = found(client, before=first.older)
+        third = found(client, before=second.older)
+        back = found(client, after=third.newer)
+        home = found(client, after=back.newer)
+    assert [len(page.rows) for page in (first, second, third)] == [50, 50, 20]
+    assert [each.pk for page in (first, second, third) for each in page.rows] == made
+    assert (first.newer, third.older) == (None, None)
+    assert (back.rows, home.rows) == (second.rows, first.rows)
+    assert home.newer is None
+    log = [query["sql"] for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
+    assert len(log) == 5
+    assert not [sql for sql in log if "COUNT" in sql or "OFFSET" in sql]
+
+
+def test_the_oldest_stand_first_where_the_heading_asks_for_it_in_pages_that_join(row: Version) -> None:
+    made = sorted(each.pk for each in PredictionFactory.create_batch(120, version=row))
+    client = staff_client()
+    with CaptureQueriesContext(connection) as queries:
+        first = found(client, sort="time")
+        second = found(client, sort="time", after=first.newer)
+        third = found(client, sort="time", after=second.newer)
+        back = found(client, sort="time", before=third.older)
+        home = found(client, sort="time", before=back.older)
+    assert [len(page.rows) for page in (first, second, third)] == [50, 50, 20]
+    assert [each.pk for page in (first, second, third) for each in page.rows] == made
+    assert (first.older, third.newer) == (None, None)
+    assert (back.rows, home.rows) == (second.rows, first.rows)
+    assert home.older is None
+    log = [query["sql"] for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
+    assert len(log) == 5
+    assert not [sql for sql in log if "COUNT" in sql or "OFFSET" in sql]
+
+
+def test_the_heading_of_the_time_turns_the_order_round_and_begins_anew(row: Version) -> None:
+    made = PredictionFactory.create_batch(60, version=row, caller="ada")
+    client = staff_client()
+    second = client.get(LOG, {"caller": "ada", "before": str(made[30].pk)}).content.decode()
+    assert 'aria-sort="descending"' in second
+    assert 'href="?caller=ada&amp;sort=time"' in second
+    turned = client.get(LOG, {"caller": "ada", "sort": "time"}).content.decode()
+    assert 'aria-sort="ascending"' in turned
+    assert 'href="?caller=ada&amp;sort=-time"' in turned
+    assert '<input type="hidden" name="sort" value="time">' in turned
+    onwards = found(client, caller="ada", sort="time").newer
+    assert f'href="?caller=ada&amp;sort=time&amp;after={onwards}"' in turned
+    assert found(client, sort="nonsense").rows == found(client).rows
+
+
+def test_every_filter_narrows_the_list(row: Version) -> None:
+    PredictionFactory.create_batch(2, version=row)
+    batch = BatchFactory.create(version=row)
+    wanted = PredictionFactory.create(
+        version__classifier__name="other", label="no", source="form", caller="ada"
+    )
+    in_batch = PredictionFactory.create(version=row, batch=batch, row=0)
+    assert listed(classifier="other") == [wanted]
+    assert listed(label="no") == [wanted]
+    assert listed(source="form") == [wanted]
+    assert listed(caller="ada") == [wanted]
+    assert listed(batch=batch.pk) == [in_batch]
+    assert listed(caller="ada", label="yes") == []
+    assert listed(version=wanted.version_id) == [wanted]
+    assert listed(version=wanted.version_id, classifier="other", source="form") == [wanted]
+    assert listed(version=row.pk, classifier="other") == []
+    assert len(listed()) == 4
+
+
+def test_a_time_takes_its_beginning_and_leaves_its_end(row: Version) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    early, at, late = (
+        PredictionFactory.create(version=row, id=first_id(moment), created_at=moment)
+        for moment in (noon - timedelta(minutes=1), noon, noon + timedelta(minutes=1))
+    )
+    assert listed(since="2026-03-01T12:00") == [late, at]
+    assert listed(until="2026-03-01T12:01", caller="tests", label="yes") == [at, early]
+    assert listed(since="2026-03-01T12:00", until="2026-03-01T12:01") == [at]
+
+
+def test_a_probability_is_asked_for_in_percent_and_found_where_no_index_leads(row: Version) -> None:
+    PredictionFactory.create_batch(3, version=row, probability=0.95)
+    low = PredictionFactory.create(version=row, probability=0.55)
+    PredictionFactory.create_batch(3, version=row, probability=0.95)
+    assert listed(high=60) == [low]
+    assert listed(low=55, high=55, label="yes") == [low]
+    assert listed(high=40) == []
+    assert len(listed(low="90")) == 6
+
+
+def test_the_counts_say_at_once_where_nothing_can_be_found(row: Version) -> None:
+    PredictionFactory.create_batch(3, version=row, probability=0.95)
+    client = staff_client()
+    with CaptureQueriesContext(connection) as queries:
+        assert found(client, high=30).rows == []
+    assert not [query for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
+
+
+@pytest.mark.parametrize("query", [{"high": 60}, {"high": 60, "label": "yes"}, {"feedback": "wrong"}])
+def test_a_search_stops_after_so_many_rows_and_goes_on_from_there_in_both_directions(
+    query: dict[str, Any], row: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "WINDOW", 10)
+    monkeypatch.setattr(search, "JUDGED_WINDOW", 10)
+    wanted = []
+    for number in range(35):
+        hit = number in {3, 30}
+        made = PredictionFactory.create(version=row, probability=0.55 if hit else 0.95)
+        give_feedback(
+            prediction_id=made.pk, label="no" if hit else "yes", actor="tests", source=Feedback.Source.API
+        )
+        wanted += [made] if hit else []
+    client = staff_client()
+    seen: list[Prediction] = []
+    before: dict[str, Any] = {}
+    pages = 0
+    while True:
+        page = found(client, **query, **before)
+        seen += page.rows
+        pages += 1
+        if page.older is None:
+            break
+        assert page.looked_to is not None
+        before = {"before": page.older}
+    assert (seen, pages) == (wanted[::-1], 4)
+    again: list[Prediction] = []
+    after: dict[str, Any] = {}
+    while True:
+        page = found(client, **query, **after, sort="time")
+        again += page.rows
+        if page.newer is None:
+            break
+        after = {"after": page.newer}
+    assert again == wanted
+
+
+@pytest.mark.parametrize("feedback", ["with", "without", "wrong"])
+def test_the_truth_narrows_the_list(feedback: str, row: Version) -> None:
+    right, wrong, unknown = PredictionFactory.create_batch(3, version=row)
+    for each, label in ((right, "yes"), (wrong, "no")):
+        give_feedback(prediction_id=each.pk, label=label, actor="tests", source=Feedback.Source.API)
+    expected = {"with": [wrong, right], "without": [unknown], "wrong": [wrong]}[feedback]
+    assert listed(feedback=feedback) == expected
+    assert listed(feedback=feedback, label="yes", caller="tests") == expected
+
+
+@pytest.mark.parametrize("oldest_first", [False, True], ids=["newest first", "oldest first"])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Wanted(), "predictions_prediction_pkey"),
+        (Wanted(label="yes"), "prediction_label"),
+        (Wanted(source="api"), "prediction_source"),
+        (Wanted(caller="tests"), "prediction_caller"),
+        (Wanted(versions=(1,)), "prediction_version"),
+        (Wanted(feedback="with"), "predictions_feedback"),
+        (Wanted(feedback="wrong"), "predictions_feedback"),
+        (Wanted(feedback="without"), "predictions_prediction_pkey"),
+        (Wanted(low=0.5, high=0.6), "predictions_prediction_pkey"),
+    ],
+)
+def test_no_search_sorts_the_log_or_reads_it_from_end_to_end(
+    wanted: Wanted, index: str, oldest_first: bool, row: Version
+) -> None:
+    PredictionFactory.create_batch(60, version=row)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # on a few rows it would read all, whatever indexes there are; it sorts only for want of an order
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        with CaptureQueriesContext(connection) as queries:
+            search.find(wanted, size=5, oldest_first=oldest_first)
+        explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan: list[str] = []
+        for query in [each["sql"] for each in queries if "predictions_prediction" in each["sql"]]:
+            cursor.execute(f"{explain} {query}")
+            plan += [str(line[-1]) for line in cursor.fetchall()]
+    refused = ("Seq Scan on predictions_", " Sort ", "TEMP B-TREE")
+    assert not [line for line in plan if any(word in line for word in refused)], plan
+    if connection.vendor == "postgresql" and plan:
+        assert any(index in line for line in plan), plan
+
+
+def test_what_is_found_is_exported_whole_with_formulas_quoted(row: Version) -> None:
+    batch = PredictionFactory.create_batch(3, version=row)
+    features = {"spend": None, "tenure": 7, "member": True, "plan": "=1+1"}
+    odd = PredictionFactory.create(version=row, features=features, caller="@sum", label="no")
+    give_feedback(prediction_id=odd.pk, label="yes", actor="tests", source=Feedback.Source.API)
+    client = staff_client()
+    response = client.get(EXPORT, {"classifier": row.classifier.name})
+    assert response["Content-Type"].startswith("text/csv")
+    header, *lines = csv.reader(io.StringIO(response.getvalue().decode()))
+    assert header[-4:] == ["spend", "tenure", "member", "plan"]
+    assert [line[0] for line in lines] == [str(each.pk) for each in [odd, *batch[::-1]]]
+    first = dict(zip(header, lines[0], strict=True))
+    assert (first["label"], first["truth"], first["caller"]) == ("no", "yes", "'@sum")
+    assert (first["spend"], first["tenure"], first["member"], first["plan"]) == ("", "7", "true", "'=1+1")
+    everything = client.get(EXPORT, {"label": "no"}).getvalue().decode()
+    header, line = csv.reader(io.StringIO(everything))
+    assert json.loads(line[header.index("features")]) == features
+
+
+def test_an_export_goes_on_past_a_page_and_stops_at_its_limit(
+    row: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PredictionFactory.create_batch(7, version=row)
+    monkeypatch.setattr(log_export, "AT_ONCE", 2)
+    client = staff_client()
+    newest_first = client.get(EXPORT).getvalue().splitlines()
+    assert len(newest_first) == 8
+    oldest_first = client.get(EXPORT, {"sort": "time"}).getvalue().splitlines()
+    assert oldest_first == [newest_first[0], *newest_first[:0:-1]]
+    monkeypatch.setattr(log_export, "MOST", 5)
+    assert len(client.get(EXPORT).getvalue().splitlines()) == 6
+    assert client.get(EXPORT, {"label": "maybe"}).status_code == 404
+
+
+def test_older_pages_keep_the_filters(row: Version) -> None:
+    PredictionFactory.create_batch(60, version=row, caller="ada")
+    shown = staff_client().get(LOG, {"caller": "ada"}).content.decode()
+    assert "caller=ada&amp;before=" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classifier", "nobody"),
+        ("label", "maybe"),
+        ("source", "ftp"),
+        ("batch", "one"),
+        ("batch", "-1"),
+        ("caller", "a\0b"),
+        ("version", "0"),
+        ("since", "yesterday"),
+        ("low", "101"),
+        ("high", "nan"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_named_and_finds_nothing(name: str, value: str, row: Version) -> None:
+    PredictionFactory.create(version=row)
+    response = staff_client().get(LOG, {name: value})
+    assert response.context["form"].errors[name]
+    assert response.context["found"].rows == []
+
+
+def test_a_span_that_ends_before_it_begins_is_named(row: Version) -> None:
+    query = {"since": "2026-03-02T00:00", "until": "2026-03-01T00:00", "low": "60", "high": "50"}
+    assert set(staff_client().get(LOG, query).context["form"].errors) == {"until", "high"}
+
+
+@pytest.mark.case("U06")
+def test_a_tampered_cursor_is_not_found(row: Version) -> None:
+    for name in ("before", "after"):
+        assert staff_client(username=name).get(LOG, {name: "1 OR 1=1"}).status_code == 404
+
+
+def test_an_empty_log_says_what_will_be_there(db: None) -> None:
+    assert "No predictions yet" in staff_client().get(LOG).content.decode()
+
+
+def test_filters_that_nothing_fits_can_be_taken_away(row: Version) -> None:
+    shown = staff_client().get(LOG, {"caller": "nobody"}).content.decode()
+    assert "No prediction fits" in shown
+    assert f'href="{LOG}">Show all' in shown
+
+
+@pytest.mark.case("U28")
+def test_one_prediction_stands_with_its_input_against_what_training_saw(row: Version) -> None:
+    warning = {"feature": "plan", "code": "unknown_category", "message": '"<i>" was never seen in training'}
+    prediction = PredictionFactory.create(
+        version=row,
+        features={"spend": None, "tenure": 7, "member": False, "plan": "<i>"},
+        warnings=[warning],
+        caller="<script>",
+        latency_ms=12.345,
+    )
+    client = staff_client("predictions.add_prediction")
+    response = client.get(reverse("predictions:prediction-detail", args=[prediction.pk]))
+    shown = response.content.decode()
+    assert [entry.value for entry in response.context["inputs"]] == [None, 7, False, "<i>"]
+    assert "missing</td>" in shown
+    assert "&lt;i&gt;" in shown
+    assert "<i>" not in shown.replace('"<i>" was', "")
+    assert "&lt;script&gt;" in shown
+    assert "12.35 ms" in shown
+    assert "80.0" in shown
+    again = f"{reverse('predictions:predict')}?prediction={prediction.pk}"
+    assert again in shown
+    assert again not in staff_client(username="eve").get(response.wsgi_request.path).content.decode()
+
+
+def test_each_value_has_its_place_among_those_of_training(row: Version) -> None:
+    features = {"spend": 10_000.0, "tenure": 7, "member": True, "plan": "pro"}
+    prediction = PredictionFactory.create(version=row, features=features)
+    response = staff_client().get(reverse("predictions:prediction-detail", args=[prediction.pk]))
+    spend, tenure, member, plan = response.context["inputs"]
+    assert (spend.mark, spend.is_outside) == (20.0, True)
+    low, high = (tenure.feature.low, tenure.feature.high)
+    assert tenure.mark == pytest.approx((7 - low) / (high - low) * 20)
+    assert not tenure.is_outside
+    counted = {
+        name: (tiny().table[name].astype(str).str.lower() == value).mean()
+        for name, value in (("member", "true"), ("plan", "pro"))
+    }
+    assert (member.share, plan.share) == (counted["member"], counted["plan"])
+    assert "7 among the values in training" in response.content.decode()
+
+
+def test_a_prediction_of_a_batch_names_its_row(row: Version) -> None:
+    batch = BatchFactory.create(version=row, file_name="customers.csv")
+    prediction = PredictionFactory.create(version=row, batch=batch, row=4, source="csv")
+    shown = (
+        staff_client().get(reverse("predictions:prediction-detail", args=[prediction.pk])).content.decode()
+    )
+    assert "row 5 of" in shown
+    assert reverse("predictions:batch-detail", args=[batch.pk]) in shown
+
+
+def test_more_predictions_take_no_more_queries(row: Version, django_assert_max_num_queries: Any) -> None:
+    PredictionFactory.create_batch(20, version=row)
+    PredictionFactory.create_batch(5)
+    client = staff_client()
+    with django_assert_max_num_queries(8):
+        assert len(found(client).rows) == 25
+    with django_assert_max_num_queries(13):
+        assert len(found(client, classifier=row.classifier.name, label="yes", feedback="without").rows) == 20

@@ -1,0 +1,342 @@
+"""The report on a version: its numbers are the database's, its page needs nothing else, its PDF is whole."""
+
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
+from pypdf import PdfReader
+
+from predictions.feedback.service import give_feedback
+from predictions.models import Feedback, FeedbackCount, HourlyCount, HourlyLatency, Prediction
+from predictions.monitoring import counts, quality
+from predictions.report import facts as report_facts
+from predictions.report import render
+from predictions.report.blocks import Figure, Report, Table
+from predictions.report.chapters.judgement import Outcome
+from predictions.report.render import Format
+from tests.support.factories import (
+    ActivationFactory,
+    ClassifierFactory,
+    PredictionFactory,
+    VersionFactory,
+    tiny,
+)
+from tests.support.portal import staff_client
+from training.ml.search.recipe import Recipe
+from training.ml.tables import inference
+from training.ml.train import train
+from training.models import Version
+
+pytestmark = pytest.mark.django_db
+ANSWERS = [("yes", "yes"), ("yes", "no"), ("no", "no"), ("no", "no"), ("no", "yes"), ("yes", None)]
+HOSTILE = "<script>alert(1)</script> #import $x$ & \\ 漢字"
+
+
+@pytest.fixture
+def lived() -> Version:
+    """An active version 2 of churn with six logged answers, five of them judged, one with a warning."""
+    classifier = ClassifierFactory.create(name="churn", is_default=True)
+    ActivationFactory.create(version=VersionFactory.create(classifier=classifier), classifier=classifier)
+    version: Version = VersionFactory.create(classifier=classifier)
+    ActivationFactory.create(version=version, classifier=classifier, reason="it is better")
+    for place, (label, truth) in enumerate(ANSWERS):
+        warnings = [{"feature": "plan", "code": "unknown_category", "message": "..."}] if place == 0 else []
+        prediction = PredictionFactory.create(
+            version=version, label=label, warnings=warnings, latency_ms=3.0 if place else 70.0
+        )
+        if truth:
+            give_feedback(prediction_id=prediction.pk, label=truth, actor="tests", source=Feedback.Source.API)
+    return Version.objects.select_related("classifier", "run__dataset", "run__created_by").get(pk=version.pk)
+
+
+_made: list[Report] = []
+_set: list[bytes] = []
+
+
+@pytest.fixture
+def made(lived: Version) -> Report:
+    """The report on it, written once for all tests that only read it: drawing the charts takes a second."""
+    if not _made:
+        _made.append(render.report(lived))
+    return _made[0]
+
+
+@pytest.fixture
+def pdf(made: Report) -> bytes:
+    """The same as a PDF, set once."""
+    if not _set:
+        _set.append(render.as_pdf(made))
+    return _set[0]
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, and the ids and links within the page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href", "srcset", "data", "action", "poster"}:
+                self.references.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+
+def tables(made: Report) -> dict[str, Table]:
+    return {
+        block.caption: block
+        for chapter in made.chapters
+        for block in chapter.blocks
+        if isinstance(block, Table)
+    }
+
+
+def pdf_text(data: bytes) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(data)).pages)
+
+
+def test_every_metric_is_the_database_s(lived: Version, made: Report) -> None:
+    rows = {row[0]: row for row in tables(made)["The five metrics"].rows}
+    titles = {
+        "ROC-AUC": "roc_auc",
+        "Accuracy": "accuracy",
+        "F1": "f1",
+        "Precision": "precision",
+        "Recall": "recall",
+    }
+    assert set(rows) == set(titles)
+    for title, name in titles.items():
+        fold, (low, high) = lived.cross_validation[name], lived.held_out["intervals"][name]
+        assert rows[title][1:4] == [
+            f"{fold['mean']:.3f} ± {fold['std']:.3f}",
+            f"{lived.held_out['metrics'][name]:.3f}",
+            f"{low:.3f} to {high:.3f}",
+        ]
+
+
+def test_serving_and_monitoring_are_sums_over_the_counts(lived: Version) -> None:
+    found = report_facts.collect(lived)
+    served = HourlyCount.objects.filter(version=lived).aggregate(total=Sum("predictions"))["total"]
+    assert found.serving.predictions == served == len(ANSWERS)
+    assert found.serving.labels == {"no": 3, "yes": 3}
+    assert sum(found.serving.latencies) == HourlyLatency.objects.aggregate(total=Sum("predictions"))["total"]
+    assert (found.serving.within_ms(0.5), found.serving.within_ms(0.99)) == (5, 100)
+    judged = FeedbackCount.objects.aggregate(total=Sum("predictions"))["total"]
+    assert found.monitoring.quality.judged == judged == 5
+    assert found.monitoring.quality == quality.of_versions([lived])[0]
+    assert found.monitoring.quality.accuracy == 3 / 5
+    assert sum(judged for judged, _ in found.monitoring.days.values()) == 5
+    assert (found.monitoring.warned, found.monitoring.looked_at) == (1, len(ANSWERS))
+    assert found.monitoring.warnings == {("plan", "unknown_category"): 1}
+
+
+def test_inputs_that_moved_are_in_monitoring_and_limits(lived: Version) -> None:
+    for _ in range(60):
+        PredictionFactory.create(version=lived, features={**tiny().contract.example, "tenure": 900})
+    drifts = {each.feature: each for each in report_facts.collect(lived).monitoring.drifts}
+    assert set(drifts) == {feature.name for feature in lived.contract.features}
+    assert drifts["tenure"].now == 900
+    assert drifts["tenure"].moved > 0.9
+    made = render.report(lived)
+    table = tables(made)["How far inputs have moved"]
+    told = [table.rows[place][0] for place in table.strong]
+    assert "tenure" in told
+    said = render.as_html(made).decode()
+    assert f"Callers send other values than training saw of {', '.join(told)}" in said
+
+
+def test_what_the_threshold_costs_follows_from_the_confusion_matrix() -> None:
+    outcome = Outcome([[850, 50], [20, 80]])
+    assert outcome.costs(1) == (70, 100, 900)
+    assert outcome.costs(10) == (250, 1000, 900)
+    assert outcome.pays_from == 50 / 80
+    assert outcome.pays_until == 850 / 20
+    at_break_even = outcome.costs(50 / 80)
+    assert at_break_even[0] == pytest.approx(at_break_even[1])
+
+
+def test_page_and_pdf_say_the_same_numbers(lived: Version, made: Report, pdf: bytes) -> None:
+    page, text = render.as_html(made).decode(), pdf_text(pdf)
+    metrics, confusion = lived.held_out["metrics"], lived.held_out["confusion"]
+    for said in (
+        f"{metrics['roc_auc']:.3f}",
+        f"{lived.held_out['rows']:,} rows laid aside",
+        f"{lived.threshold:.4g}",
+        "60.0\u202f%",
+        str(confusion[0][0]),
+        "it is better",
+        lived.run.dataset.sha256,
+    ):
+        assert said in page
+        assert re.sub(r"\s", "", said) in re.sub(r"[\s\u200b]", "", text)
+
+
+def test_the_page_refers_to_nothing_outside_itself(made: Report) -> None:
+    text = render.as_html(made).decode()
+    page = Page(text)
+    assert page.references
+    assert all(reference.startswith("#") for reference in page.references)
+    assert {reference[1:] for reference in page.references} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert not page.tags & {"script", "img", "link", "iframe", "object", "embed"}
+    assert "@import" not in text
+    assert not re.search(r"url\((?!['\"]?#)", text)
+    namespaces = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert set(re.findall(r"https?://[^\s\"'<)]+", text)) <= namespaces
+
+
+def test_the_pdf_has_its_pages_its_contents_and_a_reading_of_every_figure(made: Report, pdf: bytes) -> None:
+    reader = PdfReader(io.BytesIO(pdf))
+    text = "\n".join(page.extract_text() for page in reader.pages)
+    assert 10 <= len(reader.pages) <= 20
+    assert reader.metadata is not None
+    assert reader.metadata.title == "churn, version 2"
+    assert [str(entry["/Title"]) for entry in reader.outline if isinstance(entry, dict)] == [
+        f"{number} {chapter.title}" for number, chapter in enumerate(made.chapters, start=1)
+    ]
+    figures = [block for chapter in made.chapters for block in chapter.blocks if isinstance(block, Figure)]
+    assert len(figures) >= 10
+    assert all(figure.reading for figure in figures)
+    assert f"Figure {len(figures)}" in text
+    assert f"1 of {len(reader.pages) - 1}" in text
+    root: Any = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+
+
+@pytest.mark.case("U26", "U27")
+def test_names_that_look_like_markup_are_text_in_both(lived: Version) -> None:
+    Version.objects.filter(pk=lived.pk).update(
+        contract_data={**lived.contract_data, "left_out": {HOSTILE: "a constant column"}}
+    )
+    lived.refresh_from_db()
+    made = render.report(lived)
+    page = render.as_html(made).decode()
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; #import $x$" in page
+    assert "<script>alert(1)</script> #import $x$ &" in pdf_text(render.as_pdf(made)).replace("\n", " ")
+
+
+def test_a_version_without_use_truth_and_curves_says_so() -> None:
+    version: Version = VersionFactory.create(threshold=0.5)
+    early = {
+        name: value
+        for name, value in version.held_out.items()
+        if name not in {"curves", "importance", "intervals"}
+    }
+    Version.objects.filter(pk=version.pk).update(held_out=early)
+    version.refresh_from_db()
+    made = render.report(version)
+    page = render.as_html(made).decode()
+    for said in (
+        "has answered nothing so far",
+        "No truth is known",
+        "No curves were recorded",
+        "not recorded",
+        "never active",
+    ):
+        assert said in page
+    assert render.as_pdf(made).startswith(b"%PDF")
+
+
+def test_three_classes_have_no_threshold_and_curves_for_each() -> None:
+    table = pd.concat([tiny().table] * 3, ignore_index=True)
+    table["left"] = [("no", "perhaps", "yes")[place % 3] for place in range(len(table))]
+    recipe = Recipe(folds=3, estimator="logistic_regression", space={"C": [1.0]})
+    trained = train(table, inference.infer(table, "left"), recipe, jobs=1, accelerate=False)
+    version: Version = VersionFactory.create(
+        contract_data=trained.contract.to_dict(), held_out=trained.held_out.to_dict(), threshold=None
+    )
+    made = render.report(version)
+    page = render.as_html(made).decode()
+    assert "With 3 classes there is no threshold" in page
+    assert "of each class against all others" in page
+    assert render.as_pdf(made).startswith(b"%PDF")
+
+
+def test_collecting_asks_the_same_few_questions_however_long_a_version_lived(lived: Version) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as before:
+        report_facts.collect(lived)
+    for _ in range(5):
+        PredictionFactory.create(version=lived, source=Prediction.Source.CSV)
+    VersionFactory.create(classifier=lived.classifier)
+    with CaptureQueriesContext(connection) as after:
+        report_facts.collect(lived)
+    assert len(after) == len(before) <= 12
+
+
+@pytest.fixture
+def written(lived: Version, tmp_path: Path) -> Path:
+    return tmp_path / "reports"
+
+
+def test_the_command_writes_both_for_the_active_version(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("report", output=written)
+    names = ["churn-v2-report.html", "churn-v2-report.pdf"]
+    assert sorted(path.name for path in written.iterdir()) == names
+    assert capsys.readouterr().out.split() == [str(written / name) for name in names]
+    assert (written / names[1]).read_bytes().startswith(b"%PDF")
+
+
+def test_the_command_takes_another_version_and_one_format(written: Path) -> None:
+    call_command("report", "--version", "1", "--format", "html", "--output", str(written))
+    assert [path.name for path in written.iterdir()] == ["churn-v1-report.html"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--classifier", "chrun"], "there is no classifier 'chrun'; there are churn"),
+        (["--version", "7"], "churn has no version 7; there are: 1, 2"),
+    ],
+)
+def test_the_command_says_what_there_is_instead(lived: Version, options: list[str], said: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(said)):
+        call_command("report", *options)
+
+
+def test_the_command_needs_a_classifier() -> None:
+    with pytest.raises(CommandError, match="no classifier yet; train one"):
+        call_command("report")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(lived: Version, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError, match="cannot write to"):
+        call_command("report", "--format", "html", "--output", str(tmp_path / "file"))
+
+
+def test_the_version_s_page_links_to_its_report(lived: Version) -> None:
+    client, form = staff_client(), Format.PDF
+    assert (
+        f"/portal/versions/{lived.pk}/report.pdf"
+        in client.get(f"/portal/versions/{lived.pk}").content.decode()
+    )
+    response = client.get(f"/portal/versions/{lived.pk}/report.{form}")
+    assert response["Content-Type"] == form.media_type
+    assert response["Content-Disposition"] == f'attachment; filename="churn-v2-report.{form}"'
+    assert client.get(f"/portal/versions/0/report.{form}").status_code == 404
+
+
+def test_a_latency_beyond_the_last_step_has_no_bound(lived: Version) -> None:
+    served = report_facts.collect(lived).serving
+    slow = replace(served, latencies=[*[0] * len(counts.LATENCY_MS), 3])
+    assert slow.within_ms(0.5) is None

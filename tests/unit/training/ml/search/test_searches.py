@@ -1,0 +1,230 @@
+"""Hold-out, search, cross-validation and evaluation, on small tables."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from tests.support import tables
+from training.ml.judge.metrics import METRICS
+from training.ml.search import estimators
+from training.ml.search.fold_scoring import Progress
+from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.serve.artifact import digest, dump
+from training.ml.tables.contract import labels
+from training.ml.tables.inference import infer
+from training.ml.train import Trained, split, train
+
+TINY = Recipe(folds=3, space={"n_estimators": [5]})
+TEN = {"n_estimators": list(range(1, 11))}
+QUICK: dict[str, dict[str, list[Any]]] = {
+    "random_forest": {"n_estimators": [5], "max_depth": [None]},
+    "extra_trees": {"n_estimators": [5]},
+    "hist_gradient_boosting": {"max_iter": [5]},
+    "logistic_regression": {"C": [0.5]},
+}
+KINDS = [tables.numbers, tables.texts, tables.mixed, tables.three_classes, tables.three_classes_with_gaps]
+
+
+def run(table: pd.DataFrame, recipe: Recipe = TINY, **options: Any) -> Trained:
+    return train(table, infer(table, "label"), recipe, **{"jobs": 1, "accelerate": False, **options})
+
+
+def of_classes(**counts: int) -> pd.Series:
+    """A label column with so many rows of each class."""
+    return pd.Series([name for name, count in counts.items() for _ in range(count)])
+
+
+def large(rows: int = 600) -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    label = random.random(rows) < 0.3
+    return pd.DataFrame(
+        {"a": label + random.normal(0, 1, rows), "b": random.normal(size=rows), "label": label}
+    )
+
+
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+def test_every_kind_of_problem_is_learned_and_judged(make: Callable[[], pd.DataFrame]) -> None:
+    table = make()
+    trained = run(table)
+    classes = table["label"].nunique()
+    assert trained.held_out.rows == np.ceil(len(table) / 5)
+    assert np.array(trained.held_out.confusion).sum() == trained.held_out.rows
+    assert trained.held_out.metrics["roc_auc"] > 0.5
+    assert set(trained.cross_validation) == set(METRICS)
+    assert all(0 <= each["mean"] <= 1 and each["std"] >= 0 for each in trained.cross_validation.values())
+    assert trained.threshold == (0.5 if classes == 2 else None)
+
+
+@pytest.mark.parametrize(("estimator", "space"), QUICK.items(), ids=list(QUICK))
+def test_every_estimator_is_searched(estimator: str, space: dict[str, list[Any]]) -> None:
+    trained = run(tables.numbers(), replace(TINY, estimator=estimator, space=space))
+    assert trained.params == {name: values[0] for name, values in space.items()}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_every_search_tries_its_candidates_and_takes_the_first_of_its_ranking(search: str) -> None:
+    recipe = replace(TINY, search=search, space=TEN)
+    trained = run(large(), recipe)
+    tried = [str(candidate.params) for candidate in trained.candidates]
+    assert len(tried) == len(set(tried))
+    # optuna gives up on poor settings before they have a score on every fold
+    assert 1 <= len(tried) <= recipe.candidates if search == "optuna" else len(tried) == recipe.candidates
+    assert [each.rank for each in trained.candidates] == sorted(each.rank for each in trained.candidates)
+    assert trained.params == trained.candidates[0].params
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_progress_ends_with_all_fits_done_and_the_score_of_the_best_setting(search: str) -> None:
+    reports: list[Progress] = []
+    recipe = replace(TINY, search=search, space=TEN, scoring="accuracy")
+    trained = run(large(), recipe, report=reports.append)
+    assert reports[-1].done == reports[-1].total
+    # halving may find that it needs fewer fits than planned, and optuna draws settings again that it has fitted
+    may_be_fewer = search in {"halving", "optuna"}
+    assert reports[-1].done <= recipe.fits if may_be_fewer else reports[-1].done == recipe.fits
+    # the mean over the folds of the rows left out, of halving's last round: single folds and small rounds score higher
+    assert reports[-1].best == pytest.approx(trained.candidates[0].mean, abs=1e-12)
+
+
+def test_halving_gives_every_candidate_a_score_on_a_small_table() -> None:
+    trained = run(tables.numbers(), replace(TINY, search="halving", space=TEN))
+    assert all(np.isfinite([each.mean, each.std]).all() for each in trained.candidates)
+
+
+def test_same_seed_gives_the_same_model_and_the_same_figures() -> None:
+    first, second = run(tables.mixed()), run(tables.mixed())
+    assert digest(dump(first.pipeline)) == digest(dump(second.pipeline))
+    assert first.held_out == second.held_out
+    assert first.cross_validation == second.cross_validation
+    assert first.golden == second.golden
+
+
+def test_another_seed_holds_out_other_rows() -> None:
+    y = tables.numbers()["label"]
+    assert not np.array_equal(split(y, TINY)[1], split(y, replace(TINY, seed=1))[1])
+
+
+def test_processes_side_by_side_change_nothing_but_the_time() -> None:
+    reports: list[Progress] = []
+    alone = run(tables.numbers())
+    together = run(tables.numbers(), jobs=2, report=reports.append)
+    assert together.held_out == alone.held_out
+    assert together.cross_validation == alone.cross_validation
+    assert reports[-1].done == TINY.fits
+
+
+def test_held_out_rows_change_nothing_but_the_evaluation() -> None:
+    table = tables.mixed()
+    contract = infer(table, "label")
+    _, held_out = split(table["label"], TINY)
+    changed = table.copy()
+    for name in contract.names:
+        values = table[name].to_numpy(copy=True)
+        values[held_out] = values[np.roll(held_out, 1)]
+        changed[name] = values
+    first, second = train(table, contract, TINY, jobs=1), train(changed, contract, TINY, jobs=1)
+    assert digest(dump(first.pipeline)) == digest(dump(second.pipeline))
+    assert first.cross_validation == second.cross_validation
+    assert [each.mean for each in first.candidates] == [each.mean for each in second.candidates]
+    assert first.held_out.metrics != second.held_out.metrics
+
+
+def test_held_out_rows_never_reach_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[str]] = []
+
+    class Forest(RandomForestClassifier):  # type: ignore[misc]  # scikit-learn has no types
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+            seen.append({f"{value:.12f}" for value in X[:, 0]})
+            return super().fit(X, y, sample_weight)
+
+    family = replace(estimators.FAMILIES["random_forest"], build=lambda seed: Forest(random_state=seed))
+    monkeypatch.setitem(estimators.FAMILIES, "random_forest", family)
+    table = tables.numbers()
+    trained = run(table)
+    _, held_out = split(table["label"], TINY)
+    X = trained.pipeline.named_steps["preprocessor"].transform(table.drop(columns="label"))
+    whole = seen[-1]
+    assert len(seen) == TINY.fits + 1
+    assert len(whole) == len(table) - len(held_out)
+    assert not whole & {f"{value:.12f}" for value in X[held_out, 0]}
+    assert all(len(fold) < len(whole) for fold in seen if fold is not whole)
+
+
+def test_every_class_keeps_its_share_in_the_held_out_rows() -> None:
+    y = of_classes(a=100, b=50, c=10)
+    fitting, held_out = split(y, TINY)
+    assert y.iloc[held_out].value_counts().to_dict() == {"a": 20, "b": 10, "c": 2}
+    assert sorted([*fitting, *held_out]) == list(range(160))
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"a": 50, "b": 1}, '"b" .1 row.: 5 folds'),
+        ({"a": 50, "b": 5}, '"b" .5 rows.: 5 folds'),
+        ({"a": 1, "b": 1}, "1 row"),
+        ({"a": 30, "b": 30, "c": 2}, '"c" .2 rows.'),
+    ],
+    ids=str,
+)
+def test_class_with_too_few_rows_is_named_with_what_to_do(counts: dict[str, int], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        split(of_classes(**counts), Recipe())
+    assert "Use fewer folds, add rows, or leave the class out" in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("folds", range(2, 9))
+def test_accepted_split_leaves_every_class_enough_rows_for_the_folds(folds: int, seed: int) -> None:
+    y = of_classes(a=50, b=7, c=7)
+    try:
+        fitting, held_out = split(y, Recipe(folds=folds, seed=seed))
+    except RecipeError:
+        assert folds > 5
+        return
+    assert y.iloc[fitting].value_counts().min() >= folds
+    assert y.iloc[held_out].nunique() == 3
+
+
+def test_columns_called_like_arguments_of_pandas_and_scikit_learn_are_learned() -> None:
+    table = tables.mixed().assign(more=tables.numbers()["b"])
+    table.columns = ["self", "X", "columns", "index", "label", "feature_0"]
+    trained = run(table)
+    assert {each["feature"] for each in trained.held_out.importance} == set(table.columns) - {"label"}
+    assert (trained.engine["name"], trained.engine["reason"]) == ("onnxruntime", "")
+    record = trained.contract.example
+    assert trained.pipeline.predict_proba(trained.contract.frame([record])).shape == (1, 2)
+
+
+def test_rows_without_a_label_are_left_out() -> None:
+    table = tables.numbers().astype({"label": object})
+    table.loc[:29, "label"] = np.nan
+    assert run(table).held_out.rows == 12
+
+
+def test_labels_are_texts_whatever_the_file_says() -> None:
+    table = tables.numbers().assign(label=lambda each: (each["label"] == "yes").astype(float))
+    trained = run(table)
+    assert trained.pipeline.classes_.tolist() == ["0", "1"] == sorted(labels(table["label"]).unique())
+
+
+def test_scorer_of_scikit_learn_ranks_the_candidates() -> None:
+    trained = run(large(), replace(TINY, scoring="neg_log_loss", space={"n_estimators": [1, 20]}))
+    assert trained.params == {"n_estimators": 20}
+    assert trained.candidates[0].mean < 0
+
+
+@pytest.mark.parametrize("scoring", ["r2", "neg_mean_squared_error", "f1_samples"])
+def test_scorer_that_cannot_judge_these_labels_is_refused_by_its_name(scoring: str) -> None:
+    with pytest.raises(RecipeError, match=scoring):
+        run(tables.numbers(), replace(TINY, scoring=scoring))
+
+
+def test_text_that_hardly_ever_stands_is_learned_without_it() -> None:
+    table = tables.numbers().assign(rare=pd.Series(["x", "y"]))
+    assert run(table[["rare", "label"]]).held_out.rows == 18

@@ -1,0 +1,116 @@
+"""A table in figures."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support import tables
+from training.ml.tables.profile import BINS, COLUMNS_BY_CLASS, SHOWN_CLASSES, TOP_VALUES, describe
+
+
+def profile(values: Any) -> dict[str, Any]:
+    column, _ = describe(pd.DataFrame({"column": values}).assign(label="a"), "label")
+    return column
+
+
+def test_number_is_described_by_quantiles_and_a_histogram() -> None:
+    found = profile([0.0, 1.0, 2.0, 3.0, 10.0, np.nan])
+    assert (found["name"], found["missing"], found["distinct"]) == ("column", 1, 5)
+    assert found["quantiles"] == [0.0, 1.0, 2.0, 3.0, 10.0]
+    assert len(found["counts"]) == BINS
+    assert sum(found["counts"]) == 5
+    assert (found["edges"][0], found["edges"][-1], len(found["edges"])) == (0.0, 10.0, BINS + 1)
+
+
+def test_text_is_described_by_its_most_frequent_values() -> None:
+    found = profile(["b", "a", "b", None, "c", "b", "a"])
+    assert (found["missing"], found["distinct"]) == (1, 3)
+    assert found["top"] == [["b", 3], ["a", 2], ["c", 1]]
+
+
+def test_boolean_is_described_by_its_values() -> None:
+    assert profile([True, False, True])["top"] == [["True", 2], ["False", 1]]
+
+
+def test_only_the_most_frequent_values_are_kept_and_long_ones_are_cut() -> None:
+    found = profile([f"{'x' * 200}{number % 30}" for number in range(90)])
+    assert found["distinct"] == 30
+    assert len(found["top"]) == TOP_VALUES
+    assert len(found["top"][0][0]) == 100
+
+
+def test_column_without_values_is_described() -> None:
+    expected = {"name": "column", "kind": "empty", "missing": 2, "distinct": 0, "top": []}
+    assert profile([np.nan, np.nan]) == expected
+
+
+def test_constant_number_is_described() -> None:
+    found = profile([7, 7, 7])
+    assert found["quantiles"] == [7.0] * 5
+    assert sum(found["counts"]) == 3
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[10**16, 10**16 + 2], [1_700_000_000_000_000_000 + step for step in range(50)], [2**63, 2**64 - 1]],
+    ids=["close together", "nanoseconds", "unsigned"],
+)
+def test_whole_numbers_beyond_the_precision_of_floats_are_described(values: list[int]) -> None:
+    found = profile(values)
+    assert sum(found["counts"]) == len(values)
+    assert found["quantiles"][0] == float(values[0])
+
+
+def test_profile_is_json_in_the_order_of_the_columns() -> None:
+    table = tables.mixed()
+    found = json.loads(json.dumps(describe(table, "label"), allow_nan=False))
+    assert [column["name"] for column in found] == list(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1.5, 2], "number"), ([1, 2], "integer"), ([True, False], "boolean"), (["a", "b"], "category")],
+)
+def test_kind_of_a_column_is_that_of_its_values(values: list[Any], kind: str) -> None:
+    assert profile(values)["kind"] == kind
+
+
+def by_class(values: list[Any], label: list[Any]) -> list[dict[str, Any]]:
+    column, target = describe(pd.DataFrame({"column": values, "label": label}), "label")
+    assert "by_class" not in target
+    found: list[dict[str, Any]] = column["by_class"]
+    return found
+
+
+def test_numbers_of_each_class_are_counted_over_the_same_edges() -> None:
+    no, yes = by_class([0.0, 1.0, 19.0, 20.0, np.nan, 7.0], ["no", "no", "no", "yes", "yes", None])
+    assert (no["label"], no["rows"], no["median"]) == ("no", 3, 1.0)
+    assert (no["counts"][0], no["counts"][1], no["counts"][19], sum(no["counts"])) == (1, 1, 1, 3)
+    assert (yes["label"], yes["rows"], yes["counts"][19], sum(yes["counts"])) == ("yes", 1, 1, 1)
+
+
+def test_texts_of_each_class_are_counted_in_the_order_of_the_most_frequent() -> None:
+    no, yes = by_class(["a", "b", "b", "b", "a", None], ["no", "no", "no", "yes", "yes", "no"])
+    assert no == {"label": "no", "rows": 3, "counts": [2, 1]}
+    assert yes == {"label": "yes", "rows": 2, "counts": [1, 1]}
+
+
+def test_class_without_a_value_has_no_median() -> None:
+    _, yes = by_class([1.0, 2.0, np.nan], ["no", "no", "yes"])
+    assert (yes["rows"], yes["median"]) == (0, None)
+
+
+def test_classes_read_as_they_do_in_the_contract() -> None:
+    assert [each["label"] for each in by_class([1, 2, 3], [1.0, 1.0, np.nan])] == ["1"]
+
+
+def test_profile_of_many_classes_and_columns_stays_small() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 1_200))).assign(label=random.integers(0, 100, 300))
+    found = describe(table, "label")
+    assert {len(column["by_class"]) for column in found[:COLUMNS_BY_CLASS]} == {SHOWN_CLASSES}
+    assert all("by_class" not in column for column in found[COLUMNS_BY_CLASS:])
+    assert len(json.dumps(found)) / len(found) < 2_500
