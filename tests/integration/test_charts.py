@@ -28,7 +28,7 @@ HELD_OUT = tiny().trained.held_out.to_dict()
 CURVES = HELD_OUT["curves"]
 # what is counted, and what has no unit
 COUNTED = {"Rows", "Models fitted", "Predictions per hour", "Predictions per day"}
-UNITLESS = {"Fall of ROC-AUC", *METRIC_TITLES.values()}
+UNITLESS = {"Drop in ROC-AUC", *METRIC_TITLES.values()}
 # lines to compare with, named in the legend, that have nothing to say where the pointer is
 REFERENCES = {"by chance", "as predicted"}
 

@@ -157,7 +157,7 @@ def version_card(request: StaffRequest, pk: str) -> HttpResponse:
 @staff()
 @require_safe
 def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
-    """What answered for a classifier when, by whose decision and why."""
+    """The activations of a classifier: which version, since when, by whom and why."""
     classifier = get_object_or_404(Classifier, pk=pk)
     page = Paginator(history.spells(classifier), HISTORY_PER_PAGE).get_page(request.GET.get("page"))
     return render(

@@ -34,7 +34,7 @@ def test_changing_a_value_moves_the_answer_and_keeps_the_form(open_page: Open) -
     page = open_page()
     page.goto("/portal/predict")
     page.get_by_role("button", name="Predict").click()
-    logged = page.get_by_role("link", name="see the record").get_attribute("href")
+    logged = page.get_by_role("link", name="Open the record").get_attribute("href")
     tried = page.locator("#what-if")
     page.get_by_label("contract").select_option("Two year")
     expect(tried.locator(".shares li")).to_have_count(2)
@@ -47,7 +47,7 @@ def test_changing_a_value_moves_the_answer_and_keeps_the_form(open_page: Open) -
     page.get_by_label("tenure").fill("")
     expect(tried.get_by_text("had no missing values in training")).to_be_visible()
     page.get_by_label("tenure").fill("7")
-    expect(tried.get_by_text("Only tried")).to_be_visible()
+    expect(tried.get_by_text("Not logged")).to_be_visible()
     shoot(page, "what-if")
     page.goto("/portal/predictions?source=form")
     assert first_id(page) == logged, "what was only tried is in the log"
@@ -62,7 +62,7 @@ def test_on_a_phone_the_tried_answer_stays_in_sight_and_hides_no_button(open_pag
     expect(page.locator("#what-if .stat-value")).to_be_in_viewport()
     shoot(page, "what-if-phone")
     page.get_by_role("button", name="Predict").click()
-    expect(page.get_by_role("link", name="see the record")).to_be_visible()
+    expect(page.get_by_role("link", name="Open the record")).to_be_visible()
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
@@ -77,9 +77,9 @@ def test_asking_needs_no_scrolling_however_long_the_form(open_page: Open, size: 
     assert bar
     assert tried
     assert tried["y"] + tried["height"] <= bar["y"] + 1, "the answer hides the button"
-    expect(page.get_by_text("The answer will stand here")).to_be_hidden()
+    expect(page.get_by_text("The prediction appears here")).to_be_hidden()
     button.click()
-    expect(page.get_by_role("link", name="see the record")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Open the record")).to_be_in_viewport()
 
 
 def test_without_scripts_values_are_tried_with_a_button(open_page: Open) -> None:
@@ -87,7 +87,7 @@ def test_without_scripts_values_are_tried_with_a_button(open_page: Open) -> None
     page.goto("/portal/predict")
     page.get_by_label("tenure").fill("3")
     page.get_by_role("button", name="Try without logging").click()
-    expect(page.get_by_text("Only tried: nothing is logged")).to_be_visible()
+    expect(page.get_by_text("Not logged. Select Predict")).to_be_visible()
     expect(page.get_by_label("tenure")).to_have_value("3")
 
 
@@ -159,5 +159,5 @@ def test_pages_fit_and_say_what_they_should(theme: str, viewport: dict[str, int]
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
         shoot(page, f"{name}-{viewport['width']}-{theme}")
     page.goto("/portal/")
-    expect(page.get_by_text("Worker works")).to_be_visible()
+    expect(page.get_by_text("Worker OK")).to_be_visible()
     expect(page.get_by_role("img", name="Predictions of each of the last 24 hours")).to_be_visible()

@@ -62,14 +62,14 @@ def choose(page: Page, column: str, what: str) -> None:
 
 
 def start(page: Page, space: str) -> None:
-    page.get_by_text("Correct what was inferred").click()
+    page.get_by_text("Change column types").click()
     choose(page, "goodbye", "Leave out")
     choose(page, "spend_again", "Leave out")
     choose(page, "visits", "A category")
     page.get_by_label("Folds").fill("2")
     page.get_by_text("More settings").click()
     page.get_by_label("Values to try").fill(space)
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Start run").click()
 
 
 def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Open, tmp_path: Path) -> None:
@@ -87,21 +87,21 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
         warned(page, column, words)
     shoot(page, "training-warnings")
 
-    page.get_by_role("link", name="Train on this").click()
+    page.get_by_role("link", name="Train").click()
     start(page, LONG)
     expect(page.get_by_text("models fitted in")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_text("so far: 0.")).to_be_visible(timeout=TRAINING_MS)
     shoot(page, "training-under-way")
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("dialog").get_by_role("button", name="Cancel the run").click()
-    expect(page.get_by_role("link", name="Change and train again")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel run").click()
+    expect(page.get_by_role("link", name="Edit and run again")).to_be_visible()
     expect(page.get_by_text("The run was cancelled")).to_be_visible()
     shoot(page, "training-cancelled")
 
-    page.get_by_role("link", name="Change and train again").click()
+    page.get_by_role("link", name="Edit and run again").click()
     expect(page.get_by_label("Folds")).to_have_value("2")
     page.get_by_label("Values to try").fill(SHORT)
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Start run").click()
     made = page.get_by_role("link", name="Version 1")
     expect(made).to_be_visible(timeout=TRAINING_MS)
     version = str(made.get_attribute("href"))
@@ -118,7 +118,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
     page.goto("/portal/versions")
     for number in (1, 2):
         page.get_by_role("checkbox", name=f"Compare leavers v{number}", exact=True).check()
-    page.get_by_role("button", name="Compare the chosen").first.click()
+    page.get_by_role("button", name="Compare selected").first.click()
     expect(page.get_by_role("heading", name="Compare versions")).to_be_visible()
     expect(page.get_by_text("not strictly comparable")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()

@@ -68,7 +68,7 @@ def predict(page: Page) -> str:
     expect(page.get_by_label("tenure")).to_have_value("100")
     expect(page.get_by_label("contract")).to_have_value("One year")
     shoot(page, "answer")
-    page.get_by_role("link", name="see the record").click()
+    page.get_by_role("link", name="Open the record").click()
     expect(page.get_by_role("heading", name="Input")).to_be_visible()
     expect(page.locator(".shares li")).to_have_count(2)
     expect(page.get_by_role("img", name="100 among the values in training")).to_be_visible()
@@ -85,7 +85,7 @@ def score_a_file(page: Page, customers: Path, answers: Path) -> str:
     expect(page.get_by_role("heading", name=f"All {ROWS} rows can be scored")).to_be_visible()
     shoot(page, "batch-checked")
     page.get_by_role("button", name=f"Score {ROWS} rows").click()
-    download = page.get_by_role("link", name="Download the answers")
+    download = page.get_by_role("link", name="Download results")
     expect(download).to_be_visible()
     for title in ("Labels", "Probability of Yes"):
         expect(
@@ -104,7 +104,7 @@ def score_a_file(page: Page, customers: Path, answers: Path) -> str:
 
 def find_in_the_log(page: Page, prediction: str) -> None:
     """Page through the log of the batch to its first row."""
-    page.get_by_role("link", name="Find in log").click()
+    page.get_by_role("link", name="Show in log").click()
     expect(page.locator("tbody tr")).to_have_count(50)
     shoot(page, "predictions")
     for _ in range(ROWS // 50 - 1):
@@ -141,7 +141,7 @@ def train(page: Page) -> None:
     page.get_by_label("Seed").blur()
     expect(page.get_by_text("6 models are fitted")).to_be_visible()
     shoot(page, "new-run-filled")
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Start run").click()
     expect(page.get_by_role("heading", name=re.compile(r"^Run \d+$"))).to_be_visible()
     shoot(page, "run-under-way")
     expect(page.get_by_role("link", name="Version 2")).to_be_visible(timeout=TRAINING_MS)
@@ -188,7 +188,7 @@ def test_an_answer_and_a_batch_need_no_scripts(open_page: Open, customers: Path)
     page.goto("/portal/predict")
     page.get_by_label("tenure").fill("3")
     page.get_by_role("button", name="Predict").click()
-    expect(page.get_by_role("link", name="see the record")).to_be_visible()
+    expect(page.get_by_role("link", name="Open the record")).to_be_visible()
     expect(page.locator(".shares li")).to_have_count(2)
     page.goto("/portal/batches")
     page.get_by_label("CSV file").set_input_files(customers)
@@ -196,7 +196,7 @@ def test_an_answer_and_a_batch_need_no_scripts(open_page: Open, customers: Path)
     score = page.get_by_role("button", name=f"Score {ROWS} rows")
     reload_until(page, score)
     score.click()
-    reload_until(page, page.get_by_role("link", name="Download the answers"))
+    reload_until(page, page.get_by_role("link", name="Download results"))
 
 
 def reload_until(page: Page, awaited: Locator) -> None:
@@ -223,11 +223,11 @@ def test_a_version_is_retrained_and_compared_without_scripts(open_page: Open) ->
     newest = over.inner_text().strip().removeprefix("Version ")
     page.goto("/portal/versions")
     page.get_by_role("checkbox", name="Compare churn v1", exact=True).check()
-    page.get_by_role("button", name="Compare the chosen").click()
+    page.get_by_role("button", name="Compare selected").click()
     expect(page.get_by_text("From 2 to 6 versions stand side by side; 1 were chosen")).to_be_visible()
     expect(page.get_by_role("checkbox", name="Compare churn v1", exact=True)).to_be_checked()
     page.get_by_role("checkbox", name=f"Compare churn v{newest}", exact=True).check()
-    page.get_by_role("button", name="Compare the chosen").click()
+    page.get_by_role("button", name="Compare selected").click()
     expect(page.get_by_role("heading", name="Compare versions")).to_be_visible()
     # the same recipe on the same data is the same model
     expect(page.get_by_role("region", name="On held-out rows").get_by_text("±0.000")).to_have_count(5)

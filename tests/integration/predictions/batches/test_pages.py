@@ -105,7 +105,7 @@ def test_a_file_that_does_not_fit_is_refused_in_the_form(
 
 def test_columns_that_do_not_fit_are_listed_by_line_and_column(analyst: Client, version: Version) -> None:
     shown = upload(analyst, "spend,tenure,<b>\n1,2,3\n").content.decode()
-    assert "What to mend in the file" in shown
+    assert "Fix these rows" in shown
     assert "this feature has no column in the file" in shown
     assert "&lt;b&gt;" in shown
 
@@ -199,7 +199,7 @@ def test_a_failed_batch_shows_every_fault_by_line_and_column(analyst: Client, ve
     assert "The file was not scored" in shown
     assert "2 of 3 rows were refused" in shown
     assert "expected a number, got &quot;much&quot;" in shown
-    assert "Download the answers" not in shown
+    assert "Download results" not in shown
 
 
 def test_the_answers_come_as_a_file_with_a_harmless_name(analyst: Client, version: Version) -> None:
@@ -263,15 +263,15 @@ def test_bad_rows_are_listed_and_the_others_scored_where_that_is_asked_for(
     batch = checked(analyst, f"{HEADER}\n60,5,true,pro\nmuch,5,true,pro\n60,5,true\n70,6,false,plus\n")
     shown = " ".join(page(analyst, batch).content.decode().split())
     assert "2 of 4 rows cannot be scored" in shown
-    assert "Score the other 2 rows" in shown
-    assert "What to mend in the file" in shown
+    assert "Score the valid 2 rows" in shown
+    assert "Fix these rows" in shown
     refused = start(analyst, batch, "strict").content.decode()
     assert "Nothing was started: 2 of 4 rows are bad" in refused
     start(analyst, batch, "lenient")
     batches.execute_batch(batch)
     assert [row.row for row in Prediction.objects.order_by("row")] == [0, 3]
     shown = page(analyst, batch).content.decode()
-    assert "Rows that were not scored" in shown
+    assert "Rows not scored" in shown
     errors = analyst.get(reverse("predictions:batch-errors", args=[batch.pk])).getvalue().decode()
     assert [row["line"] for row in csv.DictReader(io.StringIO(errors))] == ["3", "4"]
 

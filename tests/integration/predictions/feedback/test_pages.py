@@ -49,7 +49,7 @@ def test_the_truth_is_given_on_the_page_of_a_prediction(judge: Client, row: Vers
     assert '<option value="no">no</option>' in shown
     shown = tell(judge, prediction, label="no").content.decode()
     assert "The truth is stored." in shown
-    assert "the answer was wrong" in shown
+    assert "the prediction was wrong" in shown
     assert "by grace (Form)" in shown
     feedback = Feedback.objects.get()
     assert (feedback.label, feedback.actor, feedback.source) == ("no", "grace", "form")
@@ -63,7 +63,7 @@ def test_a_truth_is_corrected_after_a_question_and_stays_on_record(judge: Client
     assert 'name="replace" value="True"' in shown
     shown = tell(judge, prediction, label="yes", replace="True").content.decode()
     assert "<s>no</s>" in shown
-    assert "the answer was right" in shown
+    assert "the prediction was correct" in shown
 
 
 def test_who_did_not_see_the_truth_before_does_not_correct_it(judge: Client, row: Version) -> None:
@@ -89,7 +89,7 @@ def test_who_may_not_judge_sees_the_truth_and_no_form(judge: Client, row: Versio
     tell(judge, prediction, label="no")
     shown = looker.get(page_of(prediction)).content.decode()
     assert "by grace" in shown
-    assert "Correct it" not in shown
+    assert "Change label" not in shown
     assert "Check and store" not in looker.get(FEEDBACK).content.decode()
 
 

@@ -65,8 +65,8 @@ def test_a_long_reason_is_told_up_to_the_end_of_a_word(db: None) -> None:
 
 def test_a_new_site_leads_a_trainer_to_the_first_table(db: None) -> None:
     shown = page("training.add_run", "training.add_dataset")
-    assert "Nothing is trained yet" in shown
-    assert f'href="{reverse("training:dataset-list")}">Upload a table' in shown
+    assert "No classifier yet" in shown
+    assert f'href="{reverse("training:dataset-list")}">Upload a dataset' in shown
 
 
 def test_a_site_with_a_table_leads_a_trainer_to_the_first_run(db: None) -> None:
@@ -77,7 +77,7 @@ def test_a_site_with_a_table_leads_a_trainer_to_the_first_run(db: None) -> None:
 def test_someone_who_may_not_train_is_told_who_has_to(db: None) -> None:
     shown = page()
     assert "Someone who may train has to start the first run" in shown
-    assert "Upload a table" not in shown
+    assert "Upload a dataset" not in shown
 
 
 def test_the_active_version_stands_with_its_last_run_and_held_out_accuracy(version: Version) -> None:
@@ -172,7 +172,7 @@ def test_what_is_wrong_is_said(version: Version, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(live_models.models, "get", broken)
     shown = page()
-    assert "Not ready to answer" in shown
+    assert "Not ready to serve" in shown
     assert "The artifact&#x27;s SHA-256 is another" in shown
 
 
@@ -180,7 +180,7 @@ def test_a_missing_worker_is_said_and_one_that_beats_is_not(version: Version) ->
     assert "runs and batches wait until one is started" in page()
     Heartbeat.objects.beat()
     shown = staff_client(username="grace").get(HOME).content.decode()
-    assert "Worker works" in shown
+    assert "Worker OK" in shown
     assert "runs and batches wait" not in shown
 
 

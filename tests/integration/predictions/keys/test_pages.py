@@ -104,7 +104,7 @@ def test_who_may_look_alone_sees_no_buttons(db: None) -> None:
     ApiKeyFactory.create()
     client = staff_client("predictions.view_apikey")
     shown = client.get(KEYS).content.decode()
-    assert "Make the key" not in shown
+    assert "Create key" not in shown
     assert "Revoke</button>" not in shown
     assert make(client).status_code == 403
 

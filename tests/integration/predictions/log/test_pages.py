@@ -310,7 +310,7 @@ def test_an_empty_log_says_what_will_be_there(db: None) -> None:
 
 def test_filters_that_nothing_fits_can_be_taken_away(row: Version) -> None:
     shown = staff_client().get(LOG, {"caller": "nobody"}).content.decode()
-    assert "No prediction fits" in shown
+    assert "No matching predictions" in shown
     assert f'href="{LOG}">Show all' in shown
 
 

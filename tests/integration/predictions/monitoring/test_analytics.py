@@ -139,11 +139,11 @@ def test_filters_choose_classifier_version_and_time_and_nonsense_falls_to_the_de
     assert total(version="2") == 1
     assert total(classifier="other") == 0
     assert total(classifier="nobody", version="a\0", period="ever") == 3
-    assert "No predictions in this time" in client.get(ANALYTICS, {"classifier": "other"}).content.decode()
+    assert "No predictions in this period" in client.get(ANALYTICS, {"classifier": "other"}).content.decode()
 
 
 def test_a_site_without_classifiers_says_what_will_be_there(db: None) -> None:
-    assert "Nothing to look at yet" in staff_client().get(ANALYTICS).content.decode()
+    assert "No predictions yet" in staff_client().get(ANALYTICS).content.decode()
 
 
 def test_many_versions_take_no_more_queries(row: Version, django_assert_max_num_queries: Any) -> None:

@@ -101,7 +101,7 @@ def test_nothing_left_to_learn_from_is_said_above_the_form(trainer: Client) -> N
 def test_text_that_is_no_number_is_listed_by_line_and_column(trainer: Client) -> None:
     dataset = DatasetFactory.create()
     shown = trainer.post(NEW, {**filled(dataset), **chosen(dataset, plan="number")}).content.decode()
-    assert "What to mend in the file" in shown
+    assert "Fix these rows" in shown
     assert '<td class="number" data-label="Line">3</td>' in shown
     assert '<td data-label="Column">plan</td>' in shown
     assert not Run.objects.exists()

@@ -66,7 +66,7 @@ def test_a_table_that_cannot_be_used_is_refused_in_the_form(
 def test_faults_are_listed_by_line_and_column(trainer: Client) -> None:
     rows = "".join(f"{number}.5,{'yes' if number % 2 else 'no'}\n" for number in range(30))
     shown = upload(trainer, f'price,left\n{rows}"1,5",no\n'.encode()).content.decode()
-    assert "What to mend in the file" in shown
+    assert "Fix these rows" in shown
     assert "has a decimal comma; write 1.5" in shown
     assert '<td data-label="Column">price</td>' in shown
 
@@ -165,13 +165,13 @@ def test_columns_of_codes_are_named_with_the_upload(trainer: Client) -> None:
 def test_someone_who_may_only_look_sees_neither_form_nor_button(db: None) -> None:
     dataset = DatasetFactory.create()
     viewer = staff_client()
-    assert "Add a table" not in viewer.get(LIST).content.decode()
+    assert "Upload a dataset" not in viewer.get(LIST).content.decode()
     detail = viewer.get(reverse("training:dataset-detail", args=[dataset.pk])).content.decode()
-    assert "Train on this" not in detail
+    assert "Train" not in detail
 
 
 def test_an_empty_list_says_what_a_table_is(trainer: Client) -> None:
-    assert "No table yet" in trainer.get(LIST).content.decode()
+    assert "No datasets yet" in trainer.get(LIST).content.decode()
 
 
 def test_the_list_is_paged_and_a_page_beyond_the_end_is_the_last(trainer: Client) -> None:
@@ -197,7 +197,7 @@ def test_a_table_shows_those_of_its_name_and_what_was_trained_on_it(
     dataset = DatasetFactory.create(name="customers")
     newer = DatasetFactory.create(name="customers", number=2, sha256="1" * 64, file=False)
     path = reverse("training:dataset-detail", args=[dataset.pk])
-    assert "Nothing was trained on it yet" in trainer.get(path).content.decode()
+    assert "No runs yet" in trainer.get(path).content.decode()
     version = VersionFactory.create(run__dataset=dataset)
     RunFactory.create_batch(3, dataset=dataset, failed=True)
     with django_assert_max_num_queries(9):

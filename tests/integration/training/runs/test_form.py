@@ -202,8 +202,8 @@ def test_a_dataset_whose_file_is_gone_is_said_to_be_gone(trainer: Client) -> Non
 
 def test_without_a_table_the_form_leads_to_the_tables(trainer: Client) -> None:
     shown = trainer.get(NEW).content.decode()
-    assert "There is no table to train on" in shown
-    assert f'href="{reverse("training:dataset-list")}">Add a table' in shown
+    assert "No datasets yet" in shown
+    assert f'href="{reverse("training:dataset-list")}">Upload a dataset' in shown
 
 
 def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:

@@ -119,7 +119,7 @@ def test_a_run_tells_its_warnings_its_attempts_and_where_it_is_tracked(trainer: 
     assert "alert-warning" in shown
     assert "No threshold reaches a recall of 1" in shown
     assert f'href="{url}"' in shown
-    assert "2, because the process of the one before was lost" in shown
+    assert "2, because the previous process was lost" in shown
     shown = detail(trainer, RunFactory.create(succeeded=True, attempt=1)).content.decode()
     for words in ("alert-warning", "Weights &amp; Biases", "Attempt"):
         assert words not in shown
@@ -213,7 +213,7 @@ def test_runs_are_found_by_state_and_classifier(trainer: Client) -> None:
     assert len(found(state="failed")) == 2
     assert len(found(state="nonsense")) == 3
     shown = trainer.get(LIST, {"state": "cancelled"}).content.decode()
-    assert "No such run" in shown
+    assert "No matching runs" in shown
 
 
 def test_runs_are_sorted_as_asked(trainer: Client) -> None:

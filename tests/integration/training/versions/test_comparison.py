@@ -209,7 +209,7 @@ def test_choice_that_cannot_be_compared_is_told_and_can_be_changed(
 def test_list_offers_a_box_for_each_version_once_there_are_two(viewer: Client) -> None:
     version = VersionFactory.create()
     path = reverse("training:version-list")
-    assert "Compare the chosen" not in viewer.get(path).content.decode()
+    assert "Compare selected" not in viewer.get(path).content.decode()
     VersionFactory.create()
     shown = viewer.get(path).content.decode()
     assert f'aria-label="Compare {version}"' in shown

@@ -112,7 +112,7 @@ def test_many_classes_and_inputs_are_drawn_in_part_and_listed_in_full() -> None:
     ("aim", "words"),
     [
         (None, "none stated"),
-        ({"goal": "f1", "value": None}, "the best F1"),
+        ({"goal": "f1", "value": None}, "highest F1"),
         ({"goal": "precision", "value": 0.9}, "a precision of at least 90.0\u202f%"),
         ({"goal": "recall", "value": 0.8}, "a recall of at least 80.0\u202f%"),
         ({"goal": "cost", "value": 5.0}, "a missed case costs 5 times a false alarm"),
@@ -251,7 +251,7 @@ def test_the_history_says_what_answered_from_when_until_when(approver: Client) -
         (first.pk, second.created_at),
     ]
     shown = response.content.decode()
-    for text in ("the first", "better", "by grace", "worse after all", "answers now"):
+    for text in ("the first", "better", "by grace", "worse after all", "active"):
         assert text in shown
 
 
@@ -270,7 +270,7 @@ def test_a_long_history_is_paged_and_the_version_shows_its_end(
 
 def test_a_classifier_without_history_says_what_to_do(approver: Client) -> None:
     path_to = reverse("training:classifier-history", args=[ClassifierFactory.create().pk])
-    assert "No version was ever active" in approver.get(path_to).content.decode()
+    assert "Never activated" in approver.get(path_to).content.decode()
 
 
 def card(client: Client, version: Version) -> str:
@@ -289,7 +289,7 @@ def test_a_model_card_holds_what_whoever_relies_on_a_version_should_know(approve
         "yes above a probability of 0.5",
         f"scikit-learn {version.libraries['scikit-learn']}",
         "there were fewer than 30 held-out rows",
-        "Fall of ROC-AUC when shuffled",
+        "Drop in ROC-AUC when shuffled",
         "basic, plus, pro, or missing",
         "data-print",
     ):
