@@ -87,7 +87,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
         warned(page, column, words)
     shoot(page, "training-warnings")
 
-    page.get_by_role("link", name="Train").click()
+    page.get_by_role("link", name="Train on this dataset").click()
     start(page, LONG)
     expect(page.get_by_text("models fitted in")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_text("so far: 0.")).to_be_visible(timeout=TRAINING_MS)

@@ -127,7 +127,7 @@ def test_a_file_over_the_limit_is_refused_with_the_limit(
 def test_without_an_active_version_the_page_says_what_to_do(analyst: Client) -> None:
     ClassifierFactory.create(name="unborn", is_default=True)
     shown = analyst.get(LIST).content.decode()
-    assert "No version is active. Train one and activate it" in shown
+    assert "Train a version and activate it" in shown
     assert (
         "is not one of the available choices" in upload(analyst, rows(1)).context["form"].errors["model"][0]
     )
@@ -222,7 +222,7 @@ def test_answers_of_an_unfinished_batch_or_a_lost_file_are_not_found(
     batches.files().delete(lost.part_name(0))
     for batch in (queued, lost):
         assert analyst.get(reverse("predictions:batch-result", args=[batch.pk])).status_code == 404
-    assert "The result file is gone from storage" in page(analyst, lost).content.decode()
+    assert "The result file is missing from storage" in page(analyst, lost).content.decode()
 
 
 def test_more_batches_take_no_more_queries(
@@ -241,8 +241,8 @@ def test_the_page_shows_what_is_in_a_file_before_anything_is_scored(
     response = page(analyst, batch)
     shown = " ".join(response.content.decode().split())
     assert "All 2 rows can be scored" in shown
-    assert "1 row holds a value that training never saw" in shown
-    assert "Not read, but kept in the result: left" in shown
+    assert "1 row has a value outside the training data" in shown
+    assert "Not used, but kept in the result: left" in shown
     assert [
         (each["feature"].name, each["place"], each["unseen"]) for each in response.context["columns"]
     ] == [

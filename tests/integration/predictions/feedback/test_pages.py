@@ -59,7 +59,7 @@ def test_a_truth_is_corrected_after_a_question_and_stays_on_record(judge: Client
     prediction = PredictionFactory.create(version=row, label="yes")
     tell(judge, prediction, label="no")
     shown = judge.get(page_of(prediction)).content.decode()
-    assert 'data-confirm="Correct the truth' in shown
+    assert 'data-confirm="Change the true label' in shown
     assert 'name="replace" value="True"' in shown
     shown = tell(judge, prediction, label="yes", replace="True").content.decode()
     assert "<s>no</s>" in shown
@@ -85,7 +85,7 @@ def test_a_label_that_is_not_in_the_list_is_refused(label: str, judge: Client, r
 def test_who_may_not_judge_sees_the_truth_and_no_form(judge: Client, row: Version) -> None:
     prediction = PredictionFactory.create(version=row)
     looker = staff_client()
-    assert "Nobody has said yet" in looker.get(page_of(prediction)).content.decode()
+    assert "No true label yet" in looker.get(page_of(prediction)).content.decode()
     tell(judge, prediction, label="no")
     shown = looker.get(page_of(prediction)).content.decode()
     assert "by grace" in shown

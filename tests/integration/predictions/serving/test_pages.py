@@ -113,7 +113,7 @@ def test_a_value_that_the_contract_refuses_has_its_reason_beside_it(
     form = response.context["form"]
     assert words in form.errors[name][0]
     assert form["member" if name != "member" else "tenure"].value() is not None
-    assert "nothing was stored" in response.content.decode()
+    assert "Nothing was stored" in response.content.decode()
     assert not Prediction.objects.exists()
 
 
@@ -180,7 +180,7 @@ def test_what_if_answers_as_a_prediction_would_and_leaves_no_trace(analyst: Clie
     assert response.context["tried"].probabilities == logged.probabilities
     warned = analyst.post(WHAT_IF, data(tenure="500", plan="gold")).content.decode()
     assert "outside the training range" in warned
-    assert "nothing is logged until you press Predict" in warned
+    assert "Not logged. Select Predict" in warned
     assert Prediction.objects.count() == 1
     assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 1
     assert series() == before
@@ -224,7 +224,7 @@ def test_without_scripts_a_button_tries_the_values_and_logs_nothing(
 ) -> None:
     response = analyst.post(PREDICT, {**data(tenure="17"), "try": "1"})
     assert response.context["form"]["tenure"].value() == "17"
-    assert "nothing is logged until you press Predict" in response.content.decode()
+    assert "Not logged. Select Predict" in response.content.decode()
     assert not Prediction.objects.exists()
 
 

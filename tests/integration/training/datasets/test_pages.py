@@ -167,7 +167,7 @@ def test_someone_who_may_only_look_sees_neither_form_nor_button(db: None) -> Non
     viewer = staff_client()
     assert "Upload a dataset" not in viewer.get(LIST).content.decode()
     detail = viewer.get(reverse("training:dataset-detail", args=[dataset.pk])).content.decode()
-    assert "Train" not in detail
+    assert "Train on this dataset" not in detail
 
 
 def test_an_empty_list_says_what_a_table_is(trainer: Client) -> None:

@@ -111,11 +111,11 @@ def test_many_classes_and_inputs_are_drawn_in_part_and_listed_in_full() -> None:
 @pytest.mark.parametrize(
     ("aim", "words"),
     [
-        (None, "none stated"),
+        (None, "none: the more probable class"),
         ({"goal": "f1", "value": None}, "highest F1"),
-        ({"goal": "precision", "value": 0.9}, "a precision of at least 90.0\u202f%"),
-        ({"goal": "recall", "value": 0.8}, "a recall of at least 80.0\u202f%"),
-        ({"goal": "cost", "value": 5.0}, "a missed case costs 5 times a false alarm"),
+        ({"goal": "precision", "value": 0.9}, "precision of at least 90.0\u202f%"),
+        ({"goal": "recall", "value": 0.8}, "recall of at least 80.0\u202f%"),
+        ({"goal": "cost", "value": 5.0}, "a missed case costs 5 times as much"),
     ],
 )
 def test_the_threshold_tells_what_it_serves(aim: dict[str, Any] | None, words: str, approver: Client) -> None:
@@ -223,7 +223,7 @@ def test_a_part_that_does_not_exist_or_was_lost_is_not_found(approver: Client) -
 
 
 def test_without_versions_the_page_leads_to_the_first_run(db: None) -> None:
-    assert "Someone who may train" in staff_client().get(LIST).content.decode()
+    assert "A person with the trainer role" in staff_client().get(LIST).content.decode()
     trainer = staff_client("training.add_run", username="grace")
     assert reverse("training:run-create") in trainer.get(LIST).content.decode()
 
@@ -270,7 +270,7 @@ def test_a_long_history_is_paged_and_the_version_shows_its_end(
 
 def test_a_classifier_without_history_says_what_to_do(approver: Client) -> None:
     path_to = reverse("training:classifier-history", args=[ClassifierFactory.create().pk])
-    assert "Never activated" in approver.get(path_to).content.decode()
+    assert "No activations yet" in approver.get(path_to).content.decode()
 
 
 def card(client: Client, version: Version) -> str:
