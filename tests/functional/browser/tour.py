@@ -17,10 +17,11 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from predictions import batches
+from predictions.batches import service as batches
 from predictions.roles import ROLES
-from training.models import Classifier, Dataset, Run, Version
-from training.services import activate_version, import_dataset, request_run
+from training.models import Run, Version
+from training.runs.service import request_run
+from training.versions.service import activate_version
 
 call_command(
     "train", {table!r}, target="churn", estimator="logistic_regression", scoring="f1", folds=3, seed=1, activate=True
