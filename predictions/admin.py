@@ -16,6 +16,7 @@ from clfsite.core.web.read_only_admin import ReadOnlyAdmin, as_table
 from predictions.keys import service as keys
 from predictions.log.forms import labels
 from predictions.models import ApiKey, Batch, Feedback, Prediction, first_id
+from training.models import Version
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -114,8 +115,7 @@ class PredictionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
         # with a list's rows would come the contracts and golden rows of their versions
-        bulk = ("contract_data", "golden", "artifacts", "libraries", "held_out", "cross_validation", "params")
-        return super().get_queryset(request).defer(*(f"version__{name}" for name in bulk))
+        return super().get_queryset(request).defer(*Version.bulky(path="version__"))
 
     def view_on_site(self, prediction: Prediction) -> str:
         return reverse("predictions:prediction-detail", args=[prediction.pk])

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -27,6 +27,11 @@ def new_folder() -> str:
 def first_id(moment: datetime) -> uuid.UUID:
     """The smallest UUIDv7 of a moment: ids grow with time, so the primary key finds a time in the log."""
     return uuid.UUID(int=int(moment.timestamp() * 1_000) << 80)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The start of the hour in which a moment is counted."""
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 class ApiKey(models.Model):
@@ -373,6 +378,22 @@ class Feedback(models.Model):
         return self.label
 
 
+class FeedbackCountQuerySet(models.QuerySet["FeedbackCount"]):
+    def since(self, moment: datetime) -> Self:
+        """Of the predictions from the hour of a moment on."""
+        return self.filter(hour__gte=hour_of(moment))
+
+    def scores(self, *by: str, **named: Any) -> Any:
+        """For each value of some columns: these, how many predictions were judged, and how many of them were right.
+
+        Args:
+            named: further columns as expressions, each under its name.
+        """
+        right = Sum("predictions", filter=Q(predicted=F("truth")), default=0)
+        groups = self.order_by().annotate(**named).values_list(*by, *named)
+        return groups.annotate(judged=Sum("predictions"), correct=right).filter(judged__gt=0)
+
+
 class FeedbackCount(models.Model):
     """How many predictions of an hour were judged so, kept up with the feedback so that nobody has to count it."""
 
@@ -382,6 +403,8 @@ class FeedbackCount(models.Model):
     truth = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")
     # a check above 0 would refuse the upsert that takes a corrected one away, before it finds its row
     predictions = models.BigIntegerField()
+
+    objects = FeedbackCountQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -42,8 +42,7 @@ class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Classifier]:
         in_force = Activation.objects.in_force().select_related("version__classifier")
-        bulk = ("contract_data", "golden", "held_out")
-        newest = Prefetch("activations", in_force.defer(*(f"version__{name}" for name in bulk)), "in_force")
+        newest = Prefetch("activations", in_force.defer(*Version.bulky(path="version__")), "in_force")
         return super().get_queryset(request).prefetch_related(newest)
 
     @admin.display(description="active version")

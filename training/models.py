@@ -1,6 +1,6 @@
 """Datasets, runs, versions and activations: the rows that are the truth about training."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -240,6 +240,12 @@ class Version(models.Model):
 
     objects = VersionQuerySet.as_manager()
 
+    # thousands of numbers in one row, which a list has no use for
+    BULKY: ClassVar[tuple[str, ...]] = (
+        *("contract_data", "params", "cross_validation", "held_out"),
+        *("artifacts", "libraries", "golden", "engine"),
+    )
+
     class Meta:
         ordering = ["classifier", "-number"]
         constraints = [models.UniqueConstraint(fields=["classifier", "number"], name="version_number_once")]
@@ -251,6 +257,15 @@ class Version(models.Model):
     @property
     def contract(self) -> Contract:
         return Contract.from_dict(self.contract_data)
+
+    @classmethod
+    def bulky(cls, *needed: str, path: str = "") -> list[str]:
+        """The bulky columns but those that are needed, for a query's `defer`.
+
+        Args:
+            path: how a query of other rows reaches the version, such as `version__`.
+        """
+        return [f"{path}{name}" for name in cls.BULKY if name not in needed]
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -19,10 +19,10 @@ from predictions.batches import downloads as batch_downloads
 from predictions.batches import serializers
 from predictions.batches import service as batches
 from predictions.models import Batch
+from training.models import Version
 
 ROWS = Batch.objects.select_related("version__classifier").defer(
-    *("header", "preview", "summary"),
-    *(f"version__{name}" for name in ("contract_data", "golden", "held_out", "cross_validation", "params")),
+    *("header", "preview", "summary"), *Version.bulky(path="version__")
 )
 
 

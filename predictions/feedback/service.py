@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from clfsite.core.errors import Conflict, InvalidInput, NotFound, Refused
-from predictions.models import Feedback, FeedbackCount, Prediction
+from predictions.models import Feedback, FeedbackCount, Prediction, hour_of
 from training.models import Version
 
 SHOWN_CLASSES = 10
@@ -156,7 +156,7 @@ def _count(news: Sequence[Weighed]) -> None:
     """Add to the hours' counts, and take away what was corrected, in one statement on PostgreSQL and SQLite."""
     cells: Counter[tuple[Any, ...]] = Counter()
     for each in news:
-        hour = each.prediction.created_at.replace(minute=0, second=0, microsecond=0)
+        hour = hour_of(each.prediction.created_at)
         predicted = each.classes.index(each.prediction.label)
         row = (each.prediction.version_id, hour, predicted)
         cells[*row, each.classes.index(each.truth.label)] += 1

@@ -68,7 +68,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     judged = (
         quality.judged(Version.objects.all())
         .select_related("classifier")
-        .defer("golden", "artifacts", "libraries", "params", "cross_validation")
+        .defer(*Version.bulky("contract_data", "held_out"))
     )
     sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))

@@ -8,11 +8,11 @@ from math import sqrt
 from textwrap import shorten
 from typing import Any
 
-from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
+from django.db.models import Max, OuterRef, Subquery, Sum
 from django.urls import reverse
 
 from clfsite.core.web.charts import spark
-from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency
+from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, hour_of
 from predictions.monitoring import counts
 from training.models import Activation, Classifier, Run, Version
 
@@ -114,9 +114,8 @@ class Event:
 def glances(now: datetime) -> list[Glance]:
     """Every classifier, the default one first, in seven queries however many there are."""
     found = {each.pk: Glance(each) for each in Classifier.objects.order_by("-is_default", "name")}
-    bulk = ("contract_data", "golden", "artifacts", "libraries", "params", "cross_validation")
     active = Activation.objects.in_force().select_related("version")
-    for activation in active.defer(*(f"version__{name}" for name in bulk)):
+    for activation in active.defer(*Version.bulky("held_out", path="version__")):
         found[activation.classifier_id].activation = activation
     newest = Version.objects.order_by().filter(activations=None).values_list("classifier")
     for classifier, number in newest.annotate(Max("number")):
@@ -130,7 +129,7 @@ def glances(now: datetime) -> list[Glance]:
 
 
 def _add_traffic(found: Mapping[int, Glance], now: datetime) -> None:
-    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    first = hour_of(now) - timedelta(hours=HOURS - 1)
     counted = HourlyCount.objects.filter(hour__gte=first).order_by()
     for classifier, hour, label, total in counted.values_list(
         "version__classifier", "hour", "label"
@@ -150,11 +149,8 @@ def _add_feedback(found: Mapping[int, Glance], now: datetime) -> None:
         glance.activation.version_id: glance for glance in found.values() if glance.activation is not None
     }
     since = now - timedelta(days=FEEDBACK_DAYS)
-    right = Sum("predictions", filter=Q(predicted=F("truth")), default=0)
-    told = FeedbackCount.objects.filter(version__in=active, hour__gte=since).order_by()
-    for version, judged, correct in told.values_list("version").annotate(
-        judged=Sum("predictions"), right=right
-    ):
+    counts = FeedbackCount.objects.filter(version__in=active).since(since)
+    for version, judged, correct in counts.scores("version"):
         active[version].judged, active[version].correct = judged, correct
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
-from predictions.models import FeedbackCount, HourlyCount, HourlyLatency
+from predictions.models import FeedbackCount, HourlyCount, HourlyLatency, hour_of
 from predictions.monitoring import counts, quality
 from predictions.monitoring.quality import Quality
 from training.models import Version
@@ -29,11 +29,16 @@ class Period:
 
     def steps(self, now: datetime) -> list[datetime]:
         """When each step begins; the last one is not over yet."""
-        last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        last = hour_of(now.astimezone(UTC))
         if self.step == DAY:
             last = last.replace(hour=0)
         count = self.span // self.step
         return [last - place * self.step for place in reversed(range(count))]
+
+    @property
+    def at(self) -> F | TruncDay:
+        """The step of an hour, in a query."""
+        return F("hour") if self.step == HOUR else TruncDay("hour", tzinfo=UTC)
 
 
 PERIODS = {
@@ -100,9 +105,8 @@ def report(versions: Sequence[Version], period: Period, now: datetime) -> Report
     for at, bucket, total in _by_step(_of(HourlyLatency.objects.all(), versions, steps), period, "bucket"):
         latency[places[at]][bucket] += total
     judged = {version.pk: [(0, 0)] * len(steps) for version in versions}
-    right = Sum("predictions", filter=Q(predicted=F("truth")), default=0)
-    told = _of(FeedbackCount.objects.all(), versions, steps)
-    for at, version, total, correct in _by_step(told, period, "version", right=right):
+    feedback = FeedbackCount.objects.filter(version__in=by_version).since(steps[0])
+    for version, at, total, correct in feedback.scores("version", at=period.at):
         judged[version][places[at]] = (total, correct)
     return Report(
         steps, by_version, by_label, deciles, latency, judged, quality.of_versions(versions, since=steps[0])
@@ -154,11 +158,10 @@ def _of(rows: QuerySet[Any], versions: Sequence[Version], steps: list[datetime])
     return rows.filter(version__in=[version.pk for version in versions], hour__gte=steps[0]).order_by()
 
 
-def _by_step(rows: QuerySet[Any], period: Period, *by: str, **more: Any) -> Any:
-    """Sums of each step by further columns, as (step, *by, total, *more)."""
-    at = F("hour") if period.step == HOUR else TruncDay("hour", tzinfo=UTC)
-    return _summed(rows.annotate(at=at).values_list("at", *by), **more)
+def _by_step(rows: QuerySet[Any], period: Period, *by: str) -> Any:
+    """Sums of each step by further columns, as (step, *by, total)."""
+    return _summed(rows.annotate(at=period.at).values_list("at", *by))
 
 
-def _summed(grouped: Any, **more: Any) -> Any:
-    return grouped.annotate(total=Sum("predictions"), **more)
+def _summed(grouped: Any) -> Any:
+    return grouped.annotate(total=Sum("predictions"))

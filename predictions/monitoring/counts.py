@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from predictions.models import HourlyCount, HourlyLatency
+from predictions.models import HourlyCount, HourlyLatency, hour_of
 
 SHARDS = 8
 # upper bounds of the latency buckets in milliseconds, a third of a decade each; the last bucket has none
@@ -67,7 +67,7 @@ def statements(blocks: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
     latencies: Counter[tuple[Any, ...]] = Counter()
     shard = os.getpid() % SHARDS
     for created_at, version, source, latency_ms, tenths in blocks:
-        hour = created_at.replace(minute=0, second=0, microsecond=0)
+        hour = hour_of(created_at)
         for (label, tenth), number in tenths.items():
             counts[hour, version, source, label, tenth, shard] += number
         latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += sum(tenths.values())

@@ -24,8 +24,8 @@ class AnalyticsForm(forms.Form):
         asked = [each for each in classifiers if each.name == data.get("classifier")]
         self.chosen = next(iter([*asked, *classifiers]), None)
         rows = Version.objects.filter(classifier=self.chosen).select_related("classifier")
-        bulk = ("golden", "artifacts", "libraries", "params", "cross_validation")
-        self.all_versions = list(rows.defer(*bulk).order_by("-number"))
+        unread = Version.bulky("contract_data", "held_out")
+        self.all_versions = list(rows.defer(*unread).order_by("-number"))
         self.span = data["period"] if data.get("period") in PERIODS else self.DEFAULT_PERIOD
         named = [each for each in self.all_versions if str(each.number) == data.get("version")]
         self.versions = named or self.all_versions

@@ -17,8 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clfsite.core.jobs.models import Heartbeat
-from predictions.models import Batch
-from predictions.monitoring import quality
+from predictions.models import Batch, FeedbackCount
 from training.models import Activation, Dataset, Run, Version
 
 logger = logging.getLogger(__name__)
@@ -80,11 +79,14 @@ def _quality() -> Iterator[GaugeMetricFamily]:
     accuracy = GaugeMetricFamily(
         "clfsite_live_accuracy", "Share of the judged predictions that were right.", labels=labels
     )
-    for window, start in (("7d", timezone.now() - LATELY), ("all", None)):
-        for score in quality.scores(start):
-            version = [score["classifier"], str(score["number"]), window]
-            judged.add_metric(version, score["judged"])
-            accuracy.add_metric(version, score["correct"] / score["judged"])
+    counts = FeedbackCount.objects.all()
+    for window, counted in (("7d", counts.since(timezone.now() - LATELY)), ("all", counts)):
+        for classifier, number, total, correct in counted.scores(
+            "version__classifier__name", "version__number"
+        ):
+            version = [classifier, str(number), window]
+            judged.add_metric(version, total)
+            accuracy.add_metric(version, correct / total)
     yield from (judged, accuracy)
 
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncDay
 from django.utils import timezone
 
 from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, Prediction
@@ -117,7 +118,7 @@ def collect(version: Version) -> Facts:
         Version.objects.with_active()
         .filter(classifier=classifier)
         .select_related("classifier", "run__dataset")
-        .defer("golden", "artifacts", "run__candidates", "run__dataset__profile")
+        .defer(*Version.bulky("contract_data", "held_out"), "run__candidates", "run__dataset__profile")
         .order_by("-number")
     )
     qualities = {each.version.pk: each for each in quality.of_versions(versions)}
@@ -162,25 +163,14 @@ def _in_order(counts: dict[str, int], classes: Sequence[str]) -> dict[str, int]:
 
 
 def _monitoring(version: Version, judged: Quality) -> Monitoring:
-    days: dict[datetime, tuple[int, int]] = {}
-    right = Q(predicted=F("truth"))
-    hours = (
-        FeedbackCount.objects.filter(version=version)
-        .order_by()
-        .values_list("hour")
-        .annotate(judged=Sum("predictions"), correct=Sum("predictions", filter=right, default=0))
-    )
-    for hour, total, correct in sorted(hours):
-        day = hour.replace(hour=0)
-        before = days.get(day, (0, 0))
-        days[day] = (before[0] + total, before[1] + correct)
+    days = FeedbackCount.objects.filter(version=version).scores(day=TruncDay("hour", tzinfo=UTC))
     latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", "features")
     found = list(latest[:LOOKED_AT])
     warned = [warnings for warnings, _ in found if warnings]
     names = [feature.name for feature in version.contract.features]
     return Monitoring(
         quality=judged,
-        days={day: each for day, each in days.items() if each[0] > 0},
+        days={day: (judged, correct) for day, judged, correct in days.order_by("day")},
         looked_at=len(found),
         warned=len(warned),
         warnings=dict(

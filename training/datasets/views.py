@@ -16,7 +16,7 @@ from clfsite.core.web.staff import StaffRequest, staff
 from training.datasets.forms import DatasetForm
 from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract
-from training.models import Dataset
+from training.models import Dataset, Version
 
 PER_PAGE = 25
 SORTS = {
@@ -80,8 +80,7 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
     columns = [_column(profile, dataset.rows, contract) for profile in page]
     same_name = Dataset.objects.filter(name=dataset.name).defer("contract_data", "profile")
     runs = dataset.runs.select_related("classifier", "version").defer(
-        *("candidates", "history", "version__contract_data", "version__golden", "version__artifacts"),
-        *("version__held_out", "version__libraries"),
+        "candidates", "history", *Version.bulky(path="version__")
     )
     context = {
         "dataset": dataset,

@@ -38,13 +38,11 @@ SORTS = {
     "version": ["version__number"],
 }
 CANDIDATE_SORTS = ("rank", "family", "mean", "std", "seconds")
-# the version's bulky columns are for the version's own page
-VERSION_BULK = ("version__contract_data", "version__golden", "version__artifacts", "version__libraries")
 
 
 def _runs() -> QuerySet[Run]:
     return Run.objects.select_related("classifier", "dataset", "created_by", "version").defer(
-        "dataset__contract_data", "dataset__profile", *VERSION_BULK
+        "dataset__contract_data", "dataset__profile", *Version.bulky("held_out", path="version__")
     )
 
 

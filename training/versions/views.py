@@ -20,7 +20,6 @@ from training.versions import charts, comparison, history, model_card
 from training.versions.forms import ReasonForm
 from training.versions.service import activate_version, open_artifact
 
-BULK = ("contract_data", "golden", "artifacts", "libraries")
 PER_PAGE = 50
 HISTORY_PER_PAGE = 25
 # of the history, beside all else that is known of a version
@@ -50,7 +49,7 @@ def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = (
         Version.objects.with_active()
         .select_related("classifier", "run__dataset")
         .defer(
-            *BULK,
+            *Version.bulky("held_out"),
             *("run__candidates", "run__history", "run__dataset__contract_data", "run__dataset__profile"),
         )
     )
