@@ -5,6 +5,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from clfsite.core.errors import Refused
@@ -73,6 +74,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))
     qualities = quality.of_versions(page.object_list)
+    lately = quality.lately([each.version.pk for each in qualities], timezone.now())
     chosen = next((each for each in qualities if str(each.version.pk) == request.GET.get("version")), None)
     chosen = chosen or next(iter(qualities), None)
     context = {
@@ -80,6 +82,11 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
         "page": page,
         "sort": sort,
         "qualities": qualities,
+        "dropped": [
+            each
+            for each in qualities
+            if lately[each.version.pk].has_dropped(each.version.metrics["accuracy"])
+        ],
         "chosen": chosen,
         "chart": _confusion(chosen) if chosen else None,
     }

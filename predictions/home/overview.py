@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import sqrt
 from textwrap import shorten
 from typing import Any
 
@@ -12,17 +11,15 @@ from django.db.models import Max, OuterRef, Subquery, Sum
 from django.urls import reverse
 
 from clfsite.core.web.charts import spark
-from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, hour_of
-from predictions.monitoring import counts
+from predictions.models import Batch, HourlyCount, HourlyLatency, hour_of
+from predictions.monitoring import counts, quality
+from predictions.monitoring.quality import Score
 from training.models import Activation, Classifier, Run, Version
 
 HOURS = 24
-FEEDBACK_DAYS = 30
 LATELY = timedelta(days=14)
 EVENTS = 8
 SHOWN_LABELS = 4
-# so many judged answers before their share says anything, and how far below training it has to be to matter
-ENOUGH_JUDGED, DROP = 50, 0.03
 # predictions of a day without any feedback that are worth asking for some
 ENOUGH_UNJUDGED = 100
 LONGEST_REASON = 200
@@ -38,8 +35,7 @@ class Glance:
     hourly: list[int] = field(default_factory=lambda: [0] * HOURS)
     labels: Counter[str] = field(default_factory=Counter)
     latency: Counter[int] = field(default_factory=Counter)
-    judged: int = 0
-    correct: int = 0
+    score: Score = field(default_factory=Score)
     last_run: Run | None = None
 
     @property
@@ -73,20 +69,13 @@ class Glance:
         return counts.quantile(self.latency, 0.99)
 
     @property
-    def accuracy(self) -> float | None:
-        return self.correct / self.judged if self.judged else None
-
-    @property
     def held_out(self) -> float | None:
         return self.activation.version.metrics["accuracy"] if self.activation else None
 
     @property
     def has_dropped(self) -> bool:
-        """Whether live accuracy lies below that on held-out rows by more than chance explains."""
-        if self.accuracy is None or self.held_out is None or self.judged < ENOUGH_JUDGED:
-            return False
-        chance = 2 * sqrt(self.held_out * (1 - self.held_out) / self.judged)
-        return self.held_out - self.accuracy > max(DROP, chance)
+        """Whether live accuracy has dropped; see `Score.has_dropped`."""
+        return self.held_out is not None and self.score.has_dropped(self.held_out)
 
 
 @dataclass(frozen=True)
@@ -148,10 +137,8 @@ def _add_feedback(found: Mapping[int, Glance], now: datetime) -> None:
     active = {
         glance.activation.version_id: glance for glance in found.values() if glance.activation is not None
     }
-    since = now - timedelta(days=FEEDBACK_DAYS)
-    counts = FeedbackCount.objects.filter(version__in=active).since(since)
-    for version, judged, correct in counts.scores("version"):
-        active[version].judged, active[version].correct = judged, correct
+    for version, score in quality.lately(active, now).items():
+        active[version].score = score
 
 
 def advice(found: Sequence[Glance]) -> list[Advice]:
@@ -182,23 +169,22 @@ def _advice_on(glance: Glance) -> list[Advice]:
                 "danger", f"The last run of {name} failed", _brief(run.error), url, f"Look at run {run.pk}"
             )
         )
-    if glance.has_dropped and glance.accuracy is not None and glance.held_out is not None:
+    if glance.held_out is not None and glance.has_dropped:
         advised.append(
             Advice(
                 "warning",
                 f"{name} is right less often than at training",
-                f"{glance.accuracy:.1%} of {glance.judged:,} judged answers were right, against {glance.held_out:.1%} on held-out rows. "
-                "Retrain on newer data, or go back to an earlier version.",
+                f"{glance.score.beside(glance.held_out)}. Retrain on newer data, or go back to an earlier version.",
                 f"{reverse('predictions:analytics')}?classifier={name}",
                 "Look at the analytics",
             )
         )
-    elif not glance.judged and glance.predictions >= ENOUGH_UNJUDGED:
+    elif not glance.score.judged and glance.predictions >= ENOUGH_UNJUDGED:
         advised.append(
             Advice(
                 "info",
                 f"Nobody says whether {name} is right",
-                f"{glance.predictions:,} answers in the last 24 hours and no feedback in {FEEDBACK_DAYS} days: live accuracy is unknown. "
+                f"{glance.predictions:,} answers in the last 24 hours and no feedback in {quality.LATELY.days} days: live accuracy is unknown. "
                 "Hand in what turned out to be true.",
                 reverse("predictions:feedback-list"),
                 "Give feedback",

@@ -23,7 +23,7 @@ class AnalyticsForm(forms.Form):
         classifiers = list(Classifier.objects.order_by("-is_default", "name"))
         asked = [each for each in classifiers if each.name == data.get("classifier")]
         self.chosen = next(iter([*asked, *classifiers]), None)
-        rows = Version.objects.filter(classifier=self.chosen).select_related("classifier")
+        rows = Version.objects.with_active().filter(classifier=self.chosen).select_related("classifier")
         unread = Version.bulky("contract_data", "held_out")
         self.all_versions = list(rows.defer(*unread).order_by("-number"))
         self.span = data["period"] if data.get("period") in PERIODS else self.DEFAULT_PERIOD

@@ -18,13 +18,14 @@ from prometheus_client.registry import Collector
 
 from clfsite.core.jobs.models import Heartbeat
 from predictions.models import Batch, FeedbackCount
+from predictions.monitoring import quality
 from training.models import Activation, Dataset, Run, Version
 
 logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 5.0
-# live accuracy is told for what was predicted since then, and for all time
-LATELY = timedelta(days=7)
+# live accuracy is told of so long, and of all time
+WINDOW = timedelta(days=7)
 
 
 class StateCollector(Collector):
@@ -57,16 +58,24 @@ def _versions() -> Iterator[GaugeMetricFamily]:
         "Metric of the active version on its held-out rows.",
         labels=["classifier", "version", "metric"],
     )
+    dropped = GaugeMetricFamily(
+        "clfsite_live_accuracy_dropped",
+        "Whether feedback of the last 30 days shows less accuracy of the active version than held-out rows did.",
+        labels=["classifier", "version"],
+    )
     # the other columns of a version hold thousands of numbers
     activations = Activation.objects.in_force().values_list(
-        "classifier__name", "version__number", "created_at", "version__held_out__metrics"
+        "classifier__name", "version", "version__number", "created_at", "version__held_out__metrics"
     )
-    for classifier, number, created_at, metrics in activations.order_by("classifier__name"):
+    rows = list(activations.order_by("classifier__name"))
+    scores = quality.lately([version for _, version, *_ in rows], timezone.now())
+    for classifier, version, number, created_at, metrics in rows:
         active.add_metric([classifier], number)
         since.add_metric([classifier], created_at.timestamp())
         for name, value in metrics.items():
             held_out.add_metric([classifier, str(number), name], value)
-    yield from (active, since, held_out)
+        dropped.add_metric([classifier, str(number)], scores[version].has_dropped(metrics["accuracy"]))
+    yield from (active, since, held_out, dropped)
 
 
 def _quality() -> Iterator[GaugeMetricFamily]:
@@ -80,7 +89,7 @@ def _quality() -> Iterator[GaugeMetricFamily]:
         "clfsite_live_accuracy", "Share of the judged predictions that were right.", labels=labels
     )
     counts = FeedbackCount.objects.all()
-    for window, counted in (("7d", counts.since(timezone.now() - LATELY)), ("all", counts)):
+    for window, counted in (("7d", counts.since(timezone.now() - WINDOW)), ("all", counts)):
         for classifier, number, total, correct in counted.scores(
             "version__classifier__name", "version__number"
         ):

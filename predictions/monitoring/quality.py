@@ -1,14 +1,23 @@
 """How well versions do on what came after training, as far as the truth is known: read from counts, not the log."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, FloatField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 
+from clfsite.core.web.templatetags.portal import percent
 from predictions.models import FeedbackCount
 from training.models import Version
+
+# whether accuracy has dropped is told from the predictions of this long
+LATELY = timedelta(days=30)
+# judged predictions before their share tells anything, and how far it has to lie below training to matter
+ENOUGH, DROP = 50, 0.03
+# standard deviations within which a normal distribution has 95 % of its values
+NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +31,32 @@ class Score:
     def accuracy(self) -> float | None:
         """The share of judged predictions that were right; None before the first."""
         return self.correct / self.judged if self.judged else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy by Wilson's score, which holds for few predictions too; not of none."""
+        observed, square = self.correct / self.judged, NORMAL_95**2 / self.judged
+        middle = (observed + square / 2) / (1 + square)
+        reach = (
+            NORMAL_95
+            / (1 + square)
+            * math.sqrt(observed * (1 - observed) / self.judged + square / (4 * self.judged))
+        )
+        return max(middle - reach, 0.0), min(middle + reach, 1.0)
+
+    def has_dropped(self, held_out: float) -> bool:
+        """Whether the accuracy lies below that on held-out rows, by enough to matter and by more than chance explains."""
+        if self.accuracy is None or self.judged < ENOUGH:
+            return False
+        return held_out - self.accuracy > DROP and self.interval[1] < held_out
+
+    def beside(self, held_out: float) -> str:
+        """The accuracy of the last days in a sentence, beside that on held-out rows."""
+        accuracy = percent(self.accuracy or 0)
+        return (
+            f"{accuracy} of {self.judged:,} predictions with feedback in the last {LATELY.days} days were correct, "
+            f"against {percent(held_out)} on held-out rows"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +76,15 @@ def judged(versions: QuerySet[Version]) -> QuerySet[Version]:
         .filter(judged__gt=0)
         .annotate(live=Cast("correct", FloatField()) / F("judged"))
     )
+
+
+def lately(versions: Collection[int], now: datetime) -> dict[int, Score]:
+    """The score of each version, named by its id, over the predictions of the last 30 days; for whether it has dropped."""
+    counts = FeedbackCount.objects.filter(version__in=versions).since(now - LATELY)
+    known = {
+        version: Score(judged=judged, correct=right) for version, judged, right in counts.scores("version")
+    }
+    return {version: known.get(version, Score()) for version in versions}
 
 
 def of_versions(versions: Iterable[Version], since: datetime | None = None) -> list[Quality]:

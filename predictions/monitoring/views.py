@@ -1,5 +1,6 @@
 """What a classifier answered over time, how sure it was, how fast, and how often right."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -10,7 +11,7 @@ from django.views.decorators.http import require_safe
 from clfsite.core.web.charts import Chart
 from clfsite.core.web.staff import StaffRequest, staff
 from clfsite.core.web.templatetags.portal import percent
-from predictions.monitoring import analytics, counts
+from predictions.monitoring import analytics, counts, quality
 from predictions.monitoring import charts as traffic_charts
 from predictions.monitoring.analytics import PERIODS, Report
 from predictions.monitoring.forms import AnalyticsForm
@@ -28,12 +29,21 @@ def analytics_page(request: StaffRequest) -> HttpResponse:
     form = AnalyticsForm(request.GET)
     context: dict[str, Any] = {"form": form}
     if form.chosen:
-        versions = form.versions
-        found = analytics.report(versions, PERIODS[form.span], timezone.now())
+        versions, now = form.versions, timezone.now()
+        found = analytics.report(versions, PERIODS[form.span], now)
         context |= {"found": found, "versions": versions, "period": PERIODS[form.span]}
         if found.total:
-            context |= _figures(versions, found)
+            context |= _figures(versions, found) | {"dropped": _dropped(versions, now)}
     return render(request, "predictions/monitoring/analytics.html", context)
+
+
+def _dropped(versions: list[Version], now: datetime) -> str:
+    """What there is to say of the active version, if it is among these and its accuracy has dropped."""
+    for version in versions:
+        if version.active:  # type: ignore[attr-defined]
+            score, held_out = quality.lately([version.pk], now)[version.pk], version.metrics["accuracy"]
+            return score.beside(held_out) if score.has_dropped(held_out) else ""
+    return ""
 
 
 def _figures(versions: list[Version], found: Report) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency,
 from predictions.monitoring import drift, quality
 from predictions.monitoring.counts import DECILES, LATENCY_MS
 from predictions.monitoring.drift import Drift
-from predictions.monitoring.quality import Quality
+from predictions.monitoring.quality import Quality, Score
 from training.ml.tables.contract import Contract
 from training.models import Activation, Dataset, Run, Version
 
@@ -54,12 +54,13 @@ class Serving:
 class Monitoring:
     """What became known after the answers: the truth, and values that training never saw.
 
-    `days` holds (judged, correct) of the predictions made on a day. `warned` of the `looked_at` latest predictions
+    `lately` is the score that tells whether accuracy has dropped, `days` that of the predictions made on a day. `warned` of the `looked_at` latest predictions
     carried a warning; `warnings` counts those by feature and code, and `drifts` tells how far their inputs have moved.
     """
 
     quality: Quality
-    days: dict[datetime, tuple[int, int]]
+    lately: Score
+    days: dict[datetime, Score]
     looked_at: int
     warned: int
     warnings: dict[tuple[str, str], int]
@@ -170,7 +171,8 @@ def _monitoring(version: Version, judged: Quality) -> Monitoring:
     names = [feature.name for feature in version.contract.features]
     return Monitoring(
         quality=judged,
-        days={day: (judged, correct) for day, judged, correct in days.order_by("day")},
+        lately=quality.lately([version.pk], timezone.now())[version.pk],
+        days={day: Score(judged=judged, correct=right) for day, judged, right in days.order_by("day")},
         looked_at=len(found),
         warned=len(warned),
         warnings=dict(

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 NARROW = "\u202f"
 KIBIBYTE = 1_024
-TRUST = 1.96
 
 
 def share(value: float | None, digits: int = 1) -> str:
@@ -65,11 +64,3 @@ def count(number: int, one: str, many: str = "") -> str:
 def milliseconds(bound: float) -> str:
     """A bound of the latency counts."""
     return f"{bound:g}{NARROW}ms" if bound < 1_000 else f"{bound / 1_000:g}{NARROW}s"  # noqa: PLR2004
-
-
-def wilson(right: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of a share by Wilson's score, which holds for few rows too."""
-    observed, square = right / of, TRUST**2 / of
-    middle = (observed + square / 2) / (1 + square)
-    reach = TRUST / (1 + square) * math.sqrt(observed * (1 - observed) / of + square / (4 * of))
-    return max(middle - reach, 0.0), min(middle + reach, 1.0)

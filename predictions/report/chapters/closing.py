@@ -1,10 +1,11 @@
 """What to bear in mind, and how to come by the same figures."""
 
+from predictions.monitoring import quality
 from predictions.report import words
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
 from predictions.report.chapters.judgement import FAIRLY, ROWS, Outcome, calibration_gap
 from predictions.report.chapters.life import life_pairs
-from predictions.report.chapters.monitoring import ENOUGH, moved_far
+from predictions.report.chapters.monitoring import moved_far
 from predictions.report.chapters.training import command
 from predictions.report.facts import LOOKED_AT, Facts
 from training.templatetags.titles import METRIC_TITLES, estimator
@@ -39,7 +40,7 @@ def summary(facts: Facts) -> Chapter:
         Heading("What to take home"),
         Items([*_taken_home(facts, metrics), *_taken_home_live(facts)]),
     ]
-    if judged.judged < ENOUGH:
+    if judged.judged < quality.ENOUGH:
         blocks.append(
             Text("Until more truth is known, how well it does in use rests on the rows laid aside alone.")
         )
@@ -166,7 +167,7 @@ def _own_limits(facts: Facts) -> list[str]:
             f"Callers send other values than training saw of {', '.join(far[:8])}: the figures above may not hold for "
             "their rows."
         )
-    if facts.monitoring.quality.judged < ENOUGH:
+    if facts.monitoring.quality.judged < quality.ENOUGH:
         found.append(
             f"The truth is known for {words.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy "
             "cannot be told yet."

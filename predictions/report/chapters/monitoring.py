@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from predictions.monitoring import quality
 from predictions.monitoring.drift import Drift
 from predictions.report import charts, drawing, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Text
@@ -10,7 +11,6 @@ from predictions.report.facts import Facts
 LISTED = 25
 # a label mix or an input this far from the one in training is worth a look
 SHIFT = 0.05
-ENOUGH = 30
 # an input moved if it did so many times as far as chance would have it
 SURELY = 2.5
 
@@ -39,12 +39,11 @@ def _accuracy(facts: Facts) -> list[Block]:
             )
         ]
     held_out = facts.version.metrics["accuracy"]
-    bounds = words.wilson(judged.correct, judged.judged)
     blocks: list[Block] = [
         Text(
             f"The truth is known for {words.count(judged.judged, 'prediction')} of this version, and {judged.correct:,} of "
             f"them were right: an accuracy of {words.share(judged.accuracy)} (95{words.NARROW}% interval "
-            f"{words.interval(bounds)}). On the rows laid aside at training it was {words.share(held_out)}. {_verdict(facts)}"
+            f"{words.interval(judged.interval)}). On the rows laid aside at training it was {words.share(held_out)}. {_verdict(facts)}"
         ),
         Figure(
             charts.confusion(judged.confusion, judged.classes),
@@ -54,13 +53,12 @@ def _accuracy(facts: Facts) -> list[Block]:
     ]
     days = facts.monitoring.days
     if len(days) > 1:
-        spread = [words.wilson(right, of) for of, right in days.values()]
         blocks.append(
             Figure(
                 charts.accuracy(
                     [f"{day:%m-%d}" for day in days],
-                    [right / of for of, right in days.values()],
-                    spread,
+                    [day.accuracy or 0 for day in days.values()],
+                    [day.interval for day in days.values()],
                     held_out,
                 ),
                 "Accuracy by day of the prediction, with 95 % intervals",
@@ -71,15 +69,21 @@ def _accuracy(facts: Facts) -> list[Block]:
 
 
 def _verdict(facts: Facts) -> str:
-    judged, held_out = facts.monitoring.quality, facts.version.metrics["accuracy"]
-    low, high = words.wilson(judged.correct, judged.judged)
-    if judged.judged < ENOUGH:
-        return "That is too few to tell."
-    if high < held_out:
-        return "That is less than chance explains: look for what changed, and train again on newer rows."
-    if low > held_out:
+    """Whether accuracy has dropped, by the rule of the portal's pages and of the alert."""
+    lately, held_out = facts.monitoring.lately, facts.version.metrics["accuracy"]
+    if lately.judged < quality.ENOUGH:
+        return (
+            f"{words.count(lately.judged, 'prediction')} with feedback in the last {quality.LATELY.days} days are too few "
+            "to tell whether accuracy has dropped."
+        )
+    if lately.has_dropped(held_out):
+        return (
+            f"Accuracy has dropped: {lately.beside(held_out)}, which is less than chance explains. Look for what changed, "
+            "and train again on newer rows."
+        )
+    if facts.monitoring.quality.interval[0] > held_out:
         return "That is more than was promised; perhaps the easier rows are those whose truth is known."
-    return "The difference is within what chance explains."
+    return f"It has not dropped in the last {quality.LATELY.days} days by more than chance explains."
 
 
 def _per_class(facts: Facts) -> str:

@@ -126,7 +126,7 @@ def test_live_accuracy_below_training_is_said_once_it_is_no_chance(version: Vers
     assert not glance_of(version).has_dropped
     judge(version, right=10, wrong=20)
     glance = glance_of(version)
-    assert (glance.judged, glance.correct) == (70, 30)
+    assert (glance.score.judged, glance.score.correct) == (70, 30)
     assert glance.held_out is not None
     assert glance.held_out > 0.6
     assert titles(version) == ["churn is right less often than at training"]

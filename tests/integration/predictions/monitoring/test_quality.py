@@ -10,10 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from predictions.feedback.service import give_feedback
-from predictions.models import Feedback, Prediction
-from predictions.monitoring import quality
+from predictions.home import overview
+from predictions.models import Feedback, FeedbackCount, Prediction
+from predictions.monitoring import gauges, quality
+from predictions.report import facts as report_facts
+from predictions.report.chapters.monitoring import monitoring
 from tests.integration.conftest import problem_of
 from tests.support.factories import ActivationFactory, ApiKeyFactory, PredictionFactory, VersionFactory
+from tests.support.portal import staff_client
 from training.models import Version
 
 pytestmark = pytest.mark.django_db
@@ -106,3 +110,32 @@ def test_metrics_show_live_accuracy(client: Client, judged: Version) -> None:
 
 def test_metrics_without_feedback_name_no_version(client: Client, db: Any) -> None:
     assert "clfsite_live_accuracy{" not in client.get("/metrics").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "days_ago", "is_drop"),
+    [(40, 80, 3, True), (78, 80, 3, False), (20, 40, 3, False), (40, 80, 40, False)],
+    ids=["dropped", "as at training", "too few", "long ago"],
+)
+def test_pages_report_and_alert_agree_whether_accuracy_has_dropped(
+    right: int, of: int, days_ago: int, is_drop: bool
+) -> None:
+    version = VersionFactory.create(classifier__name="churn")
+    version.held_out["metrics"]["accuracy"] = 0.95
+    version.save()
+    ActivationFactory.create(version=version)
+    PredictionFactory.create(version=version)
+    hour = timezone.now() - timedelta(days=days_ago)
+    for truth, count in ((1, right), (0, of - right)):
+        FeedbackCount.objects.create(version=version, hour=hour, predicted=1, truth=truth, predictions=count)
+    gauges.forget()
+    (glance,) = overview.glances(timezone.now())
+    assert glance.has_dropped is is_drop
+    assert f'clfsite_live_accuracy_dropped{{classifier="churn",version="1"}} {float(is_drop)}' in (
+        gauges.exposition().decode()
+    )
+    client = staff_client()
+    assert ("Accuracy has dropped" in client.get("/portal/analytics").content.decode()) is is_drop
+    assert (">dropped<" in client.get("/portal/feedback").content.decode()) is is_drop
+    chapter = monitoring(report_facts.collect(version))
+    assert ("Accuracy has dropped" in str(chapter.blocks)) is is_drop

@@ -140,7 +140,7 @@ def test_serving_and_monitoring_are_sums_over_the_counts(lived: Version) -> None
     assert found.monitoring.quality.judged == judged == 5
     assert found.monitoring.quality == quality.of_versions([lived])[0]
     assert found.monitoring.quality.accuracy == 3 / 5
-    assert sum(judged for judged, _ in found.monitoring.days.values()) == 5
+    assert sum(day.judged for day in found.monitoring.days.values()) == 5
     assert (found.monitoring.warned, found.monitoring.looked_at) == (1, len(ANSWERS))
     assert found.monitoring.warnings == {("plan", "unknown_category"): 1}
 
