@@ -1,50 +1,85 @@
-"""What a model card says beside the figures: where a version should not be relied on."""
+"""Where a version should not be relied on, as its model card and the report on it say."""
 
+from training.ml.judge.curves import FAIRLY, calibration_gap
 from training.models import Version
+from training.templatetags.titles import METRIC_TITLES
 
 SHOWN_FEATURES = 10
-# a class with fewer held-out rows has figures that a few rows decide
-FEW_ROWS = 30
-# a fall from cross-validation to the held-out rows, or an interval as wide, that a reader should know of
-GAP = 0.05
+LISTED = 8
+# with so many held-out rows the interval of a class's recall is about as wide as WIDE: 0.11 for a recall of 0.8
+FEW_ROWS = 200
 WIDE = 0.1
+# a class with a smaller share of the rows hardly moves accuracy
+RARE = 0.1
+# a fall from cross-validation to the held-out rows that a reader should know of
+GAP = 0.05
 
 
 def limits(version: Version) -> list[str]:
     """Sentences about what the figures do not carry, the same for every reader."""
-    held_out, contract = version.held_out, version.contract
-    found = [
+    dataset = version.run.dataset
+    sentences = [
         (
-            f"It learnt from {version.run.dataset.rows:,} rows of {version.run.dataset}, as they were when the table was made. "
+            f"It learned from {dataset.rows:,} rows of {dataset}, as they were when the table was made. "
             "Where the world has moved on since, it has not."
         ),
         (
-            "It knows the ranges and categories listed below; what lies outside is answered with a warning, "
-            "or refused where the classifier is strict, and was never judged."
+            "It knows the ranges and categories of its training table. Other values are answered with a warning, or refused "
+            "where the classifier is strict, and were never judged."
         ),
+        *_of_classes(version),
+        *_of_figures(version),
     ]
-    rare = [each["label"] for each in held_out["per_class"] if each["rows"] < FEW_ROWS]
-    if rare:
-        found.append(
-            f"Of {', '.join(rare[:5])} there were fewer than {FEW_ROWS} held-out rows: figures of such a class rest on a few."
-        )
-    low, high = (held_out.get("intervals") or {}).get("roc_auc") or (0.0, 0.0)
-    if high - low > WIDE:
-        found.append(
-            f"Its ROC-AUC is known to lie between {low:.3f} and {high:.3f} only, for lack of held-out rows."
-        )
-    fall = version.cross_validation["roc_auc"]["mean"] - version.metrics["roc_auc"]
-    if fall > GAP:
-        found.append(
-            f"On the held-out rows its ROC-AUC is {fall:.3f} lower than in cross-validation: it may have learnt single rows by heart."
+    leaks = [warning["column"] for warning in version.run.data_warnings if warning["code"] == "leak"]
+    if leaks:
+        sentences.append(
+            f"{_listed(leaks)} tells the class almost alone: make sure that it is known before the prediction."
         )
     if version.run.recipe_data.get("class_weight"):
-        found.append(
-            "Rows of rare classes counted more in training, so that its probabilities read too high for them."
+        sentences.append(
+            "Rows of rare classes counted more in training, so its probabilities are too high for those classes."
         )
-    if contract.left_out:
-        found.append(f"It does not look at: {', '.join(list(contract.left_out)[:20])}.")
-    found.append(
-        "A probability is a share of cases alike, not a verdict on one; a person should decide where much hangs on it."
+    if version.contract.left_out:
+        sentences.append(f"It does not look at: {', '.join(list(version.contract.left_out)[:20])}.")
+    sentences.append(
+        "A probability is a share of similar cases, not a verdict on one. A person should decide where much depends on it."
     )
-    return found
+    return sentences
+
+
+def _of_classes(version: Version) -> list[str]:
+    held_out = version.held_out
+    sentences = []
+    few = [f"{row['label']} ({row['rows']:,})" for row in held_out["per_class"] if row["rows"] < FEW_ROWS]
+    if few:
+        sentences.append(
+            f"Few held-out rows: {_listed(few)}. The figures of such a class may be off by several per cent."
+        )
+    rare = [row["label"] for row in held_out["per_class"] if row["rows"] < RARE * held_out["rows"]]
+    if rare:
+        sentences.append(
+            f"Rare: {_listed(rare)}. Accuracy says little about a rare class; look at its recall and precision."
+        )
+    for line in (held_out.get("curves") or {}).get("calibration", [])[:LISTED]:
+        gap = calibration_gap(line)
+        if gap > FAIRLY:
+            sentences.append(f"The probabilities of {line['label']} are off by {gap:.1%} on average.")
+    return sentences
+
+
+def _of_figures(version: Version) -> list[str]:
+    sentences = [
+        f"Its {METRIC_TITLES.get(name, name)} is known to lie between {low:.3f} and {high:.3f} only."
+        for name, (low, high) in (version.held_out.get("intervals") or {}).items()
+        if high - low > WIDE
+    ]
+    fall = version.cross_validation["roc_auc"]["mean"] - version.metrics["roc_auc"]
+    if fall > GAP:
+        sentences.append(
+            f"Its ROC-AUC is {fall:.3f} lower on the held-out rows than in cross-validation: it may be overfitting."
+        )
+    return sentences
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:LISTED])

@@ -3,16 +3,14 @@
 from predictions.monitoring import quality
 from predictions.report import words
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
-from predictions.report.chapters.judgement import FAIRLY, ROWS, Outcome, calibration_gap
+from predictions.report.chapters.judgement import ROWS, Outcome
 from predictions.report.chapters.life import life_pairs
 from predictions.report.chapters.monitoring import moved_far
 from predictions.report.chapters.training import command
 from predictions.report.facts import LOOKED_AT, Facts
-from training.templatetags.titles import METRIC_TITLES, estimator
+from training.templatetags.titles import estimator
+from training.versions import model_card
 
-FEW_ROWS = 200
-RARE = 0.1
-WIDE = 0.1
 WORDS = {
     "Classifier": "a named thing to predict, with numbered versions of which at most one answers",
     "Contract": "the inputs that a version accepts: names, kinds, categories, ranges, what may be missing",
@@ -109,7 +107,7 @@ def limits(facts: Facts) -> Chapter:
         "Limits",
         [
             Text("What follows from this version's own figures:"),
-            Items(_own_limits(facts) or ["Nothing stands out in the figures."]),
+            Items([*model_card.limits(facts.version), *_limits_in_use(facts)]),
             Heading("What holds for every version"),
             Items(
                 [
@@ -136,43 +134,21 @@ def limits(facts: Facts) -> Chapter:
     )
 
 
-def _own_limits(facts: Facts) -> list[str]:
-    held_out = facts.held_out
-    found = []
-    few = [each for each in held_out["per_class"] if each["rows"] < FEW_ROWS]
-    if few:
-        said = ", ".join(f"{each['label']} ({each['rows']:,})" for each in few[:8])
-        found.append(
-            f"Few held-out rows stand behind the figures of {said}: they may be off by several per cent."
-        )
-    rare = [each for each in held_out["per_class"] if each["rows"] / held_out["rows"] < RARE]
-    if rare:
-        said = ", ".join(each["label"] for each in rare[:8])
-        found.append(f"Rare: {said}. Accuracy says little about what is rare; look at recall and precision.")
-    for name, (low, high) in (held_out.get("intervals") or {}).items():
-        if high - low > WIDE:
-            found.append(f"The interval of {METRIC_TITLES.get(name, name)} is wide: {low:.3f} to {high:.3f}.")
-    for line in (held_out.get("curves") or {}).get("calibration", [])[:8]:
-        gap = calibration_gap(line)
-        if gap > FAIRLY:
-            found.append(f"The probabilities of {line['label']} are off by {words.share(gap)} on average.")
-    leaks = [each["column"] for each in facts.run.data_warnings if each["code"] == "leak"]
-    if leaks:
-        found.append(
-            f"{', '.join(leaks)} tells the class almost alone: make sure that it is known beforehand."
-        )
-    far = [each.feature for each in moved_far(facts)]
+def _limits_in_use(facts: Facts) -> list[str]:
+    """What feedback and the values that callers send add to the limits of the version."""
+    sentences = []
+    far = [drift.feature for drift in moved_far(facts)]
     if far:
-        found.append(
+        sentences.append(
             f"Callers send other values than training saw of {', '.join(far[:8])}: the figures above may not hold for "
             "their rows."
         )
     if facts.monitoring.quality.judged < quality.ENOUGH:
-        found.append(
-            f"The truth is known for {words.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy "
-            "cannot be told yet."
+        sentences.append(
+            f"Feedback is known for {words.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy cannot be "
+            "told yet."
         )
-    return found
+    return sentences
 
 
 def reproduction(facts: Facts) -> Chapter:

@@ -6,6 +6,7 @@ from typing import Any
 from predictions.report import charts, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Remark, Table, Text
 from predictions.report.facts import Facts
+from training.ml.judge.curves import FAIRLY, WELL, calibration_gap
 from training.ml.judge.metrics import DEFAULT_THRESHOLD
 from training.ml.judge.threshold import Aim
 from training.templatetags.titles import METRIC_TITLES
@@ -15,8 +16,6 @@ ROWS = 1_000
 RATIOS = (1, 2, 3, 5, 10, 20)
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9)
 LISTED = 40
-# a calibration off by less than this, on average, is called good
-WELL, FAIRLY = 0.03, 0.08
 MEANINGS = {
     "roc_auc": "how often a row of the class gets a higher probability than a row that is not of it",
     "accuracy": "the share of rows that are labelled right",
@@ -158,13 +157,6 @@ def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], facts: Facts) -> 
     if curves.get("calibration"):
         blocks += _calibration(curves["calibration"])
     return blocks
-
-
-def calibration_gap(line: Mapping[str, Any]) -> float:
-    """How far predicted probabilities lie from observed shares, on average over the rows."""
-    total = sum(line["counts"]) or 1
-    gaps = (count * abs(x - y) for x, y, count in zip(line["x"], line["y"], line["counts"], strict=True))
-    return float(sum(gaps)) / total
 
 
 def _calibration(lines: Sequence[Mapping[str, Any]]) -> list[Block]:

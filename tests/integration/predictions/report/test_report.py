@@ -20,7 +20,8 @@ from predictions.models import Feedback, FeedbackCount, HourlyCount, HourlyLaten
 from predictions.monitoring import counts, quality
 from predictions.report import facts as report_facts
 from predictions.report import render
-from predictions.report.blocks import Figure, Report, Table
+from predictions.report.blocks import Figure, Items, Report, Table
+from predictions.report.chapters import closing
 from predictions.report.chapters.judgement import Outcome
 from predictions.report.render import Format
 from tests.support.factories import (
@@ -35,6 +36,7 @@ from training.ml.search.recipe import Recipe
 from training.ml.tables import inference
 from training.ml.train import train
 from training.models import Version
+from training.versions import model_card
 
 pytestmark = pytest.mark.django_db
 ANSWERS = [("yes", "yes"), ("yes", "no"), ("no", "no"), ("no", "no"), ("no", "yes"), ("yes", None)]
@@ -158,6 +160,13 @@ def test_inputs_that_moved_are_in_monitoring_and_limits(lived: Version) -> None:
     assert "tenure" in told
     said = render.as_html(made).decode()
     assert f"Callers send other values than training saw of {', '.join(told)}" in said
+
+
+def test_the_report_names_the_limits_of_the_model_card(lived: Version) -> None:
+    chapter = closing.limits(report_facts.collect(lived))
+    items = next(block for block in chapter.blocks if isinstance(block, Items))
+    limits = model_card.limits(lived)
+    assert items.items[: len(limits)] == limits
 
 
 def test_what_the_threshold_costs_follows_from_the_confusion_matrix() -> None:
