@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from clfsite import env
+from predictions.serving import addresses
 
 ENV = env.read()
 BASE_DIR = env.BASE_DIR
@@ -14,6 +15,8 @@ ALLOWED_HOSTS = ENV.allowed_hosts
 ROOT_URLCONF = "clfsite.urls"
 WSGI_APPLICATION = "clfsite.wsgi.application"
 APPEND_SLASH = False
+# an error there is a page; everywhere else it is a problem document
+PAGES = ("/portal/", "/admin/", "/accounts/")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -159,11 +162,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.proxies else None
-SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$", r"^ping$", r"^v2/health/"]
+SECURE_REDIRECT_EXEMPT = [addresses.PROBES]
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
 CORS_ALLOWED_ORIGINS = ENV.cors_origins
 # calls with a key; pages and sessions are for this origin alone
-CORS_URLS_REGEX = r"^/(predict|predict-batch|info|invocations|ping|version|v2|api)(/|$)"
+CORS_URLS_REGEX = addresses.SHARED
 CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
 CORS_EXPOSE_HEADERS = ("retry-after", "idempotency-replayed")
 CSRF_FAILURE_VIEW = "clfsite.core.web.problems.csrf_failure"

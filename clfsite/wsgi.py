@@ -23,8 +23,8 @@ from django.utils.module_loading import import_string  # noqa: E402
 from clfsite.core.web.problems import problem  # noqa: E402
 from clfsite.core.web.whole_body import WholeBody  # noqa: E402
 from predictions.serving import follower  # noqa: E402
+from predictions.serving.addresses import SCORING  # noqa: E402
 
-SERVING = ("/predict", "/invocations", "/v2/models/")
 MOST_HOSTS = 1_000
 WITHOUT_LENGTH = "the body came in chunks of no announced length, so that half of it would look whole; send it with a Content-Length"
 _STATUS_LINES = {code: f"{code} {phrase}" for code, phrase in responses.items()}
@@ -105,7 +105,7 @@ class Application:
             response = problem(HTTPStatus.LENGTH_REQUIRED, WITHOUT_LENGTH)
             start_response(_STATUS_LINES[response.status_code], list(response.items()))
             return [response.content]
-        handler = self.serving if environ.get("PATH_INFO", "").startswith(SERVING) else self.pages
+        handler = self.serving if environ.get("PATH_INFO", "").startswith(SCORING) else self.pages
         return handler(environ, start_response)
 
 

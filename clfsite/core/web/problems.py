@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -20,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
 DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
-PAGES = ("/portal/", "/admin/", "/accounts/")
 STATUS: dict[type[errors.Refused], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -110,7 +110,7 @@ def _encodable(value: Any) -> Any:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    return request.path == "/" or request.path.startswith(PAGES)
+    return request.path == "/" or request.path.startswith(settings.PAGES)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

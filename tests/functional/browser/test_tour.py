@@ -13,15 +13,14 @@ from django.contrib import admin
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
 from pypdf import PdfReader
 
-from predictions import urls as predictions_urls
 from predictions.roles import ROLES
 from tests.functional.browser.conftest import PATIENCE_MS, PHONE, WIDE
 from tests.functional.browser.tour import BATCHED, NO_PAGES, TOUR, Lively, Stop, enliven
 from tests.integration.clfsite.test_access import ROLE_OF
 from tests.integration.predictions.test_portal_access import ACCESS
 from tests.screenshots import log_in
+from tests.support.routes import portal_names
 from tests.support.site import PASSWORD, demo_site, wait_for
-from training import urls as training_urls
 
 pytestmark = [pytest.mark.browser, pytest.mark.site]
 
@@ -92,8 +91,7 @@ def pages(contexts: dict[str, BrowserContext]) -> dict[str, Page]:
 
 
 def test_every_page_of_the_portal_is_on_the_tour() -> None:
-    routes = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
-    routes |= {f"training:{route.name}" for route in training_urls.urlpatterns}
+    routes = portal_names()
     toured = {stop.route for stop in TOUR}
     assert routes - toured - NO_PAGES == set(), "add them to TOUR, or to NO_PAGES"
     assert NO_PAGES - routes == set()

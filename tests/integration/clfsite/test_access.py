@@ -1,16 +1,14 @@
 """Who may call what: every route of the site is in a table here, for every role and method; a new one is closed until it is."""
 
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django.contrib import admin
-from django.contrib.admindocs.views import simplify_regex
 from django.contrib.auth.models import Group, User
 from django.test import Client
-from django.urls import URLPattern, get_resolver, resolve, reverse
+from django.urls import resolve, reverse
 
 from predictions.roles import ROLES
 from tests.integration.predictions.test_portal_access import ACCESS, things
@@ -21,6 +19,7 @@ from tests.support.factories import (
     UserFactory,
     trained_version,
 )
+from tests.support.routes import routes
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 NOBODY = "a member of staff without a role"
@@ -86,7 +85,7 @@ OPEN = {
 # rows that a role sees in the administration, where nothing is added or deleted but by superusers
 SEEN = {
     *("training.classifier", "training.dataset", "training.run", "training.version", "training.activation"),
-    *("predictions.prediction", "predictions.batch", "predictions.feedback.service"),
+    *("predictions.prediction", "predictions.batch", "predictions.feedback"),
 }
 SEEN_BY: dict[str, set[str]] = {
     **dict.fromkeys(ROLES, SEEN),
@@ -107,15 +106,9 @@ ADMIN_COMMON = {
 ADMIN_COMMON |= {"view_on_site", "app_list"}
 
 
-def routes(patterns: Any = None, space: str = "", prefix: str = "") -> Iterator[str]:
+def listed_routes() -> set[str]:
     """Every route: its name, or its address where it has none."""
-    for entry in patterns or get_resolver().url_patterns:
-        whole = prefix + str(entry.pattern)
-        if isinstance(entry, URLPattern):
-            yield f"{space}{entry.name}" if entry.name else simplify_regex(whole)
-        else:
-            inner = f"{entry.namespace}:" if entry.namespace else space
-            yield from routes(entry.url_patterns, inner, whole)
+    return {name or address for name, address in routes()}
 
 
 def member(role: str) -> Client:
@@ -168,7 +161,7 @@ def call(client: Client, method: str, path: str) -> int:
 def test_every_route_is_in_a_table() -> None:
     listed = {*ACCESS, *API, *SERVING, *OPEN}
     # the administration has a test of its own; what has no name there leads on to what has one
-    found = {name for name in routes() if not name.startswith(("admin:", "/admin/"))}
+    found = {name for name in listed_routes() if not name.startswith(("admin:", "/admin/"))}
     assert found - listed == set(), "say here who may call them"
     assert listed - found == set(), "these are gone"
 
@@ -290,7 +283,7 @@ def test_the_administration_shows_a_role_its_rows_and_lets_it_change_none(
         row = model._default_manager.first()
         key = row.pk if row is not None else 0
         pages |= {f"{base}_{page}" for page in ("changelist", "add", "history", "delete", "change")}
-        pages |= {name for name in routes() if name.startswith(base)}
+        pages |= {name for name in listed_routes() if name.startswith(base)}
         opened = {page: reverse(f"{base}_{page}", args=[key]) for page in ("history", "change", "delete")}
         assert call(client, "GET", reverse(f"{base}_changelist")) == (200 if label in seen else 403), label
         changes = label in CHANGED_BY.get(role, set())
@@ -300,7 +293,7 @@ def test_the_administration_shows_a_role_its_rows_and_lets_it_change_none(
         assert call(client, "GET", opened["change"]) == (200 if label in seen else 403), label
         assert (call(client, "POST", opened["change"]) == 403) == (not changes), label
         assert call(client, "POST", opened["delete"]) == 403, label
-    rest = {name for name in routes() if name.startswith("admin:")} - pages
+    rest = {name for name in listed_routes() if name.startswith("admin:")} - pages
     assert {name.removeprefix("admin:") for name in rest} <= ADMIN_COMMON
 
 

@@ -8,11 +8,10 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
-from predictions import urls as predictions_urls
 from predictions.batches import service as batches
 from tests.support.factories import ApiKeyFactory, BatchFactory, PredictionFactory, RunFactory, UserFactory
 from tests.support.portal import staff_client
-from training import urls as training_urls
+from tests.support.routes import portal_names
 from training.models import Version
 
 # name: what a page needs beyond being staff, and what posting needs on top (None: nobody can)
@@ -112,9 +111,7 @@ def paths(version: Version) -> dict[str, str]:
 
 @pytest.mark.promise(9)
 def test_every_address_is_in_the_table() -> None:
-    names = {f"predictions:{route.name}" for route in predictions_urls.urlpatterns}
-    names |= {f"training:{route.name}" for route in training_urls.urlpatterns}
-    assert {*names, "profile"} == set(ACCESS)
+    assert {*portal_names(), "profile"} == set(ACCESS)
 
 
 def opened(name: str) -> int:

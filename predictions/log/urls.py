@@ -1,0 +1,9 @@
+from django.urls import path
+
+from predictions.log import views
+
+urlpatterns = [
+    path("predictions", views.prediction_list, name="prediction-list"),
+    path("predictions.csv", views.prediction_export, name="prediction-export"),
+    path("predictions/<uuid:pk>", views.prediction_detail, name="prediction-detail"),
+]

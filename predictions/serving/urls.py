@@ -1,0 +1,8 @@
+from django.urls import path
+
+from predictions.serving import views
+
+urlpatterns = [
+    path("predict", views.predict, name="predict"),
+    path("predict/what-if", views.predict_what_if, name="predict-what-if"),
+]

@@ -1,0 +1,9 @@
+from django.urls import path, re_path
+
+from clfsite.core.web.urls import PK
+from training.datasets import views
+
+urlpatterns = [
+    path("datasets", views.dataset_list, name="dataset-list"),
+    re_path(rf"^datasets/{PK}$", views.dataset_detail, name="dataset-detail"),
+]
