@@ -79,7 +79,7 @@ class Env:
     log_rows: int
     proxies: int
     key_rate: int
-    web_processes: int
+    web_servers: int
     worker_metrics_port: int
     log_level: str
 
@@ -131,7 +131,7 @@ def read() -> Env:
         log_rows=_positive(source, "CLFSITE_LOG_ROWS", 50_000),
         proxies=_not_negative(source, "CLFSITE_PROXIES", "how many proxies stand in front"),
         key_rate=_not_negative(source, "CLFSITE_KEY_RATE", "calls a minute, 0 for no limit"),
-        web_processes=_positive(source, "CLFSITE_WEB_PROCESSES", 1),
+        web_servers=_positive(source, "CLFSITE_WEB_SERVERS", 1),
         worker_metrics_port=_not_negative(source, "CLFSITE_WORKER_METRICS_PORT", "a port, 0 for none"),
         log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
     )

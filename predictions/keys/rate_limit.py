@@ -1,16 +1,25 @@
-"""How often a key may call: a bucket of tokens for each, in this process, so that no other service is needed for it."""
+"""How often a key may call: a bucket of tokens for each, which the web processes of a machine share in memory."""
 
+import fcntl
 import math
+import os
+import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from django.conf import settings
 from rest_framework.exceptions import Throttled
 
+from clfsite.core.shared_memory import FOLDER, reserve
 from clfsite.core.web import metrics
 
 MINUTE = 60.0
+# a bucket in a file: tokens, and the moment on the monotonic clock, which all processes of a machine share
+_LAYOUT = struct.Struct("dd")
 # buckets of keys that no longer call are let go of with the rest
 MOST_BUCKETS = 10_000
 
@@ -28,12 +37,12 @@ _lock = threading.Lock()
 
 
 def rate_of(own: int | None) -> float:
-    """Calls a minute that this process lets a key make, from the key's own rate; 0 stands for no limit.
+    """Calls a minute that this machine lets a key make, from the key's own rate; 0 stands for no limit.
 
-    Web processes share a key's calls evenly among them, so each takes its part of the rate.
+    Machines share a key's calls evenly among them, so each takes its part of the rate.
     """
     rate = settings.CLFSITE_KEY_RATE if own is None else own
-    return rate / settings.CLFSITE_WEB_PROCESSES
+    return rate / settings.CLFSITE_WEB_SERVERS
 
 
 def take(key_id: int, rate: float) -> None:
@@ -42,15 +51,10 @@ def take(key_id: int, rate: float) -> None:
     Raises:
         Throttled: none is left; says after how many seconds one will be.
     """
-    now = monotonic()
     most = max(rate, 1.0)
-    with _lock:
-        bucket = _buckets.get(key_id)
-        if bucket is None:
-            if len(_buckets) >= MOST_BUCKETS:
-                _buckets.clear()
-            bucket = _buckets[key_id] = Bucket(most, now)
-        bucket.tokens = min(most, bucket.tokens + (now - bucket.counted) * rate / MINUTE)
+    with _held(key_id, most) as bucket:
+        now = monotonic()
+        bucket.tokens = min(most, bucket.tokens + max(now - bucket.counted, 0.0) * rate / MINUTE)
         bucket.counted = now
         if bucket.tokens >= 1:
             bucket.tokens -= 1
@@ -65,3 +69,27 @@ def take(key_id: int, rate: float) -> None:
 def forget() -> None:
     """Fill the buckets of this process."""
     _buckets.clear()
+
+
+@contextmanager
+def _held(key_id: int, most: float) -> Iterator[Bucket]:
+    """A key's bucket, which no other thread or process has meanwhile: of this machine, or where no memory is shared of this process."""
+    path = Path(os.environ.get(FOLDER, "")) / f"rate-{key_id}"
+    if FOLDER not in os.environ or not reserve(path, _LAYOUT.size):
+        with _lock:
+            if key_id not in _buckets and len(_buckets) >= MOST_BUCKETS:
+                _buckets.clear()
+            yield _buckets.setdefault(key_id, Bucket(most, monotonic()))
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        # given up when the file is closed
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        tokens, counted = _LAYOUT.unpack(os.pread(descriptor, _LAYOUT.size, 0))
+        bucket = Bucket(tokens, counted) if counted else Bucket(most, monotonic())
+        try:
+            yield bucket
+        finally:
+            os.pwrite(descriptor, _LAYOUT.pack(bucket.tokens, bucket.counted), 0)
+    finally:
+        os.close(descriptor)

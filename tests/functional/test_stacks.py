@@ -2,15 +2,12 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from clfsite.management.commands.serve import LIVED_SECONDS
-from tests.functional.faults.conftest import web_processes
 from tests.support import services
 from tests.support.servers import database, redis_server
 from tests.support.site import KEY, ROOT, Site, demo_site, wait_for
@@ -190,29 +187,3 @@ def test_sigterm_ends_the_site_and_its_worker(tmp_path: Path) -> None:
         assert server.wait(20) == 0, site.logs()
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{site.url}/health/live", trust_env=False)
-
-
-@pytest.mark.faults
-def test_a_web_server_that_gives_up_is_started_again_and_says_why(tmp_path: Path) -> None:
-    with demo_site(tmp_path) as site:
-        site.serve()
-        time.sleep(LIVED_SECONDS)
-        # granian begins a killed process anew, and gives up where one dies twice within 5.5 s
-        for _ in range(2):
-            process = wait_for(lambda: web_processes(site), "a web process", 10)[0]
-            process.kill()
-            process.wait(5)
-        wait_for(lambda: site.answers(site.processes[0]), "the site to answer again", 30)
-        said = site.logs()
-    assert "Unexpected exit from worker-1" in said
-    assert "Worker crash loop detected" in said
-    assert "the web server ended with exit status 1; it is started again" in said
-
-
-@pytest.mark.faults
-def test_a_web_server_that_cannot_start_ends_the_command(tmp_path: Path) -> None:
-    with demo_site(tmp_path) as site, socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        server = site.start(str(ROOT / "manage.py"), "serve", "--port", port)
-        assert server.wait(30) == 1
-        assert "the web server ended with exit status" in site.logs()

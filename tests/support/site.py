@@ -21,7 +21,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-for-tests"
 KEY = "a-key-for-tests-0123456789"
-START_SECONDS = 60
+START_SECONDS = 180
 DEMO_ROWS = 1_200
 DUMP = "demo.dump"
 

@@ -9,13 +9,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
+from clfsite.core import shared_memory
 from clfsite.core.jobs import worker
+from clfsite.core.jobs.processes import end_group
 from clfsite.core.jobs.worker import RENEW_SECONDS
 from training.models import Run
 
@@ -40,7 +41,7 @@ def supervise(run_id: int) -> bool:
         str(run.claim),
     ]
     # what a worker counts for Prometheus lies in files by process, one more for each run
-    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    environment = {name: value for name, value in os.environ.items() if name != shared_memory.FOLDER}
     child = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
     try:
         reason = _watch(run, child)
@@ -101,24 +102,3 @@ def _obituary(status: int) -> str:
         )
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     return f"the training process ended with {how}; the worker's log has its last words"
-
-
-def end_group(child: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a process and all that it started."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    child.wait()
-
-
-def die_with_parent() -> None:
-    """End this process group as soon as the worker that started it is gone, so that no run has two processes."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL_SECONDS)
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=watch, name="die-with-parent", daemon=True).start()

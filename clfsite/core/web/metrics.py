@@ -12,16 +12,64 @@ from prometheus_client import (
     Counter,
     disable_created_metrics,
     generate_latest,
+    values,
 )
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from clfsite.core.shared_memory import FOLDER, is_alive, reserve
+
+# bytes of a new file of values
+FIRST_SIZE = 65_536
+_LIVE_GAUGE = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
+
+
+class ReservedValues(MmapedDict):
+    """The file in which a process shares what it counts, its space taken before it is mapped.
+
+    Where there is no room for another series, this process counts that for itself.
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        self._alone: dict[str, tuple[float, float]] = {}
+        self._positions: dict[str, int] = {}
+        self._f = None
+        self._capacity = self._used = 0
+        # under its name once it is whole: a scrape may read it at any time
+        new = Path(f"{filename}.new")
+        if Path(filename).exists() or reserve(new, FIRST_SIZE):
+            if new.exists():
+                new.rename(filename)
+            super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+
+    def read_value(self, key: str) -> tuple[float, float]:
+        """The value and the time of a series, which is begun at 0."""
+        if key in self._alone or (key not in self._positions and not self._has_room(key)):
+            return self._alone.setdefault(key, (0.0, 0.0))
+        value: tuple[float, float] = super().read_value(key)  # type: ignore[no-untyped-call]
+        return value
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        """Set a series that was read before."""
+        if key in self._alone:
+            self._alone[key] = value, timestamp
+        else:
+            super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
+
+    def _has_room(self, key: str) -> bool:
+        """Whether the file takes another series, lengthened as the base class is about to do it."""
+        if self._f is None:
+            return False
+        # an integer, the key with at most 8 bytes of padding, and two doubles
+        needed, capacity = self._used + 4 + len(key.encode()) + 8 + 16, self._capacity
+        while needed > capacity:
+            capacity *= 2
+        return capacity == self._capacity or reserve(Path(self._fname), capacity)
+
 
 # a second series for every counter, which no panel or rule reads
 disable_created_metrics()  # type: ignore[no-untyped-call]
-
-
-# where web processes and the worker beside them share what they count; set by `manage.py serve`
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
-_LIVE_GAUGE = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
+values.MmapedDict = ReservedValues  # type: ignore[attr-defined,misc]
 key_refusals_total = Counter(
     "clfsite_key_refusals_total",
     "Calls refused for their API key: none, one that is not valid, without the scope, or too often.",
@@ -42,9 +90,9 @@ def refused_key(reason: str) -> None:
 
 def exposition() -> bytes:
     """What was counted, in Prometheus' text format: by this process, or by all that share a folder."""
-    if SHARED not in os.environ:
+    if FOLDER not in os.environ:
         return generate_latest(REGISTRY)
-    _bury(Path(os.environ[SHARED]))
+    _bury(Path(os.environ[FOLDER]))
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
@@ -54,15 +102,5 @@ def _bury(folder: Path) -> None:
     """Take the gauges of processes that are gone out of the sums; what they counted stays in them."""
     for path in folder.glob("gauge_live*.db"):
         found = _LIVE_GAUGE.fullmatch(path.name)
-        if found and not _is_alive(int(found[1])):
+        if found and not is_alive(int(found[1])):
             mark_process_dead(found[1], str(folder))  # type: ignore[no-untyped-call]
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

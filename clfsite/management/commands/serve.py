@@ -1,52 +1,22 @@
 """`manage.py serve`: the web server, and beside it the worker that a single machine needs."""
 
 import os
-import shutil
-import signal
 import socket
-import subprocess
 import sys
-import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from types import FrameType
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
+from joblib import cpu_count
 
 from clfsite import env
-from clfsite.core.jobs import slots
 from clfsite.core.storage import database
-from clfsite.core.web import metrics
 
-STOP_SECONDS = 15
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
 THREADS = 16
-RESTART_SECONDS = 2
-# a web server that ends sooner than this cannot serve at all, so that trying again would not help
-LIVED_SECONDS = 10
-GRANIAN = (
-    f"granian clfsite.wsgi:application --interface wsgi --no-ws --respawn-failed-workers "
-    f"--workers-kill-timeout {STOP_SECONDS} --log-level error"
-).split()
-CELERY = [
-    "celery",
-    "--quiet",
-    "--app",
-    "clfsite",
-    "worker",
-    "--pool",
-    "threads",
-    "--concurrency",
-    str(2 * slots.EACH),
-    "--loglevel",
-    "warning",
-    "--without-gossip",
-    "--without-mingle",
-]
+# so that one that dies is no outage; each needs a core and 250 MB
+WEB_PROCESSES = min(2, cpu_count())
 
 
 class Command(BaseCommand):
@@ -56,7 +26,11 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
         parser.add_argument("--port", type=int, default=settings.ENV.port, help="default: PORT, or 8000")
         parser.add_argument(
-            "--web", type=int, default=1, metavar="N", help="web processes; default: %(default)s"
+            "--web",
+            type=int,
+            default=WEB_PROCESSES,
+            metavar="N",
+            help="web processes; default: %(default)s here",
         )
         parser.add_argument(
             "--threads", type=int, default=THREADS, metavar="N", help="threads of each; default: %(default)s"
@@ -71,23 +45,15 @@ class Command(BaseCommand):
         if web < 1 or threads < 1:
             raise CommandError("--web and --threads take whole numbers above 0")
         self._refuse_unsafe_database()
-        # each process keeps count of its own part of a key's calls; other machines may share them too
-        environment = {"CLFSITE_WEB_PROCESSES": str(web), **os.environ}
-        if web > 1 or not no_worker:
-            # of this machine alone, as the files are named by process
-            folder = settings.STATE_DIR / "prometheus" / f"{socket.gethostname()}-{port}"
-            environment[metrics.SHARED] = str(_fresh(folder))
-        server = [sys.executable, "-m", *GRANIAN, "--host", host, "--port", str(port)]
-        server += ["--workers", str(web), "--blocking-threads", str(threads)]
+        _refuse_taken_port(host, port)
         os.chdir(env.BASE_DIR)
         self.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C ends it)")
         self.stdout.flush()
+        options = [f"--host={host}", f"--port={port}", f"--web={web}", f"--threads={threads}"]
         if no_worker:
-            os.execve(sys.executable, server, environment)  # noqa: S606
-        worker = [sys.executable, "-m", *CELERY]
-        status = _supervise(server, worker, environment)
-        if status:
-            raise CommandError(f"the web server ended with exit status {status}", returncode=1)
+            options.append("--no-worker")
+        # in place of this process, whose packages would take 200 MB for nothing
+        os.execv(sys.executable, [sys.executable, "-m", "clfsite.supervisor", *options])  # noqa: S606
 
     def _refuse_unsafe_database(self) -> None:
         """Refuse a PostgreSQL that may lose commits; one that is away is looked at again by /health/ready.
@@ -108,60 +74,19 @@ class Command(BaseCommand):
             raise CommandError(unsafe)
 
 
-def _fresh(folder: Path) -> Path:
-    """An empty folder for what web processes and worker count together; that of the last start would add up."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Refuse what would never listen, rather than try for ever.
 
-
-def _supervise(server: Sequence[str], worker: Sequence[str], environment: dict[str, str]) -> int:
-    """Run both until a signal asks for the end; one that dies is started again.
-
-    granian begins a process of its own anew that was killed, and gives up where one dies twice within seconds, as it may
-    when memory is short.
-
-    Returns:
-        0 after a signal, or the exit status of a web server that could not even start.
+    Raises:
+        CommandError: with the system's words.
     """
-    stopping = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    web, began = _start(server, environment), time.monotonic()
-    helper = _start(worker, environment)
-    while not stopping:
-        if helper.poll() is not None:
-            time.sleep(RESTART_SECONDS)
-            helper = _start(worker, environment)
-        if web.poll() is not None:
-            if time.monotonic() - began < LIVED_SECONDS:
-                break
-            sys.stderr.write(f"the web server ended with exit status {web.returncode}; it is started again\n")
-            web, began = _start(server, environment), time.monotonic()
-        time.sleep(0.2)
-    status = web.poll() or 0
-    _stop(web, helper)
-    return 0 if stopping else status
-
-
-def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    # a session of its own: Ctrl-C reaches this process alone, which then ends the others in order
-    return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
-
-
-def _stop(*processes: subprocess.Popen[bytes]) -> None:
-    """End processes and their children side by side, gracefully at first."""
-    for process in processes:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-    for process in processes:
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            # as servers do: connections that ended a moment ago are in nobody's way
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except (OSError, OverflowError) as error:
+        raise CommandError(
+            f"cannot listen on {host}:{port}: {error}; choose another --host or --port"
+        ) from error

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from django.urls import reverse
 
+from clfsite.supervisor import WORKER
 from tests.support.site import ROOT, Site
 
 SCORED, JUDGED, BATCHED = 400, 150, 60
@@ -202,11 +203,8 @@ def enliven(site: Site, password: str) -> Lively:
         FILL.format(table=str(site.state / "churn.csv"), rows=str(part), password=password),
     )
     site.start("manage.py", "shell", "-c", RENEW, "--no-imports")
-    # `make screenshots` imports this file before Django is set up
-    from clfsite.management.commands.serve import CELERY
-
     # not before, or it would take up the run that is to be seen under way
-    site.start("-m", *CELERY)
+    site.start("-m", *WORKER)
     with site.client() as client:
         known = _ids(client)
         known["prediction"] = _ask(client, rows)

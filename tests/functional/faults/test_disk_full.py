@@ -11,6 +11,7 @@ import pytest
 from tests.functional.faults.conftest import database_of, example_of, kept, ready
 from tests.functional.faults.ledger import Ledger, count
 from tests.functional.faults.load import Load
+from tests.support.disk import fill, small_disk
 from tests.support.site import ROOT, Site, demo_site, wait_for
 
 pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(11)]
@@ -20,31 +21,8 @@ SIZE_MEGABYTES = 40
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={SIZE_MEGABYTES}m", "clfsite-test", str(folder)]
-    try:
-        done = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("mount is not installed")
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no byte free, and return the file that takes the room."""
-    filler = disk / "filler"
-    with filler.open("ab", buffering=0) as file:
-        for size in (1024 * 1024, 4096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
-    return filler
+    with small_disk(tmp_path / "disk", megabytes=SIZE_MEGABYTES) as folder:
+        yield folder
 
 
 @pytest.mark.case("F17")

@@ -73,7 +73,7 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: P
         ("CLFSITE_KEY_RATE", "-1"),
         ("CLFSITE_KEY_RATE", "many"),
         ("CLFSITE_PROXIES", "-1"),
-        ("CLFSITE_WEB_PROCESSES", "0"),
+        ("CLFSITE_WEB_SERVERS", "0"),
         ("CLFSITE_DASK_ADDRESS", "127.0.0.1:8786"),
         ("CLFSITE_DASK_ADDRESS", "http://127.0.0.1:8787"),
         ("CLFSITE_DASK_ADDRESS", "tcp://127.0.0.1"),

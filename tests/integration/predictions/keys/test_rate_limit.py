@@ -1,6 +1,10 @@
 """How often a key may call: its own rate, the site's, and what happens past it."""
 
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +13,13 @@ from django.test import Client
 from rest_framework.exceptions import Throttled
 
 from clfsite.core.errors import InvalidInput
+from clfsite.core.shared_memory import FOLDER
 from predictions.keys import rate_limit
 from predictions.keys import service as keys
 from predictions.models import ApiKey
 from tests.integration.conftest import Post, problem_of
 from tests.support.factories import ApiKeyFactory
+from tests.support.site import ROOT
 from tests.support.threads import at_once
 from training.models import Version
 
@@ -94,8 +100,49 @@ def test_eight_threads_get_no_more_calls_than_one(clock: Clock) -> None:
     assert sum(at_once([partial(taken, 500, rate=1_000)] * 8)) == 1_000
 
 
-def test_several_processes_share_a_rate(settings: Any) -> None:
-    settings.CLFSITE_WEB_PROCESSES = 4
+TAKE = """
+import django
+django.setup()
+from rest_framework.exceptions import Throttled
+from predictions.keys import rate_limit
+rate_limit.monotonic = lambda: 1_000.0
+taken = 0
+for _ in range(60):
+    try:
+        rate_limit.take(1, 70)
+        taken += 1
+    except Throttled:
+        pass
+print(taken)
+"""
+
+
+def test_the_web_processes_of_a_machine_share_a_rate(tmp_path: Path) -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "clfsite.settings", FOLDER: str(tmp_path)}
+    command = [sys.executable, "-c", TAKE]
+    processes = [
+        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert sum(int(process.communicate()[0]) for process in processes) == 70
+
+
+def test_eight_threads_get_no_more_calls_than_one_where_memory_is_shared(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    assert sum(at_once([partial(taken, 500, rate=1_000)] * 8)) == 1_000
+
+
+def test_without_room_in_the_shared_memory_a_process_counts_for_itself(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path / "gone"))
+    assert taken(5, rate=2) == 2
+
+
+def test_several_machines_share_a_rate(settings: Any) -> None:
+    settings.CLFSITE_WEB_SERVERS = 4
     settings.CLFSITE_KEY_RATE = 600
     assert rate_limit.rate_of(None) == 150
     assert rate_limit.rate_of(60) == 15

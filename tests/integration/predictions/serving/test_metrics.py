@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from prometheus_client import REGISTRY
 
-from clfsite.core.web.metrics import SHARED
+from clfsite.core.shared_memory import FOLDER
 from predictions.serving import metrics
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from tests.support.site import ROOT
@@ -99,9 +99,12 @@ def test_labels_of_series_are_few_and_short() -> None:
 COUNT = """
 import os, sys
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
-from predictions import metrics
+import django
+django.setup()
+from clfsite.core.web import metrics
+from predictions.serving.metrics import log_queue_rows
 metrics.refused_key("missing")
-metrics.log_queue_rows.set(7)
+log_queue_rows.set(7)
 if sys.argv[1] == "tell":
     print(metrics.exposition().decode())
 """
@@ -109,7 +112,7 @@ if sys.argv[1] == "tell":
 
 def test_processes_that_share_a_folder_are_summed_and_the_dead_wait_for_nothing(tmp_path: Path) -> None:
     def process(what: str) -> str:
-        environment = {**os.environ, SHARED: str(tmp_path)}
+        environment = {**os.environ, FOLDER: str(tmp_path)}
         command = [sys.executable, "-c", COUNT, what]
         return subprocess.run(
             command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
