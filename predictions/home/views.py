@@ -10,7 +10,13 @@ from predictions.home import overview
 from predictions.serving import health
 from training.models import Dataset
 
-LIGHTS = {"database": "Database", "log": "Prediction log", "model": "Model", "worker": "Worker"}
+LIGHTS = {
+    "database": "Database",
+    "log": "Prediction log",
+    "model": "Model",
+    "worker": "Worker",
+    "disk": "Disk",
+}
 
 
 @staff()
@@ -18,7 +24,7 @@ LIGHTS = {"database": "Database", "log": "Prediction log", "model": "Model", "wo
 def home(request: StaffRequest) -> HttpResponse:
     """Every classifier at a glance, read from counts, beside the lights of what they need."""
     now = timezone.now()
-    checks = {**health.check(), "worker": health.worker()}
+    checks = {**health.check(), "worker": health.worker(), "disk": health.disk()}
     glances = overview.glances(now)
     context = {
         "is_well": all(checks[name] == "ok" for name in LIGHTS),

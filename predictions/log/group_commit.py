@@ -23,6 +23,7 @@ from django.db import (
 )
 
 from clfsite.core.errors import Unavailable
+from clfsite.core.storage import space
 from predictions.log.rows import Parts, write
 from predictions.serving import metrics
 
@@ -83,7 +84,7 @@ class GroupCommit:
         self._owner = 0
         self._rows = 0
         self._failed_at = -FAULT_SECONDS
-        self.is_stuck = False
+        self.is_stuck = self._is_full = False
 
     @property
     def rows(self) -> int:
@@ -105,8 +106,9 @@ class GroupCommit:
         try:
             self._queue.put(waiting)
             if not waiting.wait(seconds):
+                why = ", as a disk is full" if self._is_full else ""
                 raise Unavailable(
-                    f"the log did not confirm the prediction within {seconds:g} s, so that it may not be stored; "
+                    f"the log did not confirm the prediction within {seconds:g} s{why}, so that it may not be stored; "
                     "try again, with the same Idempotency-Key to be safe from a second one"
                 )
         finally:
@@ -124,6 +126,8 @@ class GroupCommit:
         if self._owner == os.getpid() and self._thread is not None and not self._thread.is_alive():
             self._start()
             return "the log's writer had ended; it was begun anew"
+        if self.is_stuck and self._is_full:
+            return f"the log cannot be written, as a disk is full; {self._rows:,} predictions wait for it"
         if self.is_stuck:
             return f"the log cannot be written at present; {self._rows:,} predictions wait for it"
         if time.monotonic() - self._failed_at < FAULT_SECONDS:
@@ -233,6 +237,7 @@ class GroupCommit:
             return self._commit([waiting for waiting in group if not waiting.parts.error])
         if isinstance(error, OperationalError | InterfaceError):
             logger.warning("the log cannot be written at present: %s", str(error).strip())
+            self._is_full = space.says_full(error)
             connection.close()
             metrics.commit_failures_total.inc()
             for waiting in group:

@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clfsite.core.jobs.models import Heartbeat
+from clfsite.core.storage import space
 from predictions.models import Batch, FeedbackCount
 from predictions.monitoring import quality
 from training.models import Activation, Dataset, Run, Version
@@ -41,7 +42,17 @@ class StateCollector(Collector):
             families = []
         up.add_metric([], int(bool(families)))
         yield up
+        yield from _disk()
         yield from families
+
+
+def _disk() -> Iterator[GaugeMetricFamily]:
+    try:
+        free, total = space.free_bytes()
+    except OSError:
+        return
+    yield GaugeMetricFamily("clfsite_disk_free_bytes", "Room on the disk of the state folder.", value=free)
+    yield GaugeMetricFamily("clfsite_disk_bytes", "Size of the disk of the state folder.", value=total)
 
 
 def _versions() -> Iterator[GaugeMetricFamily]:

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from clfsite.core.errors import Refused
 from clfsite.core.jobs.models import Heartbeat
-from clfsite.core.storage import database
+from clfsite.core.storage import database, space
 from clfsite.core.web import metrics
 from clfsite.core.web.problems import problem
 from predictions.log import group_commit
@@ -42,6 +42,8 @@ def ready(request: HttpRequest) -> HttpResponse:
     """Able to serve: the database answers, a version is active and loaded, the log can be reached."""
     checks = check()
     is_ready = set(checks.values()) == {"ok"}
+    # what a full disk stops is not serving
+    checks["disk"] = disk()
     status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     body = {"status": "ok" if is_ready else "unavailable", "live": True, "ready": is_ready, "checks": checks}
     return JsonResponse(body, status=status, headers={} if is_ready else {"Retry-After": "2"})
@@ -91,6 +93,11 @@ def worker() -> str:
         f"no worker was heard of in the last {Heartbeat.SILENCE.seconds} seconds: runs and batches wait until one is started "
         "(manage.py serve starts one)"
     )
+
+
+def disk() -> str:
+    """Whether there is room for what writes files: "ok" or what waits."""
+    return space.fault() or "ok"
 
 
 def _database() -> str:

@@ -16,6 +16,7 @@ from django.views import defaults
 from rest_framework import exceptions
 
 from clfsite.core import errors
+from clfsite.core.storage import space
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def problem(
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """Answer any exception of an API view; DRF's EXCEPTION_HANDLER."""
+    error = _passing(error) or error
     if isinstance(error, errors.Refused):
         retry = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, errors.Unavailable) else None
         return problem(STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error), error.errors, retry)
@@ -65,18 +67,21 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         )
     if isinstance(error, SuspiciousOperation | BadRequest):
         return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
-    if isinstance(error, OperationalError | InterfaceError):
-        return _database_away(error)
     logger.error("unexpected error in %s", context.get("view"), exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged and nothing was stored"
     )
 
 
-def _database_away(error: BaseException) -> HttpResponse:
-    logger.warning("the database did not answer: %s", str(error).strip())
-    headers = {"Retry-After": str(RETRY_SECONDS)}
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_AWAY, headers=headers)
+def _passing(error: BaseException | None) -> errors.Unavailable | None:
+    """What a full disk or an absent database means to a caller: nothing is wrong with the request; None for other errors."""
+    if space.says_full(error):
+        logger.warning("a disk is full: %s", str(error).strip())
+        return errors.Unavailable(space.FULL)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("the database did not answer: %s", str(error).strip())
+        return errors.Unavailable(DATABASE_AWAY)
+    return None
 
 
 def _drf_problem(error: exceptions.APIException) -> HttpResponse:
@@ -141,11 +146,8 @@ def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponse
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Answer what no view has caught; Django calls it while it handles the exception."""
-    error = sys.exc_info()[1]
-    if isinstance(error, OperationalError | InterfaceError):
-        if _wants_page(request):
-            return unavailable(request, errors.Unavailable(DATABASE_AWAY))
-        return _database_away(error)
+    if passing := _passing(sys.exc_info()[1]):
+        return unavailable(request, passing) if _wants_page(request) else exception_handler(passing, {})
     if _wants_page(request):
         return defaults.server_error(request)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged")

@@ -28,7 +28,7 @@ def test_ready_with_an_active_model(client: Client) -> None:
     trained_version(classifier="churn", activate=True, default=True)
     response = client.get("/health/ready")
     assert response.status_code == 200
-    assert response.json()["checks"] == {"database": "ok", "model": "ok", "log": "ok"}
+    assert response.json()["checks"] == dict.fromkeys(("database", "model", "log", "disk"), "ok")
 
 
 @pytest.mark.django_db

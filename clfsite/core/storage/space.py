@@ -1,0 +1,59 @@
+"""Room on the disk of the state folder: how much there is, and which errors say that there is none."""
+
+import errno
+import shutil
+import sqlite3
+
+import psycopg2
+from django.conf import settings
+from psycopg2 import errorcodes
+
+# with less, work that writes files is not begun: what is under way needs it to end well
+LEAST_BYTES = 16 * 1024**2
+FULL = (
+    "there is no room left on the disk, so nothing was stored; try again once there is, or have the site's operator make "
+    "some"
+)
+_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
+
+
+def free_bytes() -> tuple[int, int]:
+    """Bytes that are free on the disk of the state folder, and all that it has."""
+    usage = shutil.disk_usage(settings.STATE_DIR)
+    return usage.free, usage.total
+
+
+def fault() -> str:
+    """What a lack of room on disk stops at present, or an empty string."""
+    try:
+        free, _ = free_bytes()
+    except OSError as error:
+        return f"the disk of the state folder cannot be read: {error.strerror}"
+    if free >= LEAST_BYTES:
+        return ""
+    return (
+        f"the disk of the state folder has {free / 1024**2:.1f} MB left: runs and batches wait, and uploads fail, until there "
+        f"are {LEAST_BYTES // 1024**2} MB"
+    )
+
+
+def says_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that a disk is full: this machine's or the database server's."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
+            return True
+        if isinstance(error, sqlite3.Error) and _is_full_sqlite(getattr(error, "sqlite_errorcode", 0)):
+            return True
+        if isinstance(error, psycopg2.Error) and error.pgcode == errorcodes.DISK_FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_full_sqlite(code: int) -> bool:
+    """SQLite says so by a code of its own, or that it cannot open or write a file beside the database."""
+    # the lowest byte names the kind
+    kind = code & 0xFF
+    return kind == sqlite3.SQLITE_FULL or (
+        kind in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and bool(fault())
+    )
