@@ -89,13 +89,9 @@ def test_a_site_restored_from_a_backup_answers_the_same(
     with demo_site(tmp_path / "first", database) as first:
         first.serve()
         served, answers = asked(first)
-        environ = {**first.environ, "STATE": str(first.state)}
+        environ = first.environ
         if second_database:
             environ["NEW_DATABASE_URL"] = second_database["DATABASE_URL"]
-            (work / "backup").mkdir()
-            (work / "restored").mkdir()
-            for name in ("datasets", "artifacts", "batches"):
-                (first.state / name).mkdir(exist_ok=True)
         for command in told("With PostgreSQL" if second_database else "With SQLite"):
             run(command, work, environ)
         with first.client() as caller:

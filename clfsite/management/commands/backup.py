@@ -1,0 +1,43 @@
+"""`manage.py backup DIR`: the database and every file of the site, as of one moment."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from clfsite.operations.backup import BackupError, create_backup
+
+
+class Command(BaseCommand):
+    help = (
+        "Save the database and every file that it refers to into a new folder below DIR, and read it back. The site may "
+        "go on serving. Settings (.env, SECRET_KEY) are not part of a backup; keep them apart."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", metavar="DIR", type=Path, help="folder that holds the backups")
+        parser.add_argument(
+            "--keep", type=_positive, metavar="N", help="remove all but the N newest backups afterwards"
+        )
+
+    def handle(self, *, folder: Path, keep: int | None, **_: Any) -> None:
+        try:
+            made = create_backup(folder.resolve(), keep=keep, note=self.stderr.write)
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+        self.stdout.write(f"{made} is complete: {size:,} bytes, read back and found whole")
+        if settings.ENV.bucket is not None:
+            self.stderr.write("files came from the bucket and are copies; its own versioning is not saved")
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return number

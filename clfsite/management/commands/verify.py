@@ -1,0 +1,40 @@
+"""`manage.py verify`: every file that the database refers to, read and compared."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from clfsite.operations.known_files import check_files
+
+
+class Command(BaseCommand):
+    help = (
+        "Read every file that the database refers to and compare its SHA-256. Ends with status 1 if one is missing or "
+        "changed. Files that no row refers to are listed and do no harm."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    def handle(self, *, json: bool, **_: Any) -> None:
+        findings = check_files()
+        if json:
+            self.stdout.write(_as_json({**asdict(findings), "is_sound": findings.is_sound}))
+        else:
+            for title, places in (
+                ("missing", findings.missing),
+                ("changed", findings.changed),
+                ("no row refers to it", findings.orphans),
+            ):
+                for place in places:
+                    self.stdout.write(f"{title}: {place}")
+            self.stdout.write(f"{findings.checked:,} files checked")
+        if not findings.is_sound:
+            count = len(findings.missing) + len(findings.changed)
+            raise CommandError(f"{count} files are missing or changed; restore them from a backup")
+
+
+def _as_json(value: dict[str, Any]) -> str:
+    return json.dumps(value)
