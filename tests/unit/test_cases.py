@@ -18,7 +18,7 @@ OF_FILES = {f"C{number:02}" for number in range(1, len(C_CASES) + 1)}
 def named(*paths: str) -> set[str]:
     """The numbers that the tests of some files name, or those of all."""
     files = [HERE / path for path in paths] or [
-        path for path in HERE.rglob("*.py") if path.name not in {"cases.py", "test_cases.py"}
+        path for path in HERE.rglob("*.py") if path not in {HERE / "cases.py", Path(__file__)}
     ]
     return {number for path in files for number in NUMBER.findall(path.read_text())}
 

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from clfsite.core.storage import files
+from clfsite.core.web.charts import SHOWN_CURVES
 from tests.support import bucket as buckets
 from tests.support.factories import ActivationFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.support.portal import staff_client
@@ -97,7 +98,7 @@ def test_a_version_recorded_before_there_were_curves_still_has_its_page(
 def test_many_classes_and_inputs_are_drawn_in_part_and_listed_in_full() -> None:
     curve = {"x": [0, 0.5, 1], "y": [0, 0.9, 1], "area": 0.8}
     drawn = charts.roc([{"label": f"<b>{number}", **curve} for number in range(9)])
-    assert len(drawn["figure"]["data"]) == 1 + charts.SHOWN_CURVES
+    assert len(drawn["figure"]["data"]) == 1 + SHOWN_CURVES
     assert drawn["figure"]["data"][0]["name"] == "&lt;b&gt;0 (area 0.800)"
     assert "3 more are in the table" in drawn["note"]
     assert len(drawn["table"]["rows"]) == 27

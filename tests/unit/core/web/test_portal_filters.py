@@ -1,4 +1,4 @@
-"""How the portal writes numbers and names."""
+"""How the portal writes numbers."""
 
 from typing import Any
 
@@ -51,14 +51,6 @@ def test_a_length_of_time_is_written_in_its_two_largest_units(seconds: float, wr
 )
 def test_a_value_of_a_feature_is_written_as_a_person_would(value: Any, written: str) -> None:
     assert portal.shown(value) == written
-
-
-def test_metrics_and_estimators_have_titles_and_unknown_ones_keep_their_names() -> None:
-    assert portal.metric("roc_auc") == "ROC-AUC"
-    assert portal.metric("balanced_accuracy") == "balanced_accuracy"
-    assert portal.estimator("random_forest") == "Random forest"
-    assert portal.estimator("of another release") == "Of another release"
-    assert portal.in_order({"f1": 0.5, "accuracy": 0.7}) == [("accuracy", 0.7), ("f1", 0.5)]
 
 
 @pytest.mark.parametrize(
