@@ -3,19 +3,17 @@
 All of it follows from the file, the version and the batch's row, so that a block done twice is done alike.
 """
 
-import csv
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import compress
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clfsite.core.web.csv_cells import FORMULA_STARTS, safe_cell
+from clfsite.core.web import csv_output
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import features_of
@@ -27,7 +25,7 @@ from predictions.serving.predict import write_warnings
 from training.ml.judge.metrics import decide
 from training.ml.tables.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
-from training.ml.tables.contract import Kind
+from training.ml.tables.contract import Contract, Kind
 
 COMMA = ","
 
@@ -49,6 +47,17 @@ class Answers:
     unseen: list[str]
 
 
+def own_columns(contract: Contract, header: Sequence[str]) -> dict[str, str]:
+    """The columns of a result that come before those of the file, each with its name beside them."""
+    columns = [
+        "prediction_id",
+        "label",
+        "probability",
+        *(f"probability_{label}" for label in contract.classes),
+    ]
+    return dict(zip(columns, csv_output.beside(columns, header), strict=True))
+
+
 class Answerer:
     """Answers the blocks of one batch's file by one version."""
 
@@ -58,7 +67,7 @@ class Answerer:
         self._header: list[str] = batch.header
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
-        self._cells = _csv([safe_cell(label)] for label in classes)
+        self._cells = csv_output.lines([label] for label in classes)
 
     def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
         """Answer blocks in their order."""
@@ -131,16 +140,14 @@ class Answerer:
         return ("" if block.first else self._first_line()) + "".join([line % row for row in rows])
 
     def _first_line(self) -> str:
-        names = [f"probability_{label}" for label in self._live.contract.classes]
-        cells = ["prediction_id", "label", "probability", *names, *self._header]
-        return f"{_csv([map(safe_cell, cells)])[0]}\r\n"
+        names = [*own_columns(self._live.contract, self._header).values(), *self._header]
+        return csv_output.text([csv_output.header(names)])
 
     def _rows(self, block: Block, checked: Checked, good: NDArray[np.bool_]) -> Iterable[str]:
         """Every good row as it goes into the result, without line end."""
         if self._is_comma and block.texts is not None and not self._has_formulas(block, checked):
             return compress(block.texts, good)
-        columns = [map(safe_cell, column) for column in block.columns]
-        return _csv(compress(zip(*columns, strict=True), good))
+        return csv_output.lines(compress(zip(*block.columns, strict=True), good))
 
     def _has_formulas(self, block: Block, checked: Checked) -> bool:
         """Whether any cell needs a quote in front; what was read as a number does not."""
@@ -149,14 +156,6 @@ class Answerer:
             cells: Iterable[str] = column
             if kinds.get(name) in {Kind.NUMBER, Kind.INTEGER}:
                 cells = compress(column, np.isnan(checked.arrays[name]))
-            if any(cell.startswith(FORMULA_STARTS) for cell in set(cells)):
+            if any(cell.startswith(csv_output.FORMULA_STARTS) for cell in set(cells)):
                 return True
         return False
-
-
-def _csv(rows: Iterable[Iterable[str]]) -> list[str]:
-    """Each row as CSV, without line end."""
-    lines: list[str] = []
-    # the writer hands over a row at a time, whatever line ends are in its cells
-    csv.writer(SimpleNamespace(write=lines.append), lineterminator="").writerows(rows)
-    return lines

@@ -119,7 +119,10 @@ class BatchCancel(APIView):
 
 
 class BatchResult(APIView):
-    """The answers as CSV: prediction_id, label, its probability, that of each class, and the columns of the file."""
+    """The answers as CSV: prediction_id, label, its probability, that of each class, and the columns of the file.
+
+    Beside a column of the same name in the file, one of these is called `clfsite_label` and so on.
+    """
 
     permission_classes = [HasScope]
     scopes = {"GET": "read"}

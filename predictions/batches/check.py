@@ -1,6 +1,5 @@
 """A file to score, looked at before anything is answered: its columns, its first rows, and every fault in it."""
 
-import csv
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clfsite.core.errors import InvalidInput
-from clfsite.core.web.csv_cells import safe_cell
+from clfsite.core.web import csv_output
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract
@@ -176,7 +175,6 @@ class _Listing:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: Any = None
-        self._writer: Any = None
         self._count = 0
 
     def __enter__(self) -> "_Listing":
@@ -189,8 +187,7 @@ class _Listing:
     def add(self, problem: Problem) -> None:
         if self._file is None:
             self._file = self._path.open("w", encoding="utf-8", newline="")
-            self._writer = csv.writer(self._file)
-            self._writer.writerow(ERRORS_HEADER)
+            self._file.write(csv_output.text([csv_output.header(ERRORS_HEADER)]))
         self._count += 1
         if self._count <= LISTED_PROBLEMS:
-            self._writer.writerow([safe_cell(str(problem[name])) for name in ERRORS_HEADER])
+            self._file.write(csv_output.text(csv_output.lines([[problem[name] for name in ERRORS_HEADER]])))

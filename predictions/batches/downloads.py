@@ -11,10 +11,9 @@ from django.utils.text import slugify
 
 from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage.files import CHUNK
+from clfsite.core.web.csv_output import CONTENT_TYPE
 from predictions.batches.service import files
 from predictions.models import Batch
-
-CSV = "text/csv; charset=utf-8"
 
 
 def answers(batch: Batch) -> StreamingHttpResponse:
@@ -31,7 +30,7 @@ def answers(batch: Batch) -> StreamingHttpResponse:
         raise NotFound(f"the answers of {batch} are gone from storage; they are in the log")
     return StreamingHttpResponse(
         _content(names),
-        content_type=CSV,
+        content_type=CONTENT_TYPE,
         headers={
             "Content-Disposition": f'attachment; filename="{_stem(batch)}-answers-{batch.pk}.csv"',
             "Content-Length": str(sum(size for _, size in parts)),
@@ -50,7 +49,7 @@ def errors(batch: Batch) -> FileResponse:
     except FileNotFoundError as error:
         raise NotFound(f"{batch} has no file of errors: every row that was checked is good") from error
     name = f"{_stem(batch)}-errors-{batch.pk}.csv"
-    return FileResponse(file, as_attachment=True, filename=name, content_type=CSV)
+    return FileResponse(file, as_attachment=True, filename=name, content_type=CONTENT_TYPE)
 
 
 def first_rows(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
@@ -62,7 +61,8 @@ def first_rows(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
     with files().open(batch.part_name(0)) as stored:
         reader = csv.reader(io.TextIOWrapper(stored, encoding="utf-8", newline=""))
         header = next(reader)
-        return header, list(islice(reader, limit))
+        # results of earlier releases have rows that a line end in a cell broke
+        return header, [row for row in islice(reader, limit) if len(row) == len(header)]
 
 
 def _content(names: list[str]) -> Iterator[bytes]:

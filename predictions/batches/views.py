@@ -1,6 +1,5 @@
 """CSV files scored as jobs: hand one in, see what is in it, start it, watch it, look at the answers, take them along."""
 
-import csv
 from typing import Any
 
 from django.contrib import messages
@@ -13,14 +12,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRefresh
 
 from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from clfsite.core.web import csv_output
 from clfsite.core.web.charts import Chart
-from clfsite.core.web.csv_cells import safe_cell
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.batches import charts
 from predictions.batches import counts as batch_counts
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
+from predictions.batches.answers import own_columns
 from predictions.batches.check import ignored
 from predictions.batches.forms import BatchForm, StartForm
 from predictions.models import Batch
@@ -84,16 +84,13 @@ def batch_sample(request: StaffRequest) -> HttpResponse:
         live = models.get(request.GET.get("model"))
     except (NotFound, Unavailable) as error:
         raise Http404 from error
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{live.classifier}-sample.csv"'
-    writer = csv.writer(response)
-    writer.writerow(map(safe_cell, live.contract.names))
-    writer.writerow(map(_cell, live.contract.example.values()))
-    return response
-
-
-def _cell(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else safe_cell(str(value))
+    example = live.contract.example
+    lines = [csv_output.header(example), *csv_output.lines([example.values()])]
+    return HttpResponse(
+        csv_output.text(lines),
+        content_type=csv_output.CONTENT_TYPE,
+        headers={"Content-Disposition": f'attachment; filename="{live.classifier}-sample.csv"'},
+    )
 
 
 @staff()
@@ -103,6 +100,7 @@ def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
     batch = get_object_or_404(Batch.objects.select_related("version__classifier"), pk=pk)
     contract = batch.version.contract
     context: dict[str, Any] = {"batch": batch, **_preview(batch, contract)}
+    context["renamed"] = [pair for pair in own_columns(contract, batch.header).items() if pair[0] != pair[1]]
     if batch.state == Batch.State.SUCCEEDED:
         header, rows = _first_rows(batch)
         context |= {"header": header, "rows": rows, "charts": _charts(batch, contract)}

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.db.models import Prefetch
 
-from clfsite.core.web.csv_cells import safe_cell
+from clfsite.core.web import csv_output
 from predictions.log.search import Wanted, walk
 from predictions.models import Feedback, Prediction
 from training.models import Classifier, Version
@@ -20,17 +20,16 @@ HEADER = [
 ]
 
 
-def lines(
-    wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False
-) -> Iterator[list[list[Any]]]:
-    """Yield the header, then every row that a search finds, in pieces.
+def write(wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False) -> Iterator[str]:
+    """Yield a CSV of every row that a search finds, in pieces.
 
     Args:
         classifier: whose predictions they are; its features then have a column each. Of several classifiers all
             features stand as JSON in one.
     """
     names = _features(classifier) if classifier else []
-    yield [[*HEADER, *(map(safe_cell, names) if classifier else ["features"])]]
+    features = names if classifier else ["features"]
+    yield csv_output.text([csv_output.header([*csv_output.beside(HEADER, names), *features])])
     for found in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
         whole = Prediction.objects.select_related("version__classifier").only(
             *("id", "created_at", "label", "probability", "source", "caller", "warnings", "latency_ms"),
@@ -38,7 +37,9 @@ def lines(
         )
         in_force = Prefetch("feedback", Feedback.objects.in_force(), to_attr="truths")
         rows = whole.prefetch_related(in_force).in_bulk([each.pk for each in found])
-        yield [_line(rows[each.pk], names) for each in found if each.pk in rows]
+        yield csv_output.text(
+            csv_output.lines(_cells(rows[each.pk], names) for each in found if each.pk in rows)
+        )
 
 
 def _features(classifier: Classifier) -> list[str]:
@@ -48,7 +49,7 @@ def _features(classifier: Classifier) -> list[str]:
     return list(dict.fromkeys(feature["name"] for features in named for feature in features))
 
 
-def _line(row: Prediction, names: list[str]) -> list[Any]:
+def _cells(row: Prediction, names: list[str]) -> list[Any]:
     truths: list[Feedback] = row.truths  # type: ignore[attr-defined]
     features = [row.features.get(name) for name in names] if names else [orjson.dumps(row.features).decode()]
     return [
@@ -56,19 +57,12 @@ def _line(row: Prediction, names: list[str]) -> list[Any]:
         row.created_at.isoformat(),
         row.version.classifier.name,
         row.version.number,
-        safe_cell(row.label),
+        row.label,
         row.probability,
-        safe_cell(truths[0].label) if truths else "",
+        truths[0].label if truths else None,
         row.source,
-        safe_cell(row.caller),
+        row.caller,
         row.latency_ms,
-        safe_cell("; ".join(f"{each['feature']}: {each['code']}" for each in row.warnings)),
-        *map(_cell, features),
+        "; ".join(f"{each['feature']}: {each['code']}" for each in row.warnings),
+        *features,
     ]
-
-
-def _cell(value: Any) -> Any:
-    """A feature's value as a batch may have it in its cells: nothing where it is missing."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return safe_cell(value) if isinstance(value, str) else value

@@ -1,13 +1,10 @@
 """The log of predictions: find one among many, take along what was found, and read all of one."""
 
-import csv
-from collections.abc import Iterator
-from typing import Any
-
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from clfsite.core.web.csv_output import CONTENT_TYPE
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.feedback.forms import FeedbackForm
 from predictions.log import compared_inputs, search
@@ -61,25 +58,14 @@ def prediction_export(request: StaffRequest) -> StreamingHttpResponse:
     form = LogForm(request.GET)
     if not form.is_valid():
         raise Http404
-    lines = log_export.lines(
+    pieces = log_export.write(
         form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
     )
-    response = StreamingHttpResponse(_written(lines), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="predictions.csv"'
-    return response
-
-
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _written(lines: Iterator[list[list[Any]]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    for piece in lines:
-        yield "".join(writer.writerow(line) for line in piece)
+    return StreamingHttpResponse(
+        pieces,
+        content_type=CONTENT_TYPE,
+        headers={"Content-Disposition": 'attachment; filename="predictions.csv"'},
+    )
 
 
 @staff()

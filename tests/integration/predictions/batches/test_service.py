@@ -130,6 +130,27 @@ def test_formulas_are_quoted_in_the_result_and_numbers_are_not(version: Version)
     assert [line["spend"] for line in result] == ["-5.5", "+1"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_rows_with_line_ends_in_a_cell_come_back_as_many(version: Version, end: str) -> None:
+    text = "".join(f'{90 + number},5,true,"pro{end}max"\n' for number in range(9))
+    batch = run(f"{HEADER}\n{text}")
+    result = result_of(batch)
+    assert [row["plan"] for row in result] == [f"pro{end}max"] * 9
+    assert Prediction.objects.filter(pk__in=[row["prediction_id"] for row in result]).count() == 9
+
+
+def test_columns_of_the_file_keep_their_names_beside_those_of_the_result(version: Version) -> None:
+    Version.objects.update(
+        contract_data={**version.contract_data, "left_out": {"Label": "a note", "probability": ""}}
+    )
+    batch = run(f"{HEADER},Label,probability\n100,5,true,pro,mine,high\n")
+    header, (row,) = batch_downloads.first_rows(batch, 1)
+    assert header[:3] == ["prediction_id", "clfsite_label", "clfsite_probability"]
+    assert header[-2:] == ["Label", "probability"]
+    assert row[-2:] == ["mine", "high"]
+    assert row[1] in version.contract.classes
+
+
 def test_a_hostile_file_name_is_kept_as_a_name_only(version: Version) -> None:
     batch = create_batch(source=upload(f"{HEADER}\n1,2,true,pro\n", name="../../etc/passwd"), caller="tests")
     assert batch.file_name == "passwd"

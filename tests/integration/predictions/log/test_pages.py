@@ -250,6 +250,17 @@ def test_what_is_found_is_exported_whole_with_formulas_quoted(row: Version) -> N
     assert json.loads(line[header.index("features")]) == features
 
 
+def test_an_export_tells_a_feature_called_label_from_the_label(row: Version) -> None:
+    first, *others = row.contract_data["features"]
+    Version.objects.update(
+        contract_data={**row.contract_data, "features": [{**first, "name": "label"}, *others]}
+    )
+    PredictionFactory.create(version=row, features={"label": "a\nb"}, label="yes")
+    text = "".join(log_export.write(Wanted(), row.classifier))
+    (line,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert (line["clfsite_label"], line["label"]) == ("yes", "a\nb")
+
+
 def test_an_export_goes_on_past_a_page_and_stops_at_its_limit(
     row: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,71 @@
+"""CSV that the site writes: any reader gets the same cells back, and no spreadsheet runs one of them as a formula."""
+
+import csv
+from collections.abc import Collection, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+CONTENT_TYPE = "text/csv; charset=utf-8"
+# RFC 4180's; the writer quotes a cell that holds a part of it
+LINE_END = "\r\n"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# readers that guess the delimiter look at the header
+OTHER_DELIMITERS = frozenset(";\t|")
+
+
+def cell(value: Any) -> Any:
+    """A value as it stands in a file: nothing where it is missing, and no text that a spreadsheet would run.
+
+    A text that begins like a formula gets an apostrophe in front; a number stays a number.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def lines(rows: Iterable[Iterable[Any]]) -> list[str]:
+    """Each row as CSV, without the line end."""
+    return _lines(rows, csv.QUOTE_MINIMAL)
+
+
+def header(names: Iterable[str]) -> str:
+    """The names of columns as CSV, without the line end; quoted where one holds what may pass for the delimiter."""
+    listed = list(names)
+    is_odd = any(OTHER_DELIMITERS & set(name) for name in listed)
+    return _lines([listed], csv.QUOTE_ALL if is_odd else csv.QUOTE_MINIMAL)[0]
+
+
+def text(lines: Iterable[str]) -> str:
+    """Lines with their ends."""
+    return "".join([f"{line}{LINE_END}" for line in lines])
+
+
+def beside(ours: Iterable[str], theirs: Collection[str]) -> list[str]:
+    """The names of our columns in a file that has others from outside.
+
+    Ours give way: `label` is called `clfsite_label` beside a column `label` or `Label`, as databases take those for one.
+    """
+    taken = {name.casefold() for name in theirs}
+    return [_free(name, taken) for name in ours]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name.casefold() in taken:
+        name = f"clfsite_{name}"
+    return name
+
+
+def _lines(rows: Iterable[Iterable[Any]], quoting: Any) -> list[str]:
+    written: list[str] = []
+    # the writer hands over a row at a time, whatever line ends are in its cells; it quotes those of its own line end
+    target = SimpleNamespace(write=lambda line: written.append(line[: -len(LINE_END)]))
+    csv.writer(target, lineterminator=LINE_END, quoting=quoting).writerows(map(cell, row) for row in rows)
+    return written
