@@ -6,9 +6,6 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from clfsite.openapi_examples import ANSWERS, REQUESTS
-from clfsite.openapi_titles import GROUP_OF, GROUPS, TITLES
-
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # refusals of every managing call, of those with a body, and of those whose address or cursor may name nothing
 ALWAYS = (401, 403, 406, 429, 503)
@@ -48,35 +45,3 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                     response.setdefault("content", PROBLEM)
             operation["responses"] = dict(sorted(responses.items()))
     return result
-
-
-def with_titles(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Give each managing call the words of `openapi_titles`, and put every call into its group."""
-    for path, calls in result["paths"].items():
-        if not path.startswith("/api/"):
-            continue
-        group = path.split("/")[2]
-        for operation in calls.values():
-            operation["summary"] = TITLES[operation["operationId"]]
-            operation["tags"] = [GROUP_OF.get(group, group)]
-    result["tags"] = [{"name": name, "description": text} for name, text in GROUPS.items()]
-    return result
-
-
-def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the examples of `openapi_examples` where an operation has none of its own."""
-    for calls in result["paths"].values():
-        for operation in calls.values():
-            name = operation["operationId"]
-            if name in REQUESTS:
-                _illustrate(operation["requestBody"], REQUESTS[name])
-            for status, response in operation["responses"].items():
-                if int(status) < HTTPStatus.BAD_REQUEST and name in ANSWERS:
-                    _illustrate(response, ANSWERS[name])
-    return result
-
-
-def _illustrate(body: dict[str, Any], example: Any) -> None:
-    for media in body["content"].values():
-        if "examples" not in media:
-            media["example"] = example

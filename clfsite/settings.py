@@ -224,11 +224,20 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["clfsite.openapi.without_optional_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "clfsite.openapi.with_titles",
         "clfsite.openapi.with_refusals",
-        "clfsite.openapi.with_examples",
     ],
     "COMPONENT_SPLIT_REQUEST": True,
+    # the groups of calls, in the order in which people need them; a call names its own
+    "TAGS": [
+        {"name": "serving", "description": "Ask for predictions, and see what answers."},
+        {"name": "predictions", "description": "The log, and true labels."},
+        {"name": "batches", "description": "CSV files scored as jobs."},
+        {"name": "versions", "description": "What training made, which of it is active, and how good it is."},
+        {"name": "runs", "description": "Training jobs."},
+        {"name": "datasets", "description": "Tables to train on."},
+        {"name": "MLflow", "description": "The calls of MLflow's scoring server."},
+        {"name": "Open Inference Protocol", "description": "The calls of KServe, Triton and others."},
+    ],
     "ENUM_NAME_OVERRIDES": {
         "JobStateEnum": "training.models.Run.State",
         "BatchStateEnum": "predictions.models.Batch.State",

@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.http import FileResponse, StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from clfsite.core.errors import Conflict
 from clfsite.core.web.actors import actor_of, person_of
 from clfsite.core.web.parsers import UploadParser
 from clfsite.core.web.permissions import HasScope
+from clfsite.core.web.schema import csv_file
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import serializers
 from predictions.batches import service as batches
@@ -36,6 +36,8 @@ class CSVRenderer(BaseRenderer):
         return data
 
 
+@extend_schema(tags=["batches"])
+@extend_schema_view(get=extend_schema(summary="Batches, newest first"))
 class BatchList(generics.ListAPIView[Batch]):
     """CSV files scored as jobs, newest first; POST one as multipart form data to have it checked and scored."""
 
@@ -46,6 +48,7 @@ class BatchList(generics.ListAPIView[Batch]):
     serializer_class = serializers.BatchListSerializer
 
     @extend_schema(
+        summary="Upload a file to be scored",
         request=serializers.BatchUploadSerializer,
         responses={
             201: serializers.BatchSerializer,
@@ -68,6 +71,7 @@ class BatchList(generics.ListAPIView[Batch]):
         return Response(serializers.BatchSerializer(batch).data, status.HTTP_201_CREATED)
 
 
+@extend_schema(tags=["batches"], summary="One batch: its progress and its result")
 class BatchDetail(generics.RetrieveAPIView[Batch]):
     """One batch: how far it is, what was found in its file, how it ended."""
 
@@ -84,6 +88,8 @@ class BatchStart(APIView):
     scopes = {"POST": "predict"}
 
     @extend_schema(
+        tags=["batches"],
+        summary="Score an uploaded file after its preview",
         request=serializers.BatchStartSerializer,
         responses={
             200: serializers.BatchSerializer,
@@ -105,6 +111,8 @@ class BatchCancel(APIView):
     scopes = {"POST": "predict"}
 
     @extend_schema(
+        tags=["batches"],
+        summary="Cancel a batch",
         request=None,
         responses={
             200: serializers.BatchSerializer,
@@ -130,8 +138,14 @@ class BatchResult(APIView):
 
     @extend_schema(
         operation_id="batch_result",
+        tags=["batches"],
+        summary="The predictions as CSV",
         responses={
-            (200, "text/csv"): OpenApiTypes.STR,
+            **csv_file(
+                "The columns of the file, after the prediction of each row.",
+                "prediction_id,label,probability,probability_No,probability_Yes,tenure,contract\r\n"
+                "01936f5e-8a4c-7c3e-9d2b-5f0c00000000,No,0.83,0.83,0.17,5,One year\r\n",
+            ),
             409: OpenApiResponse(description="The batch has not succeeded."),
         },
     )
@@ -146,6 +160,14 @@ class BatchErrors(APIView):
     scopes = {"GET": "read"}
     renderer_classes = [CSVRenderer, JSONRenderer]
 
-    @extend_schema(operation_id="batch_errors", responses={(200, "text/csv"): OpenApiTypes.STR})
+    @extend_schema(
+        operation_id="batch_errors",
+        tags=["batches"],
+        summary="The errors in the file, as CSV",
+        responses=csv_file(
+            "A line for each error.",
+            'line,column,code,message\r\n18,tenure,not_a_number,"expected a number, got ""five"""\r\n',
+        ),
+    )
     def get(self, request: Request, pk: int) -> FileResponse:
         return batch_downloads.errors(generics.get_object_or_404(Batch, pk=pk))

@@ -2,10 +2,44 @@
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import MULTIPART, example
 from clfsite.core.web.serializers import FaultSerializer, OneFileField
 from predictions.models import Batch
 
+_EXAMPLE = {
+    "id": 31,
+    "model": "churn",
+    "version": 3,
+    "file_name": "customers.csv",
+    "size_bytes": 184_320,
+    "state": "succeeded",
+    "mode": "lenient",
+    "attempt": 1,
+    "rows_total": 7_043,
+    "rows_bad": 1,
+    "rows_unseen": 2,
+    "rows_done": 7_043,
+    "rows_per_second": 31_200.5,
+    "seconds_left": None,
+    "error": "",
+    "caller": "key shop",
+    "created_at": "2026-03-02T11:00:00Z",
+    "checked_at": "2026-03-02T11:00:01Z",
+    "started_at": "2026-03-02T11:00:00Z",
+    "cancel_requested_at": None,
+    "finished_at": "2026-03-02T11:00:02Z",
+}
+_FAULT_EXAMPLE = {
+    "line": 18,
+    "column": "tenure",
+    "code": "not_a_number",
+    "message": 'expected a number, got "five"',
+}
 
+
+@example(
+    {"file": "tenure,contract\n5,One year\n70,Two year\n", "model": "churn", "mode": "lenient"}, MULTIPART
+)
 class BatchUploadSerializer(serializers.Serializer[dict[str, object]]):
     file = OneFileField(allow_empty_file=True, help_text="CSV with one column per feature, in any order.")
     model = serializers.CharField(
@@ -27,6 +61,7 @@ class BatchUploadSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example({"mode": "lenient"})
 class BatchStartSerializer(serializers.Serializer[dict[str, object]]):
     mode = serializers.ChoiceField(
         choices=Batch.Mode.choices,
@@ -35,6 +70,7 @@ class BatchStartSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example(_EXAMPLE)
 class BatchListSerializer(serializers.ModelSerializer[Batch]):
     model = serializers.CharField(source="version.classifier.name")
     version = serializers.IntegerField(source="version.number")
@@ -52,6 +88,7 @@ class BatchListSerializer(serializers.ModelSerializer[Batch]):
         ]  # fmt: skip
 
 
+@example({**_EXAMPLE, "problem_count": 1, "problems": [_FAULT_EXAMPLE]})
 class BatchSerializer(BatchListSerializer):
     problems = FaultSerializer(many=True, help_text="The first faults of the file; /errors has all of them.")
     problem_count = serializers.IntegerField()

@@ -29,6 +29,8 @@ class PredictionFeedback(APIView):
 
     @extend_schema(
         operation_id="give_feedback",
+        tags=["predictions"],
+        summary="Give the true label of a prediction",
         request=serializers.FeedbackRequestSerializer,
         responses={
             200: serializers.FeedbackSerializer,
@@ -59,6 +61,8 @@ class FeedbackUpload(APIView):
 
     @extend_schema(
         operation_id="upload_feedback",
+        tags=["predictions"],
+        summary="Upload the true labels of many predictions",
         request=serializers.FeedbackUploadSerializer,
         responses={
             200: serializers.FeedbackStoredSerializer,

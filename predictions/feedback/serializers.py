@@ -2,10 +2,13 @@
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import MULTIPART, example
 from predictions.feedback.service import Change
 from predictions.models import Feedback
+from predictions.serving.serializers import ID_EXAMPLE
 
 
+@example({"label": "Yes"})
 class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
     label = serializers.CharField(help_text="A class of the version that answered.")  # type: ignore[assignment]
     replace = serializers.BooleanField(
@@ -13,6 +16,17 @@ class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example(
+    {
+        "prediction_id": ID_EXAMPLE,
+        "label": "Yes",
+        "predicted": "No",
+        "source": "api",
+        "actor": "key shop",
+        "created_at": "2026-04-01T12:00:00Z",
+        "change": "created",
+    }
+)
 class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
     prediction_id = serializers.UUIDField()
     predicted = serializers.CharField(source="prediction.label")
@@ -25,6 +39,7 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
         fields = ["prediction_id", "label", "predicted", "source", "actor", "created_at", "change"]
 
 
+@example({"file": f"id,label\n{ID_EXAMPLE},Yes\n"}, MULTIPART)
 class FeedbackUploadSerializer(serializers.Serializer[dict[str, object]]):
     file = serializers.FileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
     replace = serializers.BooleanField(
@@ -32,6 +47,7 @@ class FeedbackUploadSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example({"created": 1, "unchanged": 0, "corrected": 0})
 class FeedbackStoredSerializer(serializers.Serializer[dict[str, object]]):
     created = serializers.IntegerField()
     unchanged = serializers.IntegerField()

@@ -2,9 +2,30 @@
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import example
 from predictions.models import Prediction
+from predictions.serving.serializers import ID_EXAMPLE, ROW_EXAMPLE
 
 
+@example(
+    {
+        "id": ID_EXAMPLE,
+        "created_at": "2026-03-02T10:00:00Z",
+        "model": "churn",
+        "version": 3,
+        "features": ROW_EXAMPLE,
+        "label": "No",
+        "probability": 0.83,
+        "probabilities": {"No": 0.83, "Yes": 0.17},
+        "warnings": [],
+        "latency_ms": 0.21,
+        "source": "api",
+        "caller": "shop",
+        "batch": None,
+        "row": None,
+        "truth": "Yes",
+    }
+)
 class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     model = serializers.CharField(source="version.classifier.name")
     version = serializers.IntegerField(source="version.number")

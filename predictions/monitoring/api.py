@@ -21,6 +21,8 @@ class ClassifierLive(APIView):
 
     @extend_schema(
         operation_id="classifier_live",
+        tags=["versions"],
+        summary="Accuracy on predictions with feedback",
         responses={200: serializers.LiveSerializer, **problems(401, 403, 404, 429, 503)},
     )
     def get(self, request: Request, name: str) -> Response:

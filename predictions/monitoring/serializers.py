@@ -2,6 +2,8 @@
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import example
+
 
 class QualitySerializer(serializers.Serializer[dict[str, object]]):
     version = serializers.IntegerField()
@@ -17,6 +19,23 @@ class QualitySerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example(
+    {
+        "model": "churn",
+        "versions": [
+            {
+                "version": 3,
+                "active": True,
+                "judged": 200,
+                "correct": 160,
+                "accuracy": 0.8,
+                "held_out_accuracy": 0.81,
+                "classes": ["No", "Yes"],
+                "confusion": [[120, 20], [20, 40]],
+            }
+        ],
+    }
+)
 class LiveSerializer(serializers.Serializer[dict[str, object]]):
     model = serializers.CharField()
     versions = QualitySerializer(many=True)

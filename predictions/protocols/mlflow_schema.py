@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
-from predictions.protocols.schema import JSON, object_of, refusals
+from predictions.protocols.schema import JSON, answer, object_of, refusals
 
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": {}}, "minItems": 1}
@@ -35,7 +35,7 @@ PING: dict[str, Any] = {
     "tags": ["MLflow"],
     "summary": "Whether the site can answer",
     "responses": {
-        200: OpenApiResponse(object_of("status", status={"type": "string"}), description="It can."),
+        200: answer(object_of("status", status={"type": "string"}), "It can.", {"status": "ok"}),
         **refusals(_MLFLOW_ERROR, 406, 503),
     },
 }
@@ -44,7 +44,7 @@ VERSION: dict[str, Any] = {
     "tags": ["MLflow"],
     "summary": "The version of MLflow whose protocol this is",
     "responses": {
-        (200, "text/plain"): OpenApiResponse({"type": "string"}, description="A version."),
+        (200, "text/plain"): answer({"type": "string"}, "A version.", "2.0.0"),
         **refusals(_MLFLOW_ERROR, 406),
     },
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from predictions.protocols.schema import JSON, object_of, refusals
+from predictions.protocols.schema import JSON, answer, object_of, refusals
 from predictions.protocols.tensors import DATATYPES
 
 _TAGS = ["Open Inference Protocol"]
@@ -63,23 +63,26 @@ _HEADER = "Inference-Header-Content-Length"
 _BINARY = {"type": "string", "format": "binary"}
 
 
-def _get(name: str, summary: str, answer: dict[str, Any], *statuses: int) -> dict[str, Any]:
+def _get(name: str, summary: str, shape: dict[str, Any], example: Any, *statuses: int) -> dict[str, Any]:
     return {
         "operation_id": f"v2_{name}",
         "tags": _TAGS,
         "summary": summary,
         "responses": {
-            (200, JSON): OpenApiResponse(answer, description="As asked."),
+            (200, JSON): answer(shape, "As asked.", example),
             **refusals(_ERROR, *statuses),
         },
     }
 
 
-LIVE = _get("live", "Whether the process answers", object_of("live", live={"type": "boolean"}), 406)
+LIVE = _get(
+    "live", "Whether the process answers", object_of("live", live={"type": "boolean"}), {"live": True}, 406
+)
 READY = _get(
     "ready",
     "Whether the site can answer",
     object_of("live", "ready", live={"type": "boolean"}, ready={"type": "boolean"}),
+    {"live": True, "ready": True},
     406,
     503,
 )
@@ -94,6 +97,7 @@ SERVER = _get(
         version=_TEXT,
         extensions={"type": "array", "items": _TEXT},
     ),
+    {"name": "clfsite", "version": "0.1.0", "extensions": ["binary_tensor_data"]},
     401,
     403,
     406,
@@ -115,6 +119,24 @@ MODEL = _get(
         inputs={"type": "array", "items": _DESCRIBED},
         outputs={"type": "array", "items": _DESCRIBED},
     ),
+    {
+        "name": "churn",
+        "versions": ["1", "2", "3"],
+        "platform": "scikit-learn",
+        "inputs": [
+            {"name": "tenure", "datatype": "INT64", "shape": [-1]},
+            {"name": "contract", "datatype": "BYTES", "shape": [-1]},
+        ],
+        "outputs": [
+            {"name": "predict", "datatype": "BYTES", "shape": [-1]},
+            {
+                "name": "predict_proba",
+                "datatype": "FP64",
+                "shape": [-1, 2],
+                "parameters": {"classes": '["No","Yes"]'},
+            },
+        ],
+    },
     401,
     403,
     404,
@@ -126,6 +148,7 @@ MODEL_READY = _get(
     "model_ready",
     "Whether a version can answer",
     object_of("name", "ready", name=_TEXT, ready={"type": "boolean"}),
+    {"name": "churn", "ready": True},
     401,
     403,
     404,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
 JSON = "application/json"
 _MEANING = {
@@ -22,6 +22,11 @@ _MEANING = {
 def refusals(shape: dict[str, Any], *statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     """Return the schema's entries for these statuses."""
     return {(status, JSON): OpenApiResponse(shape, description=_MEANING[status]) for status in statuses}
+
+
+def answer(shape: dict[str, Any], description: str, example: Any) -> OpenApiResponse:
+    """Return the schema's entry for a good answer."""
+    return OpenApiResponse(shape, description=description, examples=[OpenApiExample("churn", example)])
 
 
 def object_of(*required: str, **properties: Any) -> dict[str, Any]:

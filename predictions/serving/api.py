@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
 from rest_framework.views import APIView
 
@@ -118,9 +118,6 @@ class PredictView(ServingView):
             200: serializers.PredictResponseSerializer,
             **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
         },
-        examples=[
-            OpenApiExample("one row", {"features": {"tenure": 5, "contract": "One year"}}, request_only=True)
-        ],
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
         body = _object(read_json(request), required="features", optional=("model", "version"))

@@ -2,6 +2,21 @@
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import example
+from training.datasets.serializers import CONTRACT_EXAMPLE
+from training.versions.serializers import METRICS_EXAMPLE
+
+ROW_EXAMPLE = {"tenure": 5, "contract": "One year"}
+ID_EXAMPLE = "01936f5e-8a4c-7c3e-9d2b-5f0c6a1e7b42"
+_OUTCOME_EXAMPLE = {
+    "prediction_id": ID_EXAMPLE,
+    "label": "No",
+    "probability": 0.83,
+    "probabilities": {"No": 0.83, "Yes": 0.17},
+    "warnings": [],
+}
+_ANSWER_EXAMPLE = {"model": "churn", "version": 3, "threshold": 0.5}
+
 
 class WarningSerializer(serializers.Serializer[dict[str, object]]):
     feature = serializers.CharField()
@@ -18,12 +33,14 @@ class ModelSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example({"features": ROW_EXAMPLE})
 class PredictRequestSerializer(ModelSerializer):
     features = serializers.DictField(
         help_text="A value for every feature that /info lists; null where training saw none."
     )
 
 
+@example({"records": [ROW_EXAMPLE, {"tenure": 70, "contract": "Two year"}], "model": "churn"})
 class PredictBatchRequestSerializer(ModelSerializer):
     records = serializers.ListField(child=serializers.DictField(), min_length=1)
 
@@ -36,6 +53,7 @@ class OutcomeSerializer(serializers.Serializer[dict[str, object]]):
     warnings = WarningSerializer(many=True)
 
 
+@example({**_ANSWER_EXAMPLE, **_OUTCOME_EXAMPLE})
 class PredictResponseSerializer(OutcomeSerializer):
     model = serializers.CharField()
     version = serializers.IntegerField()
@@ -44,6 +62,7 @@ class PredictResponseSerializer(OutcomeSerializer):
     )
 
 
+@example({**_ANSWER_EXAMPLE, "predictions": [_OUTCOME_EXAMPLE]})
 class PredictBatchResponseSerializer(serializers.Serializer[dict[str, object]]):
     model = serializers.CharField()
     version = serializers.IntegerField()
@@ -86,6 +105,24 @@ class LimitsSerializer(serializers.Serializer[dict[str, object]]):
     body_bytes = serializers.IntegerField()
 
 
+@example(
+    {
+        "default": "churn",
+        "limits": {"batch_rows": 10_000, "body_bytes": 16_777_216},
+        "classifiers": [
+            {
+                **_ANSWER_EXAMPLE,
+                "default": True,
+                "strict": False,
+                "engine": "onnxruntime",
+                "activated_at": "2026-03-02T09:20:00Z",
+                "metrics": METRICS_EXAMPLE,
+                "contract": CONTRACT_EXAMPLE,
+                "example": {"tenure": 29, "contract": "Month-to-month"},
+            }
+        ],
+    }
+)
 class InfoSerializer(serializers.Serializer[dict[str, object]]):
     default = serializers.CharField(allow_null=True)
     limits = LimitsSerializer()

@@ -26,7 +26,6 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
 from clfsite.core.web.permissions import SCOPES
-from clfsite.openapi_titles import TITLES
 from predictions.batches.service import create_batch, execute_batch
 from predictions.keys import service as keys
 from predictions.models import Batch, Prediction
@@ -205,7 +204,6 @@ def test_every_call_has_a_title_and_stands_in_a_group_that_says_what_for() -> No
     calls = [call for path in DOCUMENT["paths"].values() for call in path.values()]
     assert [call["operationId"] for call in calls if not call.get("summary")] == []
     assert {name for call in calls for name in call["tags"]} == {each["name"] for each in DOCUMENT["tags"]}
-    assert set(TITLES) <= {call["operationId"] for call in calls}
 
 
 def plain(part: Any) -> Any:

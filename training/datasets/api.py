@@ -1,6 +1,6 @@
 """Datasets over HTTP."""
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +13,8 @@ from training.datasets.service import import_dataset
 from training.models import Dataset
 
 
+@extend_schema(tags=["datasets"])
+@extend_schema_view(get=extend_schema(summary="Datasets, newest first"))
 class DatasetList(generics.ListAPIView[Dataset]):
     """Uploaded tables, newest first; POST a CSV as multipart form data to add one."""
 
@@ -23,6 +25,7 @@ class DatasetList(generics.ListAPIView[Dataset]):
     serializer_class = serializers.DatasetListSerializer
 
     @extend_schema(
+        summary="Upload a table to train on",
         request=serializers.DatasetUploadSerializer,
         responses={
             201: serializers.DatasetSerializer,
@@ -43,6 +46,7 @@ class DatasetList(generics.ListAPIView[Dataset]):
         return Response(serializers.DatasetSerializer(dataset).data, status.HTTP_201_CREATED)
 
 
+@extend_schema(tags=["datasets"], summary="One dataset: its contract and its columns")
 class DatasetDetail(generics.RetrieveAPIView[Dataset]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}

@@ -4,9 +4,61 @@ from typing import Any
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import MULTIPART, example
 from clfsite.core.web.serializers import OneFileField
 from training.ml.tables.corrections import Choice
 from training.models import Dataset
+
+CONTRACT_EXAMPLE = {
+    "target": "churn",
+    "classes": ["No", "Yes"],
+    "features": [
+        {
+            "name": "tenure",
+            "kind": "integer",
+            "missing": False,
+            "default": 29,
+            "categories": [],
+            "low": 0,
+            "high": 72,
+        },
+        {
+            "name": "contract",
+            "kind": "category",
+            "missing": False,
+            "default": "Month-to-month",
+            "categories": ["Month-to-month", "One year", "Two year"],
+            "low": None,
+            "high": None,
+        },
+    ],
+    "left_out": {"customer": "identifier-like: 7,043 different texts in 7,043 rows"},
+    "strict": False,
+}
+_EXAMPLE = {
+    "id": 7,
+    "name": "churn",
+    "number": 2,
+    "sha256": "16b7e4a5b9f0c2d3e4f5061728394a5b6c7d8e9f00112233445566778899aabb",
+    "target": "churn",
+    "rows": 7_043,
+    "columns": 4,
+    "size_bytes": 245_760,
+    "contract": CONTRACT_EXAMPLE,
+    "warnings": [],
+    "created_at": "2026-03-02T09:14:07Z",
+}
+_PROFILE_EXAMPLE = [
+    {
+        "name": "tenure",
+        "kind": "integer",
+        "missing": 0,
+        "distinct": 73,
+        "quantiles": [0, 9, 29, 55, 72],
+        "counts": [2_186, 1_024, 832, 959, 2_042],
+        "edges": [0, 14.4, 28.8, 43.2, 57.6, 72],
+    }
+]
 
 
 class FindingSerializer(serializers.Serializer[Any]):
@@ -15,6 +67,7 @@ class FindingSerializer(serializers.Serializer[Any]):
     message = serializers.CharField(help_text="What was found and what to do.")
 
 
+@example(_EXAMPLE)
 class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset without its profile, which is for its own address: it may be long."""
 
@@ -29,6 +82,7 @@ class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
         ]  # fmt: skip
 
 
+@example({**_EXAMPLE, "profile": _PROFILE_EXAMPLE})
 class DatasetSerializer(DatasetListSerializer):
     """A dataset with its profile: per column its kind, gaps and spread, over all rows and by class."""
 
@@ -36,6 +90,7 @@ class DatasetSerializer(DatasetListSerializer):
         fields = [*DatasetListSerializer.Meta.fields, "profile"]
 
 
+@example({"name": "churn", "target": "churn", "file": "tenure,contract,churn\n5,One year,No\n"}, MULTIPART)
 class DatasetUploadSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100)
     target = serializers.CharField(max_length=255)

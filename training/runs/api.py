@@ -1,6 +1,6 @@
 """Training runs over HTTP."""
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -25,6 +25,8 @@ def check_activate(request: Request, activate: bool) -> None:
         )
 
 
+@extend_schema(tags=["runs"])
+@extend_schema_view(get=extend_schema(summary="Runs, newest first"))
 class RunList(generics.ListAPIView[Run]):
     """Training jobs, newest first; POST to queue one."""
 
@@ -33,7 +35,11 @@ class RunList(generics.ListAPIView[Run]):
     queryset = Run.objects.select_related("classifier", "version")
     serializer_class = serializers.RunSerializer
 
-    @extend_schema(request=serializers.RunRequestSerializer, responses={201: serializers.RunSerializer})
+    @extend_schema(
+        summary="Start a run",
+        request=serializers.RunRequestSerializer,
+        responses={201: serializers.RunSerializer},
+    )
     def post(self, request: Request) -> Response:
         form = serializers.RunRequestSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -50,6 +56,7 @@ class RunList(generics.ListAPIView[Run]):
         return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)
 
 
+@extend_schema(tags=["runs"], summary="One run: its progress and its result")
 class RunDetail(generics.RetrieveAPIView[Run]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
@@ -64,6 +71,8 @@ class RunCancel(APIView):
     scopes = {"POST": "train"}
 
     @extend_schema(
+        tags=["runs"],
+        summary="Cancel a run",
         request=None,
         responses={
             200: serializers.RunSerializer,
@@ -83,7 +92,12 @@ class VersionRetrain(APIView):
     permission_classes = [HasScope]
     scopes = {"POST": "train"}
 
-    @extend_schema(request=serializers.RetrainSerializer, responses={201: serializers.RunSerializer})
+    @extend_schema(
+        tags=["versions"],
+        summary="Train again by a version's recipe",
+        request=serializers.RetrainSerializer,
+        responses={201: serializers.RunSerializer},
+    )
     def post(self, request: Request, pk: int) -> Response:
         versions = Version.objects.select_related("classifier", "run__dataset")
         version = generics.get_object_or_404(versions, pk=pk)

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import example
 from training.datasets.serializers import CorrectionsSerializer
 from training.ml.judge.threshold import GOALS
 from training.ml.search.estimators import AUTO, FAMILIES
@@ -13,8 +14,53 @@ from training.models import Dataset, Run, Version
 _DEFAULT = Recipe()
 # infinity does not go into JSON
 LARGEST = 1e9
+RECIPE_EXAMPLE = {
+    "estimator": "random_forest",
+    "search": "grid",
+    "scoring": "roc_auc",
+    "folds": 5,
+    "seed": 0,
+    "space": {"n_estimators": [100, 300], "max_depth": [8, None]},
+    "class_weight": None,
+    "max_fits": None,
+    "max_minutes": 30,
+    "aim": None,
+}
 
 
+@example(
+    {
+        "id": 12,
+        "classifier": "churn",
+        "dataset": 7,
+        "recipe": RECIPE_EXAMPLE,
+        "corrections": {"columns": {}, "strict": False},
+        "state": "succeeded",
+        "attempt": 1,
+        "fits_done": 20,
+        "fits_total": 20,
+        "best_score": 0.847,
+        "seconds_left": None,
+        "candidates": [
+            {
+                "family": "random_forest",
+                "params": {"n_estimators": 300, "max_depth": 8},
+                "mean": 0.847,
+                "std": 0.009,
+                "rank": 1,
+                "seconds": 4.2,
+            }
+        ],
+        "error": "",
+        "warnings": [],
+        "tracking_url": "",
+        "version": 3,
+        "created_at": "2026-03-02T09:15:00Z",
+        "started_at": "2026-03-02T09:15:01Z",
+        "cancel_requested_at": None,
+        "finished_at": "2026-03-02T09:16:44Z",
+    }
+)
 class RunSerializer(serializers.ModelSerializer[Run]):
     classifier = serializers.CharField(source="classifier.name")
     recipe = serializers.JSONField(source="recipe_data")
@@ -52,6 +98,7 @@ class AimSerializer(serializers.Serializer[Any]):
     )
 
 
+@example({"dataset": 7, "space": {"n_estimators": [100, 300]}, "max_minutes": 30})
 class RunRequestSerializer(serializers.Serializer[Any]):
     dataset = serializers.PrimaryKeyRelatedField(queryset=Dataset.objects.all())
     classifier = serializers.CharField(
@@ -81,6 +128,7 @@ class RunRequestSerializer(serializers.Serializer[Any]):
     activate = serializers.BooleanField(default=False, help_text="Let the new version answer at once.")
 
 
+@example({"activate": False})
 class RetrainSerializer(serializers.Serializer[Any]):
     dataset = serializers.PrimaryKeyRelatedField(
         queryset=Dataset.objects.all(),

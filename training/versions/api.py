@@ -13,6 +13,7 @@ from training.versions import comparison, serializers
 from training.versions.service import activate_version
 
 
+@extend_schema(tags=["versions"], summary="Classifiers, and which version of each is active")
 class ClassifierList(generics.ListAPIView[Classifier]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
@@ -20,6 +21,7 @@ class ClassifierList(generics.ListAPIView[Classifier]):
     serializer_class = serializers.ClassifierSerializer
 
 
+@extend_schema(tags=["versions"], summary="Versions and their metrics")
 class VersionList(generics.ListAPIView[Version]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
@@ -27,6 +29,7 @@ class VersionList(generics.ListAPIView[Version]):
     serializer_class = serializers.VersionSerializer
 
 
+@extend_schema(tags=["versions"], summary="One version: its metrics and its contract")
 class VersionDetail(generics.RetrieveAPIView[Version]):
     permission_classes = [HasScope]
     scopes = {"GET": "read"}
@@ -41,6 +44,8 @@ class VersionCompare(APIView):
     scopes = {"GET": "read"}
 
     @extend_schema(
+        tags=["versions"],
+        summary="Two to six versions side by side",
         parameters=[
             OpenApiParameter(
                 "ids", str, required=True, description="Ids of versions, with commas between: `3,5`."
@@ -66,6 +71,8 @@ class VersionActivate(APIView):
     scopes = {"POST": "activate"}
 
     @extend_schema(
+        tags=["versions"],
+        summary="Activate a version",
         request=serializers.ReasonSerializer,
         responses={
             200: serializers.ActivationSerializer,

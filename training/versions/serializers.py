@@ -4,9 +4,54 @@ from typing import Any
 
 from rest_framework import serializers
 
+from clfsite.core.web.schema import example
+from training.datasets.serializers import CONTRACT_EXAMPLE
 from training.models import Activation, Classifier, Dataset, Version
+from training.runs.serializers import RECIPE_EXAMPLE
+
+METRICS_EXAMPLE = {"accuracy": 0.81, "f1": 0.6, "roc_auc": 0.85, "precision": 0.67, "recall": 0.55}
+# what a version shows of itself by its own address and in a comparison
+_COMMON_EXAMPLE = {
+    "id": 9,
+    "classifier": "churn",
+    "number": 3,
+    "active": True,
+    "run": 12,
+    "params": {"n_estimators": 300, "max_depth": 8},
+    "cross_validation": {name: {"mean": value, "std": 0.01} for name, value in METRICS_EXAMPLE.items()},
+    "held_out": {"rows": 1_409, "metrics": METRICS_EXAMPLE, "confusion": [[935, 100], [168, 206]]},
+    "threshold": 0.5,
+    "libraries": {"python": "3.11.9", "scikit-learn": "1.9.0"},
+    "created_at": "2026-03-02T09:16:44Z",
+}
+_COMPARED_EXAMPLE = {
+    **_COMMON_EXAMPLE,
+    "dataset": {"id": 7, "name": "churn", "number": 2, "target": "churn", "rows": 7_043},
+    "recipe": RECIPE_EXAMPLE,
+    "corrections": {},
+    "family": "random_forest",
+    "classes": ["No", "Yes"],
+}
+_FIGURE_EXAMPLE = {
+    "version": 9,
+    "value": 0.85,
+    "difference": 0.0,
+    "best": True,
+    "std": 0.01,
+    "interval": None,
+}
 
 
+@example(
+    {
+        "id": 1,
+        "name": "churn",
+        "is_default": True,
+        "strict": False,
+        "active_version": 3,
+        "created_at": "2026-01-05T08:00:00Z",
+    }
+)
 class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
     active_version = serializers.SerializerMethodField()
 
@@ -19,6 +64,19 @@ class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
         return activation.version.number if activation else None
 
 
+@example(
+    {
+        **_COMMON_EXAMPLE,
+        "contract": CONTRACT_EXAMPLE,
+        "artifacts": {
+            "pipeline": {
+                "name": "run-12/5f0c6a1e/pipeline.joblib",
+                "sha256": "0f1e2d3c4b5a69788796a5b4c3d2e1f000112233445566778899aabbccddeeff",
+                "size_bytes": 4_194_304,
+            }
+        },
+    }
+)
 class VersionSerializer(serializers.ModelSerializer[Version]):
     classifier = serializers.CharField(source="classifier.name")
     contract = serializers.JSONField(source="contract_data")
@@ -73,6 +131,22 @@ class MetricSerializer(serializers.Serializer[Any]):
     held_out = FigureSerializer(many=True)
 
 
+@example(
+    {
+        "versions": [_COMPARED_EXAMPLE, {**_COMPARED_EXAMPLE, "id": 5, "number": 2, "active": False}],
+        "metrics": [
+            {
+                "metric": "roc_auc",
+                "cross_validation": [_FIGURE_EXAMPLE, {**_FIGURE_EXAMPLE, "version": 5}],
+                "held_out": [
+                    {**_FIGURE_EXAMPLE, "version": version, "std": None, "interval": [0.83, 0.87]}
+                    for version in (9, 5)
+                ],
+            }
+        ],
+        "remarks": [],
+    }
+)
 class ComparisonSerializer(serializers.Serializer[Any]):
     versions = ComparedVersionSerializer(many=True)
     metrics = MetricSerializer(many=True)
@@ -82,6 +156,16 @@ class ComparisonSerializer(serializers.Serializer[Any]):
     )
 
 
+@example(
+    {
+        "number": 4,
+        "classifier": "churn",
+        "version": 3,
+        "reason": "better recall on the held-out rows",
+        "actor": "key deploy",
+        "created_at": "2026-03-02T09:20:00Z",
+    }
+)
 class ActivationSerializer(serializers.ModelSerializer[Activation]):
     classifier = serializers.CharField(source="classifier.name", read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
@@ -91,5 +175,6 @@ class ActivationSerializer(serializers.ModelSerializer[Activation]):
         fields = ["number", "classifier", "version", "reason", "actor", "created_at"]
 
 
+@example({"reason": "better recall on the held-out rows"})
 class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
