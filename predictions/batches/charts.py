@@ -3,9 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-
-from clfsite.core.web.charts import Chart, chart, labelled_axis, text
+from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, text
 
 # of many classes the chart shows the most probable, the table all
 SHOWN_CLASSES = 12
@@ -29,8 +27,8 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
     )
     shown = ranked[:SHOWN_CLASSES]
     left_out = len(ranked) - len(shown)
-    figure = go.Figure(
-        go.Bar(
+    figure = plot(
+        bars(
             orientation="h",
             x=[count for _, count in shown],
             y=list(range(len(shown))),
@@ -71,8 +69,8 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
     """
     width = 1 / len(counts)
     ranges = [f"{place * width:.0%} to {(place + 1) * width:.0%}" for place in range(len(counts))]
-    figure = go.Figure(
-        go.Bar(
+    figure = plot(
+        bars(
             x=[(place + 0.5) * width for place in range(len(counts))],
             y=list(counts),
             width=[width * 0.95] * len(counts),
@@ -110,9 +108,9 @@ def label_by_group(
     found = [(name, row) for name, row in zip(groups, table, strict=True) if sum(row)]
     totals = [sum(row[place] for _, row in found) for place in range(len(classes))]
     shown = sorted(sorted(range(len(classes)), key=lambda place: -totals[place])[:SHOWN_LABELS])
-    figure = go.Figure(
+    figure = plot(
         [
-            go.Bar(
+            bars(
                 name=text(classes[place]),
                 orientation="h",
                 x=[row[place] / sum(row) for _, row in found],

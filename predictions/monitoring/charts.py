@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from clfsite.core.web.charts import Chart, chart, labelled_axis, text
+from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, scatter, text
 from predictions.batches.charts import SHARES, SHOWN_CLASSES
 
 # the palette has no more colours; what goes beyond stands together in the last one
@@ -27,9 +27,9 @@ def volume(
     shown = _shown(series)
     at = _stamps(steps)
     every = _every(steps)
-    figure = _figure(
+    figure = plot(
         [
-            _bar(
+            bars(
                 x=at,
                 y=list(values),
                 name=text(label),
@@ -72,9 +72,9 @@ def latency(steps: Sequence[datetime], quantiles: Mapping[str, Sequence[float | 
         quantiles: name of each line, with its milliseconds; None where nothing was asked.
     """
     at = _stamps(steps)
-    figure = _figure(
+    figure = plot(
         [
-            _scatter(
+            scatter(
                 x=at,
                 y=list(values),
                 mode="lines+markers",
@@ -130,7 +130,7 @@ def accuracy(
         known = [(stamp, *pair) for stamp, pair in zip(at, pairs, strict=True) if pair[0]]
         color = f"var(--chart-{place})"
         lines += [
-            _scatter(
+            scatter(
                 x=[stamp for stamp, _, _ in known],
                 y=[right / total for _, total, right in known],
                 mode="lines+markers",
@@ -140,7 +140,7 @@ def accuracy(
                 customdata=[[right, total] for _, total, right in known],
                 hovertemplate="%{x|%d %b %Y %H:%M}: %{y:.1%} (%{customdata[0]:,} of %{customdata[1]:,})<extra>%{fullData.name}</extra>",
             ),
-            _scatter(
+            scatter(
                 x=[at[0], at[-1]],
                 y=[held_out[label]] * 2,
                 mode="lines",
@@ -150,7 +150,7 @@ def accuracy(
             ),
         ]
         rows += [[label, stamp, f"{total:,}", f"{right / total:.1%}"] for stamp, total, right in known]
-    figure = _figure(
+    figure = plot(
         lines,
         {
             "xaxis": TIME,
@@ -213,9 +213,9 @@ def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[st
         ("answers in this period", "var(--chart-1)", live),
         ("answers to held-out rows", "var(--chart-7)", held_out),
     )
-    return _figure(
+    return plot(
         [
-            _bar(
+            bars(
                 x=list(range(len(shown))),
                 y=[shares[label] for label in shown],
                 name=name,
@@ -274,7 +274,7 @@ def _spread(
     width = 1 / len(counts)
     middles = [(place + 0.5) * width for place in range(len(counts))]
     traces: list[dict[str, Any]] = [
-        _bar(
+        bars(
             x=middles,
             y=[count / total for count in counts],
             width=[width * 0.95] * len(counts),
@@ -286,7 +286,7 @@ def _spread(
     ]
     if held_out:
         traces.append(
-            _scatter(
+            scatter(
                 x=middles,
                 y=list(held_out),
                 mode="lines+markers",
@@ -296,7 +296,7 @@ def _spread(
                 hovertemplate="%{customdata}: %{y:.1%} of held-out rows<extra></extra>",
             )
         )
-    return _figure(
+    return plot(
         traces,
         {
             "xaxis": {"title": {"text": html.escape(f"Probability of {of}", quote=False)}, **SHARES},
@@ -304,19 +304,6 @@ def _spread(
             "showlegend": bool(held_out),
         },
     )
-
-
-# plain mappings: on a page with eight charts, checking them anew takes longer than counting; the tests check them
-def _figure(data: Sequence[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:
-    return {"data": list(data), "layout": layout}
-
-
-def _bar(**properties: Any) -> dict[str, Any]:
-    return {"type": "bar", **properties}
-
-
-def _scatter(**properties: Any) -> dict[str, Any]:
-    return {"type": "scatter", **properties}
 
 
 def _shown(series: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
-
-from clfsite.core.web.charts import Chart, chart
+from clfsite.core.web.charts import Chart, chart, plot, scatter
 from training.models import Run, Version
 from training.templatetags.titles import metric
 
@@ -60,8 +58,8 @@ def best_so_far(run: Run) -> Chart | None:
     )
     # the line goes on to where the search is
     ends = max(run.fits_done, done[-1])
-    figure = go.Figure(
-        go.Scatter(
+    figure = plot(
+        scatter(
             x=[*done, ends],
             y=[*scores, scores[-1]],
             customdata=[*seconds, seconds[-1]],

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-import plotly.graph_objects as go
-
 from clfsite.core.web.charts import (
     SHOWN_CURVES,
     Chart,
     Table,
+    Trace,
+    bars,
     chart,
     diagonal,
+    heatmap,
     labelled_axis,
     lines,
+    plot,
     share_axis,
     text,
 )
@@ -51,8 +53,8 @@ def confusion(
         for row, of_row in zip(counts, shares, strict=True)
     ]
     whole = [html.escape(label, quote=False) for label in classes]
-    figure = go.Figure(
-        go.Heatmap(
+    figure = plot(
+        heatmap(
             z=shares,
             zmin=0,
             zmax=1,
@@ -123,7 +125,7 @@ def roc(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> Chart:
         curves: `label`, `x` (false positive rate), `y` (true positive rate) and `area` of each.
         each_is: what the labels name, if not classes.
     """
-    figure = go.Figure(
+    figure = plot(
         [
             *lines(curves, "false positives %{x:.1%}<br>true positives %{y:.1%}"),
             diagonal("by chance"),
@@ -149,7 +151,7 @@ def precision_recall(curves: Sequence[Mapping[str, Any]], each_is: str = "Class"
         curves: `label`, `x` (recall), `y` (precision) and `area` (average precision) of each.
         each_is: what the labels name, if not classes.
     """
-    figure = go.Figure(
+    figure = plot(
         lines(curves, "recall %{x:.1%}<br>precision %{y:.1%}"),
         {"xaxis": share_axis("Recall"), "yaxis": share_axis("Precision"), "showlegend": True},
     )
@@ -173,10 +175,10 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
         each_is: what the labels name, if not classes.
     """
     hover = "probability %{x:.1%}<br>observed %{y:.1%}<br>%{customdata:,} rows"
-    figure = go.Figure(
+    figure = plot(
         [
             *(
-                line.update(mode="lines+markers", customdata=curve["counts"])
+                {**line, "mode": "lines+markers", "customdata": curve["counts"]}
                 for line, curve in zip(lines(curves, hover), curves, strict=False)
             ),
             diagonal("as predicted"),
@@ -214,8 +216,8 @@ def importance(features: Sequence[Mapping[str, Any]]) -> Chart:
     """
     shown = features[:SHOWN_FEATURES]
     left_out = len(features) - len(shown)
-    figure = go.Figure(
-        go.Bar(
+    figure = plot(
+        bars(
             x=[row["mean"] for row in shown],
             y=list(range(len(shown))),
             error_x={
@@ -263,7 +265,7 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
         highest[row["feature"]] = max(highest.get(row["feature"], row["mean"]), row["mean"])
     ordered = sorted(highest, key=lambda feature: -highest[feature])
     shown = ordered[:SHOWN_COMPARED]
-    bars = [
+    groups = [
         _importance_bars(place, name, [(at, rows[each]) for at, each in enumerate(shown) if each in rows])
         for place, (name, rows) in enumerate(zip(names, by_version, strict=True), start=1)
     ]
@@ -273,8 +275,8 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
         name="importance",
         title="Permutation importance",
         note=f"{IMPORTANCE_NOTE}{more}",
-        figure=go.Figure(
-            bars,
+        figure=plot(
+            groups,
             {
                 "xaxis": {"title": {"text": "Fall of ROC-AUC"}},
                 "yaxis": {**labelled_axis("Input", shown), "range": [len(shown) - 0.5, -0.5]},
@@ -300,14 +302,14 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
     )
 
 
-def _importance_bars(place: int, name: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> go.Bar:
+def _importance_bars(place: int, name: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Trace:
     """One version's bars.
 
     Args:
         place: among the versions, from 1; it chooses the colour.
         rows: position on the axis and importance of each of its features.
     """
-    return go.Bar(
+    return bars(
         x=[row["mean"] for _, row in rows],
         y=[position for position, _ in rows],
         error_x={"array": [row["std"] for _, row in rows], "thickness": 1, "color": "var(--chart-7)"},
