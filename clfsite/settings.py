@@ -244,6 +244,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# loaded by workers, and where the first job is asked for
+CLFSITE_CELERY_APP = "clfsite.celery.app"
 CELERY_BROKER_URL = ENV.broker_url
 CELERY_TASK_IGNORE_RESULT = True  # the job's row is the truth; a result backend would only block
 CELERY_TASK_SERIALIZER = "json"

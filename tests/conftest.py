@@ -12,7 +12,7 @@ from django.db import connections
 from pytest_django import Settings
 from xdist.scheduler import LoadScopeScheduling
 
-from clfsite import celery_app
+from clfsite.celery import app as celery_app
 from predictions.keys import service as keys
 from predictions.log import group_commit
 from predictions.monitoring import gauges

@@ -10,7 +10,7 @@ import pytest
 from django.core.files.storage import storages
 from django.test import Client
 
-from clfsite import celery_app
+from clfsite.celery import app as celery_app
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from training.models import Version
 

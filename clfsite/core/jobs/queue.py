@@ -3,8 +3,8 @@
 import logging
 from threading import Thread
 
-from celery import current_app
-from kombu.exceptions import OperationalError
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,11 @@ def wake(task: str, job: int) -> Thread:
 
 
 def _send(task: str, job: int) -> None:
+    # with Celery itself, which costs a start more than the first job costs by it
+    from kombu.exceptions import OperationalError
+
+    app = import_string(settings.CLFSITE_CELERY_APP)
     try:
-        current_app.send_task(task, args=[job])
+        app.send_task(task, args=[job])
     except (OperationalError, OSError) as error:
         logger.warning("%s %s is queued; the broker could not be told: %s", task, job, error)
