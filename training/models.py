@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from clfsite.core.jobs.models import Job
-from training.ml.search.fold_scoring import Progress
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import Choice, Corrections

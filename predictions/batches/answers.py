@@ -22,7 +22,7 @@ from predictions.models import Batch, Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from predictions.serving.predict import write_warnings
-from training.ml.judge.metrics import decide
+from training.ml.judge.decision import decide
 from training.ml.tables.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract, Kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from training.ml.tables.profile import LONGEST_VALUE
+from training.ml.tables.contract import LONGEST_VALUE
 from training.models import Dataset
 
 # a histogram's bins are put together until each group holds this share of the table's values

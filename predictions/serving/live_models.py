@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import orjson
 from django.db.models import Max
@@ -14,10 +15,11 @@ from django.db.models import Max
 from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
 from predictions.serving import metrics
 from predictions.serving.batcher import JointScoring
-from training.ml.serve.loaded_model import Scorer
 from training.ml.tables.contract import Contract
 from training.models import Activation, Classifier, Version
-from training.versions.service import load_scorer
+
+if TYPE_CHECKING:
+    from training.ml.serve.loaded_model import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Live:
     version_id: int
     number: int
     metrics: dict[str, float]
-    scorer: Scorer
+    scorer: "Scorer"
     activated_at: datetime | None
 
     @property
@@ -175,6 +177,10 @@ class LiveModels:
     def _load(
         self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None
     ) -> Live:
+        from training.versions.registry import (
+            load_scorer,  # scikit-learn, which a site without a version does without
+        )
+
         known = before if before and before.version_id == version.pk else None
         scorer = known.scorer if known else load_scorer(version)
         return Live(

@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from training.ml.search.estimators import build_pipeline
-from training.ml.search.fold_scoring import Progress
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.inference import infer
 from training.ml.train import split, train

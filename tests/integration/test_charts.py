@@ -16,7 +16,7 @@ from predictions.batches import charts
 from predictions.batches import counts as batch_counts
 from predictions.monitoring import charts as traffic_charts
 from tests.support.factories import RunFactory, tiny
-from training.ml.judge.metrics import METRICS
+from training.ml.judge.names import METRICS
 from training.runs import progress
 from training.templatetags.titles import METRIC_TITLES
 from training.versions import charts as training_charts

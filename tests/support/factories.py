@@ -29,7 +29,8 @@ from training.ml.serve import artifact
 from training.ml.tables import contract, findings, inference, profile
 from training.ml.train import Trained, train
 from training.models import Activation, Classifier, Dataset, Run, Version
-from training.versions.service import activate_version, register_version
+from training.versions.registry import register_version
+from training.versions.service import activate_version
 
 TINY_SPACE = {"n_estimators": [5]}
 PASSWORD = "a-test-password-9"

@@ -1,22 +1,18 @@
 """Tables: stored once by their content, and read back only as they were stored."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files import File
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from clfsite.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from clfsite.core.storage import files
-from training.ml.tables import findings, inference, reading
-from training.ml.tables.contract import Contract, ContractError
-from training.ml.tables.corrections import Choice, Corrections
-from training.ml.tables.profile import describe
+from training.ml.tables.contract import ContractError
+from training.ml.tables.reading import TableError
 from training.models import Dataset
 from training.names import check_name
 
@@ -61,7 +57,14 @@ def import_dataset(
         stored = _is_stored(f"{sha256}.csv", sha256)
         if existing and stored:
             return existing
-        frame, inferred = _read(path, target, categories)
+        from training.datasets import (
+            frames,  # pandas, without which a site starts that is asked for nothing yet
+        )
+
+        try:
+            found = frames.survey(path, target, categories)
+        except (TableError, ContractError) as error:
+            raise refusal(error) from error
         if not stored:
             with path.open("rb") as file:
                 files.datasets().save(f"{sha256}.csv", File(file))
@@ -71,13 +74,9 @@ def import_dataset(
         name=name,
         target=target,
         sha256=sha256,
-        contract_data=inferred.to_dict(),
-        profile=describe(frame, target),
-        warnings=[vars(finding) for finding in findings.find(frame, inferred)],
-        rows=len(frame),
-        columns=len(frame.columns),
         size_bytes=size,
         created_by=user,
+        **found,
     )
 
 
@@ -90,18 +89,9 @@ def _is_stored(name: str, sha256: str) -> bool:
         return False
 
 
-def _read(path: Path, target: str, categories: Collection[str]) -> tuple[pd.DataFrame, Contract]:
-    corrections = Corrections(dict.fromkeys(categories, Choice.CATEGORY))
-    try:
-        frame = reading.read_table(path, texts=categories)
-        return frame, inference.infer(frame, target, corrections)
-    except (reading.TableError, ContractError) as error:
-        raise refusal(error) from error
-
-
 def refusal(error: Exception) -> InvalidInput:
     """What the pure core refused, with the places in the file where it names them."""
-    problems = error.problems if isinstance(error, reading.TableError) else []
+    problems = error.problems if isinstance(error, TableError) else []
     return InvalidInput(str(error), [vars(problem) for problem in problems])
 
 
@@ -118,42 +108,3 @@ def _insert_dataset(**values: Any) -> Dataset:
             if twin:
                 return twin
     raise Conflict(f"many uploads of {values['name']} at once; try again")
-
-
-def load_corrected(dataset: Dataset, corrections: Corrections) -> tuple[pd.DataFrame, Contract]:
-    """Read a stored dataset, and its contract as corrected.
-
-    Raises:
-        ContractError, TableError: a correction does not fit. NotFound, Conflict, Unavailable: see `load_table`.
-    """
-    known = dataset.contract
-    inference.check_columns(corrections, [*known.names, *known.left_out, known.target], known.target)
-    frame = load_table(dataset, corrections)
-    return frame, inference.correct(known, frame, corrections)
-
-
-def load_table(dataset: Dataset, corrections: Corrections = inference.AS_INFERRED) -> pd.DataFrame:
-    """Read a stored dataset, after comparing its bytes with the row's SHA-256; categories are read as written.
-
-    Raises:
-        NotFound: its file is gone. Conflict: its file was changed. Unavailable: storage does not answer.
-        TableError: a column cannot be read as corrected.
-    """
-    numbers = set(corrections.chosen(Choice.NUMBER))
-    texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
-    with files.scratch() as folder:
-        path = folder / "table.csv"
-        try:
-            with files.datasets().open(dataset.file_name) as file:
-                sha256, _ = files.copy_hashed(file, path, dataset.size_bytes)
-        except FileNotFoundError as error:
-            raise NotFound(
-                f"the file of dataset {dataset} is gone from storage; upload the table again"
-            ) from error
-        except OverflowError:
-            sha256 = ""
-        if sha256 != dataset.sha256:
-            raise Conflict(
-                f"the stored file of dataset {dataset} is not the one that was uploaded; upload it again"
-            )
-        return reading.read_table(path, texts=texts, numbers=numbers)

@@ -13,10 +13,10 @@ from rich.table import Table
 from clfsite.core.jobs.worker import kept_alive
 from clfsite.core.web.templatetags.portal import duration
 from training.management import columns
-from training.ml.judge.metrics import METRICS
-from training.ml.search.fold_scoring import Progress as Fits
+from training.ml.judge.names import METRICS
+from training.ml.search.progress import Progress as Fits
 from training.models import Run, Version
-from training.runs.service import execute_run
+from training.runs.execution import execute_run
 from training.versions.service import artifact_path
 
 # without a terminal a line is written at every quarter of the search, and when so long has passed without one

@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 from sklearn.pipeline import Pipeline
 
+from training.ml.judge.aim import Aim
 from training.ml.judge.evaluation import Evaluation, evaluate
-from training.ml.judge.metrics import DEFAULT_THRESHOLD, METRICS, measure
-from training.ml.judge.threshold import Aim, choose
-from training.ml.search.estimators import FAMILIES, build_pipeline, can_accelerate
-from training.ml.search.fold_scoring import FoldScorer, Progress, check_scoring, journal
+from training.ml.judge.metrics import measure
+from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
+from training.ml.judge.threshold import choose
+from training.ml.search.estimators import build_pipeline, can_accelerate
+from training.ml.search.families import FAMILIES
+from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.search.searches import SHARING, Candidate, Found, Task, find
 from training.ml.serve.artifact import record_golden

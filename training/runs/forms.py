@@ -8,8 +8,8 @@ from django import forms
 from django.http import QueryDict
 from django.template.defaultfilters import capfirst
 
-from training.ml.judge.threshold import Aim, AimError
-from training.ml.search.estimators import AUTO, FAMILIES
+from training.ml.judge.aim import Aim, AimError
+from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
 from training.models import Classifier, Dataset, Run
 from training.templatetags.titles import METRIC_TITLES, metric

@@ -6,8 +6,8 @@ from rest_framework import serializers
 
 from clfsite.core.web.schema import example
 from training.datasets.serializers import CorrectionsSerializer
-from training.ml.judge.threshold import GOALS
-from training.ml.search.estimators import AUTO, FAMILIES
+from training.ml.judge.aim import GOALS
+from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, SEARCHES, Recipe
 from training.models import Dataset, Run, Version
 

@@ -1,39 +1,28 @@
-"""Training jobs: asked for in one place, carried out in another, both by the run's row."""
+"""Asking for training jobs; `execution` carries them out, both by the run's row."""
 
 import contextlib
-import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from clfsite.core.errors import InvalidInput, Refused
+from clfsite.core.errors import InvalidInput
 from clfsite.core.jobs import queue
-from training.datasets.service import load_corrected, refusal
-from training.ml import train
-from training.ml.search import fold_scoring
-from training.ml.search import recipe as recipes
-from training.ml.tables import contract, reading
-from training.ml.tables.corrections import Corrections
-from training.ml.tables.inference import AS_INFERRED
+from training.datasets.service import refusal
+from training.ml.search.recipe import Recipe, RecipeError
+from training.ml.tables.contract import ContractError, labels
+from training.ml.tables.corrections import AS_INFERRED, Corrections
+from training.ml.tables.reading import TableError
 from training.models import Classifier, Dataset, Run, Version
 from training.names import check_name
-from training.runs import tracking
-from training.versions.service import activate_version, register_version
-
-logger = logging.getLogger(__name__)
 
 # exceptions of the pure core that tell a person what to change
-REFUSALS = (reading.TableError, contract.ContractError, recipes.RecipeError)
+REFUSALS = (TableError, ContractError, RecipeError)
 
 
 def request_run(
     *,
     dataset: Dataset,
-    recipe: recipes.Recipe,
+    recipe: Recipe,
     corrections: Corrections = AS_INFERRED,
     classifier: str = "",
     activate: bool = False,
@@ -53,8 +42,7 @@ def request_run(
     name = classifier or dataset.name
     check_name(name, "classifier")
     try:
-        frame, agreed = load_corrected(dataset, corrections)
-        train.check(contract.labels(frame[dataset.target].dropna()), agreed, recipe)
+        _check(dataset, corrections, recipe)
     except REFUSALS as error:
         raise refusal(error) from error
     with transaction.atomic():
@@ -73,6 +61,16 @@ def request_run(
         if queued:
             transaction.on_commit(lambda: queue.wake("training.tasks.train_run", run.pk))
     return run
+
+
+def _check(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> None:
+    """Raise one of REFUSALS unless the table can be trained on so."""
+    # pandas and scikit-learn, without which a site starts that is asked for nothing yet
+    from training.datasets.frames import load_corrected
+    from training.ml import train
+
+    frame, agreed = load_corrected(dataset, corrections)
+    train.check(labels(frame[dataset.target].dropna()), agreed, recipe)
 
 
 def request_retrain(
@@ -117,68 +115,3 @@ def _make_first_default(classifier: Classifier) -> None:
         return
     with contextlib.suppress(IntegrityError), transaction.atomic():
         Classifier.objects.filter(pk=classifier.pk).update(is_default=True)
-
-
-def execute_run(
-    run: Run, *, jobs: int = -1, report: Callable[[fold_scoring.Progress], None] = lambda progress: None
-) -> Version | None:
-    """Train what a claimed run asks for, in this process; the run's row tells how it ended.
-
-    Returns:
-        The new version, or None when the run failed or is no longer this process's.
-    """
-
-    def note(progress: fold_scoring.Progress) -> None:
-        run.note(progress)
-        report(progress)
-
-    try:
-        frame, agreed = load_corrected(run.dataset, run.corrections)
-        trained = train.train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
-        version = register_version(run=run, trained=trained)
-    except (*REFUSALS, Refused) as error:
-        run.fail(str(error))
-        return None
-    except KeyboardInterrupt:
-        run.fail("interrupted at the terminal")
-        raise
-    except (MemoryError, TerminatedWorkerError) as error:
-        logger.exception("run %s ran out of memory", run.pk)
-        run.fail(f"out of memory ({type(error).__name__}); use fewer rows or a smaller search space")
-        return None
-    except Exception as error:
-        logger.exception("run %s failed", run.pk)
-        run.fail(f"{type(error).__name__}: {error}"[:2_000])
-        return None
-    if run.activate_when_done:
-        _activate(run, version)
-    # last, as a server may keep it waiting
-    track_version(version, trained)
-    return version
-
-
-def _activate(run: Run, version: Version) -> None:
-    """Let the new version answer, as the run was asked to; the version stands where that cannot be."""
-    actor = run.created_by.get_username() if run.created_by else "command line"
-    try:
-        activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
-    except Refused as error:
-        logger.warning("%s was not activated: %s", version, error)
-        run.warn(f"{version} was not activated: {error}")
-
-
-def _cluster() -> AbstractContextManager[None]:
-    """Where the search's fits are done: on the Dask cluster of CLFSITE_DASK_ADDRESS, without one on this machine."""
-    if not settings.CLFSITE_DASK_ADDRESS:
-        return contextlib.nullcontext()
-    from training.runs import cluster  # takes a second, which those without one need not pay
-
-    return cluster.connected(settings.CLFSITE_DASK_ADDRESS)
-
-
-def track_version(version: Version, trained: train.Trained) -> None:
-    """Tell Weights & Biases of a new version; the version stands whatever comes of it."""
-    tracked = tracking.record(version, trained)
-    Run.objects.filter(pk=version.run_id).update(tracking_url=tracked.url)
-    if tracked.warning:
-        version.run.warn(tracked.warning)

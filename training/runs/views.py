@@ -14,8 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from clfsite.core.errors import Refused
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
-from training.ml.tables.corrections import Corrections
-from training.ml.tables.inference import AS_INFERRED
+from training.ml.tables.corrections import AS_INFERRED, Corrections
 from training.models import Run, Version
 from training.runs import progress
 from training.runs.column_forms import ColumnsForm

@@ -3,7 +3,7 @@
 from django import template
 from django.template.defaultfilters import capfirst
 
-from training.ml.search.estimators import FAMILIES
+from training.ml.search.families import FAMILIES
 
 METRIC_TITLES = {
     "roc_auc": "ROC-AUC",

@@ -1,6 +1,6 @@
 """Where a version should not be relied on, as its model card and the report on it say."""
 
-from training.ml.judge.curves import FAIRLY, calibration_gap
+from training.ml.judge.calibration import FAIRLY, calibration_gap
 from training.models import Version
 from training.templatetags.titles import METRIC_TITLES
 

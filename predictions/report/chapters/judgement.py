@@ -6,9 +6,9 @@ from typing import Any
 from predictions.report import charts, words
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Remark, Table, Text
 from predictions.report.facts import Facts
-from training.ml.judge.curves import FAIRLY, WELL, calibration_gap
-from training.ml.judge.metrics import DEFAULT_THRESHOLD
-from training.ml.judge.threshold import Aim
+from training.ml.judge.aim import Aim
+from training.ml.judge.calibration import FAIRLY, WELL, calibration_gap
+from training.ml.judge.names import DEFAULT_THRESHOLD
 from training.templatetags.titles import METRIC_TITLES
 
 ROWS = 1_000

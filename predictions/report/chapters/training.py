@@ -4,7 +4,7 @@ from clfsite.core.web.templatetags.portal import duration
 from predictions.report import charts, words
 from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
-from training.ml.judge.threshold import Aim
+from training.ml.judge.aim import Aim
 from training.ml.search.estimators import MAX_CATEGORIES
 from training.ml.search.recipe import BALANCED, HOLD_OUT
 from training.templatetags.titles import estimator, metric

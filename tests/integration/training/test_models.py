@@ -15,7 +15,7 @@ from tests.support.factories import (
     RunFactory,
     VersionFactory,
 )
-from training.ml.search.fold_scoring import Progress
+from training.ml.search.progress import Progress
 from training.models import Run
 
 CANDIDATES = [{"params": {"n_estimators": 5}, "mean": 0.9, "std": 0.1, "rank": 1, "seconds": 0.01}]

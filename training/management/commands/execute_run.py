@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from clfsite.core.jobs.processes import die_with_parent
 from training.models import Run
-from training.runs.service import execute_run
+from training.runs.execution import execute_run
 
 
 class Command(BaseCommand):

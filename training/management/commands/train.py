@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from clfsite.core.errors import Refused
 from training.management import columns, terminal
-from training.ml.judge.metrics import METRICS
-from training.ml.judge.threshold import Aim, AimError
-from training.ml.search.estimators import AUTO, FAMILIES
+from training.ml.judge.aim import Aim, AimError
+from training.ml.judge.names import METRICS
+from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import SEARCHES, Recipe
 from training.ml.tables.corrections import Choice, Corrections
 from training.models import Run

@@ -1,6 +1,5 @@
 """Curves of a classifier on held-out rows, thinned to what a chart can show."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,6 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 POINTS = 200
 BINS = 10
-# probabilities that are off by less than this, on average, are called well and fairly calibrated
-WELL, FAIRLY = 0.03, 0.08
 
 
 def curves(
@@ -54,17 +51,6 @@ def curves(
             }
         )
     return kinds
-
-
-def calibration_gap(line: Mapping[str, Any]) -> float:
-    """How far predicted probabilities lie from observed shares, on average over the rows.
-
-    Args:
-        line: a calibration curve with `x`, `y` and `counts`; see `curves`.
-    """
-    total = sum(line["counts"]) or 1
-    gaps = (count * abs(x - y) for x, y, count in zip(line["x"], line["y"], line["counts"], strict=True))
-    return float(sum(gaps)) / total
 
 
 def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[float]]:

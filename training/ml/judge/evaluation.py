@@ -10,9 +10,10 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.curves import curves
+from training.ml.judge.decision import decide
 from training.ml.judge.importance import importance
 from training.ml.judge.intervals import intervals
-from training.ml.judge.metrics import decide, measure
+from training.ml.judge.metrics import measure
 
 
 @dataclass(frozen=True)

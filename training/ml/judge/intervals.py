@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ml.judge.metrics import METRICS, Ranked, decide
+from training.ml.judge.decision import decide
+from training.ml.judge.metrics import Ranked
+from training.ml.judge.names import METRICS
 
 RESAMPLES = 300
 LEVEL = 0.95

@@ -1,27 +1,23 @@
-"""The catalogue of estimator families: to add one, add an entry to FAMILIES."""
+"""Unfitted estimators and the preprocessor before them."""
 
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from operator import methodcaller
-from typing import Any
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from training.ml.search.families import FAMILIES
 from training.ml.tables.contract import Contract
 
-AUTO = "auto"
 # a column with more categories than this keeps the most frequent ones and learns the rest as one
 MAX_CATEGORIES = 50
 MISSING_CATEGORY = "(missing)"
@@ -29,73 +25,6 @@ MISSING_CATEGORY = "(missing)"
 WHOLE_NUMBER = re.compile(r"\A(-?\d+)\.0\Z")
 # trees compare in float32, which ends at 3.4e38
 LARGEST_SCALED = 1e30
-
-
-@dataclass(frozen=True)
-class Family:
-    """One kind of estimator: how to build it from a seed, and the values a search tries by default.
-
-    `accelerated` builds scikit-learn-intelex's estimator of the same parameters, for searching only: its forests do
-    not load where it is not installed, so that the winner is always fitted by scikit-learn itself. `nests` tells that a
-    forest of fewer and shallower trees is a part of a larger one, see `nested`.
-    """
-
-    title: str
-    build: Callable[[int], ClassifierMixin]
-    space: Mapping[str, Sequence[Any]]
-    accelerated: Callable[[int], ClassifierMixin] | None = None
-    nests: bool = False
-
-
-def _intelex_forest(seed: int) -> ClassifierMixin:
-    from sklearnex.ensemble import RandomForestClassifier as Accelerated
-
-    return Accelerated(random_state=seed)
-
-
-def _intelex_extra_trees(seed: int) -> ClassifierMixin:
-    from sklearnex.ensemble import ExtraTreesClassifier as Accelerated
-
-    return Accelerated(random_state=seed)
-
-
-_FOREST_SPACE: dict[str, Sequence[Any]] = {
-    "n_estimators": [100, 200],
-    "max_depth": [8, 16, None],
-    "min_samples_leaf": [1, 4],
-}
-
-FAMILIES: dict[str, Family] = {
-    "random_forest": Family(
-        "Random forest",
-        lambda seed: RandomForestClassifier(random_state=seed),
-        _FOREST_SPACE,
-        _intelex_forest,
-        nests=True,
-    ),
-    "extra_trees": Family(
-        "Extra trees",
-        lambda seed: ExtraTreesClassifier(random_state=seed),
-        _FOREST_SPACE,
-        _intelex_extra_trees,
-        nests=True,
-    ),
-    "hist_gradient_boosting": Family(
-        "Histogram gradient boosting",
-        lambda seed: HistGradientBoostingClassifier(random_state=seed),
-        {"learning_rate": [0.03, 0.1, 0.3], "max_leaf_nodes": [15, 31], "max_iter": [100, 200]},
-    ),
-    "logistic_regression": Family(
-        "Logistic regression",
-        lambda seed: LogisticRegression(max_iter=2_000, random_state=seed),
-        {"C": [0.01, 0.1, 1.0, 10.0, 100.0]},
-    ),
-}
-
-
-def families_of(estimator: str) -> list[str]:
-    """The families that an estimator's name stands for: itself, or all for `auto`."""
-    return list(FAMILIES) if estimator == AUTO else [estimator]
 
 
 @cache
@@ -109,8 +38,8 @@ def build_model(
 ) -> ClassifierMixin:
     """Return an unfitted estimator of a family."""
     entry = FAMILIES[family]
-    build = entry.accelerated if accelerate and entry.accelerated and can_accelerate() else entry.build
-    return build(seed).set_params(class_weight=class_weight)
+    name = entry.accelerated if accelerate and entry.accelerated and can_accelerate() else entry.estimator
+    return resolve_name(name)(**entry.fixed, random_state=seed, class_weight=class_weight)
 
 
 def build_preprocessor(contract: Contract) -> ColumnTransformer:

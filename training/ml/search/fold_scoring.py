@@ -22,7 +22,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer
 from sklearn.pipeline import Pipeline
 
-from training.ml.judge.metrics import METRICS, measure, roc_auc
+from training.ml.judge.metrics import measure, roc_auc
+from training.ml.judge.names import METRICS
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import RecipeError
 
 POLL_SECONDS = 0.5
@@ -32,18 +34,6 @@ _CLASSIFICATION = ("sklearn.metrics._classification", "sklearn.metrics._ranking"
 ROUND = "round"
 # scores of fits on a machine that does not have their journal
 _kept: ContextVar[list[tuple[str, str]] | None] = ContextVar("kept", default=None)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is: models fitted of those planned, and the best mean over all folds of a setting so far.
-
-    Of a search that goes in rounds, on more rows each, the best is that of the latest round that has one.
-    """
-
-    done: int
-    total: int
-    best: float | None
 
 
 @dataclass(frozen=True)

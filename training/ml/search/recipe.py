@@ -3,15 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pandas as pd
-from sklearn.metrics import get_scorer_names
-from sklearn.model_selection import ParameterGrid
+from training.ml.judge.aim import Aim, AimError
+from training.ml.judge.names import METRICS
+from training.ml.search.families import AUTO, FAMILIES, families_of
 
-from training.ml.judge.metrics import METRICS
-from training.ml.judge.threshold import Aim, AimError
-from training.ml.search.estimators import AUTO, FAMILIES, families_of
+if TYPE_CHECKING:
+    import pandas as pd
 
 HOLD_OUT = 0.2
 RANDOM_CANDIDATES = 8
@@ -36,7 +35,7 @@ class Recipe:
     `space` maps the estimator's parameters to lists of values to try; None takes the family's own. `auto` searches all
     families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
     scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
-    search early with the best so far. `aim` chooses the threshold of a binary problem, see `threshold.Aim`.
+    search early with the best so far. `aim` chooses the threshold of a binary problem, see `aim.Aim`.
     """
 
     estimator: str = "random_forest"
@@ -52,6 +51,9 @@ class Recipe:
 
     def check(self) -> Self:
         """Raise RecipeError unless every part names something that exists."""
+        # who only reads a recipe need not wait for scikit-learn
+        from sklearn.metrics import get_scorer_names
+
         if self.space is not None and not isinstance(self.space, Mapping):
             raise RecipeError(f"the space is {self.space!r}; expected parameter names with lists of values")
         if self.estimator not in (*FAMILIES, AUTO):
@@ -113,10 +115,7 @@ class Recipe:
     @property
     def size(self) -> int:
         """How many settings the whole space holds."""
-        return sum(
-            len(ParameterGrid({name: list(values) for name, values in space.items()}))
-            for space in self.spaces.values()
-        )
+        return sum(math.prod(len(values) for values in space.values()) for space in self.spaces.values())
 
     @property
     def candidates(self) -> int:
@@ -150,8 +149,9 @@ def _judged_in_rounds(settings: int) -> int:
 
 
 def _check_space(family: str, space: Space) -> None:
-    estimator = FAMILIES[family].build(0)
-    known = estimator.get_params()
+    from training.ml.search.estimators import build_model  # scikit-learn, see `Recipe.check`
+
+    known = build_model(family, 0).get_params()
     for name, values in space.items():
         if name not in known:
             raise RecipeError(f"{family} has no parameter {name!r}; it has {', '.join(sorted(known))}")
@@ -160,7 +160,7 @@ def _check_space(family: str, space: Space) -> None:
         for value in values:
             try:
                 # scikit-learn's own check of parameters, which it else makes when fitting
-                FAMILIES[family].build(0).set_params(**{name: value})._validate_params()
+                build_model(family, 0).set_params(**{name: value})._validate_params()
             except ValueError as error:
                 raise RecipeError(f"{family} cannot take {name}={value!r}: {error}") from error
 
@@ -170,7 +170,7 @@ def needed_rows(folds: int) -> int:
     return math.ceil(folds / (1 - HOLD_OUT)) + 1
 
 
-def smallest_classes(y: pd.Series, needed: int) -> str:
+def smallest_classes(y: "pd.Series", needed: int) -> str:
     """The classes with fewer rows than needed, in words."""
     counts = y.value_counts()
     few = [

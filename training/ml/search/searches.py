@@ -21,7 +21,8 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from training.ml.search import nested_forests
-from training.ml.search.estimators import FAMILIES, build_model
+from training.ml.search.estimators import build_model
+from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer
 from training.ml.search.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
 

@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from training.ml.judge.metrics import decide
+from training.ml.judge.decision import decide
 from training.ml.search.estimators import LARGEST_SCALED, MISSING_CATEGORY
 from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from training.ml.judge.metrics import decide
+from training.ml.judge.decision import decide
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.tables.contract import Contract
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.tables.contract import EXACT, LARGEST, Contract, Feature, Issue, Kind
 from training.ml.tables.reading import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # of such characters alone and read as JSON, a cell is a number or nothing
 _NUMBER_CHARACTERS = b"0123456789+-.eE,"
@@ -47,8 +49,10 @@ class Checked:
         mask[list(self.errors)] = False
         return mask
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """The accepted rows as the pipeline takes them, shape (accepted rows, features)."""
+        import pandas as pd  # by batches alone: single rows are checked in processes without it
+
         mask = self.accepted() if self.errors else slice(None)
         return pd.DataFrame({name: array[mask] for name, array in self.arrays.items()})
 

@@ -1,7 +1,8 @@
 """The contract: which inputs a classifier accepts, checked on every row.
 
 Records go in as plain mappings of JSON values, frames come out as the pipeline expects them:
-numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN).
+numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN). What makes frames imports
+pandas itself: every process of the site reads contracts, and few of them ever hold a frame.
 """
 
 import json
@@ -10,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_CLASSES = 100
 MAX_TEXT = 1_000
 MAX_QUOTE = 60
+# characters of a value that a dataset's profile keeps
+LONGEST_VALUE = 100
 # a number beyond it overflows in the squares and single-precision floats of estimators
 LARGEST = 1e30
 # up to here every whole number is a float
@@ -222,8 +225,11 @@ class Contract:
             for feature in self.features
         ]
 
-    def frame(self, records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    def frame(self, records: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
         """Turn checked records into the frame that the pipeline takes, shape (records, features)."""
+        import numpy as np
+        import pandas as pd
+
         columns: dict[str, Any] = {}
         for feature in self.features:
             values = [record[feature.name] for record in records]
@@ -237,8 +243,11 @@ class Contract:
                 )
         return pd.DataFrame(columns)
 
-    def prepare(self, table: pd.DataFrame) -> pd.DataFrame:
+    def prepare(self, table: "pd.DataFrame") -> "pd.DataFrame":
         """Select and type the features of a table as read from CSV, shape (rows, features)."""
+        import numpy as np
+        import pandas as pd
+
         columns: dict[str, Any] = {}
         for feature in self.features:
             column = table[feature.name]
@@ -277,8 +286,11 @@ class Contract:
         return cls(data["target"], features, tuple(data["classes"]), dict(data["left_out"]), strict)
 
 
-def labels(column: pd.Series) -> pd.Series:
+def labels(column: "pd.Series") -> "pd.Series":
     """Values as text, as classes and categories are; whole numbers that a missing one made floats read `1`, not `1.0`."""
+    import numpy as np
+    import pandas as pd
+
     if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all() and (column.abs() < EXACT).all():
         return column.astype(np.int64).astype(str)
     return column.astype(str)

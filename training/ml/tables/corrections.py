@@ -51,6 +51,9 @@ class Corrections:
         )
 
 
+AS_INFERRED = Corrections()
+
+
 def _choice(name: str, value: Any) -> Choice:
     try:
         return Choice(value)

@@ -17,7 +17,7 @@ from training.ml.tables.contract import (
     labels,
     quote,
 )
-from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections
 
 # from this share of different texts on, a column names its rows instead of describing them
 IDENTIFIER_SHARE = 0.9
@@ -28,7 +28,6 @@ MIN_ROWS_FOR_IDENTIFIER = 20
 # a column with more values than this is no category, whatever was chosen
 MAX_CATEGORIES = 10_000
 SHOWN_COLUMNS = 20
-AS_INFERRED = Corrections()
 
 
 class LeftOut(StrEnum):

@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.ml.tables.contract import Kind, labels
+from training.ml.tables.contract import LONGEST_VALUE, Kind, labels
 from training.ml.tables.inference import kind_of
 
 TOP_VALUES = 10
 BINS = 20
-LONGEST_VALUE = 100
 # a hundred classes in ten thousand columns would be more figures than the table has cells
 SHOWN_CLASSES = 8
 COLUMNS_BY_CLASS = 1_000

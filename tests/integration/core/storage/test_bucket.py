@@ -17,10 +17,11 @@ from clfsite.core.storage import files
 from tests.support import bucket as buckets
 from tests.support.factories import DatasetFactory, RunFactory, tiny, trained_version
 from tests.support.site import free_port
-from training.datasets.service import import_dataset, load_table
+from training.datasets.frames import load_table
+from training.datasets.service import import_dataset
 from training.ml.serve.artifact import digest
 from training.models import Run, Version
-from training.runs.service import execute_run
+from training.runs.execution import execute_run
 from training.versions.service import activate_version, artifact_path, open_artifact
 
 RACERS = 8

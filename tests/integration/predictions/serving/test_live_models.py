@@ -17,6 +17,7 @@ from tests.support import bucket as buckets
 from tests.support.factories import trained_version
 from tests.support.site import free_port
 from training.models import Activation, Version
+from training.versions import registry
 from training.versions.service import activate_version
 
 
@@ -42,7 +43,7 @@ def test_a_version_that_stays_active_is_loaded_once(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = live_models.models.get("churn")
-    monkeypatch.setattr(live_models, "load_scorer", pytest.fail)
+    monkeypatch.setattr(registry, "load_scorer", pytest.fail)
     trained_version(classifier="other")
     assert live_models.models.get("churn").scorer is first.scorer
 
@@ -123,6 +124,6 @@ def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
     settings.STORAGES = buckets.in_bucket(url, "nowhere", settings.STORAGES)
     with pytest.raises(Unavailable):
         live_models.models.get("churn")
-    monkeypatch.setattr(live_models, "load_scorer", pytest.fail)
+    monkeypatch.setattr(registry, "load_scorer", pytest.fail)
     with pytest.raises(Unavailable, match="nowhere"):
         live_models.models.get("churn")

@@ -13,8 +13,10 @@ from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Kind
 from training.ml.tables.corrections import Choice, Corrections
 from training.models import Dataset, Run, Version
-from training.runs.service import execute_run, request_run
-from training.versions.service import activate_version, load_scorer
+from training.runs.execution import execute_run
+from training.runs.service import request_run
+from training.versions.registry import load_scorer
+from training.versions.service import activate_version
 
 RECIPE = Recipe(estimator="logistic_regression", folds=2, space={"C": [1.0]})
 

@@ -14,7 +14,8 @@ from pytest_django import Settings
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from tests.integration.conftest import Files
 from tests.support.factories import UserFactory, tiny, tiny_csv
-from training.datasets.service import import_dataset, load_table
+from training.datasets.frames import load_table
+from training.datasets.service import import_dataset
 from training.models import Dataset
 
 BAD_TABLES = {

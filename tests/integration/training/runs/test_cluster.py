@@ -15,12 +15,12 @@ from clfsite.core.errors import Unavailable
 from tests.support.dask_cluster import Cluster, dask_cluster
 from tests.support.factories import RunFactory, tiny
 from tests.support.site import free_port
-from training.ml.search.fold_scoring import Progress
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.train import Trained, train
 from training.models import Run
 from training.runs import cluster as boundary
-from training.runs.service import execute_run
+from training.runs.execution import execute_run
 
 # said by scikit-learn-intelex of every fit that is not in a main thread; it then takes every core, which is right
 pytestmark = pytest.mark.filterwarnings("ignore:'Threading' parallel backend is not supported")

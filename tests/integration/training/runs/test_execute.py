@@ -8,13 +8,13 @@ from django.core.files.storage import storages
 from clfsite.core.errors import Unavailable
 from tests.integration.conftest import Files
 from tests.support.factories import DatasetFactory, RunFactory, UserFactory, tiny
-from training.ml.judge.metrics import METRICS
-from training.ml.search.fold_scoring import Progress
+from training.ml.judge.names import METRICS
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.serve.artifact import digest
 from training.models import Activation, Run, Version
-from training.runs.service import execute_run
-from training.versions import service as versions
+from training.runs.execution import execute_run
+from training.versions import registry
 
 # the search reports from a thread of its own, which would not see an open transaction
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,7 +104,7 @@ def test_version_that_cannot_be_activated_stands_and_the_run_says_why(
     def refuse(_version: Version) -> None:
         raise Unavailable("the bucket does not answer; try again")
 
-    monkeypatch.setattr(versions, "verify_version", refuse)
+    monkeypatch.setattr(registry, "verify_version", refuse)
     version = execute(run)
     run.refresh_from_db()
     assert (run.state, version.is_active) == (Run.State.SUCCEEDED, False)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.support.factories import RunFactory, VersionFactory
 from tests.support.portal import staff_client
-from training.ml.search.fold_scoring import Progress
+from training.ml.search.progress import Progress
 from training.models import Run
 
 LIST = reverse("training:run-list")

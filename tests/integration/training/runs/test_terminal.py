@@ -13,7 +13,7 @@ from predictions.keys import service as keys
 from tests.support.factories import RunFactory
 from tests.support.portal import staff_client
 from training.management import terminal
-from training.ml.search.fold_scoring import Progress
+from training.ml.search.progress import Progress
 from training.models import Run
 
 pytestmark = pytest.mark.django_db

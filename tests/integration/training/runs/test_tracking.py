@@ -28,7 +28,7 @@ from tests.support.wandb_server import ENTITY, WandbServer, wandb_server
 from training.ml.search.recipe import Recipe
 from training.models import Run, Version
 from training.runs import tracking
-from training.runs.service import track_version
+from training.runs.execution import track_version
 
 pytestmark = [
     pytest.mark.django_db,

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.support.factories import tiny
-from training.ml.judge.metrics import METRICS
+from training.ml.judge.names import METRICS
 from training.ml.search.recipe import Recipe
 from training.ml.serve.artifact import digest
 from training.models import Classifier, Dataset, Run, Version

@@ -10,7 +10,7 @@ from predictions.keys import service as keys
 from tests.integration.conftest import problem_of
 from tests.support.factories import ActivationFactory, DatasetFactory, RunFactory, VersionFactory, tiny
 from tests.support.portal import staff_client
-from training.ml.judge.metrics import METRICS
+from training.ml.judge.names import METRICS
 from training.models import Classifier, Version
 from training.versions import charts, comparison
 

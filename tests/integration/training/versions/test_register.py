@@ -18,7 +18,7 @@ from tests.integration.conftest import Files
 from tests.support.factories import RunFactory, VersionFactory, tiny
 from training.ml.train import Trained
 from training.models import Run, Version
-from training.versions.service import register_version
+from training.versions.registry import register_version
 
 PARTS = ("pipeline", "model", "preprocessor")
 pytestmark = pytest.mark.django_db

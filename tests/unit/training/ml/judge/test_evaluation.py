@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 
 from tests.support import tables
+from training.ml.judge.decision import decide
 from training.ml.judge.evaluation import Evaluation, evaluate
-from training.ml.judge.metrics import decide, measure
+from training.ml.judge.metrics import measure
 
 BINARY = ("no", "yes")
 # yes is found 2 times of 3 and called 3 times: 1 wrong; of the 6 pairs of a yes and a no 4 stand in the right order

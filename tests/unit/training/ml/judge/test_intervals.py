@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from training.ml.judge.intervals import intervals
-from training.ml.judge.metrics import METRICS, measure
+from training.ml.judge.metrics import measure
+from training.ml.judge.names import METRICS
 
 
 def problem(classes: tuple[str, ...], rows: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from training.ml.judge.threshold import Aim, AimError, choose
+from training.ml.judge.aim import Aim, AimError
+from training.ml.judge.threshold import choose
 
 
 def scores(rows: int = 400, seed: int = 3) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

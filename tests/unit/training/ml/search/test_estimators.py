@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from tests.support import tables
-from training.ml.search.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
+from training.ml.search.estimators import MAX_CATEGORIES, build_model, build_pipeline
+from training.ml.search.families import FAMILIES
 from training.ml.tables.inference import infer
 
 KINDS = [
@@ -76,7 +77,7 @@ def test_another_seed_gives_another_model(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_default_space_names_parameters_that_the_family_has(family: str) -> None:
-    known = FAMILIES[family].build(0).get_params()
+    known = build_model(family, 0).get_params()
     assert set(FAMILIES[family].space) <= set(known)
     assert all(FAMILIES[family].space.values())
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from training.ml.judge.metrics import METRICS
-from training.ml.search.estimators import FAMILIES
+from training.ml.judge.names import METRICS
+from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn import ensemble
 
 from tests.support import tables
-from training.ml.judge.metrics import METRICS
-from training.ml.search import estimators
-from training.ml.search.fold_scoring import Progress
+from training.ml.judge.names import METRICS
+from training.ml.search.progress import Progress
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.serve.artifact import digest, dump
 from training.ml.tables.contract import labels
@@ -137,13 +136,12 @@ def test_held_out_rows_change_nothing_but_the_evaluation() -> None:
 def test_held_out_rows_never_reach_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[str]] = []
 
-    class Forest(RandomForestClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    class Forest(ensemble.RandomForestClassifier):  # type: ignore[misc]  # scikit-learn has no types
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
             seen.append({f"{value:.12f}" for value in X[:, 0]})
             return super().fit(X, y, sample_weight)
 
-    family = replace(estimators.FAMILIES["random_forest"], build=lambda seed: Forest(random_state=seed))
-    monkeypatch.setitem(estimators.FAMILIES, "random_forest", family)
+    monkeypatch.setattr(ensemble, "RandomForestClassifier", Forest)
     table = tables.numbers()
     trained = run(table)
     _, held_out = split(table["label"], TINY)

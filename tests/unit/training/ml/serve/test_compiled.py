@@ -8,7 +8,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from training.ml.search.estimators import FAMILIES, MAX_CATEGORIES, build_pipeline
+from training.ml.search.estimators import MAX_CATEGORIES, build_pipeline
+from training.ml.search.families import FAMILIES
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.serve.loaded_model import SCIKIT_LEARN, Scorer, choose_engine
 from training.ml.tables.contract import Contract, labels

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support import tables
 from tests.support.factories import tiny
-from training.ml.search.estimators import FAMILIES, build_pipeline
+from training.ml.search.estimators import build_pipeline
+from training.ml.search.families import FAMILIES
 from training.ml.serve.loaded_model import Scorer
 from training.ml.tables.inference import infer
 

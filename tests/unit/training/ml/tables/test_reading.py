@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.ml.tables.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError, read_table, rows
+from training.ml.tables.loading import read_table
+from training.ml.tables.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError, rows
 
 Read = Callable[[str | bytes], pd.DataFrame]
 

@@ -1,0 +1,72 @@
+"""Stored tables as pandas frames: what is read off a new one, and reading them back to train on."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clfsite.core.errors import Conflict, NotFound
+from clfsite.core.storage import files
+from training.ml.tables import findings, inference
+from training.ml.tables.contract import Contract
+from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections
+from training.ml.tables.loading import read_table
+from training.ml.tables.profile import describe
+from training.models import Dataset
+
+
+def survey(path: Path, target: str, categories: Collection[str]) -> dict[str, Any]:
+    """Read a CSV file and say what a dataset's row keeps of it: fields by name.
+
+    Raises:
+        ContractError, TableError: it cannot be learned from.
+    """
+    frame = read_table(path, texts=categories)
+    contract = inference.infer(frame, target, Corrections(dict.fromkeys(categories, Choice.CATEGORY)))
+    return {
+        "contract_data": contract.to_dict(),
+        "profile": describe(frame, target),
+        "warnings": [vars(finding) for finding in findings.find(frame, contract)],
+        "rows": len(frame),
+        "columns": len(frame.columns),
+    }
+
+
+def load_corrected(dataset: Dataset, corrections: Corrections) -> tuple[pd.DataFrame, Contract]:
+    """Read a stored dataset, and its contract as corrected.
+
+    Raises:
+        ContractError, TableError: a correction does not fit. NotFound, Conflict, Unavailable: see `load_table`.
+    """
+    known = dataset.contract
+    inference.check_columns(corrections, [*known.names, *known.left_out, known.target], known.target)
+    frame = load_table(dataset, corrections)
+    return frame, inference.correct(known, frame, corrections)
+
+
+def load_table(dataset: Dataset, corrections: Corrections = AS_INFERRED) -> pd.DataFrame:
+    """Read a stored dataset, after comparing its bytes with the row's SHA-256; categories are read as written.
+
+    Raises:
+        NotFound: its file is gone. Conflict: its file was changed. Unavailable: storage does not answer.
+        TableError: a column cannot be read as corrected.
+    """
+    numbers = set(corrections.chosen(Choice.NUMBER))
+    texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
+    with files.scratch() as folder:
+        path = folder / "table.csv"
+        try:
+            with files.datasets().open(dataset.file_name) as file:
+                sha256, _ = files.copy_hashed(file, path, dataset.size_bytes)
+        except FileNotFoundError as error:
+            raise NotFound(
+                f"the file of dataset {dataset} is gone from storage; upload the table again"
+            ) from error
+        except OverflowError:
+            sha256 = ""
+        if sha256 != dataset.sha256:
+            raise Conflict(
+                f"the stored file of dataset {dataset} is not the one that was uploaded; upload it again"
+            )
+        return read_table(path, texts=texts, numbers=numbers)

@@ -1,0 +1,64 @@
+"""What the threshold of a binary classifier is to serve, as a recipe states it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+GOALS = ("f1", "precision", "recall", "cost")
+
+
+class AimError(ValueError):
+    """The aim is not one of those known; the message says which there are."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the threshold is to serve.
+
+    `f1`: the best F1. `precision` at least `value`: the lowest threshold that reaches it, for the most recall.
+    `recall` at least `value`: the highest that reaches it, for the most precision. `cost`: the least total cost when a
+    missed positive costs `value` times a false alarm.
+    """
+
+    goal: str
+    value: float | None = None
+
+    def check(self) -> Self:
+        """Raise AimError unless the goal is known and its value makes sense."""
+        if self.goal not in GOALS:
+            raise AimError(f"there is no aim {self.goal!r}; choose from {', '.join(GOALS)}")
+        if self.goal == "f1":
+            return self
+        if self.value is None or not self.value > 0 or (self.goal != "cost" and self.value > 1):
+            limits = "above 0" if self.goal == "cost" else "above 0 and at most 1"
+            raise AimError(f"the aim {self.goal} takes a value {limits}, got {self.value}")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `f1`, `precision=0.9`, `recall=0.8` or `cost=5`."""
+        goal, _, value = text.partition("=")
+        try:
+            return cls(goal.strip(), float(value) if value else None).check()
+        except ValueError as error:
+            if isinstance(error, AimError):
+                raise
+            raise AimError(f"{text!r} is no aim; write for example precision=0.9") from error
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> Self | None:
+        """Read what a recipe keeps.
+
+        Raises:
+            AimError: not of the shape {"goal", "value"}.
+        """
+        if not data:
+            return None
+        value = data.get("value")
+        if (
+            "goal" not in data
+            or set(data) - {"goal", "value"}
+            or not (value is None or isinstance(value, int | float))
+        ):
+            raise AimError(f'the aim is {dict(data)}; expected {{"goal": ..., "value": a number}}')
+        return cls(str(data["goal"]), value)

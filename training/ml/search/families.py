@@ -1,0 +1,68 @@
+"""The catalogue of estimator families: to add one, add an entry to FAMILIES.
+
+Estimators are named here and imported where one is built: forms and commands list the families without them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of estimator: the class that is built, and the values that a search tries by default.
+
+    `fixed` holds parameters that every one of them has. `accelerated` names scikit-learn-intelex's class of the same
+    parameters, for searching only: its forests do not load where it is not installed, so that the winner is always
+    fitted by scikit-learn itself. `nests` tells that a forest of fewer and shallower trees is a part of a larger one, see
+    `nested_forests`.
+    """
+
+    title: str
+    estimator: str
+    space: Mapping[str, Sequence[Any]]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    accelerated: str | None = None
+    nests: bool = False
+
+
+_FOREST_SPACE: dict[str, Sequence[Any]] = {
+    "n_estimators": [100, 200],
+    "max_depth": [8, 16, None],
+    "min_samples_leaf": [1, 4],
+}
+
+FAMILIES: dict[str, Family] = {
+    "random_forest": Family(
+        "Random forest",
+        "sklearn.ensemble.RandomForestClassifier",
+        _FOREST_SPACE,
+        accelerated="sklearnex.ensemble.RandomForestClassifier",
+        nests=True,
+    ),
+    "extra_trees": Family(
+        "Extra trees",
+        "sklearn.ensemble.ExtraTreesClassifier",
+        _FOREST_SPACE,
+        accelerated="sklearnex.ensemble.ExtraTreesClassifier",
+        nests=True,
+    ),
+    "hist_gradient_boosting": Family(
+        "Histogram gradient boosting",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        {"learning_rate": [0.03, 0.1, 0.3], "max_leaf_nodes": [15, 31], "max_iter": [100, 200]},
+    ),
+    "logistic_regression": Family(
+        "Logistic regression",
+        "sklearn.linear_model.LogisticRegression",
+        {"C": [0.01, 0.1, 1.0, 10.0, 100.0]},
+        fixed={"max_iter": 2_000},
+    ),
+}
+
+
+def families_of(estimator: str) -> list[str]:
+    """The families that an estimator's name stands for: itself, or all for `auto`."""
+    return list(FAMILIES) if estimator == AUTO else [estimator]

@@ -1,0 +1,94 @@
+"""What runs produced: registered whole, and checked before it is used."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from clfsite.core.errors import Conflict
+from clfsite.core.storage import files
+from training.ml.serve import artifact
+from training.ml.serve.loaded_model import Scorer
+from training.models import Classifier, Run, Version
+
+if TYPE_CHECKING:
+    from training.ml.train import Trained
+
+
+def register_version(*, run: Run, trained: "Trained") -> Version:
+    """Write the artifacts, then the version's row and the run's end in one transaction.
+
+    A crash before the commit leaves files without a row, which a later attempt writes under another name;
+    any exception takes the files back.
+    """
+    parts = {
+        "pipeline": trained.pipeline,
+        "model": trained.pipeline.named_steps["model"],
+        "preprocessor": trained.pipeline.named_steps["preprocessor"],
+    }
+    store, written, artifacts = files.artifacts(), [], {}
+    try:
+        for part, fitted in parts.items():
+            data = artifact.dump(fitted)
+            name = f"run-{run.pk}/{run.claim}/{part}.joblib"
+            store.create(name, data)
+            written.append(name)
+            artifacts[part] = {"name": name, "sha256": artifact.digest(data), "size_bytes": len(data)}
+        with transaction.atomic():
+            Classifier.objects.select_for_update().get(pk=run.classifier_id)
+            last = Version.objects.filter(classifier=run.classifier).aggregate(last=Max("number"))["last"]
+            version = Version.objects.create(
+                classifier=run.classifier,
+                number=(last or 0) + 1,
+                run=run,
+                contract_data=trained.contract.to_dict(),
+                family=trained.family,
+                params=trained.params,
+                cross_validation=trained.cross_validation,
+                held_out=trained.held_out.to_dict(),
+                threshold=trained.threshold,
+                artifacts=artifacts,
+                libraries=artifact.libraries(),
+                golden=trained.golden,
+                engine=trained.engine,
+            )
+            if not run.succeed([vars(candidate) for candidate in trained.candidates], trained.warnings):
+                raise Conflict(f"run {run.pk} was ended by another process")
+    except BaseException:
+        files.remove_quietly(store, written)
+        raise
+    return version
+
+
+def verify_version(version: Version) -> Any:
+    """Load a version's pipeline and return it.
+
+    Raises:
+        Conflict: the file is gone or changed, or it no longer gives the answers recorded at training.
+        Unavailable: storage does not answer.
+    """
+    entry = version.artifacts["pipeline"]
+    try:
+        with files.artifacts().open(entry["name"]) as file:
+            data = file.read()
+    except OSError as error:
+        raise Conflict(
+            f"the artifact of {version} is gone from storage; restore it or train again"
+        ) from error
+    try:
+        pipeline = artifact.load(data, entry["sha256"])
+        artifact.check_golden(pipeline, version.contract, version.golden)
+    except artifact.ArtifactError as error:
+        raise Conflict(f"{version} cannot serve: {error}") from error
+    return pipeline
+
+
+def load_scorer(version: Version) -> Scorer:
+    """Load what answers for a version.
+
+    Raises:
+        Conflict, Unavailable: see `verify_version`.
+    """
+    pipeline = verify_version(version)
+    records = version.golden["records"]
+    return Scorer.load(pipeline, version.contract, version.threshold, version.engine, records)
