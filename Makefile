@@ -12,8 +12,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
-	@$(BIN)/python manage.py setup_demo
-	@exec $(BIN)/python manage.py serve --port $(PORT)
+	@exec $(BIN)/python manage.py serve --demo --port $(PORT)
 
 test: .venv/tests var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
 	@$(BIN)/python -m tests.suite

@@ -5,6 +5,7 @@ own supervision gives up where a process dies twice within 5.5 seconds.
 """
 
 import argparse
+import http.client
 import logging
 import os
 import shutil
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -23,6 +24,10 @@ logger = logging.getLogger("clfsite.supervisor")
 
 STOP_SECONDS = 15
 POLL_SECONDS = 0.1
+# how long an answer may take while the site starts
+ANSWER_SECONDS = 2
+# the first web process has the cores to itself until it answers, or for so long
+ALONE_SECONDS = 20
 # a process that ends sooner could not serve, or was killed by its first work
 LIVED_SECONDS = 5.0
 # before the first, second, ... start in a row of such a process
@@ -101,8 +106,13 @@ class Kept:
         logger.error("%s %s; it starts again %s", self.name, what, f"in {pause} s" if pause else "now")
 
 
-def run(processes: Sequence[Kept]) -> None:
-    """Keep processes running until SIGTERM or Ctrl-C, then end them gracefully, side by side."""
+def run(processes: Sequence[Kept], is_up: Callable[[], bool]) -> None:
+    """Keep processes running until SIGTERM or Ctrl-C, then end them gracefully, side by side.
+
+    Args:
+        processes: the first begins alone, the others once the site is up.
+        is_up: whether the site answers; asked until it does.
+    """
     is_stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -111,15 +121,34 @@ def run(processes: Sequence[Kept]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    has_answered, until = False, time.monotonic() + ALONE_SECONDS
     while not is_stopping:
-        for process in processes:
+        for process in processes if has_answered or time.monotonic() > until else processes[:1]:
             process.look()
+        has_answered = has_answered or is_up()
         time.sleep(POLL_SECONDS)
     for process in processes:
         process.ask_to_stop()
     until = time.monotonic() + STOP_SECONDS
     for process in processes:
         process.stop(until)
+
+
+def is_served(host: str, port: int, name: str) -> bool:
+    """Whether a web server answers, asked by one of its names; says where it does."""
+    # what stands for every address of the machine
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    client = http.client.HTTPConnection(address, port, timeout=ANSWER_SECONDS)
+    try:
+        client.request("GET", "/health/live", headers={"Host": name})
+        client.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        client.close()
+    sys.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C ends it)\n")
+    sys.stdout.flush()
+    return True
 
 
 def web_command(host: str, port: int, threads: int) -> list[str]:
@@ -134,7 +163,8 @@ def web_command(host: str, port: int, threads: int) -> list[str]:
 def main() -> None:
     """Serve until a signal asks for the end."""
     parser = argparse.ArgumentParser(prog="clfsite.supervisor", description="Use `manage.py serve`.")
-    parser.add_argument("--host", required=True)
+    for option in ("--host", "--name"):
+        parser.add_argument(option, required=True)
     for option in ("--port", "--web", "--threads"):
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--no-worker", action="store_true")
@@ -154,7 +184,7 @@ def main() -> None:
     if not options.no_worker:
         processes.append(Kept("the worker", WORKER, environment))
     try:
-        run(processes)
+        run(processes, lambda: is_served(options.host, options.port, options.name))
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)

@@ -94,6 +94,8 @@ class Application:
     def __init__(self) -> None:
         self.pages = WSGIHandler()
         self.serving = ServingHandler()
+        # the code of every page, before the port is open: the first request would wait for it
+        _ = get_resolver().url_patterns
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         follower.start()

@@ -36,16 +36,12 @@ def start() -> None:
         _looked = time.monotonic()
         prober = _thread("keys", _look_up_keys)
         _thread("watch", lambda: _cut_if_late(prober)).start()
-        # the first look is waited for, so that the first request finds a version
         _look_up_keys()
-        _look_up_versions()
-        # what is loaded by now stays, and need not be searched for garbage again: a third of what a long batch takes
-        gc.collect()
-        gc.freeze()
         _owner = os.getpid()
         prober.start()
-        # a big model takes seconds to load, which must not make the keys look old
-        _thread("versions", _look_up_versions).start()
+        # a big model takes seconds to load, which must not make the keys look old, and no page wait; a request for an
+        # answer waits for the first look, see `LiveModels.get`
+        _thread("versions", _look_up_versions, first=_load_versions).start()
 
 
 def is_following() -> bool:
@@ -62,8 +58,11 @@ def _seconds() -> float:
     return time.monotonic() - _looked
 
 
-def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+def _thread(
+    name: str, work: Callable[[], None], first: Callable[[], None] = lambda: None
+) -> threading.Thread:
     def run() -> None:
+        first()
         while True:
             time.sleep(EVERY_SECONDS)
             work()
@@ -80,6 +79,14 @@ def _look_up_keys() -> None:
 
 def _look_up_versions() -> None:
     _look(models.refresh)
+
+
+def _load_versions() -> None:
+    """Look up versions for the first time."""
+    _look_up_versions()
+    # what is loaded by now stays, and need not be searched for garbage again: a third of what a long batch takes
+    gc.collect()
+    gc.freeze()
 
 
 def _cut_if_late(prober: threading.Thread) -> None:

@@ -2,25 +2,28 @@
 
 import os
 import socket
+import subprocess
 import sys
 from argparse import ArgumentParser
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
-from joblib import cpu_count
 
+from clfsite import demo as demos
 from clfsite import env
 from clfsite.core.storage import database
 
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
 THREADS = 16
-# so that one that dies is no outage; each needs a core and 250 MB
-WEB_PROCESSES = min(2, cpu_count())
+# where there are as many cores, so that one that dies is no outage; each needs a core and 250 MB
+WEB_PROCESSES = 2
 
 
 class Command(BaseCommand):
     help = "Serve the site with granian; starts a Celery worker beside it unless told not to. SIGTERM ends both gracefully."
+    # of the code, not of an installation; they would load every page here, as each web process does
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
@@ -28,9 +31,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--web",
             type=int,
-            default=WEB_PROCESSES,
             metavar="N",
-            help="web processes; default: %(default)s here",
+            help=f"web processes; default: {WEB_PROCESSES}, or 1 on a single core",
         )
         parser.add_argument(
             "--threads", type=int, default=THREADS, metavar="N", help="threads of each; default: %(default)s"
@@ -38,18 +40,39 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-worker", action="store_true", help="start no Celery worker; one runs elsewhere"
         )
+        parser.add_argument(
+            "--demo", action="store_true", help="run setup_demo first, where anything of it is missing"
+        )
 
     def handle(
-        self, *, host: str, port: int, web: int, threads: int, no_worker: bool, **_options: object
+        self,
+        *,
+        host: str,
+        port: int,
+        web: int | None,
+        threads: int,
+        no_worker: bool,
+        demo: bool,
+        **_options: object,
     ) -> None:
+        if web is None:
+            web = _web_processes()
         if web < 1 or threads < 1:
             raise CommandError("--web and --threads take whole numbers above 0")
-        self._refuse_unsafe_database()
         _refuse_taken_port(host, port)
         os.chdir(env.BASE_DIR)
-        self.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C ends it)")
-        self.stdout.flush()
-        options = [f"--host={host}", f"--port={port}", f"--web={web}", f"--threads={threads}"]
+        if demo:
+            _set_up_demo()
+        self._refuse_unsafe_database()
+        # the name by which to ask whether it answers: it refuses others
+        name = next((name for name in settings.ALLOWED_HOSTS if name != "*"), "localhost").lstrip(".")
+        options = [
+            f"--host={host}",
+            f"--port={port}",
+            f"--web={web}",
+            f"--threads={threads}",
+            f"--name={name}",
+        ]
         if no_worker:
             options.append("--no-worker")
         # in place of this process, whose packages would take 200 MB for nothing
@@ -72,6 +95,28 @@ class Command(BaseCommand):
             connection.close()
         if unsafe:
             raise CommandError(unsafe)
+
+
+def _web_processes() -> int:
+    from joblib import cpu_count  # knows of the limits of containers, and is for this alone
+
+    cores: int = cpu_count()
+    return min(WEB_PROCESSES, cores)
+
+
+def _set_up_demo() -> None:
+    """Make what is missing of the demo, in a process of its own, as this one is to start anew in a moment.
+
+    Raises:
+        CommandError: it could not be made; that process has said why.
+    """
+    is_set_up = demos.is_set_up()
+    connection.close()
+    if is_set_up:
+        return
+    done = subprocess.run([sys.executable, "manage.py", "setup_demo"], check=False)
+    if done.returncode:
+        raise CommandError("the demo could not be set up", returncode=done.returncode)
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

@@ -1,6 +1,6 @@
 """`manage.py setup_demo`: what `make run` needs for a first look, made once."""
 
-import os
+import json
 import secrets
 from argparse import ArgumentParser
 from pathlib import Path
@@ -9,17 +9,13 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from clfsite import env
+from clfsite import demo
 from clfsite.core.errors import Refused
 from predictions.keys import service as keys
-from predictions.models import ApiKey
-from training.ml.search.estimators import FAMILIES
+from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import Recipe
-from training.models import Classifier
 
-LOGIN = "demo"
-KEY_NAME = "demo"
-KEY_SCOPES = ("predict", "read", "feedback")
+DEFAULT = Recipe().estimator
 
 
 class Command(BaseCommand):
@@ -29,55 +25,51 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--table", type=Path, default=env.BASE_DIR / "data" / "churn.csv", help="default: the demo table"
-        )
+        parser.add_argument("--table", type=Path, default=demo.TABLE, help="default: the demo table")
         parser.add_argument("--target", default="churn", help="default: %(default)s")
         parser.add_argument(
             "--estimator",
-            default=Recipe().estimator,
+            default=DEFAULT,
             choices=FAMILIES,
             help="what to train; default: %(default)s",
         )
 
     def handle(self, *, table: Path, target: str, estimator: str, **_options: object) -> None:
-        call_command("migrate", verbosity=0)
-        password, key = os.environ.get("DEMO_PASSWORD", ""), os.environ.get("DEMO_API_KEY", "")
-        classifier = Classifier.objects.filter(name=table.stem).first()
-        if classifier is None or classifier.activation is None:
-            self.stderr.write(f"Training the demo classifier on {table.name} (under a minute on two cores):")
+        if not demo.is_migrated():
+            call_command("migrate", verbosity=0)
+        if not demo.is_trained(table):
+            self.stderr.write(f"Training the demo classifier on {table.name} (seconds on two cores):")
             call_command(
                 "train",
                 str(table),
                 target=target,
                 estimator=estimator,
+                space=json.dumps(demo.SPACE) if (table, estimator) == (demo.TABLE, DEFAULT) else None,
                 activate=True,
                 stdout=self.stdout,
                 stderr=self.stderr,
             )
         try:
-            lines = [self._login(password), self._key(key)]
+            lines = [self._login(), self._key()]
         except Refused as error:
             raise CommandError(f"DEMO_API_KEY: {error}") from error
         for line in filter(None, lines):
             self.stdout.write(line)
 
-    def _login(self, password: str) -> str:
-        user, created = User.objects.get_or_create(
-            username=LOGIN, defaults={"is_staff": True, "is_superuser": True}
-        )
-        if not created and (not password or user.check_password(password)):
+    def _login(self) -> str:
+        if demo.has_login():
             return ""
-        chosen = password or secrets.token_urlsafe(12)
+        user, _ = User.objects.get_or_create(
+            username=demo.LOGIN, defaults={"is_staff": True, "is_superuser": True}
+        )
+        chosen = demo.password() or secrets.token_urlsafe(12)
         user.set_password(chosen)
         user.save()
-        shown = "as given in DEMO_PASSWORD" if password else f"{chosen}   (shown once)"
-        return f"Staff login:  {LOGIN}\nPassword:     {shown}"
+        shown = "as given in DEMO_PASSWORD" if demo.password() else f"{chosen}   (shown once)"
+        return f"Staff login:  {demo.LOGIN}\nPassword:     {shown}"
 
-    def _key(self, key: str) -> str:
-        if key and keys.exists(key):
+    def _key(self) -> str:
+        if demo.has_key():
             return ""
-        if not key and ApiKey.objects.filter(name=KEY_NAME).exists():
-            return ""
-        _, made = keys.create(name=KEY_NAME, scopes=KEY_SCOPES, secret=key)
-        return f"API key:      {'as given in DEMO_API_KEY' if key else f'{made}   (shown once)'}"
+        _, made = keys.create(name=demo.KEY_NAME, scopes=demo.KEY_SCOPES, secret=demo.key())
+        return f"API key:      {'as given in DEMO_API_KEY' if demo.key() else f'{made}   (shown once)'}"

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from clfsite.core.storage import database
 from tests.support.factories import trained_version
+from tests.support.site import free_port
 
 
 class Started(Exception):
@@ -19,10 +20,10 @@ class Started(Exception):
 
 @pytest.fixture(autouse=True)
 def _starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def execve(*_: object) -> None:
+    def execv(*_: object) -> None:
         raise Started
 
-    monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.setattr(os, "execv", execv)
     # the test's own transaction lives on it
     monkeypatch.setattr(connection, "close", lambda: None)
 
@@ -36,10 +37,10 @@ def test_unsafe_durability_is_refused_at_start_unless_it_is_asked_for(settings: 
         cursor.execute("SET synchronous_commit = off")
     try:
         with pytest.raises(CommandError, match=r"synchronous_commit=off.*CLFSITE_UNSAFE_DATABASE"):
-            call_command("serve", "--no-worker")
+            call_command("serve", "--no-worker", port=free_port())
         settings.CLFSITE_UNSAFE_DATABASE = True
         with pytest.raises(Started):
-            call_command("serve", "--no-worker")
+            call_command("serve", "--no-worker", port=free_port())
     finally:
         with connection.cursor() as cursor:
             cursor.execute("RESET synchronous_commit")

@@ -1,0 +1,49 @@
+"""`manage.py serve` as a user starts it: what it says is so when it says it."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.site import ROOT, Site, demo_site, free_port, wait_for
+
+SERVED = "is served at"
+
+
+def start(site: Site, *options: str) -> None:
+    """Start the site and wait until it says that it is served."""
+    site.port = free_port()
+    server = site.start(str(ROOT / "manage.py"), "serve", "--port", str(site.port), *options)
+
+    def has_said() -> bool:
+        assert server.poll() is None, site.logs()
+        return f"{SERVED} {site.url}/" in site.logs()
+
+    wait_for(has_said, "the site to say where it is served")
+
+
+@pytest.mark.parametrize("options", [(), ("--no-worker", "--web", "2")], ids=" ".join)
+def test_site_says_that_it_is_served_once_its_port_answers(options: tuple[str, ...], tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    try:
+        site.manage("migrate", "--verbosity", "0")
+        start(site, *options)
+        assert httpx.get(f"{site.url}/accounts/login/", timeout=20, trust_env=False).status_code == 200
+        assert site.logs().count(SERVED) == 1
+    finally:
+        site.stop()
+
+
+def test_demo_that_is_there_is_served_at_once_and_what_is_missing_is_made(tmp_path: Path) -> None:
+    with demo_site(tmp_path) as site:
+        start(site, "--demo", "--no-worker")
+        assert site.logs().splitlines()[-1].startswith(f"clfsite {SERVED}")
+        assert "API key" not in site.logs()
+        with site.client() as client:
+            assert client.get("/info").json()["classifiers"][0]["model"] == "churn"
+        site.environment["DEMO_API_KEY"] = "another-key-for-tests-0123456789"
+        start(site, "--demo", "--no-worker")
+        assert "API key:      as given in DEMO_API_KEY" in site.logs()
+        assert "Training" not in site.logs()
+        with site.client("another-key-for-tests-0123456789") as client:
+            assert client.get("/info").status_code == 200

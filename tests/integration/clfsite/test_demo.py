@@ -1,0 +1,73 @@
+"""What `make run` finds set up, and what it has to make."""
+
+import io
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+
+from clfsite import demo
+from predictions.keys import service as keys
+from predictions.models import ApiKey
+from tests.support.factories import trained_version
+from training.models import Activation
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEMO_PASSWORD", raising=False)
+    monkeypatch.delenv("DEMO_API_KEY", raising=False)
+    trained_version(classifier="churn", activate=True)
+    User.objects.create_superuser(demo.LOGIN, password="as-it-was")
+    keys.create(name=demo.KEY_NAME, scopes=demo.KEY_SCOPES)
+
+
+def test_demo_that_is_there_is_left_alone() -> None:
+    said = io.StringIO()
+    assert demo.is_set_up()
+    call_command("setup_demo", stdout=said, stderr=said)
+    assert said.getvalue() == ""
+
+
+def test_demo_without_an_active_version_is_not_set_up() -> None:
+    Activation.objects.all().delete()
+    assert not demo.is_set_up()
+
+
+def test_login_that_is_missing_is_made_and_its_password_printed() -> None:
+    User.objects.all().delete()
+    said = io.StringIO()
+    assert not demo.is_set_up()
+    call_command("setup_demo", stdout=said)
+    password = said.getvalue().partition("Password:")[2].split()[0]
+    assert User.objects.get(username=demo.LOGIN).check_password(password)
+    assert "API key" not in said.getvalue()
+    assert demo.is_set_up()
+
+
+def test_password_that_is_asked_for_replaces_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMO_PASSWORD", "another-one")
+    assert not demo.is_set_up()
+    call_command("setup_demo", stdout=io.StringIO())
+    assert User.objects.get(username=demo.LOGIN).check_password("another-one")
+    assert demo.is_set_up()
+
+
+def test_key_that_is_asked_for_is_made_beside_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMO_API_KEY", "a-key-of-twenty-letters-and-more")
+    assert not demo.is_set_up()
+    call_command("setup_demo", stdout=io.StringIO())
+    assert ApiKey.objects.filter(name=demo.KEY_NAME).count() == 2
+    assert demo.is_set_up()
+
+
+def test_migration_that_was_not_applied_is_noticed() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM django_migrations WHERE app = 'jobs' AND name = '0002_drop_old_heartbeats'"
+        )
+    assert not demo.is_migrated()
+    assert not demo.is_set_up()
