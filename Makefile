@@ -76,6 +76,9 @@ fmt: .venv/tests  ## format Python and templates
 	$(BIN)/ruff format --quiet .
 	-$(BIN)/djlint templates --reformat --quiet
 
+settings: .venv/tests  ## write the documents' list of settings from clfsite/env.py
+	@$(BIN)/python -m tests.settings
+
 lock: .venv/tests  ## pin requirements*.in anew, with hashes
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 requirements.in -o requirements.txt
@@ -104,4 +107,4 @@ var/static/done: .venv/runs $(shell find static -type f)
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
 .PHONY: bench-batch help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
-	bench bench-train bench-serve bench-pages bench-tables screenshots fmt lock clean
+	bench bench-train bench-serve bench-pages bench-tables screenshots fmt settings lock clean

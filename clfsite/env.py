@@ -1,20 +1,26 @@
-"""Every environment variable the site reads, in one place; a bad value stops the start with its name."""
+"""Every environment variable that the site reads: declared once, checked at the start, described in the documents.
 
+`Env` is the declaration. `make settings` writes the table of docs/deployment.md and .env.example from it.
+"""
+
+import difflib
 import os
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-import environ
+import dj_database_url
+import msgspec
 from django.core.exceptions import ImproperlyConfigured
+from msgspec import Meta
 
 from clfsite.core.storage import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-WANDB_MODES = ("offline", "online", "disabled")
+PREFIX = "CLFSITE_"
 SWITCHES = {
     "true": True,
     "1": True,
@@ -25,22 +31,46 @@ SWITCHES = {
     "no": False,
     "off": False,
 }
-_TOO_SHORT = 32
-_TOKEN_TOO_SHORT = 16
+_SIMILAR = 0.7  # from 0 to 1, see difflib
 _TOO_FEW_CHARACTERS = 8
 # what examples and templates have in place of a secret
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it|this)|replace[-_ ]?(me|it|this)|placeholder|your[-_ ]|insecure|<[^>]*>|\.{3}",
     re.IGNORECASE,
 )
-_ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
 _BUCKET_FORM = "s3://bucket/prefix, with ?endpoint_url=https://... and region_name=... where needed"
+_DATABASE_FORM = "postgresql://user:password@host:5432/name or sqlite:///file"
+
+# Types: `title` is what an error says was expected, `extra` whether the value may not be repeated in one
+_HIDDEN = {"hidden": True}
+Count = Annotated[int, Meta(ge=1, title="a whole number above 0")]
+CountOrNone = Annotated[int, Meta(ge=0, title="a whole number, 0 for none")]
+Switch = Annotated[bool, Meta(title=f"one of {', '.join(SWITCHES)}")]
+Text = Annotated[str, Meta(title="text")]
+Hidden = Annotated[str, Meta(title="text", extra=_HIDDEN)]
+Origin = Annotated[str, Meta(pattern=r"^https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?$")]
+Password = Annotated[
+    str, Meta(min_length=16, title="at least 16 characters", extra=_HIDDEN | {"random": True})
+]
+LongPassword = Annotated[
+    str, Meta(min_length=32, title="at least 32 characters", extra=_HIDDEN | {"random": True})
+]
 
 
-@dataclass(frozen=True)
-class Bucket:
+def _url(*schemes: str) -> Meta:
+    """The type of a URL, which may hold a password."""
+    known = " or ".join(f"{scheme}://" for scheme in schemes)
+    return Meta(pattern=rf"^({'|'.join(schemes)})://", title=f"a URL that begins with {known}", extra=_HIDDEN)
+
+
+def _about(meaning: str, *, default: str = "", see: str = "") -> Meta:
+    """What documents say: the meaning, what holds without a value unless that is a constant, and where more is said."""
+    return Meta(description=meaning, extra={"default": default, "see": see})
+
+
+class Bucket(NamedTuple):
     """Where datasets, artifacts and batch files go in place of the state folder; credentials are boto3's business."""
 
     name: str
@@ -49,39 +79,221 @@ class Bucket:
     region_name: str | None
 
 
-@dataclass(frozen=True)
-class Env:
-    """The site's settings from outside, checked and typed."""
+class Env(msgspec.Struct, frozen=True, kw_only=True):
+    """The site's settings from outside, each named as its variable; an empty variable counts as none."""
 
-    state_dir: Path
-    debug: bool
-    secret_key: str
-    allowed_hosts: list[str]
-    csrf_trusted_origins: list[str]
-    cors_origins: list[str]
-    https: bool
-    port: int
-    database: dict[str, Any]
-    unsafe_database: bool
-    direct_database: dict[str, Any] | None
-    broker_url: str
-    bucket: Bucket | None
-    dask_address: str
-    metrics_token: str
-    wandb_mode: str
-    wandb_api_key: str
-    batch_rows: int
-    body_bytes: int
-    upload_bytes: int
-    run_minutes: int
-    run_memory_bytes: int
-    log_seconds: int
-    log_rows: int
-    proxies: int
-    key_rate: int
-    web_servers: int
-    worker_metrics_port: int
-    log_level: str
+    SECRET_KEY: Annotated[
+        LongPassword,
+        _about("signs sessions; at least 32 characters", default="made once, kept in the state folder"),
+    ] = ""
+    DATABASE_URL: Annotated[
+        str,
+        _url("postgresql", "postgres", "sqlite"),
+        _about(
+            "`postgresql://user:password@host:5432/name` or `sqlite:///file`",
+            default="SQLite in the state folder",
+        ),
+    ] = ""
+    DATABASE_DIRECT_URL: Annotated[
+        str,
+        _url("postgresql", "postgres"),
+        _about("where `manage.py migrate` goes when `DATABASE_URL` is a pooler's", see="render-and-neon"),
+    ] = ""
+    CELERY_BROKER_URL: Annotated[
+        str,
+        _url("redis", "rediss", "filesystem"),
+        _about("`redis://...`, `rediss://...`, or files in the state folder, on one machine"),
+    ] = "filesystem://localhost"
+    CLFSITE_STATE_DIR: Annotated[
+        Text,
+        _about(
+            "tables, model artifacts, results; web and worker must see the same folder, or a bucket",
+            default="`var/`",
+        ),
+    ] = ""
+    CLFSITE_STORAGE_URL: Annotated[
+        Hidden,
+        _about(
+            "`s3://bucket/prefix`: tables, artifacts and results lie there",
+            default="the state folder",
+            see="several-machines",
+        ),
+    ] = ""
+    AWS_ACCESS_KEY_ID: Annotated[Hidden, _about("login of the bucket, where boto3 finds none elsewhere")] = ""
+    AWS_SECRET_ACCESS_KEY: Annotated[Hidden, _about("its password")] = ""
+    ALLOWED_HOSTS: Annotated[
+        tuple[str, ...], _about("the names the site answers to, separated by commas")
+    ] = ("localhost", "127.0.0.1", "[::1]")
+    CSRF_TRUSTED_ORIGINS: Annotated[
+        tuple[str, ...], _about("origins of forms, with scheme, where a proxy ends HTTPS")
+    ] = ()
+    CLFSITE_CORS_ORIGINS: Annotated[
+        tuple[Origin, ...],
+        Meta(title="origins such as https://shop.example.org, without a path or *"),
+        _about("origins such as `https://shop.example.org` whose browsers may call with a key"),
+    ] = ()
+    CLFSITE_HTTPS: Annotated[
+        Switch, _about("`true` where visitors come over HTTPS: secure cookies, redirect, HSTS")
+    ] = False
+    CLFSITE_PROXIES: Annotated[
+        CountOrNone,
+        _about("how many proxies stand in front and set `X-Forwarded-For` and `X-Forwarded-Proto`"),
+    ] = 0
+    PORT: Annotated[Count, _about("where `manage.py serve` listens unless `--port` says otherwise")] = 8000
+    CLFSITE_KEY_RATE: Annotated[
+        CountOrNone, _about("calls a minute of an API key that has no rate of its own; 0: no limit")
+    ] = 0
+    CLFSITE_WEB_SERVERS: Annotated[
+        Count, _about("how many machines serve: each lets a key make its part of the key's calls")
+    ] = 1
+    CLFSITE_METRICS_TOKEN: Annotated[
+        Password,
+        _about(
+            "bearer token that opens `/metrics`; at least 16 characters",
+            default="this machine alone may read it",
+        ),
+    ] = ""
+    CLFSITE_WORKER_METRICS_PORT: Annotated[
+        CountOrNone,
+        _about(
+            "a worker apart from the web server answers `/metrics` and `/health/live` there; 0: it does not"
+        ),
+    ] = 0
+    CLFSITE_BATCH_ROWS: Annotated[Count, _about("most rows in one `/predict-batch`")] = 10_000
+    CLFSITE_BODY_BYTES: Annotated[Count, _about("largest request body, uploads aside")] = 16 * 1024**2
+    CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("largest uploaded file")] = 200 * 1024**2
+    CLFSITE_LOG_SECONDS: Annotated[
+        Count, _about("how long a prediction waits for its commit before the answer is 503")
+    ] = 5
+    CLFSITE_LOG_ROWS: Annotated[
+        Count, _about("predictions that may wait for the log in one process before the answer is 503")
+    ] = 50_000
+    CLFSITE_UNSAFE_DATABASE: Annotated[
+        Switch,
+        _about(
+            "`true` serves from a PostgreSQL with `fsync`, `full_page_writes` or `synchronous_commit` off, "
+            "which is refused otherwise"
+        ),
+    ] = False
+    CLFSITE_DASK_ADDRESS: Annotated[
+        str,
+        Meta(
+            pattern=r"^(tcp|tls)://([\w.-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}$",
+            title="tcp://host:port or tls://host:port of a Dask scheduler",
+        ),
+        _about(
+            "`tcp://host:port` of a Dask scheduler: searches fit on its cluster",
+            see="one-search-on-many-machines",
+        ),
+    ] = ""
+    CLFSITE_RUN_MINUTES: Annotated[Count, _about("a training run that takes longer fails")] = 720
+    CLFSITE_RUN_MEMORY_BYTES: Annotated[
+        CountOrNone, _about("data memory of each training process; 0: no limit")
+    ] = 0
+    WANDB_MODE: Annotated[
+        Literal["", "offline", "online", "disabled"],
+        Meta(title="offline, online or disabled"),
+        _about("`offline`, `online` or `disabled`", default="`online` with a key, else `offline`"),
+    ] = ""
+    WANDB_API_KEY: Annotated[Hidden, _about("key of a Weights & Biases account")] = ""
+    CLFSITE_LOG_LEVEL: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        Meta(title="DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        _about("level of the log on standard error"),
+    ] = "INFO"
+    DEBUG: Annotated[Switch, _about("never `true` where others can reach it")] = False
+    DEMO_PASSWORD: Annotated[
+        Hidden, _about("password of the login that `make run` creates", default="random, printed once")
+    ] = ""
+    DEMO_API_KEY: Annotated[
+        Hidden, _about("API key that `make run` creates", default="random, printed once")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.DEBUG and self.CLFSITE_HTTPS:
+            raise ImproperlyConfigured(
+                "DEBUG and CLFSITE_HTTPS are both true; expected DEBUG=false where others can reach the site, "
+                "as its error pages show the code"
+            )
+        pair = {name: getattr(self, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        alone = [name for name, value in pair.items() if value]
+        if self.CLFSITE_STORAGE_URL and len(alone) == 1:
+            raise ImproperlyConfigured(f"{alone[0]} is set alone; expected {' and '.join(pair)}")
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of everything that the site keeps in files."""
+        return Path(self.CLFSITE_STATE_DIR or BASE_DIR / "var").resolve()
+
+    @property
+    def wandb_mode(self) -> str:
+        """Whether runs are tracked at Weights & Biases."""
+        return self.WANDB_MODE or ("online" if self.WANDB_API_KEY else "offline")
+
+    def site(self) -> dict[str, Any]:
+        """The settings that are the site's own, for Django's."""
+        return {
+            name: value for name, value in msgspec.structs.asdict(self).items() if name.startswith(PREFIX)
+        }
+
+    def secret_key(self) -> str:
+        """The key from the environment, or one made once and kept readable by the owner alone."""
+        if self.SECRET_KEY:
+            return self.SECRET_KEY
+        kept = self.state_dir / "secret_key"
+        try:
+            descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return kept.read_text()
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key := secrets.token_urlsafe(48))
+        return key
+
+    def database(self) -> dict[str, Any]:
+        """The connection that everything takes."""
+        return _database("DATABASE_URL", self.DATABASE_URL or f"sqlite:///{self.state_dir / 'db.sqlite3'}")
+
+    def direct_database(self) -> dict[str, Any] | None:
+        """Where migrations go past a pooler, None for the way that everything else takes."""
+        return (
+            _database("DATABASE_DIRECT_URL", self.DATABASE_DIRECT_URL) if self.DATABASE_DIRECT_URL else None
+        )
+
+    def bucket(self) -> Bucket | None:
+        """The bucket of CLFSITE_STORAGE_URL, None for the state folder."""
+        return _bucket(self.CLFSITE_STORAGE_URL) if self.CLFSITE_STORAGE_URL else None
+
+
+class Setting(NamedTuple):
+    """One variable as `Env` declares it."""
+
+    name: str
+    hint: Any  # its type without what is said about it
+    default: Any
+    meaning: str
+    expected: str
+    is_hidden: bool
+    is_random: bool
+    shown_default: str
+    see: str
+
+
+def declared() -> Iterator[Setting]:
+    """Yield every setting, in the order of the documents."""
+    for field in msgspec.structs.fields(Env):
+        hint, *metas = get_args(field.type)
+        extra = {name: value for meta in metas for name, value in (meta.extra or {}).items()}
+        yield Setting(
+            name=field.name,
+            hint=Annotated[hint, *metas],
+            default=field.default,
+            meaning=next(meta.description for meta in metas if meta.description),
+            expected=next((meta.title for meta in metas if meta.title), "text"),
+            is_hidden=extra.get("hidden", False),
+            is_random=extra.get("random", False),
+            shown_default=extra["default"],
+            see=extra["see"],
+        )
 
 
 def read() -> Env:
@@ -91,113 +303,63 @@ def read() -> Env:
         ImproperlyConfigured: naming the variable, what was found and what is expected.
     """
     if (BASE_DIR / ".env").exists():
-        environ.Env.read_env(BASE_DIR / ".env")
-    source = environ.Env()
-    state_dir = Path(source.str("CLFSITE_STATE_DIR", default=str(BASE_DIR / "var"))).resolve()
-    state_dir.mkdir(parents=True, exist_ok=True)
-    sqlite = f"sqlite:///{state_dir / 'db.sqlite3'}"
-    wandb_api_key = source.str("WANDB_API_KEY", default="")
-    if _switch(source, "DEBUG") and _switch(source, "CLFSITE_HTTPS"):
-        raise ImproperlyConfigured(
-            "DEBUG and CLFSITE_HTTPS are both true; expected DEBUG=false where others can reach the site, "
-            "as its error pages show the code"
-        )
-    return Env(
-        state_dir=state_dir,
-        debug=_switch(source, "DEBUG"),
-        secret_key=_secret_key(source.str("SECRET_KEY", default=""), state_dir / "secret_key"),
-        allowed_hosts=source.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]),
-        csrf_trusted_origins=source.list("CSRF_TRUSTED_ORIGINS", default=[]),
-        cors_origins=_origins("CLFSITE_CORS_ORIGINS", source.list("CLFSITE_CORS_ORIGINS", default=[])),
-        https=_switch(source, "CLFSITE_HTTPS"),
-        port=_positive(source, "PORT", 8000),
-        database=_database("DATABASE_URL", source.str("DATABASE_URL", default="") or sqlite),
-        direct_database=_direct_database(source.str("DATABASE_DIRECT_URL", default="")),
-        unsafe_database=_switch(source, "CLFSITE_UNSAFE_DATABASE"),
-        broker_url=_broker_url(source.str("CELERY_BROKER_URL", default="filesystem://localhost")),
-        dask_address=_dask_address(source.str("CLFSITE_DASK_ADDRESS", default="")),
-        bucket=_bucket(source.str("CLFSITE_STORAGE_URL", default="")),
-        metrics_token=_token("CLFSITE_METRICS_TOKEN", source.str("CLFSITE_METRICS_TOKEN", default="")),
-        wandb_mode=_one_of(
-            "WANDB_MODE", source.str("WANDB_MODE", default="online" if wandb_api_key else "offline")
-        ),
-        wandb_api_key=wandb_api_key,
-        batch_rows=_positive(source, "CLFSITE_BATCH_ROWS", 10_000),
-        body_bytes=_positive(source, "CLFSITE_BODY_BYTES", 16 * 1024**2),
-        upload_bytes=_positive(source, "CLFSITE_UPLOAD_BYTES", 200 * 1024**2),
-        run_minutes=_positive(source, "CLFSITE_RUN_MINUTES", 720),
-        run_memory_bytes=_typed(source.int, "CLFSITE_RUN_MEMORY_BYTES", 0, "a whole number of bytes"),
-        log_seconds=_positive(source, "CLFSITE_LOG_SECONDS", 5),
-        log_rows=_positive(source, "CLFSITE_LOG_ROWS", 50_000),
-        proxies=_not_negative(source, "CLFSITE_PROXIES", "how many proxies stand in front"),
-        key_rate=_not_negative(source, "CLFSITE_KEY_RATE", "calls a minute, 0 for no limit"),
-        web_servers=_positive(source, "CLFSITE_WEB_SERVERS", 1),
-        worker_metrics_port=_not_negative(source, "CLFSITE_WORKER_METRICS_PORT", "a port, 0 for none"),
-        log_level=source.str("CLFSITE_LOG_LEVEL", default="INFO"),
-    )
+        from dotenv import load_dotenv
+
+        load_dotenv(BASE_DIR / ".env", interpolate=False)
+    settings = list(declared())
+    _refuse_misspelt({setting.name for setting in settings})
+    values = {
+        setting.name: _value(setting, text)
+        for setting in settings
+        if (text := os.environ.get(setting.name, "").strip())
+    }
+    env = Env(**values)
+    env.state_dir.mkdir(parents=True, exist_ok=True)
+    for check in (env.database, env.direct_database, env.bucket):
+        check()
+    return env
 
 
-def _typed(cast: Any, name: str, default: Any, expected: str) -> Any:
+def _refuse_misspelt(known: set[str]) -> None:
+    """Refuse a variable of ours that is nearly a setting: it would be ignored, and its default would hold."""
+    ours = {name.removeprefix(PREFIX): name for name in known if name.startswith(PREFIX)}
+    for name in sorted(set(os.environ) - known):
+        if name.startswith(PREFIX):
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=_SIMILAR)
+            if near:
+                raise ImproperlyConfigured(f"{name} is not a setting; did you mean {ours[near[0]]}?")
+
+
+def _value(setting: Setting, text: str) -> Any:
+    kind = get_args(setting.hint)[0]
+    given: Any = text
+    if kind is bool:
+        given = SWITCHES.get(text.lower(), text)
+    elif get_origin(kind) is tuple:
+        given = [part.strip() for part in text.split(",") if part.strip()]
+    elif get_origin(kind) is Literal:
+        given = next((option for option in get_args(kind) if option.lower() == text.lower()), text)
     try:
-        return cast(name, default=default)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is {os.environ[name]!r}; expected {expected}") from error
-
-
-def _switch(source: environ.Env, name: str) -> bool:
-    value = source.str(name, default="false").strip().lower()
-    if value not in SWITCHES:
-        raise ImproperlyConfigured(f"{name} is {value!r}; expected one of {', '.join(SWITCHES)}")
-    return SWITCHES[value]
-
-
-def _positive(source: environ.Env, name: str, default: int) -> int:
-    value: int = _typed(source.int, name, default, "a whole number above 0")
-    if value <= 0:
-        raise ImproperlyConfigured(f"{name} is {value}; expected a whole number above 0")
-    return value
-
-
-def _not_negative(source: environ.Env, name: str, expected: str) -> int:
-    value: int = _typed(source.int, name, 0, expected)
-    if value < 0:
-        raise ImproperlyConfigured(f"{name} is {value}; expected {expected}")
-    return value
-
-
-def _one_of(name: str, value: str) -> str:
-    if value not in WANDB_MODES:
-        raise ImproperlyConfigured(f"{name} is {value!r}; expected one of {', '.join(WANDB_MODES)}")
-    return value
-
-
-def _secret_key(given: str, kept: Path) -> str:
-    """The key from the environment, or one made once and kept readable by the owner alone."""
-    if given:
-        if len(given) < _TOO_SHORT:
-            raise ImproperlyConfigured(
-                f"SECRET_KEY has {len(given)} characters; expected at least {_TOO_SHORT}"
-            )
-        return _no_placeholder("SECRET_KEY", given)
-    try:
-        descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return kept.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key := secrets.token_urlsafe(48))
-    return key
-
-
-def _token(name: str, given: str) -> str:
-    """A secret of the owner's choice, or none."""
-    if given and len(given) < _TOKEN_TOO_SHORT:
+        value = msgspec.convert(given, setting.hint, strict=False)
+    except msgspec.ValidationError:
+        # the library's message quotes no value, but its chain would
         raise ImproperlyConfigured(
-            f"{name} has {len(given)} characters; expected at least {_TOKEN_TOO_SHORT}"
-        )
-    return _no_placeholder(name, given) if given else given
+            f"{setting.name} {_found(setting, text)}; expected {setting.expected}"
+        ) from None
+    if setting.is_random:
+        _refuse_placeholder(setting.name, text)
+    return value
 
 
-def _no_placeholder(name: str, secret: str) -> str:
+def _found(setting: Setting, text: str) -> str:
+    """What a refusal may say about the value."""
+    if not setting.is_hidden:
+        return f"is {text!r}"
+    scheme, separator, _ = text.partition("://")
+    return f"begins with {scheme[:20]!r}" if separator else f"has {len(text)} characters"
+
+
+def _refuse_placeholder(name: str, secret: str) -> None:
     """Refuse a secret that everybody knows; no message repeats it, as it may be a part of a real one."""
     if found := _PLACEHOLDER.search(secret):
         raise ImproperlyConfigured(
@@ -208,40 +370,17 @@ def _no_placeholder(name: str, secret: str) -> str:
         raise ImproperlyConfigured(
             f"{name} is made of {len(set(secret))} different characters; expected a random value"
         )
-    return secret
-
-
-def _origins(name: str, given: list[str]) -> list[str]:
-    for origin in given:
-        if not _ORIGIN.fullmatch(origin):
-            raise ImproperlyConfigured(
-                f"{name} lists {origin!r}; expected origins such as https://shop.example.org, without a path or *"
-            )
-    return given
-
-
-def _direct_database(value: str) -> dict[str, Any] | None:
-    """Where migrations go past a pooler, None for the way that everything else takes."""
-    if not value:
-        return None
-    config = _database("DATABASE_DIRECT_URL", value)
-    if config["ENGINE"].endswith("sqlite3"):
-        raise ImproperlyConfigured(
-            "DATABASE_DIRECT_URL names SQLite; expected postgresql://, past the pooler of DATABASE_URL"
-        )
-    return config
 
 
 def _database(name: str, value: str) -> dict[str, Any]:
     """The connection of a database's URL; no message repeats it, as it holds the password."""
-    if not value.startswith(("postgresql://", "postgres://", "sqlite://")):
-        scheme = value.partition("://")[0][:20]
-        raise ImproperlyConfigured(f"{name} begins with {scheme!r}; expected postgresql:// or sqlite:///")
-    config: dict[str, Any] = environ.Env.db_url_config(value)
-    engine = config["ENGINE"]
+    try:
+        config: dict[str, Any] = {**dj_database_url.parse(value)}
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is not a URL; expected {_DATABASE_FORM}") from None
     if found := _PLACEHOLDER.search(config.get("PASSWORD") or ""):
         raise ImproperlyConfigured(f"{name} has {found[0][:20]!r} in its password; expected the real one")
-    if engine.endswith("sqlite3"):
+    if config["ENGINE"].endswith("sqlite3"):
         # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut; IMMEDIATE takes
         # the write lock at BEGIN, without which concurrent read-then-write transactions fail as "locked".
         config["OPTIONS"] = {
@@ -265,51 +404,24 @@ def _database(name: str, value: str) -> dict[str, Any]:
     }
 
 
-def _broker_url(value: str) -> str:
-    if not value.startswith(("filesystem://", "redis://", "rediss://")):
-        scheme = value.split("://", maxsplit=1)[0]
-        raise ImproperlyConfigured(
-            f"CELERY_BROKER_URL begins with {scheme!r}; expected redis://, rediss:// or filesystem://"
-        )
-    return value
-
-
-def _dask_address(value: str) -> str:
-    if value and not re.fullmatch(r"(tcp|tls)://([\w.-]+|\[[0-9A-Fa-f:]+\]):\d{1,5}", value):
-        raise ImproperlyConfigured(
-            f"CLFSITE_DASK_ADDRESS is {value!r}; expected tcp://host:port or tls://host:port of a Dask scheduler"
-        )
-    return value
-
-
-def _bucket(value: str) -> Bucket | None:
-    """The bucket of CLFSITE_STORAGE_URL, None for the state folder.
-
-    No message repeats the value, which may hold a secret in the wrong place.
-    """
-    if not value:
-        return None
+def _bucket(value: str) -> Bucket:
+    """The bucket of a URL; no message repeats it, as it may hold a secret in the wrong place."""
     try:
         url = urlsplit(value)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"CLFSITE_STORAGE_URL is no URL; expected {_BUCKET_FORM}") from error
+    except ValueError:
+        raise ImproperlyConfigured(f"CLFSITE_STORAGE_URL is not a URL; expected {_BUCKET_FORM}") from None
     options = dict(parse_qsl(url.query, keep_blank_values=True))
     endpoint = options.get("endpoint_url")
     if "@" in url.netloc or (endpoint and "@" in endpoint):
         raise ImproperlyConfigured(
             "CLFSITE_STORAGE_URL holds a login; expected credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    if fault := _bucket_fault(url, options):
-        raise ImproperlyConfigured(f"CLFSITE_STORAGE_URL {fault}; expected {_BUCKET_FORM}")
-    given = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if os.environ.get(name)]
-    if len(given) == 1:
-        raise ImproperlyConfigured(
-            f"{given[0]} is set alone; expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
+    if error := _bucket_error(url, options):
+        raise ImproperlyConfigured(f"CLFSITE_STORAGE_URL {error}; expected {_BUCKET_FORM}")
     return Bucket(url.netloc, url.path.strip("/"), endpoint, options.get("region_name"))
 
 
-def _bucket_fault(url: SplitResult, options: dict[str, str]) -> str:
+def _bucket_error(url: SplitResult, options: dict[str, str]) -> str:
     """What is wrong with the address of a bucket, or an empty string."""
     if url.scheme != "s3":
         return f"begins with {url.scheme!r}"

@@ -8,10 +8,13 @@ from predictions.serving import addresses
 ENV = env.read()
 BASE_DIR = env.BASE_DIR
 STATE_DIR = ENV.state_dir
+BUCKET = ENV.bucket()
+# CLFSITE_BATCH_ROWS and its like, by their own names
+globals().update(ENV.site())
 
-SECRET_KEY = ENV.secret_key
-DEBUG = ENV.debug
-ALLOWED_HOSTS = ENV.allowed_hosts
+SECRET_KEY = ENV.secret_key()
+DEBUG = ENV.DEBUG
+ALLOWED_HOSTS = ENV.ALLOWED_HOSTS
 ROOT_URLCONF = "clfsite.urls"
 WSGI_APPLICATION = "clfsite.wsgi.application"
 APPEND_SLASH = False
@@ -42,7 +45,7 @@ INSTALLED_APPS = [
 ]
 
 # browsers of other origins stay out, and cost nothing, unless some are listed
-CORS = ["corsheaders.middleware.CorsMiddleware"] if ENV.cors_origins else []
+CORS = ["corsheaders.middleware.CorsMiddleware"] if ENV.CLFSITE_CORS_ORIGINS else []
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -62,7 +65,7 @@ MIDDLEWARE = [
 # for the calls of programs, see `clfsite.wsgi`; they count and time themselves
 SERVING_MIDDLEWARE = [
     *CORS,
-    *(["django.middleware.security.SecurityMiddleware"] if ENV.https else []),
+    *(["django.middleware.security.SecurityMiddleware"] if ENV.CLFSITE_HTTPS else []),
     "clfsite.wsgi.with_known_host",
 ]
 
@@ -81,7 +84,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": ENV.database}
+DATABASES = {"default": ENV.database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-gb"
@@ -130,7 +133,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "jpg", "gz", "br", "woff", 
 
 def _storage(name: str) -> dict[str, object]:
     """A folder of the state folder, or a part of the bucket that several machines share."""
-    if ENV.bucket is None:
+    if BUCKET is None:
         return {
             "BACKEND": "clfsite.core.storage.files.DurableFileSystemStorage",
             "OPTIONS": {"location": STATE_DIR / name},
@@ -138,10 +141,10 @@ def _storage(name: str) -> dict[str, object]:
     return {
         "BACKEND": "clfsite.core.storage.bucket.BucketStorage",
         "OPTIONS": {
-            "bucket_name": ENV.bucket.name,
-            "location": f"{ENV.bucket.prefix}/{name}".lstrip("/"),
-            "endpoint_url": ENV.bucket.endpoint_url,
-            "region_name": ENV.bucket.region_name,
+            "bucket_name": BUCKET.name,
+            "location": f"{BUCKET.prefix}/{name}".lstrip("/"),
+            "endpoint_url": BUCKET.endpoint_url,
+            "region_name": BUCKET.region_name,
         },
     }
 
@@ -158,13 +161,13 @@ STORAGES = {
 }
 
 # Security: everything that needs HTTPS follows one switch, so that a laptop copy works over plain HTTP.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
-SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.proxies else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.CLFSITE_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if ENV.CLFSITE_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.CLFSITE_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.CLFSITE_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [addresses.PROBES]
-CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
-CORS_ALLOWED_ORIGINS = ENV.cors_origins
+CSRF_TRUSTED_ORIGINS = ENV.CSRF_TRUSTED_ORIGINS
+CORS_ALLOWED_ORIGINS = ENV.CLFSITE_CORS_ORIGINS
 # calls with a key; pages and sessions are for this origin alone
 CORS_URLS_REGEX = addresses.SHARED
 CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
@@ -184,7 +187,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = ENV.body_bytes
+DATA_UPLOAD_MAX_MEMORY_SIZE = ENV.CLFSITE_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_TEMP_DIR = STATE_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
@@ -205,7 +208,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "clfsite.core.web.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "NUM_PROXIES": ENV.proxies,
+    "NUM_PROXIES": ENV.CLFSITE_PROXIES,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "clfsite",
@@ -246,13 +249,13 @@ SPECTACULAR_SETTINGS = {
 
 # loaded by workers, and where the first job is asked for
 CLFSITE_CELERY_APP = "clfsite.celery.app"
-CELERY_BROKER_URL = ENV.broker_url
+CELERY_BROKER_URL = ENV.CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True  # the job's row is the truth; a result backend would only block
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_PUBLISH_RETRY = False
-if ENV.broker_url.startswith("filesystem://"):
+if ENV.CELERY_BROKER_URL.startswith("filesystem://"):
     _BROKER_DIR = STATE_DIR / "broker"
     for _name in ("queue", "control"):
         (_BROKER_DIR / _name).mkdir(parents=True, exist_ok=True)
@@ -275,7 +278,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": ENV.log_level},
+    "root": {"handlers": ["console"], "level": ENV.CLFSITE_LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},
         # lines for every login
@@ -288,17 +291,4 @@ LOGGING = {
 # django-prometheus would read the migration state of the database at every start
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
-CLFSITE_BATCH_ROWS = ENV.batch_rows
-CLFSITE_BODY_BYTES = ENV.body_bytes
-CLFSITE_UPLOAD_BYTES = ENV.upload_bytes
-CLFSITE_RUN_MINUTES = ENV.run_minutes
-CLFSITE_RUN_MEMORY_BYTES = ENV.run_memory_bytes
-CLFSITE_LOG_SECONDS = ENV.log_seconds
-CLFSITE_LOG_ROWS = ENV.log_rows
-CLFSITE_KEY_RATE = ENV.key_rate
-CLFSITE_UNSAFE_DATABASE = ENV.unsafe_database
-CLFSITE_WEB_SERVERS = ENV.web_servers
-CLFSITE_DASK_ADDRESS = ENV.dask_address
-CLFSITE_METRICS_TOKEN = ENV.metrics_token
-CLFSITE_WORKER_METRICS_PORT = ENV.worker_metrics_port
 CLFSITE_WANDB_MODE = ENV.wandb_mode

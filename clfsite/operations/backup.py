@@ -127,7 +127,7 @@ def database_command(program: str) -> tuple[list[str], dict[str, str]]:
 
     The password goes through the environment, where other users of the machine cannot read it.
     """
-    config = {**connection.settings_dict, **(settings.ENV.direct_database or {})}
+    config = {**connection.settings_dict, **(settings.ENV.direct_database() or {})}
     config["NAME"] = connection.settings_dict["NAME"]
     command = [program, "--dbname", config["NAME"]]
     for option, key in (("--host", "HOST"), ("--port", "PORT"), ("--username", "USER")):

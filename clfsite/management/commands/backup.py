@@ -29,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
         self.stdout.write(f"{made} is complete: {size:,} bytes, read back and found whole")
-        if settings.ENV.bucket is not None:
+        if settings.BUCKET is not None:
             self.stderr.write("files came from the bucket and are copies; its own versioning is not saved")
 
 

@@ -46,7 +46,7 @@ class Command(migrate.Command):
 @contextmanager
 def _direct(alias: str) -> Iterator[None]:
     """Connect past the pooler meanwhile, whose connections a migration's locks and settings do not survive."""
-    direct = settings.ENV.direct_database
+    direct = settings.ENV.direct_database()
     if direct is None or alias != DEFAULT_DB_ALIAS:
         yield
         return

@@ -11,7 +11,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from clfsite import demo as demos
-from clfsite import env
 from clfsite.core.storage import database
 
 # requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
@@ -27,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
-        parser.add_argument("--port", type=int, default=settings.ENV.port, help="default: PORT, or 8000")
+        parser.add_argument("--port", type=int, default=settings.ENV.PORT, help="default: PORT, or 8000")
         parser.add_argument(
             "--web",
             type=int,
@@ -60,7 +59,7 @@ class Command(BaseCommand):
         if web < 1 or threads < 1:
             raise CommandError("--web and --threads take whole numbers above 0")
         _refuse_taken_port(host, port)
-        os.chdir(env.BASE_DIR)
+        os.chdir(settings.BASE_DIR)
         if demo:
             _set_up_demo()
         self._refuse_unsafe_database()

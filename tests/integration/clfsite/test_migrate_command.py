@@ -1,8 +1,8 @@
 """`manage.py migrate`: past a pooler where there is a way, and patient."""
 
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.commands import migrate as django
@@ -51,8 +51,8 @@ def test_the_direct_way_is_taken_for_this_alone(
 ) -> None:
     connects(monkeypatch, attempts, failures=0)
     before = connection.settings_dict
-    direct = {"HOST": "direct.example", "NAME": "another"}
-    settings.ENV = replace(settings.ENV, direct_database=direct)
+    direct = "postgresql://direct.example/another"
+    settings.ENV = msgspec.structs.replace(settings.ENV, DATABASE_DIRECT_URL=direct)
     call_command("migrate")
     assert attempts == ["direct.example", "migrated"]
     assert connection.settings_dict is before

@@ -1,6 +1,8 @@
 """Settings from the environment: a bad value stops the start and names itself."""
 
+import os
 import stat
+import traceback
 from pathlib import Path
 
 import pytest
@@ -34,15 +36,15 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_laptop_copy_needs_no_variable(tmp_path: Path) -> None:
     read = env.read()
-    assert read.database["NAME"] == str(tmp_path / "state" / "db.sqlite3")
-    assert read.broker_url.startswith("filesystem://")
+    assert read.database()["NAME"] == str(tmp_path / "state" / "db.sqlite3")
+    assert read.CELERY_BROKER_URL.startswith("filesystem://")
     assert read.wandb_mode == "offline"
 
 
 def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    first = env.read().secret_key
+    first = env.read().secret_key()
     assert len(first) >= 32
-    assert env.read().secret_key == first
+    assert env.read().secret_key() == first
     assert stat.S_IMODE((tmp_path / "state" / "secret_key").stat().st_mode) == 0o600
 
 
@@ -69,6 +71,7 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: P
         ("CLFSITE_WORKER_METRICS_PORT", "-1"),
         ("CELERY_BROKER_URL", "amqp://localhost"),
         ("WANDB_MODE", "sometimes"),
+        ("CLFSITE_LOG_LEVEL", "loud"),
         ("CLFSITE_BATCH_ROWS", "-1"),
         ("CLFSITE_KEY_RATE", "-1"),
         ("CLFSITE_KEY_RATE", "many"),
@@ -94,6 +97,83 @@ def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: s
         env.read()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("CLFSITE_BATCH_ROWS", "many", "CLFSITE_BATCH_ROWS is 'many'; expected a whole number above 0"),
+        ("DEBUG", "perhaps", "DEBUG is 'perhaps'; expected one of true, 1, yes, on, false, 0, no, off"),
+        (
+            "CLFSITE_LOG_LEVEL",
+            "loud",
+            "CLFSITE_LOG_LEVEL is 'loud'; expected DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        ),
+        (
+            "CELERY_BROKER_URL",
+            "amqp://guest:secret@localhost",
+            "CELERY_BROKER_URL begins with 'amqp'; expected a URL that begins with redis:// or rediss:// or filesystem://",
+        ),
+        ("SECRET_KEY", "short", "SECRET_KEY has 5 characters; expected at least 32 characters"),
+        (
+            "DATABASE_URL",
+            "postgresql://user:secret@db:port/clfsite",
+            "DATABASE_URL is not a URL; expected postgresql://user:password@host:5432/name or sqlite:///file",
+        ),
+    ],
+)
+def test_a_refusal_says_what_was_found_and_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        env.read()
+    assert str(caught.value) == message
+    assert "secret" not in "".join(traceback.format_exception(caught.value)).split("ImproperlyConfigured")[-1]
+
+
+@pytest.mark.parametrize("value", ["debug", "Debug", "DEBUG"])
+def test_a_log_level_may_be_written_in_any_case(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CLFSITE_LOG_LEVEL", value)
+    assert env.read().CLFSITE_LOG_LEVEL == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CLFSITE_LOGLEVEL", "CLFSITE_LOG_LEVEL"),
+        ("CLFSITE_UPLOAD_BYTE", "CLFSITE_UPLOAD_BYTES"),
+        ("CLFSITE_METRIC_TOKEN", "CLFSITE_METRICS_TOKEN"),
+        ("CLFSITE_BATCH_SIZE", "CLFSITE_BATCH_ROWS"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ImproperlyConfigured, match=f"{name} is not a setting; did you mean {meant}"):
+        env.read()
+
+
+@pytest.mark.parametrize("name", ["CLFSITE_SERVICE_HOST", "CLFSITE_PORT", "CLFSITE_REQUIRE"])
+def test_a_variable_like_no_setting_is_left_to_others(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Kubernetes sets some for a service of this name."""
+    monkeypatch.setenv(name, "1")
+    env.read()
+
+
+def test_a_file_fills_what_the_environment_leaves_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    (tmp_path / ".env").write_text(
+        "# a comment\nPORT=9000  # where it listens\nCLFSITE_LOG_LEVEL=ERROR\n"
+        "DATABASE_URL='postgresql://user:pa$$word@db/clfsite'\n"
+    )
+    monkeypatch.setenv("CLFSITE_LOG_LEVEL", "WARNING")
+    read = env.read()
+    assert (read.PORT, read.CLFSITE_LOG_LEVEL) == (9000, "WARNING")
+    assert read.database()["PASSWORD"] == "pa$$word"
+
+
 def test_a_secret_is_not_repeated_when_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "changeme-0123456789-abcdefghijklmnop")
     monkeypatch.setenv("DATABASE_URL", "mysql://user:hunter2hunter2@db/clfsite")
@@ -109,7 +189,7 @@ def test_error_pages_that_show_code_are_refused_where_others_can_see_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DEBUG", "true")
-    assert env.read().debug
+    assert env.read().DEBUG
     monkeypatch.setenv("CLFSITE_HTTPS", "true")
     with pytest.raises(ImproperlyConfigured, match="DEBUG"):
         env.read()
@@ -119,29 +199,30 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     for name in ("DATABASE_URL", "DATABASE_DIRECT_URL", "SECRET_KEY", "CLFSITE_METRICS_TOKEN"):
         monkeypatch.setenv(name, "")
     read = env.read()
-    assert read.database["ENGINE"].endswith("sqlite3")
-    assert read.direct_database is None
+    assert read.database()["ENGINE"].endswith("sqlite3")
+    assert read.direct_database() is None
 
 
 def test_migrations_may_have_a_way_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@pooler.example/clfsite")
     monkeypatch.setenv("DATABASE_DIRECT_URL", "postgresql://user:secret@direct.example/clfsite")
     read = env.read()
-    assert read.database["HOST"] == "pooler.example"
-    assert read.direct_database is not None
-    assert read.direct_database["HOST"] == "direct.example"
+    assert read.database()["HOST"] == "pooler.example"
+    direct = read.direct_database()
+    assert direct is not None
+    assert direct["HOST"] == "direct.example"
 
 
 def test_a_postgresql_url_is_safe_for_a_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@db.example/clfsite?sslmode=require")
-    database = env.read().database
+    database = env.read().database()
     assert database["ENGINE"].endswith("postgresql")
     assert database["DISABLE_SERVER_SIDE_CURSORS"]
     assert database["OPTIONS"].items() >= {"sslmode": "require", "connect_timeout": 5}.items()
 
 
 def test_without_a_storage_url_files_stay_in_the_state_folder() -> None:
-    assert env.read().bucket is None
+    assert env.read().bucket() is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +241,7 @@ def test_a_storage_url_names_bucket_prefix_and_server(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: env.Bucket
 ) -> None:
     monkeypatch.setenv("CLFSITE_STORAGE_URL", value)
-    assert env.read().bucket == expected
+    assert env.read().bucket() == expected
 
 
 @pytest.mark.parametrize(
@@ -195,4 +276,4 @@ def test_half_a_pair_of_credentials_is_refused(monkeypatch: pytest.MonkeyPatch, 
 )
 def test_an_address_of_a_dask_scheduler_is_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CLFSITE_DASK_ADDRESS", value)
-    assert env.read().dask_address == value
+    assert value == env.read().CLFSITE_DASK_ADDRESS
