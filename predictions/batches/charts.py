@@ -4,6 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, text
+from clfsite.core.web.numbers import percent
 
 # of many classes the chart shows the most probable, the table all
 SHOWN_CLASSES = 12
@@ -32,7 +33,7 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
             orientation="h",
             x=[count for _, count in shown],
             y=list(range(len(shown))),
-            text=[f"{count / total:.0%}" for _, count in shown],
+            text=[percent(count / total, 0) for _, count in shown],
             textposition="outside",
             customdata=[html.escape(name, quote=False) for name, _ in shown],
             hovertemplate="%{customdata}: %{x:,} rows (%{text})<extra></extra>",
@@ -55,7 +56,7 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
         figure=figure,
         table={
             "headers": ["Label", "Rows", "Share"],
-            "rows": [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in ranked],
+            "rows": [[name, f"{count:,}", percent(count / total)] for name, count in ranked],
         },
     )
 
@@ -68,7 +69,7 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
         of: whose probability, for title and axis.
     """
     width = 1 / len(counts)
-    ranges = [f"{place * width:.0%} to {(place + 1) * width:.0%}" for place in range(len(counts))]
+    ranges = [f"{percent(place * width, 0)} to {percent((place + 1) * width, 0)}" for place in range(len(counts))]
     figure = plot(
         bars(
             x=[(place + 0.5) * width for place in range(len(counts))],

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.ml.tables.contract import Contract, Feature, Kind
+from training.ml.tables.digits import apart
 
 BINS = 20
 RANGES = 10
 SHOWN_CATEGORIES = 10
-# from here on four digits are too few, and from there on too many are needed
-GROUPED, LONG = 1_000, 1_000_000_000
+# significant digits at the least, as there is little room on an axis
+DIGITS = 4
 # of a wide table or many classes as many features are counted as come to this many numbers in each part
 MOST_COUNTS = 5_000
 MOST_FEATURES = 200
@@ -64,19 +65,15 @@ def _ranges(feature: Feature, low: float, high: float) -> Groups:
     edges = np.unique(np.ceil(edges) if whole else edges)
     if len(edges) == 1:
         edges = np.repeat(edges, 2)
-    ends = [*(edges[1:-1] - whole), edges[-1]]
+    begins, ends = edges[:-1].tolist(), [*(edges[1:-1] - whole).tolist(), float(edges[-1])]
+    least, most, *texts = apart(low, high, *begins, *ends, digits=DIGITS)
     names = [
-        _shown(begin) if begin == end else f"{_shown(begin)} to {_shown(end)}"
-        for begin, end in zip(edges, ends, strict=False)
+        begin if begin == end else f"{begin} to {end}"
+        for begin, end in zip(texts, texts[len(begins) :], strict=False)
     ]
     # the largest value of training belongs to the last range
     edges[-1] = np.nextafter(edges[-1], np.inf)
-    return Groups(feature, (f"below {_shown(low)}", *names, f"above {_shown(high)}", MISSING), edges)
-
-
-def _shown(value: float) -> str:
-    """A number short enough for an axis."""
-    return f"{value:,.0f}" if GROUPED <= abs(value) < LONG else f"{value:.4g}"
+    return Groups(feature, (f"below {least}", *names, f"above {most}", MISSING), edges)
 
 
 def charted(contract: Contract) -> list[Groups]:

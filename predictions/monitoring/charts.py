@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, scatter, text
+from clfsite.core.web.numbers import percent
 from predictions.batches.charts import SHARES, SHOWN_CLASSES
 
 # the palette has no more colours; what goes beyond stands together in the last one
@@ -149,7 +150,7 @@ def accuracy(
                 hovertemplate="%{y:.1%}<extra>%{fullData.name}</extra>",
             ),
         ]
-        rows += [[label, stamp, f"{total:,}", f"{right / total:.1%}"] for stamp, total, right in known]
+        rows += [[label, stamp, f"{total:,}", percent(right / total)] for stamp, total, right in known]
     figure = plot(
         lines,
         {
@@ -198,8 +199,8 @@ def against_training(expected: Mapping[str, float], found: Mapping[str, int], no
                 [
                     label,
                     f"{found.get(label, 0):,}",
-                    f"{found.get(label, 0) / total:.1%}",
-                    f"{expected.get(label, 0):.1%}",
+                    percent(found.get(label, 0) / total),
+                    percent(expected.get(label, 0)),
                 ]
                 for label in in_order
             ],
@@ -243,8 +244,11 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
         held_out: the share of held-out rows in each tenth, to compare with; None where unknown.
     """
     total = max(sum(counts), 1)
-    ranges = [f"{place / len(counts):.0%} to {(place + 1) / len(counts):.0%}" for place in range(len(counts))]
-    beside = [[f"{share:.1%}"] for share in held_out] if held_out else [[]] * len(counts)
+    ranges = [
+        f"{percent(place / len(counts), 0)} to {percent((place + 1) / len(counts), 0)}"
+        for place in range(len(counts))
+    ]
+    beside = [[percent(share)] for share in held_out] if held_out else [[]] * len(counts)
     return chart(
         name="probability",
         title=f"Probability of {of}",
@@ -260,7 +264,7 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
                 *(["Share of held-out rows"] if held_out else []),
             ],
             "rows": [
-                [span, f"{count:,}", f"{count / total:.1%}", *more]
+                [span, f"{count:,}", percent(count / total), *more]
                 for span, count, more in zip(ranges, counts, beside, strict=True)
             ],
         },

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, FloatField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 
-from clfsite.core.web.templatetags.portal import percent
+from clfsite.core.web.numbers import percent
 from predictions.models import FeedbackCount
 from training.models import Version
 
@@ -52,7 +52,7 @@ class Score:
 
     def beside(self, held_out: float) -> str:
         """The accuracy of the last days in a sentence, beside that on held-out rows."""
-        accuracy = percent(self.accuracy or 0)
+        accuracy = percent(self.accuracy)
         return (
             f"{accuracy} of {self.judged:,} predictions with feedback in the last {LATELY.days} days were correct, "
             f"against {percent(held_out)} on held-out rows"

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clfsite.core.web.charts import Chart
+from clfsite.core.web.numbers import percent
 from clfsite.core.web.staff import StaffRequest, staff
-from clfsite.core.web.templatetags.portal import percent
 from predictions.monitoring import analytics, counts, quality
 from predictions.monitoring import charts as traffic_charts
 from predictions.monitoring.analytics import PERIODS, Report

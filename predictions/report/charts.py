@@ -8,6 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from clfsite.core.web.numbers import percent
 from predictions.report.drawing import (
     MAIN,
     MUTED,
@@ -17,7 +18,7 @@ from predictions.report.drawing import (
     count_axis,
     cut,
     name_axis,
-    percent,
+    percent_tick,
     picture,
     share_axes,
     whole,
@@ -39,7 +40,7 @@ def classes(figure: Figure, counts: Mapping[str, int]) -> float:
     total = max(sum(counts.values()), 1)
     bars = axes.barh(range(len(shown)), [count for _, count in shown], color=MAIN, height=0.6)
     axes.bar_label(
-        bars, [f"{count:,} ({percent(count / total)})" for _, count in shown], padding=4, fontsize=8
+        bars, [f"{count:,} ({percent(count / total, 0)})" for _, count in shown], padding=4, fontsize=8
     )
     name_axis(axes, [name for name, _ in shown])
     axes.margins(x=0.2)
@@ -82,7 +83,7 @@ def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
         names = [cut(str(value))[:12] for value, _ in column["top"][: len(middles)]]
         axes.set_xticks(range(len(names)), names, fontsize=7)
         axes.grid(visible=False, axis="x")
-    axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.margins(x=0.02)
 
@@ -164,7 +165,7 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):
                 share = shares[actual][predicted]
-                said = f"{count:,}\n{percent(share)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
+                said = f"{count:,}\n{percent(share, 0)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
                 axes.text(
                     predicted,
                     actual,

@@ -18,6 +18,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from clfsite.core.web.numbers import percent
+
 P = ParamSpec("P")
 
 # says of every font of the machine that it cannot read it
@@ -104,8 +106,8 @@ def cut(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
 
 
-def percent(value: float, _place: int | None = None) -> str:
-    return f"{100 * value:.0f}\u202f%"
+def percent_tick(value: float, _place: int | None = None) -> str:
+    return percent(value, 0)
 
 
 def whole(value: float, _place: int | None = None) -> str:
@@ -117,7 +119,7 @@ def share_axes(axes: Axes, *, x: bool = True, y: bool = True) -> None:
     for wanted, axis, limit in ((x, axes.xaxis, axes.set_xlim), (y, axes.yaxis, axes.set_ylim)):
         if wanted:
             limit(-0.01, 1.01)
-            axis.set_major_formatter(FuncFormatter(percent))
+            axis.set_major_formatter(FuncFormatter(percent_tick))
 
 
 def count_axis(axes: Axes, axis: str = "y") -> None:

@@ -7,9 +7,9 @@ from django import forms
 from django.template.defaultfilters import capfirst
 
 from clfsite.core.errors import Refused
-from clfsite.core.web.templatetags.portal import shown
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
+from training.ml.tables.digits import apart, exact
 
 
 class FeatureField(forms.CharField):
@@ -20,7 +20,7 @@ class FeatureField(forms.CharField):
             required=not feature.missing,
             strip=False,
             label=feature.name,
-            initial=shown(feature.default),
+            initial=exact(feature.default),
             help_text=_hint(feature),
             widget=_widget(feature),
         )
@@ -42,7 +42,7 @@ class FeaturesForm(forms.Form):
     """A record to predict, one field per feature of a contract."""
 
     def __init__(self, contract: Contract, data: Any = None, record: dict[str, Any] | None = None) -> None:
-        known = {name: "" if value is None else shown(value) for name, value in (record or {}).items()}
+        known = {name: "" if value is None else exact(value) for name, value in (record or {}).items()}
         super().__init__(data, initial=known)
         for feature in contract.features:
             field = self.fields[feature.name] = FeatureField(feature)
@@ -75,7 +75,7 @@ def _widget(feature: Feature) -> forms.Widget:
 def _hint(feature: Feature) -> str:
     hints = []
     if feature.low is not None and feature.high is not None:
-        hints.append(f"Training saw {shown(feature.low)} to {shown(feature.high)}.")
+        hints.append(f"Training saw {' to '.join(apart(feature.low, feature.high))}.")
         if feature.missing:
             hints.append("Empty: missing.")
     return " ".join(hints)

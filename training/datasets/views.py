@@ -16,6 +16,7 @@ from clfsite.core.web.staff import StaffRequest, staff
 from training.datasets.forms import DatasetForm
 from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract
+from training.ml.tables.digits import apart
 from training.models import Dataset, Version
 
 PER_PAGE = 25
@@ -122,11 +123,13 @@ def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
     shares = [[count / max(each["rows"], 1) for count in each["counts"]] for each in classes]
     highest = max((share for row in shares for share in row), default=0)
     values = [value for value, _ in profile.get("top", [])]
+    known = [each["median"] for each in classes if each.get("median") is not None]
+    medians = dict(zip(known, apart(*known), strict=True))
     return [
         {
             "label": each["label"],
             "bars": charts.spark(row, highest),
-            "median": each.get("median"),
+            "median": medians.get(each.get("median")),
             "top": sorted(zip(values, row, strict=True), key=lambda pair: -pair[1])[:TOP_OF_CLASS]
             if values
             else [],

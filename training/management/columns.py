@@ -13,6 +13,7 @@ from clfsite.core.errors import Refused
 from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract, Feature
 from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.digits import apart
 from training.models import Dataset
 
 # a table may have thousands of columns, each with something to say
@@ -104,7 +105,7 @@ def show_left_out(contract: Contract, console: Console) -> None:
 
 def _values(feature: Feature) -> str:
     if feature.low is not None and feature.high is not None:
-        return f"{feature.low:g} to {feature.high:g}"
+        return " to ".join(apart(feature.low, feature.high))
     if not feature.categories:
         return "true, false"
     more = len(feature.categories) - SHOWN_CATEGORIES

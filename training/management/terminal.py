@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from clfsite.core.jobs.worker import kept_alive
-from clfsite.core.web.templatetags.portal import duration
+from clfsite.core.web.numbers import duration
 from training.management import columns
 from training.ml.judge.names import METRICS
 from training.ml.search.progress import Progress as Fits

@@ -1,5 +1,6 @@
 """Where a version should not be relied on, as its model card and the report on it say."""
 
+from clfsite.core.web.numbers import percent
 from training.ml.judge.calibration import FAIRLY, calibration_gap
 from training.models import Version
 from training.templatetags.titles import METRIC_TITLES
@@ -63,7 +64,7 @@ def _of_classes(version: Version) -> list[str]:
     for line in (held_out.get("curves") or {}).get("calibration", [])[:LISTED]:
         gap = calibration_gap(line)
         if gap > FAIRLY:
-            sentences.append(f"The probabilities of {line['label']} are off by {gap:.1%} on average.")
+            sentences.append(f"The probabilities of {line['label']} are off by {percent(gap)} on average.")
     return sentences
 
 

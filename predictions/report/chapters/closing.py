@@ -1,7 +1,7 @@
 """What to bear in mind, and how to come by the same figures."""
 
+from clfsite.core.web import numbers
 from predictions.monitoring import quality
-from predictions.report import words
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
 from predictions.report.chapters.judgement import ROWS, Outcome
 from predictions.report.chapters.life import life_pairs
@@ -29,7 +29,7 @@ def summary(facts: Facts) -> Chapter:
     blocks: list[Block] = [
         Text(
             f"{version.classifier} predicts {facts.contract.target} from "
-            f"{words.count(len(facts.contract.features), 'input')}. Version {version.number} is a "
+            f"{numbers.count(len(facts.contract.features), 'input')}. Version {version.number} is a "
             f"{estimator(version.family or facts.run.recipe.estimator).lower()}, trained on {facts.dataset.rows:,} rows and "
             f"judged on {facts.held_out['rows']:,} that it had not seen."
         ),
@@ -53,14 +53,14 @@ def tiles(facts: Facts) -> list[Tile]:
     return [
         Tile(
             "ROC-AUC",
-            words.score(metrics["roc_auc"]),
+            numbers.score(metrics["roc_auc"]),
             f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else "held out",
         ),
-        Tile("Accuracy", words.share(metrics["accuracy"]), "on rows held out"),
+        Tile("Accuracy", numbers.percent(metrics["accuracy"]), "on rows held out"),
         Tile(
             "Live accuracy",
-            words.share(judged.accuracy) if judged.judged else "none",
-            f"of {words.count(judged.judged, 'judged prediction')}",
+            numbers.percent(judged.accuracy) if judged.judged else "none",
+            f"of {numbers.count(judged.judged, 'judged prediction')}",
         ),
         Tile("Predictions", f"{facts.serving.predictions:,}", "by this version"),
     ]
@@ -71,14 +71,14 @@ def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
     if positive is None:
         weakest = min(facts.held_out["per_class"], key=lambda each: each["recall"])
         return [
-            f"{words.share(metrics['accuracy'])} of the rows laid aside were labelled right.",
-            f"It finds {weakest['label']} least often: {words.share(weakest['recall'])} of its rows.",
+            f"{numbers.percent(metrics['accuracy'])} of the rows laid aside were labelled right.",
+            f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'])} of its rows.",
         ]
     outcome = Outcome(facts.held_out["confusion"])
     return [
         (
-            f"It finds {words.share(metrics['recall'], 0)} of all that are {positive}; "
-            f"{words.share(metrics['precision'], 0)} of those it labels {positive} are."
+            f"It finds {numbers.percent(metrics['recall'], 0)} of all that are {positive}; "
+            f"{numbers.percent(metrics['precision'], 0)} of those it labels {positive} are."
         ),
         (
             f"For {ROWS:,} rows that is {outcome.per_thousand(outcome.found):.0f} found, "
@@ -96,7 +96,7 @@ def _taken_home_live(facts: Facts) -> list[str]:
         said.append(f"It leans most on {', '.join(each['feature'] for each in ranked[:3])}.")
     within = facts.serving.within_ms(0.99) if facts.serving.predictions else None
     if within is not None:
-        said.append(f"99{words.NARROW}% of its answers were scored within {words.milliseconds(within)}.")
+        said.append(f"99{numbers.NARROW}% of its answers were scored within {numbers.latency(within)}.")
     return said
 
 
@@ -145,7 +145,7 @@ def _limits_in_use(facts: Facts) -> list[str]:
         )
     if facts.monitoring.quality.judged < quality.ENOUGH:
         sentences.append(
-            f"Feedback is known for {words.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy cannot be "
+            f"Feedback is known for {numbers.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy cannot be "
             "told yet."
         )
     return sentences
@@ -163,7 +163,7 @@ def reproduction(facts: Facts) -> Chapter:
             ),
             command(facts),
             Text(
-                f"This report was made on {words.moment(facts.made_at)} by "
+                f"This report was made on {numbers.moment(facts.made_at)} by "
                 f"manage.py report --classifier {facts.version.classifier} --version {facts.version.number}. Every figure "
                 "was read from the site's database: the dataset, the run, the version, the activations, the hourly counts of "
                 "predictions, latency and feedback, and the latest logged predictions."
@@ -180,12 +180,12 @@ def title_page(facts: Facts, chapters: list[Chapter]) -> Report:
     return Report(
         title=f"{facts.version.classifier}, version {facts.version.number}",
         subtitle=f"Report on a classifier of {facts.contract.target}",
-        made_at=words.moment(facts.made_at),
+        made_at=numbers.moment(facts.made_at),
         facts=[
             ("Classifier", str(facts.version.classifier)),
             ("Version", f"{facts.version.number}, {state}"),
             ("Estimator", estimator(facts.version.family or facts.run.recipe.estimator)),
-            ("Trained", words.moment(facts.version.created_at)),
+            ("Trained", numbers.moment(facts.version.created_at)),
             ("Dataset", f"{facts.dataset}, SHA-256 {facts.dataset.sha256[:16]}..."),
         ],
         tiles=tiles(facts),

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from predictions.report import charts, drawing, words
+from django.template.defaultfilters import filesizeformat
+
+from clfsite.core.web import numbers
+from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.tables.contract import Feature, Kind
+from training.templatetags.values import span, spread
 
 # a table of thousands of columns does not become a hundred pages
 LISTED = 60
@@ -28,9 +32,9 @@ def data(facts: Facts) -> Chapter:
                 ("Rows and columns", f"{dataset.rows:,} and {dataset.columns:,}"),
                 ("Column to predict", facts.contract.target),
                 ("Classes", ", ".join(facts.contract.classes)),
-                ("Size", words.size(dataset.size_bytes)),
+                ("Size", filesizeformat(dataset.size_bytes)),
                 ("SHA-256", dataset.sha256),
-                ("Stored", words.moment(dataset.created_at)),
+                ("Stored", numbers.moment(dataset.created_at)),
             ]
         ),
         *_classes(facts),
@@ -53,9 +57,9 @@ def _classes(facts: Facts) -> list[Block]:
         Figure(
             charts.classes(counts),
             f"Rows of each class in {facts.dataset}",
-            f"{commonest} is the most frequent class with {words.share(counts[commonest] / total)} of the rows; a "
+            f"{commonest} is the most frequent class with {numbers.percent(counts[commonest] / total)} of the rows; a "
             f"classifier that always answered {commonest} would be right as often. {rarest} has "
-            f"{words.count(counts[rarest], 'row')}.",
+            f"{numbers.count(counts[rarest], 'row')}.",
         )
     ]
 
@@ -69,7 +73,7 @@ def _columns(facts: Facts) -> Table:
             [
                 column["name"],
                 column["kind"],
-                words.share(column["missing"] / max(facts.dataset.rows, 1)),
+                numbers.percent(column["missing"] / max(facts.dataset.rows, 1)),
                 f"{column.get('distinct', 0):,}",
                 _values(column),
             ]
@@ -86,8 +90,7 @@ def _of(total: int) -> str:
 
 def _values(column: Mapping[str, Any]) -> str:
     if "quantiles" in column:
-        low, _, median, _, high = column["quantiles"]
-        return f"{low:,.6g} to {high:,.6g}, median {median:,.6g}"
+        return spread(column["quantiles"])
     shown = [str(value) for value, _ in column.get("top", [])[:4]]
     more = ", ..." if column.get("distinct", 0) > len(shown) else ""
     return ", ".join(drawing.cut(value) for value in shown) + more
@@ -169,4 +172,4 @@ def _seen(feature: Feature) -> str:
         return "true, false"
     if feature.low is None or feature.high is None:
         return "not recorded"
-    return f"{feature.low:,.6g} to {feature.high:,.6g}"
+    return span(feature)

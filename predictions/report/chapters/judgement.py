@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from predictions.report import charts, words
+from clfsite.core.web import numbers
+from predictions.report import charts
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
 from training.ml.judge.calibration import FAIRLY, WELL, calibration_gap
 from training.ml.judge.names import DEFAULT_THRESHOLD
+from training.ml.tables.digits import exact
 from training.templatetags.titles import METRIC_TITLES
 
 ROWS = 1_000
@@ -57,7 +59,7 @@ def evaluation(facts: Facts) -> Chapter:
                 [
                     METRIC_TITLES[name],
                     f"{fold['mean']:.3f} ± {fold['std']:.3f}",
-                    words.score(version.metrics[name]),
+                    numbers.score(version.metrics[name]),
                     f"{intervals[name][0]:.3f} to {intervals[name][1]:.3f}"
                     if name in intervals
                     else "not recorded",
@@ -108,8 +110,8 @@ def _confusion(facts: Facts) -> list[Block]:
     reading = f"{right:,} of {held_out['rows']:,} rows are labelled right."
     if most:
         reading += (
-            f" The most frequent error: {words.count(most, 'row')} of {classes[actual]} labelled {classes[predicted]}, "
-            f"{words.share(most / sum(counts[actual]))} of the rows of {classes[actual]}."
+            f" The most frequent error: {numbers.count(most, 'row')} of {classes[actual]} labelled {classes[predicted]}, "
+            f"{numbers.percent(most / sum(counts[actual]))} of the rows of {classes[actual]}."
         )
     return [
         Heading("Confusion matrix"),
@@ -122,9 +124,9 @@ def _confusion(facts: Facts) -> list[Block]:
             [
                 [
                     each["label"],
-                    words.score(each["precision"]),
-                    words.score(each["recall"]),
-                    words.score(each["f1"]),
+                    numbers.score(each["precision"]),
+                    numbers.score(each["recall"]),
+                    numbers.score(each["f1"]),
                     f"{each['rows']:,}",
                 ]
                 for each in held_out["per_class"][:LISTED]
@@ -148,7 +150,7 @@ def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], facts: Facts) -> 
             charts.ranking(roc, precision_recall),
             "ROC and precision-recall curves" + (" of each class against all others" if len(roc) > 1 else ""),
             f"Left, how many rows of a class are found for how many false alarms: of a row of {worst['label']} and "
-            f"another row the model gives the former the higher probability in {words.share(worst['area'])} of all pairs"
+            f"another row the model gives the former the higher probability in {numbers.percent(worst['area'])} of all pairs"
             + (", the least of all classes. " if len(roc) > 1 else "; by chance it would be half. ")
             + f"Right, how many of those labelled {first['label']} are right for how many are found: the average precision "
             f"is {first['area']:.3f}; whoever labels at random has {shares[first['label']]:.3f}, the share of the class.",
@@ -174,7 +176,7 @@ def _calibration(lines: Sequence[Mapping[str, Any]]) -> list[Block]:
             charts.calibration(lines),
             "Observed shares over predicted probabilities, and rows at each",
             f"The probabilities of {line['label']} are {quality} calibrated: on average over the rows they are off by "
-            f"{words.share(gap)} from the share observed. {advice}",
+            f"{numbers.percent(gap)} from the share observed. {advice}",
         ),
     ]
 
@@ -185,12 +187,14 @@ def _importance(features: Sequence[Mapping[str, Any]]) -> list[Block]:
     top, total = features[0], sum(max(each["mean"], 0) for each in features)
     idle = sum(each["mean"] <= each["std"] for each in features)
     of_all = (
-        f", {words.share(top['mean'] / total, 0)} of the falls of all inputs together" if total > 0 else ""
+        f", {numbers.percent(top['mean'] / total, 0)} of the falls of all inputs together"
+        if total > 0
+        else ""
     )
     reading = (
         f"By how much ROC-AUC falls when the values of one input are shuffled. The model leans most on {top['feature']}: "
         f"without it ROC-AUC would be lower by {top['mean']:.3f}{of_all}. "
-        f"{words.count(idle, 'input shows', 'inputs show')} no effect beyond chance. Inputs alike stand in for each other, "
+        f"{numbers.count(idle, 'input shows', 'inputs show')} no effect beyond chance. Inputs alike stand in for each other, "
         "so that each may look unimportant though the pair is not; and importance is not cause."
     )
     return [
@@ -226,7 +230,7 @@ def threshold(facts: Facts) -> Chapter:
     outcome = Outcome(facts.held_out["confusion"])
     blocks: list[Block] = [
         Text(
-            f"A row is labelled {positive} when its probability is above {facts.version.threshold:.4g}. "
+            f"A row is labelled {positive} when its probability is above {exact(facts.version.threshold)}. "
             f"{_aim(facts)} The threshold was chosen on the cross-validated probabilities of the rows learned from; the "
             "figures below come from the rows laid aside."
         ),
@@ -276,8 +280,8 @@ def _aim(facts: Facts) -> str:
         )
     said = {
         "f1": "It was chosen for the best F1.",
-        "precision": f"It was chosen for a precision of at least {words.share(aim.value)}.",
-        "recall": f"It was chosen for a recall of at least {words.share(aim.value)}.",
+        "precision": f"It was chosen for a precision of at least {numbers.percent(aim.value)}.",
+        "recall": f"It was chosen for a recall of at least {numbers.percent(aim.value)}.",
         "cost": f"It was chosen for the least cost, where a miss costs {aim.value or 0:g} times a false alarm.",
     }
     return said[aim.goal]
@@ -337,9 +341,9 @@ def _in_words(outcome: Outcome, positive: str, metrics: Mapping[str, float]) -> 
     return [
         (
             f"Of {ROWS:,} rows {outcome.per_thousand(alarms):.0f} are labelled {positive}. "
-            f"{words.share(metrics['precision'], 0)} of them are {positive} indeed; the rest is effort spent for nothing."
+            f"{numbers.percent(metrics['precision'], 0)} of them are {positive} indeed; the rest is effort spent for nothing."
         ),
-        f"{words.share(metrics['recall'], 0)} of all that are {positive} are found; the others are missed.",
+        f"{numbers.percent(metrics['recall'], 0)} of all that are {positive} are found; the others are missed.",
         _worth(outcome),
     ]
 
@@ -373,8 +377,8 @@ def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Blo
         precision, recall = max(points)
         rows.append(
             [
-                words.share(recall, 0),
-                words.share(precision, 0),
+                numbers.percent(recall, 0),
+                numbers.percent(precision, 0),
                 f"{positives * recall / precision:.0f}",
                 f"{positives * recall:.0f}",
             ]

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from clfsite.core.web.templatetags.portal import duration
+from django.template.defaultfilters import filesizeformat
+
+from clfsite.core.web import numbers
 from predictions.models import Prediction
 from predictions.monitoring.counts import LATENCY_MS
-from predictions.report import charts, words
+from predictions.report import charts
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Pairs, Remark, Table, Text, Tile, Tiles
 from predictions.report.facts import Facts, Serving
 
@@ -19,7 +21,7 @@ def versions(facts: Facts) -> Chapter:
     """The classifier's versions, which of them served when, and this one's files."""
     blocks: list[Block] = [
         Text(
-            f"{facts.version.classifier} has {words.count(len(facts.versions), 'version')}; "
+            f"{facts.version.classifier} has {numbers.count(len(facts.versions), 'version')}; "
             + (
                 f"version {facts.activations[0].version.number} answers now."
                 if facts.activations
@@ -34,7 +36,7 @@ def versions(facts: Facts) -> Chapter:
                     f"{each.number}{', active' if each.active else ''}",  # type: ignore[attr-defined]
                     f"{each.created_at:%Y-%m-%d}",
                     str(each.run.dataset),
-                    *(words.score(each.metrics[name]) for name in ("roc_auc", "f1", "precision", "recall")),
+                    *(numbers.score(each.metrics[name]) for name in ("roc_auc", "f1", "precision", "recall")),
                     _live(facts, each.pk),
                 ]
                 for each in facts.versions[:LISTED]
@@ -61,7 +63,7 @@ def _of(total: int) -> str:
 
 def _live(facts: Facts, key: int) -> str:
     judged = facts.qualities[key]
-    return f"{words.share(judged.accuracy)} of {judged.judged:,}" if judged.judged else "no truth yet"
+    return f"{numbers.percent(judged.accuracy)} of {judged.judged:,}" if judged.judged else "no truth yet"
 
 
 def _activations(facts: Facts) -> list[Block]:
@@ -72,7 +74,7 @@ def _activations(facts: Facts) -> list[Block]:
             "Activations, the latest first" + _of(len(facts.activations)),
             ["Since", "Version", "By", "Reason"],
             [
-                [words.moment(each.created_at), str(each.version.number), each.actor, each.reason]
+                [numbers.moment(each.created_at), str(each.version.number), each.actor, each.reason]
                 for each in facts.activations[:LISTED]
             ],
             numbers=(1,),
@@ -96,7 +98,7 @@ def _files(facts: Facts) -> list[Block]:
             "The version's files",
             ["Part", "Size", "SHA-256"],
             [
-                [part, words.size(entry["size_bytes"]), entry["sha256"]]
+                [part, filesizeformat(entry["size_bytes"]), entry["sha256"]]
                 for part, entry in facts.version.artifacts.items()
             ],
             numbers=(1,),
@@ -123,8 +125,8 @@ def serving(facts: Facts) -> Chapter:
     median, slowest = served.within_ms(0.5), served.within_ms(0.99)
     blocks: list[Block] = [
         Text(
-            f"From {words.moment(first)} to the hour of {words.moment(last)} this version gave "
-            f"{words.count(served.predictions, 'answer')}. The figures come from hourly counts that are written in the "
+            f"From {numbers.moment(first)} to the hour of {numbers.moment(last)} this version gave "
+            f"{numbers.count(served.predictions, 'answer')}. The figures come from hourly counts that are written in the "
             "same transaction as each answer."
         ),
         Tiles(
@@ -132,7 +134,7 @@ def serving(facts: Facts) -> Chapter:
                 Tile("Predictions", f"{served.predictions:,}"),
                 Tile("Median latency", _at_most(median), "scored within"),
                 Tile("99th percentile", _at_most(slowest), "scored within"),
-                Tile("Busiest hour", f"{served.hours[busiest]:,}", words.moment(busiest)),
+                Tile("Busiest hour", f"{served.hours[busiest]:,}", numbers.moment(busiest)),
             ]
         ),
         _volume(served),
@@ -144,12 +146,12 @@ def serving(facts: Facts) -> Chapter:
         Figure(
             charts.bars(*_latency_bars(served), "Latency of a prediction, up to", "Predictions"),
             "How long scoring took",
-            f"Half of the predictions were scored within {_at_most(median)}, 99{words.NARROW}% within {_at_most(slowest)}.",
+            f"Half of the predictions were scored within {_at_most(median)}, 99{numbers.NARROW}% within {_at_most(slowest)}.",
         ),
         Table(
             "Latency percentiles",
             ["Share of the predictions", "Scored within"],
-            [[words.share(each), _at_most(served.within_ms(each))] for each in PERCENTILES],
+            [[numbers.percent(each), _at_most(served.within_ms(each))] for each in PERCENTILES],
             numbers=(0, 1),
         ),
         Heading("Callers and answers"),
@@ -157,7 +159,7 @@ def serving(facts: Facts) -> Chapter:
             "Predictions by the way they came",
             ["Source", "Predictions", "Share"],
             [
-                [_source(name), f"{count:,}", words.share(count / served.predictions)]
+                [_source(name), f"{count:,}", numbers.percent(count / served.predictions)]
                 for name, count in served.sources.items()
             ],
             numbers=(1, 2),
@@ -172,9 +174,7 @@ def serving(facts: Facts) -> Chapter:
 
 
 def _at_most(bound: float | None) -> str:
-    return (
-        words.milliseconds(bound) if bound is not None else f"more than {words.milliseconds(LATENCY_MS[-1])}"
-    )
+    return numbers.latency(bound) if bound is not None else f"more than {numbers.latency(LATENCY_MS[-1])}"
 
 
 def _source(name: str) -> str:
@@ -199,13 +199,13 @@ def _volume(served: Serving) -> Figure:
             "Predictions",
         ),
         f"Predictions by {each}; one without a prediction is not shown",
-        f"{words.count(len(counts), each)} with predictions, {served.predictions / len(counts):,.0f} each on average.",
+        f"{numbers.count(len(counts), each)} with predictions, {served.predictions / len(counts):,.0f} each on average.",
     )
 
 
 def _latency_bars(served: Serving) -> tuple[list[str], list[int]]:
     """The steps from the first to the last that has predictions."""
-    names = [*map(words.milliseconds, LATENCY_MS), "longer"]
+    names = [*map(numbers.latency, LATENCY_MS), "longer"]
     kept = [place for place, count in enumerate(served.latencies) if count]
     span = slice(max(kept[0] - 1, 0), kept[-1] + 2)
     return names[span], served.latencies[span]
@@ -214,14 +214,14 @@ def _latency_bars(served: Serving) -> tuple[list[str], list[int]]:
 def _certainty(served: Serving) -> Figure:
     width = 100 // len(served.deciles)
     names = [
-        f"{place * width} to {(place + 1) * width}{words.NARROW}%" for place in range(len(served.deciles))
+        f"{place * width} to {(place + 1) * width}{numbers.NARROW}%" for place in range(len(served.deciles))
     ]
     first = next(place for place, count in enumerate(served.deciles) if count)
     doubtful = sum(served.deciles[: len(served.deciles) * 6 // 10])
     return Figure(
         charts.bars(names[first:], served.deciles[first:], "Probability of the label given", "Predictions"),
         "How certain the answers were",
-        f"{words.share(doubtful / served.predictions)} of the answers were given with a probability below 60{words.NARROW}%: "
+        f"{numbers.percent(doubtful / served.predictions)} of the answers were given with a probability below 60{numbers.NARROW}%: "
         "these are the ones to look at twice.",
     )
 
@@ -232,7 +232,10 @@ def life_pairs(facts: Facts) -> Pairs:
     return Pairs(
         [
             ("State", "answers now" if facts.is_active else "answered before" if mine else "never active"),
-            ("First active", words.moment(mine[-1].created_at) if mine else "never"),
-            ("Trained in", duration(facts.run.seconds) if facts.run.seconds is not None else "not recorded"),
+            ("First active", numbers.moment(mine[-1].created_at) if mine else "never"),
+            (
+                "Trained in",
+                numbers.duration(facts.run.seconds) if facts.run.seconds is not None else "not recorded",
+            ),
         ]
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from clfsite.core.web import numbers
 from predictions.monitoring import quality
 from predictions.monitoring.drift import Drift
-from predictions.report import charts, drawing, words
+from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Text
 from predictions.report.facts import Facts
+from training.ml.tables.digits import apart
 
 LISTED = 25
 # a label mix or an input this far from the one in training is worth a look
@@ -41,9 +43,9 @@ def _accuracy(facts: Facts) -> list[Block]:
     held_out = facts.version.metrics["accuracy"]
     blocks: list[Block] = [
         Text(
-            f"The truth is known for {words.count(judged.judged, 'prediction')} of this version, and {judged.correct:,} of "
-            f"them were right: an accuracy of {words.share(judged.accuracy)} (95{words.NARROW}% interval "
-            f"{words.interval(judged.interval)}). On the rows laid aside at training it was {words.share(held_out)}. {_verdict(facts)}"
+            f"The truth is known for {numbers.count(judged.judged, 'prediction')} of this version, and {judged.correct:,} of "
+            f"them were right: an accuracy of {numbers.percent(judged.accuracy)} (95{numbers.NARROW}% interval "
+            f"{numbers.interval(judged.interval)}). On the rows laid aside at training it was {numbers.percent(held_out)}. {_verdict(facts)}"
         ),
         Figure(
             charts.confusion(judged.confusion, judged.classes),
@@ -73,7 +75,7 @@ def _verdict(facts: Facts) -> str:
     lately, held_out = facts.monitoring.lately, facts.version.metrics["accuracy"]
     if lately.judged < quality.ENOUGH:
         return (
-            f"{words.count(lately.judged, 'prediction')} with feedback in the last {quality.LATELY.days} days are too few "
+            f"{numbers.count(lately.judged, 'prediction')} with feedback in the last {quality.LATELY.days} days are too few "
             "to tell whether accuracy has dropped."
         )
     if lately.has_dropped(held_out):
@@ -89,7 +91,7 @@ def _verdict(facts: Facts) -> str:
 def _per_class(facts: Facts) -> str:
     judged = facts.monitoring.quality
     said = [
-        f"{words.share(row[place] / sum(row))} of the {sum(row):,} that were {label}"
+        f"{numbers.percent(row[place] / sum(row))} of the {sum(row):,} that were {label}"
         for place, (label, row) in enumerate(zip(judged.classes, judged.confusion, strict=True))
         if sum(row)
     ][:5]
@@ -124,14 +126,14 @@ def _label_mix(facts: Facts) -> list[Block]:
                 },
             ),
             "Shares of the labels",
-            f"The largest difference between live answers and those on the rows laid aside is {words.share(gap)}, for "
+            f"The largest difference between live answers and those on the rows laid aside is {numbers.percent(gap)}, for "
             f"{label}. {verdict}",
         ),
         Table(
             "Labels that the version gave",
             ["Label", "Predictions", "Share", "Share on rows laid aside"],
             [
-                [name, f"{served.labels.get(name, 0):,}", words.share(live), words.share(held)]
+                [name, f"{served.labels.get(name, 0):,}", numbers.percent(live), numbers.percent(held)]
                 for name, live, held in zip(classes, given, expected, strict=True)
             ][:LISTED],
             numbers=(1, 2, 3),
@@ -151,8 +153,8 @@ def _unseen(facts: Facts) -> list[Block]:
     if not watched.looked_at:
         return [Text("There are no predictions to look at.")]
     said = (
-        f"Of the latest {words.count(watched.looked_at, 'prediction')} of this version "
-        f"{watched.warned:,} ({words.share(watched.warned / watched.looked_at)}) carried a warning."
+        f"Of the latest {numbers.count(watched.looked_at, 'prediction')} of this version "
+        f"{watched.warned:,} ({numbers.percent(watched.warned / watched.looked_at)}) carried a warning."
     )
     if not watched.warnings:
         return [Text(f"{said} Callers send what training saw.")]
@@ -162,7 +164,7 @@ def _unseen(facts: Facts) -> list[Block]:
             "Warnings by input",
             ["Input", "What was sent", "Predictions", "Share"],
             [
-                [feature, CODES.get(code, code), f"{count:,}", words.share(count / watched.looked_at)]
+                [feature, CODES.get(code, code), f"{count:,}", numbers.percent(count / watched.looked_at)]
                 for (feature, code), count in list(watched.warnings.items())[:LISTED]
             ],
             numbers=(2, 3),
@@ -177,14 +179,14 @@ def _drifts(facts: Facts) -> list[Block]:
         return [Text("There are no predictions whose inputs could be compared with the table.")]
     far = moved_far(facts)
     said = (
-        f"Farther than chance explains moved {words.count(len(far), 'input')}, first of all {far[0].feature}: callers send "
+        f"Farther than chance explains moved {numbers.count(len(far), 'input')}, first of all {far[0].feature}: callers send "
         "other rows than training saw."
         if far
         else "No input moved farther than chance explains."
     )
     return [
         Text(
-            f"The latest {words.count(watched.looked_at, 'prediction')} of this version beside the table it learned from. "
+            f"The latest {numbers.count(watched.looked_at, 'prediction')} of this version beside the table it learned from. "
             "An input has moved by the share of rows that would have to have another value for both to be spread alike; "
             f"so few rows of the table itself would be apart by chance. {said}"
         ),
@@ -193,7 +195,7 @@ def _drifts(facts: Facts) -> list[Block]:
             + (f": the first {LISTED} of {len(watched.drifts):,}" if len(watched.drifts) > LISTED else ""),
             ["Input", "Moved", "By chance", "What is compared", "In the table", "Sent"],
             [
-                [each.feature, words.share(each.moved), words.share(each.by_chance), *_middle(each)]
+                [each.feature, numbers.percent(each.moved), numbers.percent(each.by_chance), *_middle(each)]
                 for each in watched.drifts[:LISTED]
             ],
             numbers=(1, 2, 4, 5),
@@ -210,5 +212,6 @@ def moved_far(facts: Facts) -> list[Drift]:
 
 def _middle(found: Drift) -> tuple[str, str, str]:
     if found.value is None:
-        return "median", words.value(found.then), words.value(found.now)
-    return f"share of {drawing.cut(found.value)}", words.share(found.then), words.share(found.now)
+        then, *now = apart(found.then, *([] if found.now is None else [found.now]))
+        return "median", then, now[0] if now else "none"
+    return f"share of {drawing.cut(found.value)}", numbers.percent(found.then), numbers.percent(found.now)

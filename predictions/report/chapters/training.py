@@ -1,12 +1,16 @@
 """How the version came to be: the recipe, and what the search tried."""
 
-from clfsite.core.web.templatetags.portal import duration
-from predictions.report import charts, words
+from collections.abc import Mapping
+from typing import Any
+
+from clfsite.core.web import numbers
+from predictions.report import charts
 from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
 from training.ml.search.estimators import MAX_CATEGORIES
 from training.ml.search.recipe import BALANCED, HOLD_OUT
+from training.ml.tables.digits import exact
 from training.templatetags.titles import estimator, metric
 
 LISTED = 20
@@ -27,21 +31,21 @@ def training(facts: Facts) -> Chapter:
         Text(
             f"Before anything else a fifth of the rows, {facts.held_out['rows']:,}, was drawn at random, with as many of "
             f"each class as in the table, and laid aside. Search, choice of the threshold and fit saw the other "
-            f"{words.share(learned, 0)} alone; the chapter on evaluation speaks of the rows laid aside. Everything random "
+            f"{numbers.percent(learned, 0)} alone; the chapter on evaluation speaks of the rows laid aside. Everything random "
             f"follows from the seed {recipe.seed}: the same table, recipe and library releases give the same model."
         ),
         Pairs(
             [
                 ("Run", f"{run.pk}, {run.state}"),
                 ("Asked for by", run.created_by.get_username() if run.created_by else "the command line"),
-                ("Began", words.moment(run.started_at)),
-                ("Took", duration(run.seconds) if run.seconds is not None else "not recorded"),
+                ("Began", numbers.moment(run.started_at)),
+                ("Took", numbers.duration(run.seconds) if run.seconds is not None else "not recorded"),
                 (
                     "Estimators tried",
                     estimator(recipe.estimator) if recipe.estimator != "auto" else "all families",
                 ),
                 ("Chosen", f"{estimator(facts.version.family or recipe.estimator)}"),
-                ("Its settings", words.settings(facts.version.params)),
+                ("Its settings", _settings(facts.version.params)),
                 ("Folds of the cross-validation", str(recipe.folds)),
                 ("Judged by", metric(recipe.scoring)),
                 ("Classes", weight),
@@ -80,7 +84,7 @@ def _budget(facts: Facts) -> str:
     recipe = facts.run.recipe
     parts = []
     if recipe.max_fits is not None:
-        parts.append(words.count(recipe.max_fits, "fit"))
+        parts.append(numbers.count(recipe.max_fits, "fit"))
     if recipe.max_minutes is not None:
         parts.append(f"{recipe.max_minutes:g} minutes")
     return " or ".join(parts) or "none"
@@ -98,14 +102,14 @@ def search(facts: Facts) -> Chapter:
     ]
     blocks: list[Block] = [
         Text(
-            f"The search tried {SEARCHES.get(recipe.search, recipe.search)}: {words.count(len(tried), 'candidate')} in "
-            f"{words.count(run.fits_total, 'planned fit')}, each judged by {scoring} over {recipe.folds} folds."
+            f"The search tried {SEARCHES.get(recipe.search, recipe.search)}: {numbers.count(len(tried), 'candidate')} in "
+            f"{numbers.count(run.fits_total, 'planned fit')}, each judged by {scoring} over {recipe.folds} folds."
         ),
         Heading("Values that were to try"),
         Items(
             [
                 f"{estimator(family)}: "
-                + "; ".join(f"{name} {', '.join(map(words.value, values))}" for name, values in space.items())
+                + "; ".join(f"{name} {', '.join(map(exact, values))}" for name, values in space.items())
                 for family, space in recipe.spaces.items()
             ]
         ),
@@ -114,7 +118,7 @@ def search(facts: Facts) -> Chapter:
         blocks.append(
             Figure(
                 charts.candidates(tried, names, scoring),
-                f"The best {min(len(tried), charts.SHOWN_CANDIDATES)} of {words.count(len(tried), 'candidate')}",
+                f"The best {min(len(tried), charts.SHOWN_CANDIDATES)} of {numbers.count(len(tried), 'candidate')}",
                 _reading(facts),
             )
         )
@@ -126,7 +130,7 @@ def search(facts: Facts) -> Chapter:
                 [
                     str(each["rank"]),
                     estimator(each["family"]),
-                    words.settings(each["params"]),
+                    _settings(each["params"]),
                     f"{each['mean']:.4f}",
                     f"{each['std']:.4f}",
                     f"{each['seconds']:.2f}",
@@ -140,6 +144,14 @@ def search(facts: Facts) -> Chapter:
     return Chapter("search", "Search", blocks)
 
 
+def _settings(params: Mapping[str, Any]) -> str:
+    """Settings in one line."""
+    settings = (
+        f"{name} {'none' if value is None else exact(value)}" for name, value in sorted(params.items())
+    )
+    return ", ".join(settings) or "its own defaults"
+
+
 def _reading(facts: Facts) -> str:
     """Whether the winner stands out or is one of several as good."""
     best, *others = facts.run.candidates
@@ -147,7 +159,7 @@ def _reading(facts: Facts) -> str:
     if not alike:
         return "The first is better than every other by more than its own spread over the folds."
     return (
-        f"{words.count(alike, 'other candidate lies', 'other candidates lie')} within one standard deviation of the "
+        f"{numbers.count(alike, 'other candidate lies', 'other candidates lie')} within one standard deviation of the "
         "first: which of them won is partly chance, and a simpler one would serve about as well."
     )
 

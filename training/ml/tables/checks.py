@@ -13,7 +13,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from training.ml.tables.contract import EXACT, LARGEST, Contract, Feature, Issue, Kind
+from training.ml.tables.contract import LARGEST, Contract, Feature, Issue, Kind
+from training.ml.tables.digits import EXACT
 from training.ml.tables.reading import MISSING
 
 if TYPE_CHECKING:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     import pandas as pd
 
+from training.ml.tables.digits import EXACT, apart
+
 MAX_CLASSES = 100
 MAX_TEXT = 1_000
 MAX_QUOTE = 60
@@ -23,8 +25,6 @@ MAX_QUOTE = 60
 LONGEST_VALUE = 100
 # a number beyond it overflows in the squares and single-precision floats of estimators
 LARGEST = 1e30
-# up to here every whole number is a float
-EXACT = 2**53
 
 
 class ContractError(ValueError):
@@ -105,8 +105,9 @@ class Feature:
         if self.kind is Kind.INTEGER and value != int(value):
             return self._issue("not_an_integer", f"expected a whole number, got {quote(value)}"), None
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
-            seen = f"training saw {self.low:g} to {self.high:g}"
-            return None, self._issue("out_of_range", f"{quote(value)} is outside the training range: {seen}")
+            given, low, high = apart(value, self.low, self.high)
+            message = f"{given} is outside the training range: training saw {low} to {high}"
+            return None, self._issue("out_of_range", message)
         return None, None
 
     def _check_category(self, value: Any) -> tuple[Issue | None, Issue | None]:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from training.ml.tables.checks import Checked, check_cells, check_records, read_cell
-from training.ml.tables.contract import EXACT, LARGEST, MAX_TEXT, Contract, Feature, Issue, Kind
+from training.ml.tables.contract import LARGEST, MAX_TEXT, Contract, Feature, Issue, Kind
+from training.ml.tables.digits import EXACT
 
 AMOUNT = Feature("amount", Kind.NUMBER, True, 1.5, (), 0.0, 10.0)
 VISITS = Feature("visits", Kind.INTEGER, False, 2, (), 0, 10)
