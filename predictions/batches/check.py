@@ -9,6 +9,7 @@ from typing import Any
 
 from clfsite.core.errors import InvalidInput
 from clfsite.core.web import csv_output
+from training.datasets.service import refusal
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract
@@ -162,11 +163,6 @@ def _problems(block: Block, checked: Checked) -> Iterator[Problem]:
 
 def _problem(line: int, column: str, code: str, message: str) -> Problem:
     return {"line": line, "column": column, "code": code, "message": message}
-
-
-def refusal(error: TableError) -> InvalidInput:
-    """What is raised for a file that is no table."""
-    return InvalidInput(str(error), [vars(problem) for problem in error.problems])
 
 
 class _Listing:

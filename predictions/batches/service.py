@@ -7,7 +7,6 @@ follows from the batch and the row, so that the result is the same to the byte h
 
 import contextlib
 import logging
-import shutil
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,15 +29,16 @@ from clfsite.core.errors import Conflict, InvalidInput, Refused
 from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import LEASE
 from clfsite.core.jobs.queue import wake
-from clfsite.core.storage.files import CHUNK, scratch
+from clfsite.core.storage.files import local_path, scratch, uploaded_path
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.answers import Answerer, Answers
-from predictions.batches.check import Verdict, check_columns, check_rows, refusal
+from predictions.batches.check import Verdict, check_columns, check_rows
 from predictions.log import rows as entries
 from predictions.models import Batch
 from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live, models
+from training.datasets.service import refusal
 from training.ml.tables.blocks import read_blocks
 from training.ml.tables.reading import TableError, delimiter_of
 
@@ -77,7 +77,7 @@ def create_batch(
         NotFound, Unavailable: see `LiveModels.get`.
     """
     live = models.get(model, version)
-    with _uploaded(source) as path:
+    with uploaded_path(source) as path:
         header = check_columns(path, live.contract)
         batch = Batch(
             version_id=live.version_id,
@@ -96,18 +96,6 @@ def create_batch(
         batch.save()
         transaction.on_commit(lambda: wake(TASK, batch.pk))
     return batch
-
-
-@contextlib.contextmanager
-def _uploaded(source: File) -> Iterator[Path]:  # type: ignore[type-arg]
-    """An upload as a path: where it lies already, or in a copy."""
-    with scratch() as folder:
-        lying = getattr(source, "temporary_file_path", None)
-        path = Path(lying()) if lying else folder / "source.csv"
-        if not lying:
-            with path.open("wb") as file:
-                shutil.copyfileobj(source, file, CHUNK)
-        yield path
 
 
 def _plain_name(name: str | None) -> str:
@@ -162,24 +150,11 @@ def execute_batch(batch: Batch) -> bool:
 
 def _carry_out(batch: Batch) -> None:
     live = models.get(batch.version.classifier.name, batch.version.number)
-    with _stored(batch) as path:
+    with local_path(files(), batch.source_name) as path:
         if not batch.checked_at:
             _check(batch, live, path)
         if batch.state == Batch.State.RUNNING:
             _score(batch, live, path)
-
-
-@contextlib.contextmanager
-def _stored(batch: Batch) -> Iterator[Path]:
-    """The file of a batch as a path: where it lies in a folder, a copy elsewhere."""
-    with contextlib.suppress(NotImplementedError):
-        yield Path(files().path(batch.source_name))
-        return
-    with scratch() as folder, files().open(batch.source_name) as stored:
-        path = folder / "source.csv"
-        with path.open("wb") as file:
-            shutil.copyfileobj(stored, file, CHUNK)
-        yield path
 
 
 def _check(batch: Batch, live: Live, path: Path) -> None:

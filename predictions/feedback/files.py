@@ -11,9 +11,10 @@ from django.core.files import File
 from django.db import transaction
 
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
-from clfsite.core.storage.files import CHUNK, scratch
+from clfsite.core.storage.files import uploaded_path
 from predictions.feedback.service import Change, Fault, Truth, store, weigh
 from predictions.models import Feedback
+from training.datasets.service import refusal
 from training.ml.tables.reading import Problem, TableError, rows
 
 COLUMNS = ("id", "label")
@@ -40,11 +41,7 @@ def import_feedback(
         InvalidInput: not such a CSV, or rows that cannot be taken, each by line and column. TooLarge: more than
             MAX_ROWS rows. Conflict: the other's rows, after the rest was stored.
     """
-    with scratch() as folder:
-        path = folder / "feedback.csv"
-        with path.open("wb") as file:
-            while chunk := source.read(CHUNK):
-                file.write(chunk)
+    with uploaded_path(source) as path:
         _check(path, replace)
         stored: Counter[Change] = Counter()
         clashes: list[Problem] = []
@@ -74,7 +71,7 @@ def _check(path: Path, replace: bool) -> None:
             bad += len(found)
             problems += found[: MAX_PROBLEMS - len(problems)]
     except TableError as error:
-        raise InvalidInput(str(error), [vars(problem) for problem in error.problems]) from error
+        raise refusal(error) from error
     if not count:
         raise InvalidInput("the file has a header and no rows; add at least one row")
     if problems:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from django.core.files.base import ContentFile
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
 
 from clfsite.core.errors import InvalidInput, Malformed, Unavailable
-from clfsite.core.storage.files import scratch
+from clfsite.core.storage.files import uploaded_path
 from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
 from predictions.models import Prediction
@@ -250,9 +251,7 @@ def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
     """Read CSV with a header, by the rules of CSV files to score: columns that training left out may stay."""
     left_out = {contract.target, *contract.left_out}
     records: list[dict[str, Any]] = []
-    with scratch() as folder:
-        path = folder / "rows.csv"
-        path.write_bytes(data)
+    with uploaded_path(ContentFile(data)) as path:
         try:
             reader = rows(path)
             header = next(reader)[1]

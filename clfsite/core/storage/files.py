@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,11 +78,28 @@ def local_path(storage: Storage, name: str) -> Iterator[Path]:
     try:
         path = Path(storage.path(name))
     except NotImplementedError:
-        with scratch() as folder, storage.open(name) as file:
-            path = folder / Path(name).name
-            path.write_bytes(file.read())
+        with storage.open(name) as file, _copied(file, Path(name).name) as path:
             yield path
     else:
+        yield path
+
+
+@contextlib.contextmanager
+def uploaded_path(source: File) -> Iterator[Path]:  # type: ignore[type-arg]
+    """An upload as a path: where it lies in a folder, a copy that is gone afterwards if it is in memory."""
+    if hasattr(source, "temporary_file_path"):
+        yield Path(source.temporary_file_path())
+        return
+    with _copied(source, "upload") as path:
+        yield path
+
+
+@contextlib.contextmanager
+def _copied(source: File, name: str) -> Iterator[Path]:  # type: ignore[type-arg]
+    with scratch() as folder:
+        path = folder / name
+        with path.open("wb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
         yield path
 
 
