@@ -17,11 +17,11 @@ from clfsite.core.web import csv_output
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import features_of
-from predictions.log.rows import Entries
+from predictions.log.rows import LogRows
 from predictions.models import Batch, Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
-from predictions.serving.predict import write_warnings
+from predictions.serving.predict import log_rows, write_warnings
 from training.ml.judge.decision import decide
 from training.ml.tables.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
@@ -42,7 +42,7 @@ class Answers:
 
     end: int
     content: bytes
-    entries: Entries
+    log_rows: LogRows
     counts: dict[str, Any]
     unseen: list[str]
 
@@ -68,6 +68,7 @@ class Answerer:
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
         self._cells = csv_output.lines([label] for label in classes)
+        self._labels = np.array(classes, dtype=object)
 
     def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
         """Answer blocks in their order."""
@@ -84,11 +85,25 @@ class Answerer:
         labels = decide(proba, self._live.scorer.threshold)
         seconds = time.perf_counter() - began
         child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
-        entries = self._entries(checked, compress(block.kept, good), labels, proba, seconds)
+        rows = list(compress(block.kept, good))
+        logged = log_rows(
+            self._live,
+            ids=[f"{self._batch.id_prefix}{row:08x}" for row in rows],
+            features=checked.records(),
+            labels=self._labels[labels].tolist(),
+            proba=proba,
+            warnings=list(compress(write_warnings(checked.warnings, checked.rows), good)),
+            seconds=seconds / max(len(rows), 1),
+            source=Prediction.Source.CSV,
+            caller=self._batch.caller,
+            created_at=self._since,
+            batch_id=self._batch.pk,
+            rows=rows,
+        )
         return Answers(
             end=block.first + block.rows,
-            content=self._content(block, checked, good, labels, proba, entries.ids).encode(),
-            entries=entries,
+            content=self._content(block, checked, logged, labels, proba).encode(),
+            log_rows=logged,
             counts=batch_counts.count(
                 contract,
                 self._groups,
@@ -99,44 +114,18 @@ class Answerer:
             unseen=[each.code for warned in checked.warnings.values() for each in warned],
         )
 
-    def _entries(
-        self,
-        checked: Checked,
-        rows: Iterable[int],
-        labels: NDArray[np.intp],
-        proba: NDArray[np.float64],
-        seconds: float,
-    ) -> Entries:
-        numbers = list(rows)
-        return Entries(
-            ids=[f"{self._batch.id_prefix}{number:08x}" for number in numbers],
-            features=checked.records(),
-            labels=np.array(self._live.contract.classes, dtype=object)[labels].tolist(),
-            probability=proba[np.arange(len(labels)), labels].tolist(),
-            probabilities=self._live.write_shares(proba.tolist()),
-            warnings=list(compress(write_warnings(checked.warnings, checked.rows), checked.accepted())),
-            rows=numbers,
-            version_id=self._live.version_id,
-            batch_id=self._batch.pk,
-            source=Prediction.Source.CSV,
-            caller=self._batch.caller,
-            created_at=self._since,
-            latency_ms=round(seconds * 1_000 / max(len(numbers), 1), 4),
-        )
-
     def _content(
         self,
         block: Block,
         checked: Checked,
-        good: NDArray[np.bool_],
+        logged: LogRows,
         labels: NDArray[np.intp],
         proba: NDArray[np.float64],
-        ids: Sequence[str],
     ) -> str:
-        shares = proba[np.arange(len(labels)), labels].tolist()
-        line = "%s,%s,%r" + ",%r" * proba.shape[1] + ",%s\r\n"
+        line = "%s,%s,%r" + ",%r" * proba.shape[1] + f",%s{csv_output.LINE_END}"
         names = [self._cells[place] for place in labels.tolist()]
-        rows = zip(ids, names, shares, *proba.T.tolist(), self._rows(block, checked, good), strict=True)
+        cells = self._rows(block, checked, checked.accepted())
+        rows = zip(logged.ids, names, logged.probability, *proba.T.tolist(), cells, strict=True)
         return ("" if block.first else self._first_line()) + "".join([line % row for row in rows])
 
     def _first_line(self) -> str:

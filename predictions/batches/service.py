@@ -34,7 +34,7 @@ from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.answers import Answerer, Answers
 from predictions.batches.check import Verdict, check_columns, check_rows
-from predictions.log import rows as entries
+from predictions.log import rows as log
 from predictions.models import Batch
 from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live, models
@@ -234,10 +234,10 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
     files().save(batch.part_name(number), ContentFile(answers.content))
     try:
         with transaction.atomic():
-            entries.write([answers.entries], len(answers.entries))
+            log.write([answers.log_rows], len(answers.log_rows))
             batch.parts.create(
                 number=number,
-                rows=len(answers.entries),
+                rows=len(answers.log_rows),
                 size_bytes=len(answers.content),
                 summary=answers.counts,
             )
@@ -249,7 +249,7 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
             raise
         raise _Left from error
     child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
-    predict.count(live, [answers.entries], answers.unseen)
+    predict.count(live, [answers.log_rows], answers.unseen)
     _go_on(batch, True)
 
 

@@ -27,7 +27,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 @dataclass(slots=True)
-class Entries:
+class LogRows:
     """Answers on their way into the log, as parallel sequences of one item a row; see `Prediction` for the fields.
 
     Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space between values;
@@ -64,27 +64,27 @@ class Parts:
     Whoever goes through them again, as after a commit that failed, gets the very same ones.
     """
 
-    def __init__(self, count: int, parts: Iterable[Entries]) -> None:
+    def __init__(self, count: int, parts: Iterable[LogRows]) -> None:
         """Take how many rows there are in all, and the parts, which one thread at a time may ask for."""
         self._count = count
         self._coming = iter(parts)
-        self._made: list[Entries] = []
+        self._made: list[LogRows] = []
         self.error: Exception | None = None
 
     @classmethod
-    def of(cls, *made: Entries) -> Self:
+    def of(cls, *made: LogRows) -> Self:
         """Take parts that are made already."""
         return cls(sum(map(len, made)), made)
 
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Entries]:
+    def __iter__(self) -> Iterator[LogRows]:
         yield from self._made
         while part := self._next():
             yield part
 
-    def _next(self) -> Entries | None:
+    def _next(self) -> LogRows | None:
         # an iterator that failed ends when asked again, which must not pass for all there is
         if self.error:
             raise self.error
@@ -98,7 +98,7 @@ class Parts:
         return part
 
 
-def write(blocks: Iterable[Entries], count: int) -> None:
+def write(blocks: Iterable[LogRows], count: int) -> None:
     """Insert and count blocks of so many rows in the open transaction, or in one of its own: all or none.
 
     Raises:
@@ -116,7 +116,7 @@ def write(blocks: Iterable[Entries], count: int) -> None:
         counts.add(store(blocks))
 
 
-def _write_at_once(blocks: Sequence[Entries]) -> None:
+def _write_at_once(blocks: Sequence[LogRows]) -> None:
     """Send rows and counts as one message, which PostgreSQL takes as one transaction where none is open."""
     rows = [row for block in blocks for row in _rows(block)]
     statements = [
@@ -127,7 +127,7 @@ def _write_at_once(blocks: Sequence[Entries]) -> None:
         cursor.execute(*counts.joined(statements))
 
 
-def _insert(blocks: Iterable[Entries]) -> list[counts.Counted]:
+def _insert(blocks: Iterable[LogRows]) -> list[counts.Counted]:
     counted = []
     with connection.cursor() as cursor:
         for block in blocks:
@@ -136,7 +136,7 @@ def _insert(blocks: Iterable[Entries]) -> list[counts.Counted]:
     return counted
 
 
-def _rows(block: Entries) -> Iterator[tuple[Any, ...]]:
+def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
     """The rows in the order of COLUMNS, each value as the database's driver takes it."""
     has_uuids = connection.features.has_native_uuid_field
     # every sequence that ends is as long as the ids
@@ -158,7 +158,7 @@ def _rows(block: Entries) -> Iterator[tuple[Any, ...]]:
     )
 
 
-def _copy(blocks: Iterable[Entries]) -> list[counts.Counted]:
+def _copy(blocks: Iterable[LogRows]) -> list[counts.Counted]:
     counted: list[counts.Counted] = []
     with connection.cursor() as cursor:
         cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(_stream(blocks, counted)))
@@ -176,7 +176,7 @@ class _Feed:
         return next(self._chunks, b"")
 
 
-def _stream(blocks: Iterable[Entries], counted: list[counts.Counted]) -> Iterator[bytes]:
+def _stream(blocks: Iterable[LogRows], counted: list[counts.Counted]) -> Iterator[bytes]:
     """Blocks in COPY's text format; each is counted, and the next one made, while PostgreSQL takes that before.
 
     Of the text format PostgreSQL inserts rows whenever 64 KB have come; of the binary one it would collect 1,000 rows
@@ -187,7 +187,7 @@ def _stream(blocks: Iterable[Entries], counted: list[counts.Counted]) -> Iterato
         counted.append(block.counted)
 
 
-def _lines(block: Entries) -> bytes:
+def _lines(block: LogRows) -> bytes:
     """The rows as COPY's text format has them, in the order of COLUMNS."""
     labels = {label: _escaped(label) for label in set(block.labels)}
     warnings = {warning: _escaped(warning) for warning in set(block.warnings)}

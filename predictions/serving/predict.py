@@ -4,9 +4,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import orjson
 from django.utils import timezone
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from uuid_utils import uuid7
 from clfsite.core.errors import InvalidInput
 from clfsite.core.web.metrics import child
 from predictions.log import group_commit
-from predictions.log.rows import Entries, Parts
+from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
 from predictions.serving import metrics
 from predictions.serving.batcher import Piece
@@ -67,7 +69,7 @@ def predict(
     """
     live = models.get(model, version)
     scored = _score(live, records)
-    parts = Parts(len(records), _entries(live, records, scored, source=source, caller=caller))
+    parts = Parts(len(records), _log(live, records, scored, source=source, caller=caller))
     _commit(live, parts, [each.code for found in scored.warnings.values() for each in found])
     return Answer(live, parts)
 
@@ -140,30 +142,69 @@ def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Itera
     return chain([piece], list(others) if takes_long else others)
 
 
-def _entries(
+def _log(
     live: Live, records: Sequence[dict[str, Any]], scored: _Scored, *, source: Prediction.Source, caller: str
-) -> Iterator[Entries]:
+) -> Iterator[LogRows]:
     """Rows of the log for scored records, a piece at a time."""
     warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
     first, seconds = 0, scored.seconds
     for labels, proba, taken in scored.pieces:
-        some = slice(first, first + len(labels))
-        shares = proba.tolist()
-        yield Entries(
+        piece = slice(first, first + len(labels))
+        yield log_rows(
+            live,
             ids=[str(uuid7()) for _ in labels],
-            features=[orjson.dumps(record).decode() for record in records[some]],
+            features=[orjson.dumps(record).decode() for record in records[piece]],
             labels=labels,
-            probability=[row[live.places[label]] for row, label in zip(shares, labels, strict=True)],
-            probabilities=live.write_shares(shares),
-            warnings=warnings[some],
-            version_id=live.version_id,
-            latency_ms=round((scored.seconds / len(records) + taken / len(labels)) * 1_000, 4),
+            proba=proba,
+            warnings=warnings[piece],
+            seconds=scored.seconds / len(records) + taken / len(labels),
             source=source,
             caller=caller,
             created_at=now,
         )
-        first, seconds = some.stop, seconds + taken
+        first, seconds = piece.stop, seconds + taken
     child(metrics.scoring_seconds, live.classifier).observe(seconds)
+
+
+def log_rows(
+    live: Live,
+    *,
+    ids: Sequence[str],
+    features: Sequence[str],
+    labels: Sequence[str],
+    proba: NDArray[np.float64],
+    warnings: Sequence[str],
+    seconds: float,
+    source: Prediction.Source,
+    caller: str,
+    created_at: datetime,
+    batch_id: int | None = None,
+    rows: Sequence[int] | None = None,
+) -> LogRows:
+    """The answers of a version as rows of the log, whichever way they were asked for.
+
+    Args:
+        features, warnings: JSON texts, one for each row.
+        proba: shape (rows, classes), in the contract's order of classes.
+        seconds: what each row took.
+        rows: positions in the batch.
+    """
+    shares, places = proba.tolist(), live.places
+    return LogRows(
+        ids=ids,
+        features=features,
+        labels=labels,
+        probability=[row[places[label]] for row, label in zip(shares, labels, strict=True)],
+        probabilities=live.write_shares(shares),
+        warnings=warnings,
+        version_id=live.version_id,
+        latency_ms=round(1_000 * seconds, 4),
+        source=source,
+        caller=caller,
+        created_at=created_at,
+        batch_id=batch_id,
+        rows=rows,
+    )
 
 
 def write_warnings(warned: Mapping[int, Sequence[Issue]], count: int) -> list[str]:
@@ -182,7 +223,7 @@ def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
     count(live, parts, unseen)
 
 
-def count(live: Live, blocks: Iterable[Entries], unseen: Sequence[str]) -> None:
+def count(live: Live, blocks: Iterable[LogRows], unseen: Sequence[str]) -> None:
     """Count logged predictions, and the values among them that training never saw by the code of their warning."""
     version, classes = str(live.number), live.contract.classes
     for block in blocks:

@@ -124,5 +124,5 @@ def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None
     except Refused as error:
         form.refuse(error)
         return None
-    (entries,) = answer.parts
-    return entries.ids[0]
+    (logged,) = answer.parts
+    return logged.ids[0]

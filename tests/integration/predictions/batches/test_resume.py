@@ -14,7 +14,7 @@ from clfsite.core.jobs import worker
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
 from predictions.batches.service import create_batch, execute_batch
-from predictions.log import rows as entries
+from predictions.log import rows as log
 from predictions.models import Batch, HourlyCount, Prediction
 from training.ml.tables import blocks
 from training.models import Version
@@ -76,9 +76,9 @@ def failing(call: Callable[..., Any], at: int, error: BaseException, *, after: b
     [
         (batches, "check_rows", 1, False),
         (batches, "check_rows", 1, True),
-        (entries, "write", 1, False),
-        (entries, "write", 3, False),
-        (entries, "write", 3, True),
+        (log, "write", 1, False),
+        (log, "write", 3, False),
+        (log, "write", 3, True),
         (batches, "_log", 2, True),
         (batches, "_log", 4, True),
     ],
@@ -116,9 +116,9 @@ def test_after_three_lost_workers_a_batch_fails_and_says_why(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = waiting()
-    monkeypatch.setattr(entries, "write", failing(entries.write, 1, Lost(), after=False))
+    monkeypatch.setattr(log, "write", failing(log.write, 1, Lost(), after=False))
     for _ in range(3):
-        monkeypatch.setattr(entries, "write", failing(entries.write, 1, Lost(), after=False))
+        monkeypatch.setattr(log, "write", failing(log.write, 1, Lost(), after=False))
         with pytest.raises(Lost):
             execute_batch(batch)
         batch = orphan(batch)
@@ -132,7 +132,7 @@ def test_a_database_that_is_away_costs_no_attempt(version: Version, monkeypatch:
     batch = waiting()
     with monkeypatch.context() as patched:
         away = OperationalError("server closed the connection")
-        patched.setattr(entries, "write", failing(entries.write, 2, away, after=False))
+        patched.setattr(log, "write", failing(log.write, 2, away, after=False))
         # closing the connection would end the test's transaction
         patched.setattr(batches, "close_old_connections", lambda: None)
         execute_batch(batch)
@@ -176,12 +176,12 @@ def test_a_row_of_a_batch_stands_once_in_the_log(version: Version) -> None:
 def test_a_batch_is_cancelled_between_two_parts(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = waiting()
 
-    def cancelled(written: Sequence[entries.Entries], count: int) -> None:
+    def cancelled(written: Sequence[log.LogRows], count: int) -> None:
         write(written, count)
         Batch.objects.get(pk=batch.pk).request_cancel()
 
-    write = entries.write
-    monkeypatch.setattr(entries, "write", cancelled)
+    write = log.write
+    monkeypatch.setattr(log, "write", cancelled)
     execute_batch(batch)
     batch.refresh_from_db()
     assert (batch.state, batch.rows_done) == ("cancelled", 10)
@@ -190,15 +190,15 @@ def test_a_batch_is_cancelled_between_two_parts(version: Version, monkeypatch: p
 
 def test_a_worker_that_ends_gives_its_batch_back(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = waiting()
-    stopping, write = threading.Event(), entries.write
+    stopping, write = threading.Event(), log.write
 
-    def ending(written: Sequence[entries.Entries], count: int) -> None:
+    def ending(written: Sequence[log.LogRows], count: int) -> None:
         write(written, count)
         stopping.set()
 
     with monkeypatch.context() as patched:
         patched.setattr(worker, "stopping", stopping)
-        patched.setattr(entries, "write", ending)
+        patched.setattr(log, "write", ending)
         execute_batch(batch)
     assert (batch.state, batch.attempt, batch.rows_done) == ("queued", 0, 10)
     execute_batch(batch)

@@ -15,7 +15,7 @@ from uuid_utils import uuid7
 
 from clfsite.core.errors import Unavailable
 from predictions.log import group_commit
-from predictions.log.rows import ROWS_FOR_COPY, Entries, Parts, write
+from predictions.log.rows import ROWS_FOR_COPY, LogRows, Parts, write
 from predictions.models import HourlyCount, Prediction
 from predictions.serving import metrics
 from tests.support.factories import VersionFactory
@@ -41,8 +41,8 @@ PROBABILITIES = {"no": 0.2, "yes": 0.8}
 WARNINGS = [{"code": "unknown"}]
 
 
-def entries(version: Version, rows: int = 1) -> Entries:
-    return Entries(
+def log_rows(version: Version, rows: int = 1) -> LogRows:
+    return LogRows(
         ids=[str(uuid7()) for _ in range(rows)],
         features=[json.dumps(FEATURES)] * rows,
         labels=["yes"] * rows,
@@ -57,12 +57,12 @@ def entries(version: Version, rows: int = 1) -> Entries:
     )
 
 
-def refused(version: Version) -> Entries:
+def refused(version: Version) -> LogRows:
     """A row that the database does not take."""
-    return replace(entries(version), version_id=version.pk + 1_000_000)
+    return replace(log_rows(version), version_id=version.pk + 1_000_000)
 
 
-def record(made: Entries) -> None:
+def record(made: LogRows) -> None:
     group_commit.record(Parts.of(made))
 
 
@@ -78,7 +78,9 @@ def counted() -> int:
 
 @pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY + 1])
 def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
-    made = replace(entries(version, rows), labels=[r"\N", "a\tb\r\n\\.", r"\."][:rows] + ["yes"] * (rows - 3))
+    made = replace(
+        log_rows(version, rows), labels=[r"\N", "a\tb\r\n\\.", r"\."][:rows] + ["yes"] * (rows - 3)
+    )
     record(made)
     assert Prediction.objects.count() == counted() == rows
     assert list(Prediction.objects.order_by("id").values_list("label", flat=True)) == made.labels
@@ -93,7 +95,7 @@ def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
 @pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY])
 def test_blocks_of_different_requests_are_written_at_once(version: Version, rows: int) -> None:
     other = VersionFactory.create()
-    blocks = [entries(version, rows), replace(entries(other, 2), labels=["no", "yes"])]
+    blocks = [log_rows(version, rows), replace(log_rows(other, 2), labels=["no", "yes"])]
     write(blocks, rows + 2)
     found = Prediction.objects.order_by("version_id", "-label").values_list("version_id", "label")
     assert list(found) == [(version.pk, "yes")] * rows + [(other.pk, "yes"), (other.pk, "no")]
@@ -105,7 +107,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
     def work() -> None:
         for _ in range(10):
-            record(entries(version))
+            record(log_rows(version))
         connections.close_all()
 
     threads = [threading.Thread(target=work) for _ in range(16)]
@@ -119,18 +121,18 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
 def test_rows_of_a_transaction_go_with_it(version: Version) -> None:
     with transaction.atomic():
-        record(entries(version))
+        record(log_rows(version))
         transaction.set_rollback(True)
     assert Prediction.objects.count() == counted() == 0
 
 
 def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
     errors: list[BaseException] = []
-    good, bad = entries(version), refused(version)
+    good, bad = log_rows(version), refused(version)
     # while the writer is busy with nothing, the two wait for the same commit
     gate = threading.Barrier(2)
 
-    def work(made: Entries) -> None:
+    def work(made: LogRows) -> None:
         gate.wait()
         try:
             record(made)
@@ -149,7 +151,7 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
 
 def test_a_group_with_a_refused_row_is_narrowed_down(version: Version) -> None:
     deadline = time.monotonic() + 60
-    rows = [refused(version) if number == 4 else entries(version) for number in range(7)]
+    rows = [refused(version) if number == 4 else log_rows(version) for number in range(7)]
     group = [group_commit.Waiting(Parts.of(each), deadline) for each in rows]
     assert group_commit.GroupCommit()._commit(group) == []
     assert [waiting.error is not None for waiting in group] == [number == 4 for number in range(7)]
@@ -160,13 +162,13 @@ def test_a_group_with_a_refused_row_is_narrowed_down(version: Version) -> None:
 def test_a_part_that_cannot_be_made_fails_its_own_call_and_is_not_left_out(
     version: Version, rows: int
 ) -> None:
-    def broken() -> Iterator[Entries]:
-        yield entries(version, rows)
+    def broken() -> Iterator[LogRows]:
+        yield log_rows(version, rows)
         raise ValueError("no such place")
 
     deadline = time.monotonic() + 60
-    good, bad = Parts.of(entries(version, rows)), Parts(rows + 1, broken())
-    group = [group_commit.Waiting(each, deadline) for each in (good, bad, Parts.of(entries(version)))]
+    good, bad = Parts.of(log_rows(version, rows)), Parts(rows + 1, broken())
+    group = [group_commit.Waiting(each, deadline) for each in (good, bad, Parts.of(log_rows(version)))]
     assert group_commit.GroupCommit()._commit(group) == []
     assert [str(waiting.error) for waiting in group] == ["None", "no such place", "None"]
     assert Prediction.objects.count() == counted() == rows + 1
@@ -183,14 +185,14 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
 ) -> None:
     lost: list[bool] = []
 
-    def write_and_lose(blocks: Iterable[Entries], count: int) -> None:
+    def write_and_lose(blocks: Iterable[LogRows], count: int) -> None:
         write(blocks, count)
         if not lost:
             lost.append(True)
             raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(group_commit, "write", write_and_lose)
-    record(entries(version, 2))
+    record(log_rows(version, 2))
     assert lost
     assert Prediction.objects.count() == counted() == 2
 
@@ -215,13 +217,13 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
     began = time.monotonic()
     try:
         with pytest.raises(Unavailable, match="did not confirm"):
-            record(entries(version))
+            record(log_rows(version))
         assert time.monotonic() - began < 3
     finally:
         release.set()
         holder.join()
     settings.CLFSITE_LOG_SECONDS = 10
-    after = entries(version)
+    after = log_rows(version)
     record(after)
     assert Prediction.objects.filter(pk=after.ids[0]).exists()
 
@@ -229,32 +231,32 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
 def test_more_rows_than_may_wait_are_refused_at_once(version: Version, settings: Settings) -> None:
     settings.CLFSITE_LOG_ROWS = 10
     log = group_commit.GroupCommit()
-    log.submit(Parts.of(entries(version)))
+    log.submit(Parts.of(log_rows(version)))
     log._rows = 10
     with pytest.raises(Unavailable, match="wait for the log already"):
-        log.submit(Parts.of(entries(version)))
+        log.submit(Parts.of(log_rows(version)))
     log.stop()
 
 
 def test_a_broken_connection_is_replaced(version: Version) -> None:
-    record(entries(version))
+    record(log_rows(version))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-    record(entries(version))
+    record(log_rows(version))
     assert Prediction.objects.count() == counted() == 2
 
 
 def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
-    record(entries(version))
+    record(log_rows(version))
     first = group_commit.log._thread
     group_commit.log.stop()
     # what a fork inherits: the thread's object, and not the thread
     group_commit.log._owner = -1
-    record(entries(version))
+    record(log_rows(version))
     assert group_commit.log._thread is not first
     assert Prediction.objects.count() == 2
 
@@ -268,9 +270,9 @@ def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "write", fail)
         with pytest.raises(Unavailable, match="could not be written"):
-            record(entries(version))
+            record(log_rows(version))
     assert "could not be written" in group_commit.log.fault()
-    record(entries(version))
+    record(log_rows(version))
     assert group_commit.log.fault() == ""
 
 
@@ -288,8 +290,8 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
-            record(entries(version))
+            record(log_rows(version))
     assert "had ended" in group_commit.log.fault()
     assert group_commit.log.fault() == ""
-    record(entries(version))
+    record(log_rows(version))
     assert Prediction.objects.count() == counted() == 1
