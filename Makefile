@@ -1,39 +1,44 @@
-# Python 3.11, make and the package registry are all that this needs; `make help` lists the targets.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
+# Python 3.11 to 3.13, make and the package registry are all that this needs; `make help` lists the targets.
+# PYTHON=python3.12 chooses the Python; without it an environment that is there stays, and a new one gets the newest that
+# works (tools/find-python). VENV names another folder for the environment, to keep several.
+PYTHON ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
 PORT ?= 8000
 export PORT
 TEST_DATABASE_URL ?= postgresql://postgres@127.0.0.1:5432/postgres
 export TEST_DATABASE_URL
 
 .DEFAULT_GOAL := help
+# what tests need and their clients are installed side by side
+MAKEFLAGS += --jobs=2
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
+run: $(VENV)/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
 	@exec $(BIN)/python manage.py serve --demo --port $(PORT)
 
-test: .venv/tests var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
+test: $(VENV)/tests $(VENV)-clients/done var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
 	@$(BIN)/python -m tests.suite
 
-test-sqlite: .venv/tests var/static/done  ## the first half of `make test`, without a browser
+test-sqlite: $(VENV)/tests $(VENV)-clients/done var/static/done  ## the first half of `make test`, without a browser
 	$(BIN)/python -m pytest --ignore tests/functional/browser
 
-test-postgresql: .venv/tests var/static/done  ## the other half, with the tests that start servers of both kinds
+test-postgresql: $(VENV)/tests $(VENV)-clients/done var/static/done  ## the other half, with the tests that start servers of both kinds
 	CLFSITE_REQUIRE=postgresql,redis DATABASE_URL=$(TEST_DATABASE_URL) $(BIN)/python -m pytest -m "database and not faults"
 	CLFSITE_REQUIRE=postgresql,redis $(BIN)/python -m pytest tests/functional --ignore tests/functional/browser
 
-test-browser: .venv/tests var/static/done  ## the pages in a real browser
+test-browser: $(VENV)/tests var/static/done  ## the pages in a real browser
 	CLFSITE_REQUIRE=browser $(BIN)/python -m pytest tests/functional/browser
 
-test-pgbouncer: .venv/tests  ## the tests on PostgreSQL through a pooler in transaction mode, as Neon has one
+test-pgbouncer: $(VENV)/tests  ## the tests on PostgreSQL through a pooler in transaction mode, as Neon has one
 	$(BIN)/python -m tests.support.pooler
 
-prove: .venv/tests var/static/done  ## kill, freeze and flush what the site runs on, and see that nothing is lost (up to 10 minutes)
+prove: $(VENV)/tests var/static/done  ## kill, freeze and flush what the site runs on, and see that nothing is lost (up to 10 minutes)
 	@$(BIN)/python -m tests.prove
 
-check: .venv/tests  ## lint, types, import rules, migrations, templates
+check: $(VENV)/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,69 +47,75 @@ check: .venv/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint templates --check --lint
 
-check-ops: .venv/tests  ## containers, alert rules, dashboards, blueprint, workflows, production settings
+check-ops: $(VENV)/tests  ## containers, alert rules, dashboards, blueprint, workflows, production settings
 	@$(BIN)/python -m tests.ops
 
-audit: .venv/tests  ## look the pinned packages up among those with known faults
+audit: $(VENV)/tests  ## look the pinned packages up among those with known faults
 	@$(BIN)/python -m tests.ops.audit
 
-bench: .venv/tests var/static/done  ## measure training and serving, and print the figures
+bench: $(VENV)/tests var/static/done  ## measure training and serving, and print the figures
 	$(BIN)/python -m tests.bench
 
-bench-train: .venv/tests  ## compare searches with scikit-learn's plain grid search (minutes, on a quiet machine)
+bench-train: $(VENV)/tests  ## compare searches with scikit-learn's plain grid search (minutes, on a quiet machine)
 	@$(BIN)/python -W ignore -m tests.bench.training
 
-bench-serve: .venv/tests var/static/done  ## compare serving with FastAPI and SQLAlchemy (wrk, PostgreSQL; SOAK=1 for 200,000 requests)
+bench-serve: $(VENV)/tests var/static/done  ## compare serving with FastAPI and SQLAlchemy (wrk, PostgreSQL; SOAK=1 for 200,000 requests)
 	@$(BIN)/python -W ignore -m tests.bench.serving $(if $(SOAK),--soak)
 
-bench-batch: .venv/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and tell rows/s and memory (minutes)
+bench-batch: $(VENV)/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and tell rows/s and memory (minutes)
 	@$(BIN)/python -W ignore -m tests.bench.batches
 
-bench-tables: .venv/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
+bench-tables: $(VENV)/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
-bench-pages: .venv/tests var/static/done  ## time the pages over 5 million predictions in PostgreSQL (BENCH_DATABASE_URL, an empty database)
+bench-pages: $(VENV)/tests var/static/done  ## time the pages over 5 million predictions in PostgreSQL (BENCH_DATABASE_URL, an empty database)
 	@test -n "$(BENCH_DATABASE_URL)" || { echo "BENCH_DATABASE_URL has to name a PostgreSQL database: empty, or filled by an earlier call" >&2; exit 1; }
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench WANDB_MODE=disabled $(BIN)/python -W ignore -m tests.bench.seed --keep
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench $(BIN)/python -W ignore -m tests.bench.pages
 
-screenshots: .venv/tests var/static/done  ## take pictures of every page into var/screenshots, light and dark, wide and narrow
+screenshots: $(VENV)/tests var/static/done  ## take pictures of every page into var/screenshots, light and dark, wide and narrow
 	@$(BIN)/python -m tests.screenshots
 
-fmt: .venv/tests  ## format Python and templates
+fmt: $(VENV)/tests  ## format Python and templates
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 	-$(BIN)/djlint templates --reformat --quiet
 
-settings: .venv/tests  ## write the documents' list of settings from clfsite/env.py
+settings: $(VENV)/tests  ## write the documents' list of settings from clfsite/env.py
 	@$(BIN)/python -m tests.settings
 
-lock: .venv/tests  ## pin requirements*.in anew, with hashes
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+lock: $(VENV)/runs  ## pin requirements*.in again, with hashes; UPGRADE=1: to the newest releases
+	@for name in uv "" dev clients; do \
+	  file=requirements$${name:+-$$name}; \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	    $(if $(UPGRADE),--upgrade) $$file.in --output-file $$file.txt || exit 1; \
+	done
 
-clean:  ## remove the virtual environment and everything the site has stored
-	@printf 'This deletes .venv and var (database, datasets, models). Type yes: ' && read answer && [ "$$answer" = yes ]
-	rm -rf .venv var
+clean:  ## remove the virtual environments and everything the site has stored
+	@printf 'This deletes .venv* and var (database, datasets, models). Type yes: ' && read answer && [ "$$answer" = yes ]
+	rm -rf .venv .venv-* var
 
-.venv/made:
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Python 3.11 was not found (tried '$(PYTHON)'); install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Making the virtual environment .venv"
-	@$(PYTHON) -m venv .venv && touch $@
+$(VENV)/made: always
+	@tools/make-environment $(VENV) $(PYTHON)
 
-.venv/runs: .venv/made requirements.txt
-	@echo "Installing what the site runs on (one to two minutes the first time)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt && touch $@
+$(VENV)/runs: $(VENV)/made requirements.txt requirements-uv.txt
+	@echo "Installing what the site runs on"
+	@$(BIN)/python tools/install.py requirements.txt && touch $@
 
-.venv/tests: .venv/runs requirements-dev.txt
+$(VENV)/tests: $(VENV)/runs requirements-dev.txt
 	@echo "Installing what tests and checks need"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt && touch $@
+	@$(BIN)/python tools/install.py requirements-dev.txt && touch $@
 
-var/static/done: .venv/runs $(shell find static -type f)
+# The tests of the clients are skipped where these cannot be installed.
+$(VENV)-clients/done: $(VENV)/runs requirements-clients.txt
+	@echo "Installing the clients that the serving protocols are tested with"
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)-clients
+	@$(BIN)/python tools/install.py requirements-clients.txt --into $(VENV)-clients && touch $@ || \
+	  { rm -rf $(VENV)-clients; echo "The clients could not be installed; their tests will be skipped"; }
+
+var/static/done: $(VENV)/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: bench-batch help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
+.PHONY: always bench-batch help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
 	bench bench-train bench-serve bench-pages bench-tables screenshots fmt settings lock clean

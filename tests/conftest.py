@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 class Sharing(LoadScopeScheduling):  # type: ignore[misc]
     """Keeps tests that share a site or a cluster in one of pytest-xdist's processes, and hands out the others singly."""
 
-    FOLDERS = ("tests/functional/browser/", "tests/functional/clients/", "tests/functional/faults/")
+    FOLDERS = ("tests/functional/browser/", "tests/functional/faults/")
     MODULES = (
         "tests/functional/",
         "tests/integration/training/runs/test_cluster.py",

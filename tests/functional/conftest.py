@@ -8,6 +8,9 @@ from tests.support import servers, services
 from tests.support.servers import RedisServer, database
 from tests.support.site import Site, demo_site
 
+# run in an environment of their own, see test_clients.py
+collect_ignore = ["clients"]
+
 
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:

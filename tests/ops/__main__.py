@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.ops import dashboards
+from tests.ops import dashboards, wheels
 from tests.support import services
 from tests.support.site import ROOT
 
@@ -57,6 +57,9 @@ def checks(state: str) -> Iterator[Check]:
     )
     yield Check("workflows (schema)", [schema, "--builtin-schema", "vendor.github-workflows", *WORKFLOWS])
     yield _actionlint()
+    for platform, title in wheels.PLATFORMS.items():
+        name = f"wheels of every pinned package for {title} (uv, Python {', '.join(wheels.PYTHONS)})"
+        yield Check(name, [sys.executable, "-m", "tests.ops.wheels", platform])
     yield _grafana()
     lacking = services.missing().get("prometheus", "")
     config = str(DOCKER / "prometheus" / "prometheus.yml")

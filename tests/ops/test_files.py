@@ -1,6 +1,7 @@
 """Compose file, blueprint, workflows and settings: that they name the same things, pin them, and keep secrets out."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from django.urls import resolve
 
 from clfsite.env import declared
+from tests.ops.wheels import FILES, PYTHONS
 from tests.support.site import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())
@@ -118,17 +120,35 @@ def test_a_workflow_may_read_only_and_ends_in_time(path: Path) -> None:
 
 def test_the_image_starts_from_a_version_and_runs_as_nobody() -> None:
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
-    assert re.search(r"^ARG PYTHON=python:3\.11\.\d+-slim-bookworm$", dockerfile, re.MULTILINE)
+    found = re.search(r"^ARG PYTHON=python:(\d\.\d+)\.\d+-slim-trixie$", dockerfile, re.MULTILINE)
+    assert found
+    assert found[1] in PYTHONS
     assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == ["10001:10001"]
     assert "HEALTHCHECK" in dockerfile
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_every_package_is_pinned_with_its_hashes(name: str) -> None:
-    text = (ROOT / name).read_text().replace("\\\n", " ")
+@pytest.mark.parametrize("path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.stem)
+def test_every_package_is_pinned_with_its_hashes(path: Path) -> None:
+    text = path.read_text().replace("\\\n", " ")
     packages = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     loose = [
         line for line in packages if not re.match(r"[\w.\[\]-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
     ]
     assert packages
     assert not loose
+
+
+def test_every_file_of_pinned_packages_is_looked_up_for_other_platforms() -> None:
+    assert {path.name for path in ROOT.glob("requirements*.txt")} == set(FILES)
+
+
+def test_the_full_tests_run_on_every_python_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    minors = [int(python.removeprefix("3.")) for python in PYTHONS]
+    assert project["requires-python"] == f">=3.{min(minors)},<3.{max(minors) + 1}"
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    for name, job in jobs.items():
+        if any(step.get("run", "").startswith("make test") for step in job["steps"]):
+            assert job["strategy"]["matrix"]["python"] == list(PYTHONS), name
+            # the runner has Pythons of its own that `make` would find
+            assert job["env"]["PYTHON"] == "python${{ matrix.python }}", name

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -10,6 +12,8 @@ import redis
 
 DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+# beside the environment that runs the tests, as .venv-clients is beside .venv
+CLIENTS_PYTHON = Path(f"{sys.prefix}-clients") / "bin" / "python"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -71,10 +75,15 @@ def _no_npm() -> str:
     return "" if shutil.which("npm") and shutil.which("node") else "npm is not installed"
 
 
+def _no_clients() -> str:
+    return "" if CLIENTS_PYTHON.exists() else f"{CLIENTS_PYTHON} is not there; `make test` installs it"
+
+
 _FINDERS = {
     "postgresql": _no_postgresql,
     "redis": _no_redis,
     "browser": _no_browser,
     "prometheus": _no_prometheus,
     "npm": _no_npm,
+    "clients": _no_clients,
 }

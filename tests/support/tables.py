@@ -59,8 +59,8 @@ def codes() -> pd.DataFrame:
 def three_classes() -> pd.DataFrame:
     """Three classes of 50 rows, four numbers: the iris flowers."""
     iris = load_iris(as_frame=True)
-    species = pd.Series(iris.target_names[iris.target], name="label")
-    return pd.concat([iris.data, species], axis=1)
+    table: pd.DataFrame = iris.data
+    return table.assign(label=iris.target_names[iris.target])
 
 
 def three_classes_with_gaps() -> pd.DataFrame:

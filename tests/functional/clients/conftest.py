@@ -1,30 +1,48 @@
-"""One running site for all the clients that the serving protocols are for, and rows with their answers."""
+"""The running site that the environment names, for all clients of the serving protocols, and rows with their answers.
+
+These tests run in the clients' own environment, without Django and what else the site needs: `../test_clients.py` starts
+the site and calls them.
+"""
 
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.site import KEY, Site, demo_site
-
 # MLflow reports its use over the network from the moment it is imported
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+KEY = os.environ["CLIENTS_KEY"]
 ROWS = 40
 DTYPES = {"FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_, "BYTES": np.object_}
 
 
-@pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with demo_site(tmp_path_factory.mktemp("site")) as site:
-        site.serve()
-        yield site
+@dataclass(frozen=True)
+class Site:
+    """Where the site answers."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.Client:
+        """A caller with a key."""
+        return httpx.Client(base_url=self.url, headers=headers(), timeout=30, trust_env=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
+def site() -> Site:
+    return Site(int(os.environ["CLIENTS_PORT"]))
+
+
+@pytest.fixture(scope="session")
 def served(site: Site) -> dict[str, Any]:
     """What /info tells of the demo classifier."""
     with site.client() as caller:
@@ -32,11 +50,11 @@ def served(site: Site) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="package")
-def table(site: Site, served: dict[str, Any]) -> pd.DataFrame:
+@pytest.fixture(scope="session")
+def table(served: dict[str, Any]) -> pd.DataFrame:
     """Rows of the demo table with the columns of the contract, numbers missing where they may be."""
     features = served["contract"]["features"]
-    frame = pd.read_csv(site.state / "churn.csv")[[feature["name"] for feature in features]].head(ROWS)
+    frame = pd.read_csv(os.environ["CLIENTS_TABLE"])[[feature["name"] for feature in features]].head(ROWS)
     for feature in features:
         if feature["missing"] and feature["kind"] != "category":
             frame[feature["name"]] = frame[feature["name"]].astype(float)
@@ -44,7 +62,7 @@ def table(site: Site, served: dict[str, Any]) -> pd.DataFrame:
     return frame
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def expected(site: Site, table: pd.DataFrame) -> tuple[list[str], list[list[float]]]:
     """The labels and probabilities that /predict-batch gives these rows."""
     records = json.loads(table.to_json(orient="records", double_precision=15))

@@ -12,10 +12,7 @@ import pytest
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 
-from tests.functional.clients.conftest import columns, headers
-from tests.support.site import Site
-
-pytestmark = pytest.mark.site
+from tests.functional.clients.conftest import Site, columns, headers
 
 
 async def infer(site: Site, request: InferRequest, **options: Any) -> Any:

@@ -8,9 +8,7 @@ import pandas as pd
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-from tests.support.site import KEY, Site
-
-pytestmark = pytest.mark.site
+from tests.functional.clients.conftest import KEY, Site
 
 
 @pytest.fixture

@@ -8,10 +8,7 @@ import pytest
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.functional.clients.conftest import columns, headers
-from tests.support.site import Site
-
-pytestmark = pytest.mark.site
+from tests.functional.clients.conftest import Site, columns, headers
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,13 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand, CommandError
 
+from tests.support import services
 from tests.support.pages import PAGES, Block, blocks, commands
 from tests.support.site import KEY, ROOT, Site, demo_site
 
 RUN = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "ignore", "-c"]}
+# such a block runs in the environment of the clients
+OF_A_CLIENT = re.compile(r"^from (mlflow|tritonclient|kserve)\b", re.MULTILINE)
 # what is set or shown, and not run
 SHOWN = {"ini", "nginx", "json", "yaml", "text", ""}
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -39,8 +42,8 @@ CANNOT = {
     "git": "the repository's own server",
     "make": "makes an environment, tests or measures for minutes",
     "manage.py": "runs until it is ended, or asks at a terminal",
-    "pip": "makes an environment",
-    "python3.11": "makes an environment",
+    "install.py": "fills an environment",
+    "python3": "makes an environment",
     "pg_dump": "PostgreSQL; tests/functional/test_backup.py runs it where that is",
     "pg_restore": "likewise",
     "systemctl": "root",
@@ -103,11 +106,18 @@ def test_every_command_of_a_page_runs_in_its_order(page: Path, site: Site, folde
         # processes for the fits of so small a table take longer to start than to work
         "LOKY_MAX_CPU_COUNT": "1",
     }
+    skipped = []
     for block in blocks(page):
         if block.language not in RUN:
             continue
+        program, *options = RUN[block.language]
+        if OF_A_CLIENT.search(block.text):
+            program = str(services.CLIENTS_PYTHON)
+            if "clients" in services.missing():
+                skipped.append(str(block))
+                continue
         done = subprocess.run(
-            [*RUN[block.language], block.text],
+            [program, *options, block.text],
             cwd=folder,
             env=environ,
             capture_output=True,
@@ -116,6 +126,8 @@ def test_every_command_of_a_page_runs_in_its_order(page: Path, site: Site, folde
             timeout=120,
         )
         assert done.returncode == 0, f"{block}\n{block.text}\n{done.stdout}\n{done.stderr}"
+    if skipped:
+        pytest.skip(f"clients: {services.missing()['clients']}; not run: {', '.join(skipped)}")
 
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)
@@ -157,5 +169,5 @@ def _check_management(command: str) -> None:
 
 def _check_files(command: str) -> None:
     """See that the files of the repository that a command names are there."""
-    for path in re.findall(r"\b((?:docker|docs|data|requirements)[\w./-]*\.[a-z]+)\b", command):
+    for path in re.findall(r"\b((?:docker|docs|data|requirements|tools)[\w./-]*\.[a-z]+)\b", command):
         assert (ROOT / path).exists() or path.startswith("docker.io"), path

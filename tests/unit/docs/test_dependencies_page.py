@@ -12,8 +12,8 @@ TOLD_TOGETHER = re.compile(r"stubs|^types-|-types$")
 
 def required() -> Iterator[str]:
     """The names in requirements*.in, without extras and bounds."""
-    for name in ("requirements.in", "requirements-dev.in"):
-        for line in (ROOT / name).read_text().splitlines():
+    for path in ROOT.glob("requirements*.in"):
+        for line in path.read_text().splitlines():
             if found := re.match(r"[a-z][a-z0-9-]*", line):
                 yield found[0]
 

@@ -28,7 +28,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_file_of_the_repository_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(
-        r"`((?:clfsite|training|predictions|tests|templates|docker|static)/[\w./-]+)`", page.read_text()
+        r"`((?:clfsite|training|predictions|tests|templates|docker|static|tools)/[\w./-]+)`", page.read_text()
     )
     assert [name for name in named if not (ROOT / name).exists()] == []
 

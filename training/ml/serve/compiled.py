@@ -148,10 +148,7 @@ def edge_rows(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
         pd.Series({each.name: choose(_extremes(each), key=_order) for each in contract.features})
         for choose in (min, max)
     ]
-    edges = pd.DataFrame(varied, columns=frame.columns)
-    return edges.astype(dict.fromkeys(contract.numbers, np.float64)).astype(
-        dict.fromkeys(contract.categories, object)
-    )
+    return pd.DataFrame(varied, columns=frame.columns).astype(frame.dtypes.to_dict())
 
 
 def fastest_from(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame) -> int | None:

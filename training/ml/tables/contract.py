@@ -253,8 +253,8 @@ class Contract:
         for feature in self.features:
             column = table[feature.name]
             if feature.kind is Kind.CATEGORY:
-                texts = column if column.dtype == object else labels(column.dropna()).reindex(column.index)
-                columns[feature.name] = texts.astype(object).where(column.notna(), np.nan)
+                is_text = isinstance(column.dtype, pd.StringDtype)
+                columns[feature.name] = column if is_text else labels(column.dropna()).reindex(column.index)
             else:
                 columns[feature.name] = column.astype(np.float64)
         return pd.DataFrame(columns, index=table.index)

@@ -41,7 +41,6 @@ def read_table(path: Path, *, texts: Collection[str] = (), numbers: Collection[s
         encoding="utf-8-sig",
         na_values=sorted(MISSING),
         keep_default_na=False,
-        float_precision="round_trip",
         low_memory=False,
         header=0,
         names=columns,
@@ -56,7 +55,7 @@ def read_table(path: Path, *, texts: Collection[str] = (), numbers: Collection[s
 
 def _blank_cells_to_missing(frame: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
     """Read cells of spaces alone as missing, and a column of numbers beside them as numbers."""
-    for name in frame.select_dtypes(object):
+    for name in frame.select_dtypes([object, "str"]):
         column = frame[name]
         blanks = [value for value in column.unique() if isinstance(value, str) and not value.strip()]
         if blanks:
@@ -69,7 +68,7 @@ def _blank_cells_to_missing(frame: pd.DataFrame, texts: Collection[str]) -> pd.D
 def _numbers_to_numbers(frame: pd.DataFrame, numbers: Collection[str]) -> pd.DataFrame:
     """Convert columns that must be numbers where pandas kept texts, as it does for integers beyond 64 bits."""
     for name in frame.columns.intersection(list(numbers)):
-        if frame[name].dtype == object:
+        if _may_hold_texts(frame[name]):
             converted = pd.to_numeric(frame[name].astype(str), errors="coerce")
             if converted.notna().equals(frame[name].notna()):
                 frame[name] = converted
@@ -102,7 +101,7 @@ def _faults(column: pd.Series, *, must_be_numbers: bool) -> pd.Series | None:
         return column.astype(float).abs() > LARGEST
     if must_be_numbers:
         return pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
-    return _slips(column) if column.dtype == object else None
+    return _slips(column) if _may_hold_texts(column) else None
 
 
 def _slips(column: pd.Series) -> pd.Series:
@@ -117,6 +116,11 @@ def _slips(column: pd.Series) -> pd.Series:
     share = counts[numeric | comma].sum() / counts.sum()
     is_numeric = share >= _MOSTLY_NUMBERS and (numeric.any() or comma.all())
     return column.isin(counts.index[~numeric] if is_numeric else [])
+
+
+def _may_hold_texts(column: pd.Series) -> bool:
+    """Whether the values are texts, or a mixture such as whole numbers of which some are beyond 64 bits."""
+    return isinstance(column.dtype, pd.StringDtype) or pd.api.types.is_object_dtype(column.dtype)
 
 
 def _is_numeric(column: pd.Series) -> bool:

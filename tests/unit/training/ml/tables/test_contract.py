@@ -43,7 +43,7 @@ def test_prepared_table_is_numbers_and_texts_with_nan_for_gaps() -> None:
         "a": "float64",
         "visits": "float64",
         "member": "float64",
-        "colour": "object",
+        "colour": "str",
     }
     assert prepared.isna().sum().to_dict() == table.drop(columns="label").isna().sum().to_dict()
 
