@@ -69,7 +69,9 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
         of: whose probability, for title and axis.
     """
     width = 1 / len(counts)
-    ranges = [f"{percent(place * width, 0)} to {percent((place + 1) * width, 0)}" for place in range(len(counts))]
+    ranges = [
+        f"{percent(place * width, 0)} to {percent((place + 1) * width, 0)}" for place in range(len(counts))
+    ]
     figure = plot(
         bars(
             x=[(place + 0.5) * width for place in range(len(counts))],
