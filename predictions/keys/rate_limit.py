@@ -41,8 +41,8 @@ def rate_of(own: int | None) -> float:
 
     Machines share a key's calls evenly among them, so each takes its part of the rate.
     """
-    rate = settings.CLFSITE_KEY_RATE if own is None else own
-    return rate / settings.CLFSITE_WEB_SERVERS
+    servers: int = settings.CLFSITE_WEB_SERVERS
+    return (settings.CLFSITE_KEY_RATE if own is None else own) / servers
 
 
 def take(key_id: int, rate: float) -> None:
