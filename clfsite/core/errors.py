@@ -8,11 +8,13 @@ class Refused(Exception):
     """The request cannot be carried out as asked; nothing was changed.
 
     `errors` says where, one mapping per fault: `row` and `feature` of a record, or `line` and `column` of a file.
+    `count` is how many faults there are where `errors` holds the first of them alone.
     """
 
-    def __init__(self, message: str, errors: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(self, message: str, errors: Sequence[dict[str, Any]] = (), count: int = 0) -> None:
         super().__init__(message)
         self.errors = list(errors)
+        self.count = max(count, len(self.errors))
 
 
 class Malformed(Refused):

@@ -20,12 +20,13 @@ class StrictJSONParser(JSONParser):
         """Return the JSON value of the body.
 
         Raises:
-            TooLarge: more than CLFSITE_BODY_BYTES. Malformed: not JSON. InvalidInput: a text holds a NUL.
+            TooLarge: more than CLFSITE_BODY_BYTES. Malformed: not JSON. InvalidInput: a text holds a NUL, or a
+                number is not finite.
         """
         data = stream.read(settings.CLFSITE_BODY_BYTES + 1)
         if len(data) > settings.CLFSITE_BODY_BYTES:
             raise TooLarge("the body is larger than the limit (CLFSITE_BODY_BYTES)")
-        value = parse_json(data)
+        value = parse_json(data, finite=True)
         if (b"\\u0000" in data) and _holds_nul(value):
             raise InvalidInput("a text holds a NUL character, which no database can keep")
         return value

@@ -3,6 +3,8 @@
 import logging
 import math
 import sys
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +15,9 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.settings import api_settings
 
 from clfsite.core import errors
 from clfsite.core.storage import space
@@ -21,6 +25,9 @@ from clfsite.core.storage import space
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
+# errors that a problem document lists, and the characters of all their texts: an answer to a bad body is small
+MOST_ERRORS = 100
+MOST_CHARACTERS = 40_000
 DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
 STATUS: dict[type[errors.Refused], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
@@ -37,18 +44,36 @@ def problem(
     detail: str,
     faults: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
+    count: int = 0,
 ) -> HttpResponse:
-    """Return a problem document; `faults` becomes its member `errors`."""
+    """Return a problem document; the first of the `faults` become its member `errors`, the detail counts all of them."""
+    listed = _first(faults or [])
+    count = max(count, len(faults or []))
+    if len(listed) < count:
+        detail = f"{detail}; the first {len(listed):,} of {count:,} errors are listed"
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
-        "errors": faults or [],
+        "errors": listed,
     }
     # text from a caller may hold what UTF-8 cannot carry
     content = orjson.dumps(_encodable(body))
+    headers = {"X-Content-Type-Options": "nosniff", **(headers or {})}
     return HttpResponse(content, status=status, content_type="application/problem+json", headers=headers)
+
+
+def _first(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first errors, as many as an answer may hold."""
+    listed: list[dict[str, Any]] = []
+    characters = 0
+    for fault in faults[:MOST_ERRORS]:
+        characters += sum(len(value) for value in fault.values() if isinstance(value, str))
+        if listed and characters > MOST_CHARACTERS:
+            break
+        listed.append(fault)
+    return listed
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
@@ -56,7 +81,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     error = _passing(error) or error
     if isinstance(error, errors.Refused):
         retry = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, errors.Unavailable) else None
-        return problem(STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error), error.errors, retry)
+        status = STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
+        return problem(status, str(error), error.errors, retry, error.count)
     if isinstance(error, Http404):
         return problem(HTTPStatus.NOT_FOUND, "there is no such thing")
     if isinstance(error, exceptions.APIException):
@@ -97,11 +123,25 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
 
 
 def _faults(detail: Any, field: str = "") -> list[dict[str, Any]]:
+    """The errors of DRF's fields, each with its whole path: `aim.goal`, `categories.0`."""
     if isinstance(detail, dict):
-        return [fault for name, inner in detail.items() for fault in _faults(inner, str(name))]
+        return [fault for name, inner in detail.items() for fault in _faults(inner, _path(field, name))]
     if isinstance(detail, list):
-        return [fault for inner in detail for fault in _faults(inner, field)]
+        # the errors of a list's items come as texts in a list where there is one item, as mappings where they nest
+        nested = any(isinstance(inner, dict | list) for inner in detail)
+        return [
+            fault
+            for place, inner in enumerate(detail)
+            for fault in _faults(inner, _path(field, place) if nested else field)
+        ]
     return [{"field": field, "code": getattr(detail, "code", "invalid"), "message": str(detail)}]
+
+
+def _path(field: str, name: object) -> str:
+    """What is wrong with the whole of a value belongs to the value itself."""
+    if name == api_settings.NON_FIELD_ERRORS_KEY:
+        return field
+    return f"{field}.{name}" if field else str(name)
 
 
 def _encodable(value: Any) -> Any:
@@ -153,5 +193,26 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged")
 
 
+def reading_alone(
+    view: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Let a call of programs be read, and answer other methods with a problem document, without a CSRF token too."""
+
+    @csrf_exempt
+    @wraps(view)
+    def checked(request: HttpRequest) -> HttpResponseBase:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        detail = f"the method {(request.method or '')[:20]} is not allowed; use GET or HEAD"
+        return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": "GET, HEAD"})
+
+    return checked
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Say that a form cannot be taken as one of the site's own."""
+    if not _wants_page(request):
+        return problem(
+            HTTPStatus.FORBIDDEN, "the call comes without a key and without the session's CSRF token"
+        )
     return render(request, "403.html", {"csrf": True}, status=HTTPStatus.FORBIDDEN)

@@ -12,13 +12,16 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.request import RawPostDataException
 from rest_framework import exceptions
 
-from clfsite.core.errors import Malformed, TooLarge
+from clfsite.core.errors import InvalidInput, Malformed, TooLarge
 
-# types of values that hold no string
-_PLAIN = frozenset((float, int, bool, type(None)))
-_OBJECT = frozenset((dict,))
 _LONGEST_INTEGER = 400  # digits; a float holds 309
-_DEEPEST = 64
+# levels that orjson writes; far from what Python's stack holds, wherever in it a request is answered
+_DEEPEST = 254
+# lists and objects: ten thousand rows of fifty tensors of shape [n, 1] hold as many; Python takes a second to make them
+_MOST_CONTAINERS = 500_000
+_LONGEST_PATH = 200  # characters
+_TOO_DEEP = f"the body is nested too deeply; {_DEEPEST} levels are read"
+_NO_ESCAPES = ((b"\\\\", b""), (b'\\"', b""))
 
 
 def read_json(request: HttpRequest) -> Any:
@@ -76,27 +79,34 @@ def drain(request: HttpRequest) -> None:
         request.body  # noqa: B018  it is the reading that counts
 
 
-def parse_json(data: bytes, *, nan_is_null: bool = False) -> Any:
+def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) -> Any:
     """Return the JSON value of these bytes.
 
     Args:
         nan_is_null: read the literal NaN, which clients built on Python send for a missing value, as null.
+        finite: refuse a number that no float can hold; otherwise it reads as infinite, for a contract to refuse.
 
     Raises:
+        InvalidInput: a number is not finite, where all have to be.
         Malformed: not JSON, or JSON with a name twice in one object, Infinity, or text that is not Unicode.
     """
+    count = data.count(b"[") + data.count(b"{")
+    if count > _MOST_CONTAINERS:
+        raise Malformed(
+            f"the body holds {count:,} lists and objects; at most {_MOST_CONTAINERS:,} are read, send fewer rows at once"
+        )
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        return _read_slowly(data, error, nan_is_null)
-    if b"\\" in data:
-        return _read_slowly(data, None, nan_is_null)
-    # Every quote of a body without backslashes delimits a string, so a dropped duplicate shows in the count. Where names
-    # alone account for all of them, and one list holds no other, there is nothing to look for in thousands of rows.
-    quotes = data.count(b'"')
-    if quotes == 2 * _count_names(value) and data.count(b"[") == 1:
+        return _read_slowly(data, error, nan_is_null, finite)
+    try:
+        written = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise Malformed(_TOO_DEEP) from error
+    # what was dropped because its name stood twice is not written, and each text that is has two quotes
+    if _count_quotes(data) == _count_quotes(written):
         return value
-    return value if quotes == 2 * _count_strings(value) else _read_slowly(data, None, nan_is_null)
+    return _read_slowly(data, None, nan_is_null, finite)
 
 
 def repeated(names: Iterable[str]) -> str | None:
@@ -125,41 +135,15 @@ def accepts(request: HttpRequest, media_types: Collection[str]) -> bool:
     return False
 
 
-def _count_names(value: Any) -> int:
-    """How many names an object has, and the objects in its lists; none that lies deeper is counted."""
-    if not isinstance(value, dict):
-        return 0
-    lists = [inner for inner in value.values() if type(inner) is list]
-    return len(value) + sum(sum(map(len, rows)) for rows in lists if _OBJECT.issuperset(map(type, rows)))
+def _count_quotes(data: bytes) -> int:
+    """How many quotes delimit texts in a JSON document."""
+    if b"\\" in data:
+        for escape, nothing in _NO_ESCAPES:
+            data = data.replace(escape, nothing)
+    return data.count(b'"')
 
 
-def _count_strings(value: Any, depth: int = 0) -> int:
-    """How many strings a value holds, names included; written for speed, as every row passes through it."""
-    if not isinstance(value, dict | list):
-        return int(isinstance(value, str))
-    _check_depth(depth)
-    count = 0
-    if isinstance(value, dict):
-        count = len(value)
-        value = value.values()
-    if _PLAIN.issuperset(map(type, value)):
-        return count
-    for inner in value:
-        kind = type(inner)
-        if kind is str:
-            count += 1
-        elif kind is dict or kind is list:
-            count += _count_strings(inner, depth + 1)
-    return count
-
-
-def _check_depth(depth: int) -> None:
-    # far from what Python's stack holds, wherever in it a request is answered
-    if depth >= _DEEPEST:
-        raise Malformed(f"the body is nested too deeply; {_DEEPEST} levels are read")
-
-
-def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_null: bool) -> Any:
+def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_null: bool, finite: bool) -> Any:
     """Read with the standard library: slower, but it says what is wrong and takes huge numbers as infinite."""
     nulls: list[str] = []
 
@@ -182,9 +166,13 @@ def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_nul
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error}") from error
     except RecursionError as error:
-        raise Malformed(f"the body is nested too deeply; {_DEEPEST} levels are read") from error
+        raise Malformed(_TOO_DEEP) from error
     _check_text(value)
-    if refusal is not None and not nulls and not _has_infinity(value):
+    place = _infinite(value)
+    if place is not None and finite:
+        fault = {"field": place[:_LONGEST_PATH], "code": "not_finite", "message": "expected a finite number"}
+        raise InvalidInput("a number is too large; expected finite numbers", [fault])
+    if refusal is not None and not nulls and place is None:
         raise Malformed(f"the body is not JSON: {refusal}") from refusal
     return value
 
@@ -198,11 +186,11 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | float:
-    return (
-        int(digits)
-        if len(digits) <= _LONGEST_INTEGER
-        else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
-    )
+    """Beyond 64 bits a float, as orjson reads it."""
+    if len(digits) > _LONGEST_INTEGER:
+        return math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+    value = int(digits)
+    return value if -(2**63) <= value < 2**64 else float(digits)
 
 
 def _check_text(value: Any, depth: int = 0) -> None:
@@ -212,7 +200,8 @@ def _check_text(value: Any, depth: int = 0) -> None:
         except UnicodeEncodeError as error:
             raise Malformed("a text holds half of a surrogate pair, which is not Unicode") from error
     elif isinstance(value, dict | list):
-        _check_depth(depth)
+        if depth >= _DEEPEST:
+            raise Malformed(_TOO_DEEP)
         if isinstance(value, dict):
             for name in value:
                 _check_text(name)
@@ -220,9 +209,10 @@ def _check_text(value: Any, depth: int = 0) -> None:
             _check_text(inner, depth + 1)
 
 
-def _has_infinity(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isinf(value)
-    if isinstance(value, dict):
-        return any(map(_has_infinity, value.values()))
-    return isinstance(value, list) and any(map(_has_infinity, value))
+def _infinite(value: Any, path: str = "") -> str | None:
+    """Where the first number stands that no float can hold; None where there is none."""
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        found = (_infinite(each, f"{path}.{name}" if path else str(name)) for name, each in inner)
+        return next((place for place in found if place is not None), None)
+    return path if isinstance(value, float) and math.isinf(value) else None

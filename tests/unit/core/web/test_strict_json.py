@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clfsite.core.errors import Malformed
+from clfsite.core.errors import InvalidInput, Malformed
 from clfsite.core.web.strict_json import parse_json
 
 ROWS: list[dict[str, Any]] = [{"size": 1.5, "count": 2, "old": None, "new": True}] * 3
@@ -34,10 +34,40 @@ def test_what_is_read_is_what_was_written(value: Any) -> None:
         (b'{"records": [{"size": 1}, {"size": 1, "size": 2}]}', '"size" stands twice'),
         (b'{"records": [{"size": 1}], "records": [{"size": 2}]}', '"records" stands twice'),
         (b'{"records": [{"size": {"a": 1, "a": 2}}]}', '"a" stands twice'),
-        (b'{"records": [{"size": ' + b"[" * 100 + b"]" * 100 + b"}]}", "nested too deeply"),
-        (b'{"records": [{"size": ' + b'{"a":' * 100 + b"1" + b"}" * 100 + b"}]}", "nested too deeply"),
+        (b'{"records": [{"size": ' + b"[" * 300 + b"]" * 300 + b"}]}", "nested too deeply"),
+        (b'{"records": [{"size": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}]}", "nested too deeply"),
     ],
 )
 def test_rows_of_numbers_are_looked_at_as_closely_as_others(body: bytes, why: str) -> None:
     with pytest.raises(Malformed, match=why):
         parse_json(body)
+
+
+@pytest.mark.parametrize("item", ["[]", "{}", "[[]]", '{"a":{}}'])
+def test_more_lists_and_objects_than_any_row_needs_are_counted_and_not_made(item: str) -> None:
+    body = ('{"features":[' + ",".join([item] * 600_000) + "]}").encode()
+    with pytest.raises(Malformed, match="lists and objects; at most 500,000 are read"):
+        parse_json(body)
+
+
+@pytest.mark.parametrize("text", ['"', "\\", '\\"', '\\\\"', "\n", 'a"b\\c', "\u2028", "é", "[{", "\x7f"])
+def test_escapes_hide_no_name_that_stands_twice(text: str) -> None:
+    name, value = json.dumps(text), json.dumps({text: [text, text]})
+    assert parse_json(value.encode()) == {text: [text, text]}
+    with pytest.raises(Malformed, match="stands twice"):
+        parse_json(f"{{{name}: {name}, {name}: {name}}}".encode())
+
+
+def test_a_number_that_no_float_holds_is_refused_with_its_place_where_all_have_to_be_finite() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_json(b'{"space": {"max_depth": [1, -1e400]}}', finite=True)
+    assert refused.value.errors[0]["field"] == "space.max_depth.1"
+    assert parse_json(b'{"a": 1e400}') == {"a": float("inf")}
+
+
+def test_a_whole_number_is_read_alike_with_and_without_a_gap_in_the_body() -> None:
+    for digits in ("18446744073709551615", "18446744073709551616", "-9223372036854775809", "9" * 30):
+        assert (
+            parse_json(f"[{digits}, NaN]".encode(), nan_is_null=True)[0]
+            == parse_json(f"[{digits}]".encode())[0]
+        )
