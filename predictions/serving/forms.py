@@ -7,6 +7,7 @@ from django import forms
 from django.template.defaultfilters import capfirst
 
 from clfsite.core.errors import Refused
+from clfsite.core.web.forms import carry, read_text
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.digits import apart, exact
@@ -20,14 +21,14 @@ class FeatureField(forms.CharField):
             required=not feature.missing,
             strip=False,
             label=feature.name,
-            initial=exact(feature.default),
+            initial=carry(exact(feature.default)),
             help_text=_hint(feature),
             widget=_widget(feature),
         )
         self.feature = feature
 
     def to_python(self, value: Any) -> Any:
-        return read_cell(self.feature, value or "")
+        return read_cell(self.feature, read_text(value or "", self.feature.categories))
 
     def validate(self, value: Any) -> None:
         error, _ = self.feature.check(value)
@@ -42,14 +43,15 @@ class FeaturesForm(forms.Form):
     """A record to predict, one field per feature of a contract."""
 
     def __init__(self, contract: Contract, data: Any = None, record: dict[str, Any] | None = None) -> None:
-        known = {name: "" if value is None else exact(value) for name, value in (record or {}).items()}
+        known = {name: "" if value is None else carry(exact(value)) for name, value in (record or {}).items()}
         super().__init__(data, initial=known)
         for feature in contract.features:
             field = self.fields[feature.name] = FeatureField(feature)
             value = self[feature.name].value()
             if isinstance(field.widget, forms.Select) and value and value not in dict(field.widget.choices):
                 # a value that training never saw may come with the form, and stays in it
-                field.widget.choices = [*field.widget.choices, (value, value)]
+                text = read_text(value, feature.categories)
+                field.widget.choices = [*field.widget.choices, (value, text)]
 
     def add_prefix(self, field_name: str) -> str:
         # names of features may hold spaces, which no id in HTML may
@@ -69,7 +71,7 @@ def _widget(feature: Feature) -> forms.Widget:
         return forms.NumberInput(attrs={"step": 1 if feature.kind is Kind.INTEGER else "any"})
     values = ("true", "false") if feature.kind is Kind.BOOLEAN else feature.categories
     missing = [("", "(missing)")] if feature.missing else []
-    return forms.Select(choices=[*missing, *((value, value) for value in values)])
+    return forms.Select(choices=[*missing, *((carry(value), value) for value in values)])
 
 
 def _hint(feature: Feature) -> str:

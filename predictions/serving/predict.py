@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ from uuid_utils import uuid7
 
 from clfsite.core.errors import InvalidInput
 from clfsite.core.web.metrics import child
+from clfsite.core.web.problems import MOST_ERRORS
 from predictions.log import group_commit
 from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
 from predictions.serving import metrics
 from predictions.serving.batcher import Piece
 from predictions.serving.live_models import Live, models
-from training.ml.tables.checks import check_records
+from training.ml.tables.checks import check_records, read_records
 from training.ml.tables.contract import Issue
 
 # from here on the checks by column are faster than those by record
@@ -61,15 +62,20 @@ def predict(
     caller: str,
     model: str | None = None,
     version: int | None = None,
+    path: str = "",
 ) -> Answer:
     """Answer and log records of JSON values with the active version, or the pinned one.
+
+    Args:
+        path: where a record stands in the caller's body, with {row} for its number; errors then tell it.
 
     Raises:
         InvalidInput: the contract refuses a record; nothing was stored. NotFound, Unavailable: see `LiveModels.get`.
     """
     live = models.get(model, version)
-    scored = _score(live, records)
-    parts = Parts(len(records), _log(live, records, scored, source=source, caller=caller))
+    rows = read_records(live.contract, records)
+    scored = _score(live, rows, path)
+    parts = Parts(len(rows), _log(live, rows, scored, source=source, caller=caller))
     _commit(live, parts, [each.code for found in scored.warnings.values() for each in found])
     return Answer(live, parts)
 
@@ -90,8 +96,9 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
     Raises:
         InvalidInput: the contract refuses the record.
     """
-    (warnings,) = _check_each(live, [record])
-    (label,), proba = live.scorer.score([record])
+    records = read_records(live.contract, [record])
+    (warnings,) = _check_each(live, records)
+    (label,), proba = live.scorer.score(records)
     probabilities = dict(zip(live.contract.classes, proba[0].tolist(), strict=True))
     return Tried(label, probabilities[label], probabilities, warnings)
 
@@ -105,7 +112,7 @@ class _Scored:
     pieces: Iterable[Piece]
 
 
-def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
+def _score(live: Live, records: Sequence[Mapping[str, Any]], path: str) -> _Scored:
     """Check records and begin to score them.
 
     Raises:
@@ -113,12 +120,12 @@ def _score(live: Live, records: Sequence[dict[str, Any]]) -> _Scored:
     """
     began = time.perf_counter()
     if len(records) < ROWS_FOR_COLUMNS:
-        warned = {row: found for row, found in enumerate(_check_each(live, records)) if found}
+        warned = {row: found for row, found in enumerate(_check_each(live, records, path)) if found}
         seconds = time.perf_counter() - began
         call = live.joint.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
         return _Scored(warned, seconds, map(live.joint.piece, [call]))
     checked = check_records(live.contract, records, strict=live.strict)
-    _refuse(live, len(records), checked.errors)
+    _refuse(live, len(records), checked.errors, path)
     seconds = time.perf_counter() - began
     return _Scored(checked.warnings, seconds, _pieces(live, checked.arrays, len(records)))
 
@@ -143,7 +150,12 @@ def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Itera
 
 
 def _log(
-    live: Live, records: Sequence[dict[str, Any]], scored: _Scored, *, source: Prediction.Source, caller: str
+    live: Live,
+    records: Sequence[Mapping[str, Any]],
+    scored: _Scored,
+    *,
+    source: Prediction.Source,
+    caller: str,
 ) -> Iterator[LogRows]:
     """Rows of the log for scored records, a piece at a time."""
     warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
@@ -234,7 +246,7 @@ def count(live: Live, blocks: Iterable[LogRows], unseen: Sequence[str]) -> None:
         child(metrics.warnings_total, live.classifier, code).inc(number)
 
 
-def _check_each(live: Live, records: Sequence[Mapping[str, Any]]) -> list[list[Issue]]:
+def _check_each(live: Live, records: Sequence[Mapping[str, Any]], path: str = "") -> list[list[Issue]]:
     """Return each record's warnings.
 
     Raises:
@@ -249,16 +261,26 @@ def _check_each(live: Live, records: Sequence[Mapping[str, Any]]) -> list[list[I
         if errors:
             found[row] = errors
         warnings.append(warned)
-    _refuse(live, len(records), found)
+    _refuse(live, len(records), found, path)
     return warnings
 
 
-def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[Issue]]) -> None:
-    """Raise InvalidInput where any of so many records has errors, with all of them by row."""
+def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[Issue]], path: str) -> None:
+    """Raise InvalidInput where any of so many records has errors, with the first of them in the order of rows."""
     if not errors:
         return
-    what = "the record was refused" if count == 1 else f"{len(errors)} of {count} records were refused"
+    what = "the record was refused" if count == 1 else f"{len(errors):,} of {count:,} records were refused"
+    issues = ((row, issue) for row, found in errors.items() for issue in found)
+    told = [_fault(row, issue, path) for row, issue in islice(issues, MOST_ERRORS)]
     raise InvalidInput(
         f"{what} by the contract of {live.classifier} version {live.number}; nothing was stored",
-        [{"row": row, **asdict(error)} for row, found in errors.items() for error in found],
+        told,
+        sum(map(len, errors.values())),
     )
+
+
+def _fault(row: int, issue: Issue, path: str) -> dict[str, Any]:
+    fault = {"row": row, **asdict(issue)}
+    if path:
+        fault["field"] = ".".join(filter(None, [path.format(row=row), issue.feature]))
+    return fault

@@ -1,5 +1,7 @@
 """Forms that several features share."""
 
+import json
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django import forms
@@ -9,6 +11,51 @@ from django.template.defaultfilters import capfirst, filesizeformat
 
 from clfsite.core.errors import Refused
 from clfsite.core.web.uploads import was_cut
+
+
+class TextChoiceField(forms.ChoiceField):
+    """A choice among texts from outside, line ends included."""
+
+    texts: Collection[str] = ()
+
+    def offer(self, texts: Iterable[str], first: Iterable[tuple[str, str]] = ()) -> None:
+        """Set the choices, behind those that stand for none of the texts."""
+        self.texts = list(texts)
+        self.choices = [*first, *((carry(text), text) for text in self.texts)]
+
+    def to_python(self, value: Any) -> str:
+        return carry(read_text(super().to_python(value), self.texts))
+
+    def clean(self, value: Any) -> str:
+        return read_text(super().clean(value), self.texts)
+
+
+def carry(text: str) -> str:
+    """A text as the value of an option or a hidden field.
+
+    Browsers turn every line end of a value into CR LF; one with line ends goes as JSON, which has none.
+    """
+    return json.dumps(text) if "\r" in text or "\n" in text else text
+
+
+def read_text(value: str, known: Collection[str]) -> str:
+    """The text that came back for one that `carry` gave, or that a browser changed the line ends of."""
+    if value in known:
+        return value
+    if value.startswith('"'):
+        try:
+            text = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return text if isinstance(text, str) and carry(text) == value else value
+    if "\r\n" in value:
+        alike = [text for text in known if _as_browsers_send(text) == value]
+        return alike[0] if len(alike) == 1 else value
+    return value
+
+
+def _as_browsers_send(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
 
 
 class UploadForm(forms.Form):

@@ -3,7 +3,7 @@
 The outcome is that of `Contract.check` on every record, message by message, at a fraction of its time.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 from operator import itemgetter
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 # of such characters alone and read as JSON, a cell is a number or nothing
 _NUMBER_CHARACTERS = b"0123456789+-.eE,"
 _NUMBERS = frozenset((int, float))
-# a longer whole number may not fit into 64 bits
-_LONGEST_INTEGER = 19
+# what JSON readers keep as a whole number; beyond it is a float
+LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64
+# characters of the longest whole number of 64 bits
+_LONGEST_INTEGER = 20
+# records with other names than the contract's, of which each name is told
+MOST_ODD = 100
+_OTHER_NAMES = Issue("", "other_features", "the record's names are not the features of this model")
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Checked:
 def check_records(
     contract: Contract, records: Sequence[Mapping[str, Any]], *, strict: bool = False
 ) -> Checked:
-    """Judge records of JSON values.
+    """Judge records of JSON values; of those with other names than the contract's, the first 100 are looked into.
 
     Args:
         strict: a value that training never saw is an error instead of a warning.
@@ -78,9 +83,13 @@ def check_records(
     rows = _rows(names, records)
     if rows is None:
         known = frozenset(names)
-        odd = {row for row, record in enumerate(records) if record.keys() != known}
-        for row in odd:
-            remarks.errors[row], remarks.warnings[row] = contract.check(records[row])
+        odd = {row: None for row, record in enumerate(records) if record.keys() != known}
+        for place, row in enumerate(odd):
+            # other names than the contract's are always an error
+            if place < MOST_ODD:
+                remarks.errors[row], remarks.warnings[row] = contract.check(records[row])
+            else:
+                remarks.errors[row] = [_OTHER_NAMES]
         whole = [contract.example if row in odd else record for row, record in enumerate(records)]
         rows = _rows(names, whole) or []
     columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
@@ -119,10 +128,36 @@ def check_cells(contract: Contract, columns: Sequence[Sequence[str]], *, strict:
     return remarks.close(contract, len(columns[0]), arrays, texts, strict=strict)
 
 
+def means_missing(text: str, known: Container[str]) -> bool:
+    """Whether a text stands for a missing value: it is blank or a common mark, and no category that training saw."""
+    return text.strip() in MISSING and text not in known
+
+
+def read_records(contract: Contract, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return records of JSON values with null for every text of a category that stands for a missing value.
+
+    A cell of a file has no other way to say so, and a row has one meaning by whichever door it comes.
+    """
+    return [_read_record(contract.texts, record) for record in records]
+
+
+def _read_record(texts: Mapping[str, Container[str]], record: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, known in texts.items():
+        value = record.get(name)
+        if type(value) is str and value not in known and means_missing(value, known):
+            gaps = {
+                other: None
+                for other, seen in texts.items()
+                if type(record.get(other)) is str and means_missing(record[other], seen)
+            }
+            return {**record, **gaps}
+    return record
+
+
 def read_cell(feature: Feature, cell: str) -> Any:
     """The JSON value that a text stands for; what cannot be read stays text for the contract to refuse."""
     text = cell.strip()
-    if text in MISSING and cell not in feature.categories:
+    if means_missing(cell, feature.categories):
         return None
     if feature.kind is Kind.CATEGORY:
         return cell
@@ -131,7 +166,8 @@ def read_cell(feature: Feature, cell: str) -> Any:
     if "_" in text or not text.isascii():
         return cell
     try:
-        return int(text) if feature.kind is Kind.INTEGER and len(text) < _LONGEST_INTEGER else float(text)
+        if len(text) <= _LONGEST_INTEGER and LEAST_INTEGER <= (number := int(text)) < MOST_INTEGER:
+            return number
     except ValueError:
         pass
     try:

@@ -5,6 +5,8 @@ numbers, integers and booleans as float64 (missing is NaN), categories as text (
 pandas itself: every process of the site reads contracts, and few of them ever hold a frame.
 """
 
+import difflib
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,12 @@ MAX_TEXT = 1_000
 MAX_QUOTE = 60
 # characters of a value that a dataset's profile keeps
 LONGEST_VALUE = 100
+# names that are no features: so many are told, and so many of them compared with those that are
+MOST_UNKNOWN = 100
+MOST_COMPARED = 5
+# how alike two names are, from 0 to 1, of which one may have been meant for the other
+LEAST_ALIKE = 0.7
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 # a number beyond it overflows in the squares and single-precision floats of estimators
 LARGEST = 1e30
 
@@ -158,6 +166,15 @@ class Contract:
     def numbers(self) -> list[str]:
         return [feature.name for feature in self.features if feature.kind is not Kind.CATEGORY]
 
+    @cached_property
+    def texts(self) -> Mapping[str, frozenset[str]]:
+        """The categories that training saw, by feature."""
+        return {
+            feature.name: frozenset(feature.categories)
+            for feature in self.features
+            if feature.kind is Kind.CATEGORY
+        }
+
     @property
     def positive(self) -> str | None:
         """The class that precision, recall and the threshold speak of; None with more than two classes."""
@@ -195,12 +212,29 @@ class Contract:
                 warnings.append(warning)
         if len(record) != len(self.features) or errors:
             known = set(self.names)
-            errors += [
-                Issue(name[:MAX_TEXT], "unknown_feature", f"{quote(name)} is not a feature of this model")
-                for name in record
-                if name not in known
-            ]
+            errors += self._unknown([name for name in record if name not in known])
         return errors, warnings
+
+    def _unknown(self, names: Sequence[str]) -> list[Issue]:
+        """The errors of names that are no features: the first hundred, and how many there are beyond."""
+        errors = []
+        for place, name in enumerate(names[:MOST_UNKNOWN]):
+            close = self._nearest(name) if place < MOST_COMPARED else None
+            hint = f"; did you mean {close}?" if close else ""
+            message = f"{quote(name)} is not a feature of this model{hint}"
+            errors.append(Issue(name[:MAX_TEXT], "unknown_feature", message))
+        if len(names) > MOST_UNKNOWN:
+            more = f"{len(names) - MOST_UNKNOWN:,} more names are not features of this model"
+            errors.append(Issue("", "unknown_feature", more))
+        return errors
+
+    def _nearest(self, name: str) -> str | None:
+        """The feature that a name not known most likely means."""
+        folded = {each.casefold(): each for each in self.names[:MAX_TEXT]}
+        close = difflib.get_close_matches(
+            name[:MAX_QUOTE].casefold().strip(), folded, n=1, cutoff=LEAST_ALIKE
+        )
+        return folded[close[0]] if close else None
 
     def _is_plain(self, record: Mapping[str, Any]) -> bool:
         """Whether every feature is there with a value of its kind that training saw, told at the least cost."""
@@ -313,9 +347,15 @@ def _is_unicode(text: str) -> bool:
 
 
 def quote(value: Any) -> str:
-    """The value as JSON would show it, cut to a readable length."""
+    """The value as JSON would show it, cut to a readable length; of a long one no more is written than is shown."""
+    if isinstance(value, str):
+        value = value[: MAX_QUOTE + 1]
+    if isinstance(value, float) and abs(value) < EXACT and value.is_integer():
+        # the same number came as 7 by one door and as 7.0 by another
+        value = int(value)
     try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        parts = _JSON.iterencode(value) if isinstance(value, list | dict) else [_JSON.encode(value)]
+        text = "".join(itertools.islice(parts, MAX_QUOTE + 1))
     except ValueError:  # Python writes no integer of more than 4,300 digits
         text = "an integer of thousands of digits"
     return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."
