@@ -33,6 +33,7 @@ SWITCHES = {
 }
 _SIMILAR = 0.7  # from 0 to 1, see difflib
 _TOO_FEW_CHARACTERS = 8
+_TOO_SHORT = 32
 # what examples and templates have in place of a secret
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it|this)|replace[-_ ]?(me|it|this)|placeholder|your[-_ ]|insecure|<[^>]*>|\.{3}",
@@ -150,9 +151,15 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
         Password,
         _about(
             "bearer token that opens `/metrics`; at least 16 characters",
-            default="this machine alone may read it",
+            default="made once, `metrics_token` in the state folder",
         ),
     ] = ""
+    CLFSITE_METRICS_OPEN: Annotated[
+        Switch,
+        _about(
+            "`true` says that nothing stands in front, and opens `/metrics` to this machine without the token"
+        ),
+    ] = False
     CLFSITE_WORKER_METRICS_PORT: Annotated[
         CountOrNone,
         _about(
@@ -215,6 +222,11 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
                 "DEBUG and CLFSITE_HTTPS are both true; expected DEBUG=false where others can reach the site, "
                 "as its error pages show the code"
             )
+        if self.CLFSITE_METRICS_OPEN and self.CLFSITE_PROXIES:
+            raise ImproperlyConfigured(
+                "CLFSITE_METRICS_OPEN is true, which says that nothing stands in front, and CLFSITE_PROXIES is above 0; "
+                "expected one of the two, as whoever comes through the proxy would see the metrics"
+            )
         pair = {name: getattr(self, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         alone = [name for name, value in pair.items() if value]
         if self.CLFSITE_STORAGE_URL and len(alone) == 1:
@@ -238,16 +250,11 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
 
     def secret_key(self) -> str:
         """The key from the environment, or one made once and kept readable by the owner alone."""
-        if self.SECRET_KEY:
-            return self.SECRET_KEY
-        kept = self.state_dir / "secret_key"
-        try:
-            descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return kept.read_text()
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key := secrets.token_urlsafe(48))
-        return key
+        return self.SECRET_KEY or _kept(self.state_dir / "secret_key")
+
+    def metrics_token(self) -> str:
+        """The token from the environment, or one made once, which a Prometheus of this machine reads where it lies."""
+        return self.CLFSITE_METRICS_TOKEN or _kept(self.state_dir / "metrics_token")
 
     def database(self) -> dict[str, Any]:
         """The connection that everything takes."""
@@ -318,6 +325,21 @@ def read() -> Env:
     for check in (env.database, env.direct_database, env.bucket):
         check()
     return env
+
+
+def _kept(path: Path) -> str:
+    """A secret made once and kept readable by the owner alone."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if len(secret := path.read_text()) < _TOO_SHORT:
+            raise ImproperlyConfigured(
+                f"{path} holds no secret, as after a start that was cut off; expected it to be deleted"
+            ) from None
+        return secret
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret := secrets.token_urlsafe(48))
+    return secret
 
 
 def _refuse_misspelt(known: set[str]) -> None:

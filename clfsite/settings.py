@@ -49,6 +49,8 @@ CORS = ["corsheaders.middleware.CorsMiddleware"] if ENV.CLFSITE_CORS_ORIGINS els
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "clfsite.core.web.hosts.answer_probes",
+    "clfsite.core.web.hosts.with_known_host",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *CORS,
     "csp.middleware.CSPMiddleware",
@@ -66,7 +68,7 @@ MIDDLEWARE = [
 SERVING_MIDDLEWARE = [
     *CORS,
     *(["django.middleware.security.SecurityMiddleware"] if ENV.CLFSITE_HTTPS else []),
-    "clfsite.wsgi.with_known_host",
+    "clfsite.core.web.hosts.with_known_host",
 ]
 
 TEMPLATES = [
@@ -207,6 +209,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "clfsite.core.web.lists.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "clfsite.core.web.problems.exception_handler",
+    # ?format= is one more parameter that no call takes
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": ENV.CLFSITE_PROXIES,
 }
@@ -291,4 +295,5 @@ LOGGING = {
 # django-prometheus would read the migration state of the database at every start
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
+CLFSITE_METRICS_TOKEN = ENV.metrics_token()
 CLFSITE_WANDB_MODE = ENV.wandb_mode

@@ -25,7 +25,6 @@ from clfsite.core.web.whole_body import WholeBody  # noqa: E402
 from predictions.serving import follower  # noqa: E402
 from predictions.serving.addresses import SCORING  # noqa: E402
 
-MOST_HOSTS = 1_000
 WITHOUT_LENGTH = "the body came in chunks of no announced length, so that half of it would look whole; send it with a Content-Length"
 _STATUS_LINES = {code: f"{code} {phrase}" for code, phrase in responses.items()}
 
@@ -51,6 +50,7 @@ class ServingHandler(WSGIHandler):
         # what else Django does when a request begins and ends is done for pages alone
         connection.close_if_unusable_or_obsolete()
         response: Any = self._middleware_chain(self.request_class(environ))
+        response.headers["X-Content-Type-Options"] = "nosniff"
         start_response(_STATUS_LINES[response.status_code], list(response.items()))
         return [response.content]
 
@@ -66,26 +66,6 @@ class ServingHandler(WSGIHandler):
 def _resolve(path: str) -> ResolverMatch:
     """What answers an address; Http404 is not kept."""
     return get_resolver().resolve(path)
-
-
-# hosts that ALLOWED_HOSTS was found to name
-_known_hosts: set[str] = set()
-
-
-def with_known_host(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: refuse a Host that ALLOWED_HOSTS does not name, as CommonMiddleware does for pages."""
-
-    def respond(request: HttpRequest) -> HttpResponse:
-        host = request.META.get("HTTP_HOST", "")
-        if host not in _known_hosts:
-            request.get_host()
-            if host and len(_known_hosts) < MOST_HOSTS:
-                _known_hosts.add(host)
-        return get_response(request)
-
-    return respond
 
 
 class Application:

@@ -9,14 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from clfsite.core.errors import Refused
 from clfsite.core.jobs.models import Heartbeat
 from clfsite.core.storage import database, space
 from clfsite.core.web import metrics
-from clfsite.core.web.problems import problem
+from clfsite.core.web.problems import problem, reading_alone
 from predictions.log import group_commit
 from predictions.models import Prediction
 from predictions.monitoring import gauges
@@ -31,13 +30,13 @@ def check() -> dict[str, str]:
     return checks
 
 
-@require_safe
+@reading_alone
 def live(request: HttpRequest) -> HttpResponse:
     """The process answers; asks nothing of the database."""
     return JsonResponse({"status": "ok", "live": True})
 
 
-@require_safe
+@reading_alone
 def ready(request: HttpRequest) -> HttpResponse:
     """Able to serve: the database answers, a version is active and loaded, the log can be reached."""
     checks = check()
@@ -49,31 +48,34 @@ def ready(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=status, headers={} if is_ready else {"Retry-After": "2"})
 
 
-@require_safe
+@reading_alone
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """Metrics, for the holder of CLFSITE_METRICS_TOKEN, or without one for this machine alone."""
+    """Metrics, for the holder of the metrics token."""
     if refusal := refusal_of_metrics(request.META):
         status, message = refusal
-        headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-        return problem(status, message, headers=headers)
+        return problem(status, message, headers={"WWW-Authenticate": "Bearer"})
     return HttpResponse(metrics.exposition() + gauges.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
 def refusal_of_metrics(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None:
-    """The status and reason with which a WSGI request for metrics is turned down; None where it may see them."""
-    token = settings.CLFSITE_METRICS_TOKEN
-    if token:
-        given = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-        if hmac.compare_digest(given.encode(), token.encode()):
-            return None
-        return HTTPStatus.UNAUTHORIZED, "send the metrics token as Authorization: Bearer"
-    if _is_local(environ):
+    """The status and reason with which a WSGI request for metrics is turned down; None where it may see them.
+
+    A proxy on this machine asks from this machine, too, whether it names whom it asks for or not: only the operator
+    knows that nothing stands in front, and says so by CLFSITE_METRICS_OPEN.
+    """
+    if settings.CLFSITE_METRICS_OPEN and _is_local(environ):
         return None
-    return HTTPStatus.FORBIDDEN, "metrics are open to this machine alone; set CLFSITE_METRICS_TOKEN"
+    given = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+    if hmac.compare_digest(given.encode("utf-8", "surrogateescape"), settings.CLFSITE_METRICS_TOKEN.encode()):
+        return None
+    return HTTPStatus.UNAUTHORIZED, (
+        "send the metrics token as Authorization: Bearer; it is CLFSITE_METRICS_TOKEN, or in the file metrics_token of "
+        "the state folder"
+    )
 
 
 def _is_local(environ: Mapping[str, Any]) -> bool:
-    """A call from this machine that no proxy passed on."""
+    """A call from this machine that names nobody whom it was passed on for."""
     if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
         return False
     try:

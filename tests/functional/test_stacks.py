@@ -174,7 +174,10 @@ def test_an_address_leads_to_no_file(site: Site, path: str) -> None:
 
 
 def test_metrics_count_what_was_answered(site: Site) -> None:
-    text = httpx.get(f"{site.url}/metrics", trust_env=False).text
+    token = (site.state / "metrics_token").read_text()
+    text = httpx.get(
+        f"{site.url}/metrics", headers={"Authorization": f"Bearer {token}"}, trust_env=False
+    ).text
     assert 'clfsite_predictions_total{classifier="churn"' in text
     assert 'clfsite_active_version{classifier="churn"} 1.0' in text
 

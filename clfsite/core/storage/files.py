@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,23 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
             raise FileExistsError(f"{name} exists already")
         self.save(name, ContentFile(data))
 
+    def _open(self, name: str, mode: str = "rb") -> File:  # type: ignore[type-arg]
+        """Open a file to read.
+
+        Raises:
+            OSError: it is none, but a pipe, a device or a folder; a pipe would keep its reader waiting for ever.
+        """
+        if mode != "rb":
+            return cast(File, super()._open(name, mode))  # type: ignore[misc, type-arg]
+        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(f"{name} is no regular file")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return File(os.fdopen(descriptor, "rb"), name=name)
+
     def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
         path = Path(self.path(name))
         made = _make_folders(path.parent)
@@ -77,6 +95,7 @@ def local_path(storage: Storage, name: str) -> Iterator[Path]:
     """A stored file as a path: where it lies in a folder, a copy that is gone afterwards elsewhere."""
     try:
         path = Path(storage.path(name))
+        storage.open(name).close()  # which refuses what is no regular file
     except NotImplementedError:
         with storage.open(name) as file, _copied(file, Path(name).name) as path:
             yield path

@@ -20,6 +20,8 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "DATABASE_URL",
         "DATABASE_DIRECT_URL",
         "CLFSITE_METRICS_TOKEN",
+        "CLFSITE_METRICS_OPEN",
+        "CLFSITE_PROXIES",
         "CLFSITE_CORS_ORIGINS",
         "CLFSITE_HTTPS",
         "DEBUG",
@@ -41,11 +43,26 @@ def test_a_laptop_copy_needs_no_variable(tmp_path: Path) -> None:
     assert read.wandb_mode == "offline"
 
 
-def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    first = env.read().secret_key()
+@pytest.mark.parametrize("name", ["secret_key", "metrics_token"])
+def test_a_secret_is_made_once_and_readable_by_its_owner_alone(name: str, tmp_path: Path) -> None:
+    first = getattr(env.read(), name)()
     assert len(first) >= 32
-    assert env.read().secret_key() == first
-    assert stat.S_IMODE((tmp_path / "state" / "secret_key").stat().st_mode) == 0o600
+    assert getattr(env.read(), name)() == first
+    kept = tmp_path / "state" / name
+    assert kept.read_text() == first
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    kept.write_text("")
+    with pytest.raises(ImproperlyConfigured, match=name):
+        getattr(env.read(), name)()
+
+
+def test_metrics_are_not_open_where_a_proxy_stands_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not env.read().CLFSITE_METRICS_OPEN
+    monkeypatch.setenv("CLFSITE_METRICS_OPEN", "true")
+    assert env.read().CLFSITE_METRICS_OPEN
+    monkeypatch.setenv("CLFSITE_PROXIES", "1")
+    with pytest.raises(ImproperlyConfigured, match="CLFSITE_METRICS_OPEN"):
+        env.read()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +81,7 @@ def test_the_secret_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: P
         ("SECRET_KEY", "<the output of openssl rand -hex 32>"),
         ("SECRET_KEY", "a" * 64),
         ("CLFSITE_METRICS_TOKEN", "short"),
+        ("CLFSITE_METRICS_OPEN", "perhaps"),
         ("CLFSITE_METRICS_TOKEN", "changeme-changeme-changeme"),
         ("CLFSITE_CORS_ORIGINS", "*"),
         ("CLFSITE_CORS_ORIGINS", "https://shop.example.org/page"),

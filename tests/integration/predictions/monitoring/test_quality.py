@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from predictions.feedback.service import give_feedback
 from predictions.home import overview
@@ -102,7 +103,8 @@ def test_quality_can_be_asked_since_a_moment(judged: Version) -> None:
     assert (lately.judged, ever.judged) == (4, 5)
 
 
-def test_metrics_show_live_accuracy(client: Client, judged: Version) -> None:
+def test_metrics_show_live_accuracy(client: Client, judged: Version, settings: Settings) -> None:
+    settings.CLFSITE_METRICS_OPEN = True
     text = client.get("/metrics").content.decode()
     assert 'clfsite_live_accuracy{classifier="churn",version="1",window="all"} 0.75' in text
     assert 'clfsite_judged_predictions{classifier="churn",version="1",window="all"} 4.0' in text
