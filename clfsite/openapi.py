@@ -7,9 +7,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# refusals of every managing call, of those with a body, and of those whose address or cursor may name nothing
-ALWAYS = (401, 403, 406, 429, 503)
-WITH_BODY = (400, 413, 415, 422)
+# refusals of every managing call, of those with a body, and of those whose address may name nothing
+ALWAYS = (400, 401, 403, 406, 429, 503)
+WITH_BODY = (413, 415, 422)
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -33,10 +33,7 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         if not path.startswith("/api/"):
             continue
         for method, operation in calls.items():
-            may_be_absent = "{" in path or any(
-                each["name"] == "cursor" for each in operation.get("parameters", [])
-            )
-            statuses = [*ALWAYS, *(WITH_BODY if method == "post" else ()), *((404,) if may_be_absent else ())]
+            statuses = [*ALWAYS, *(WITH_BODY if method == "post" else ()), *((404,) if "{" in path else ())]
             responses = operation["responses"]
             for status in statuses:
                 responses.setdefault(str(status), {"description": HTTPStatus(status).phrase})

@@ -8,12 +8,11 @@ from rest_framework import generics, status
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from clfsite.core.errors import Conflict
 from clfsite.core.web.actors import actor_of, person_of
+from clfsite.core.web.calls import BareCall, Call, DetailCall, ListCall
 from clfsite.core.web.parsers import UploadParser
-from clfsite.core.web.permissions import HasScope
 from clfsite.core.web.schema import csv_file
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import serializers
@@ -22,7 +21,7 @@ from predictions.models import Batch
 from training.models import Version
 
 ROWS = Batch.objects.select_related("version__classifier").defer(
-    *("header", "preview", "summary"), *Version.bulky(path="version__")
+    *("header", "summary"), *Version.bulky(path="version__")
 )
 
 
@@ -38,13 +37,12 @@ class CSVRenderer(BaseRenderer):
 
 @extend_schema(tags=["batches"])
 @extend_schema_view(get=extend_schema(summary="Batches, newest first"))
-class BatchList(generics.ListAPIView[Batch]):
+class BatchList(ListCall[Batch]):
     """CSV files scored as jobs, newest first; POST one as multipart form data to have it checked and scored."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read", "POST": "predict"}
     parser_classes = [UploadParser]
-    queryset = ROWS.defer("problems")
+    queryset = ROWS.defer("preview", "problems")
     serializer_class = serializers.BatchListSerializer
 
     @extend_schema(
@@ -72,19 +70,17 @@ class BatchList(generics.ListAPIView[Batch]):
 
 
 @extend_schema(tags=["batches"], summary="One batch: its progress and its result")
-class BatchDetail(generics.RetrieveAPIView[Batch]):
+class BatchDetail(DetailCall[Batch]):
     """One batch: how far it is, what was found in its file, how it ended."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
     queryset = ROWS
     serializer_class = serializers.BatchSerializer
 
 
-class BatchStart(APIView):
+class BatchStart(Call):
     """Score a file that was uploaded with `preview` and has been checked."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "predict"}
 
     @extend_schema(
@@ -104,10 +100,9 @@ class BatchStart(APIView):
         return Response(serializers.BatchSerializer(batch).data)
 
 
-class BatchCancel(APIView):
+class BatchCancel(BareCall):
     """End a batch: one that waits ends at once, one under way within seconds; 409 when it is over."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "predict"}
 
     @extend_schema(
@@ -126,13 +121,9 @@ class BatchCancel(APIView):
         return Response(serializers.BatchSerializer(batch).data)
 
 
-class BatchResult(APIView):
-    """The answers as CSV: prediction_id, label, its probability, that of each class, and the columns of the file.
+class BatchResult(Call):
+    """The answers as CSV: prediction_id, label, its probability, that of each class, and the columns of the file."""
 
-    Beside a column of the same name in the file, one of these is called `clfsite_label` and so on.
-    """
-
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
     renderer_classes = [CSVRenderer, JSONRenderer]
 
@@ -153,10 +144,9 @@ class BatchResult(APIView):
         return batch_downloads.answers(generics.get_object_or_404(Batch, pk=pk))
 
 
-class BatchErrors(APIView):
+class BatchErrors(Call):
     """Every fault of the file as CSV: line, column, code, message; 404 where there is none."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
     renderer_classes = [CSVRenderer, JSONRenderer]
 

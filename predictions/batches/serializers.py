@@ -3,7 +3,15 @@
 from rest_framework import serializers
 
 from clfsite.core.web.schema import MULTIPART, example
-from clfsite.core.web.serializers import FaultSerializer, OneFileField
+from clfsite.core.web.serializers import (
+    FaultSerializer,
+    OneFileField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictIntegerField,
+    StrictSerializer,
+)
 from predictions.models import Batch
 
 _EXAMPLE = {
@@ -40,30 +48,30 @@ _FAULT_EXAMPLE = {
 @example(
     {"file": "tenure,contract\n5,One year\n70,Two year\n", "model": "churn", "mode": "lenient"}, MULTIPART
 )
-class BatchUploadSerializer(serializers.Serializer[dict[str, object]]):
+class BatchUploadSerializer(StrictSerializer):
     file = OneFileField(allow_empty_file=True, help_text="CSV with one column per feature, in any order.")
-    model = serializers.CharField(
+    model = StrictCharField(
         required=False, help_text="A classifier's name; the default one answers without it."
     )
-    version = serializers.IntegerField(
+    version = StrictIntegerField(
         required=False,
         min_value=1,
         max_value=2**31 - 1,
         help_text="Pins a version; otherwise the active one.",
     )
-    mode = serializers.ChoiceField(
+    mode = StrictChoiceField(
         choices=Batch.Mode.choices,
         default=Batch.Mode.STRICT,
         help_text="strict: one bad row stops it before any row is scored. lenient: bad rows are listed, the others scored.",
     )
-    preview = serializers.BooleanField(
+    preview = StrictBooleanField(
         default=False, help_text="Wait after the check until the batch is started with /start."
     )
 
 
 @example({"mode": "lenient"})
-class BatchStartSerializer(serializers.Serializer[dict[str, object]]):
-    mode = serializers.ChoiceField(
+class BatchStartSerializer(StrictSerializer):
+    mode = StrictChoiceField(
         choices=Batch.Mode.choices,
         default=Batch.Mode.STRICT,
         help_text="strict is refused where the check found bad rows.",
@@ -88,10 +96,34 @@ class BatchListSerializer(serializers.ModelSerializer[Batch]):
         ]  # fmt: skip
 
 
-@example({**_EXAMPLE, "problem_count": 1, "problems": [_FAULT_EXAMPLE]})
+@example(
+    {
+        **_EXAMPLE,
+        "carried_columns": ["order_no"],
+        "empty_lines": 0,
+        "problem_count": 1,
+        "problems": [_FAULT_EXAMPLE],
+    }
+)
 class BatchSerializer(BatchListSerializer):
+    carried_columns = serializers.SerializerMethodField(
+        help_text="Columns that no feature is read from; they come back in the result. Known once the file is checked."
+    )
+    empty_lines = serializers.SerializerMethodField(
+        help_text="Lines that were skipped because they hold nothing; in a file of one column they are rows."
+    )
     problems = FaultSerializer(many=True, help_text="The first faults of the file; /errors has all of them.")
     problem_count = serializers.IntegerField()
 
     class Meta(BatchListSerializer.Meta):
-        fields = [*BatchListSerializer.Meta.fields, "problem_count", "problems"]
+        fields = [
+            *BatchListSerializer.Meta.fields, "carried_columns", "empty_lines", "problem_count", "problems",
+        ]  # fmt: skip
+
+    def get_carried_columns(self, batch: Batch) -> list[str]:
+        carried: list[str] = batch.preview.get("carried", [])
+        return carried
+
+    def get_empty_lines(self, batch: Batch) -> int:
+        count: int = batch.preview.get("empty_lines", 0)
+        return count

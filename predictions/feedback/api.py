@@ -7,12 +7,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from clfsite.core.errors import InvalidInput, Malformed, NotFound
+from clfsite.core.errors import InvalidInput, NotFound
 from clfsite.core.web.actors import actor_of
+from clfsite.core.web.calls import Call
+from clfsite.core.web.members import read_object
 from clfsite.core.web.parsers import UploadParser
-from clfsite.core.web.permissions import HasScope
 from clfsite.core.web.schema import problems
 from clfsite.core.web.strict_json import read_json
 from predictions.feedback import serializers
@@ -21,10 +21,9 @@ from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback
 
 
-class PredictionFeedback(APIView):
+class PredictionFeedback(Call):
     """The truth about one prediction: 201 where it is new or a correction, 200 where it was known already."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "feedback"}
 
     @extend_schema(
@@ -52,10 +51,9 @@ class PredictionFeedback(APIView):
         return Response(body, status.HTTP_200_OK if change is Change.UNCHANGED else status.HTTP_201_CREATED)
 
 
-class FeedbackUpload(APIView):
+class FeedbackUpload(Call):
     """The truth about many predictions, as CSV with the columns id and label: all rows, or none."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "feedback"}
     parser_classes = [UploadParser]
 
@@ -96,13 +94,7 @@ def _read(body: Any) -> tuple[str, bool]:
     Raises:
         Malformed: not an object, or with other members. InvalidInput: a member of another type.
     """
-    if not isinstance(body, dict) or "label" not in body:
-        raise Malformed('the body is not an object with a "label"; expected {"label": "..."}')
-    unknown = sorted(set(body) - {"label", "replace"})
-    if unknown:
-        raise Malformed(
-            f'the body holds "{unknown[0][:60]}", which is not known here; expected "label" and "replace"'
-        )
+    body = read_object(body, required=("label",), optional=("replace",))
     label, replace = body["label"], body.get("replace", False)
     faults = []
     if not isinstance(label, str):

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from clfsite.core.web.schema import MULTIPART, example
+from clfsite.core.web.serializers import OneFileField, StrictBooleanField, StrictSerializer
 from predictions.feedback.service import Change
 from predictions.models import Feedback
 from predictions.serving.serializers import ID_EXAMPLE
@@ -40,9 +41,9 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
 
 
 @example({"file": f"id,label\n{ID_EXAMPLE},Yes\n"}, MULTIPART)
-class FeedbackUploadSerializer(serializers.Serializer[dict[str, object]]):
-    file = serializers.FileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
-    replace = serializers.BooleanField(
+class FeedbackUploadSerializer(StrictSerializer):
+    file = OneFileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
+    replace = StrictBooleanField(
         default=False, help_text="Correct labels that were given before; they stay on record."
     )
 

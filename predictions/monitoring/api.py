@@ -5,18 +5,16 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from clfsite.core.web.permissions import HasScope
+from clfsite.core.web.calls import Call
 from clfsite.core.web.schema import problems
 from predictions.monitoring import quality, serializers
 from training.models import Activation, Classifier
 
 
-class ClassifierLive(APIView):
+class ClassifierLive(Call):
     """How each version of a classifier does on the predictions whose truth is known, the newest first."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
 
     @extend_schema(

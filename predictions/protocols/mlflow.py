@@ -8,6 +8,7 @@ import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -16,6 +17,7 @@ from drf_spectacular.utils import extend_schema
 
 from clfsite.core.errors import InvalidInput, Malformed, Unavailable
 from clfsite.core.storage.files import uploaded_path
+from clfsite.core.web.members import MOST_TOLD, read_object, shorten
 from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
 from predictions.models import Prediction
@@ -70,6 +72,7 @@ class PingView(MlflowView):
 
     call = "ping"
     authentication_classes = []
+    parameters = None
     scopes = {"get": OPEN, "head": OPEN}
 
     @extend_schema(**schema.PING)
@@ -156,24 +159,14 @@ def _read_query(request: HttpRequest) -> Query:
 
 def _members(body: Any) -> tuple[str, dict[str, Any]]:
     """Return the name of the one shape that the body holds, and its params."""
-    expected = f"exactly one of {', '.join(FORMATS)}, and optionally params"
-    if not isinstance(body, dict):
-        raise Malformed(f"the body is not an object; expected {expected}")
-    unknown = [name for name in body if name not in FORMATS and name != "params"]
-    if unknown:
-        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected {expected}')
+    read_object(body, optional=(*FORMATS, "params"))
     names = [name for name in FORMATS if name in body]
     if len(names) != 1:
-        raise Malformed(f"the body holds {' and '.join(names) or 'no rows'}; expected {expected}")
-    params = body.get("params") or {}
-    if not isinstance(params, dict):
-        raise Malformed(f'"params" is not an object; it may hold {", ".join(PARAMS)}')
-    strange = [name for name in params if name not in PARAMS]
-    if strange:
         raise Malformed(
-            f'"params" holds "{strange[0][:60]}", which is not known here; it may hold {", ".join(PARAMS)}'
+            f"the body holds {' and '.join(names) or 'no rows'}; expected exactly one of {', '.join(FORMATS)}, and "
+            "optionally params"
         )
-    return names[0], params
+    return names[0], read_object(body.get("params") or {}, optional=PARAMS, path="params")
 
 
 def _function(params: dict[str, Any]) -> str:
@@ -185,8 +178,7 @@ def _function(params: dict[str, Any]) -> str:
 
 def _read_split(name: str, value: Any) -> Rows:
     """Read a frame as pandas splits it: columns once, then a list of values a row."""
-    if not isinstance(value, dict) or not {"columns", "data"} <= set(value) <= {"columns", "data", "index"}:
-        raise Malformed(f'"{name}" is not an object of "columns" and "data", with or without "index"')
+    read_object(value, required=("columns", "data"), optional=("index",), path=name)
     columns, data = value["columns"], value["data"]
     if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
         raise Malformed(f'"columns" of "{name}" is not a list of the features\' names')
@@ -275,7 +267,8 @@ def _check_columns(columns: Iterable[str], contract: Contract) -> None:
     Raises:
         InvalidInput: naming each column too few or too many.
     """
-    found = set(columns)
+    columns = list(columns)
+    found, known = set(columns), set(contract.names)
     faults = [
         {"feature": name, "code": "missing", "message": "no column has this feature"}
         for name in contract.names
@@ -283,11 +276,11 @@ def _check_columns(columns: Iterable[str], contract: Contract) -> None:
     ]
     faults += [
         {
-            "feature": name[:60],
+            "feature": shorten(name),
             "code": "unknown_feature",
             "message": "this column is not a feature of the model",
         }
-        for name in sorted(found - set(contract.names))
+        for name in islice((name for name in columns if name not in known), MOST_TOLD)
     ]
     if faults:
         raise InvalidInput("the columns do not fit the model; nothing was stored", faults)

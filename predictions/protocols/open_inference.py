@@ -3,6 +3,7 @@
 One input tensor a feature, JSON or binary; the outputs are `predict` and `predict_proba`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from clfsite.core.errors import Malformed, NotFound, Unavailable
+from clfsite.core.web.members import read_object, shorten
 from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
 from predictions.models import Prediction
@@ -41,8 +43,9 @@ JSON, BINARY = "application/json", "application/octet-stream"
 REQUEST_TYPES = (JSON, BINARY, "")
 HEADER_LENGTH = "Inference-Header-Content-Length"
 # model_name and model_version are KServe's; the address alone decides
-MEMBERS = frozenset({"id", "model_name", "model_version", "parameters", "inputs", "outputs"})
+MEMBERS = ("id", "model_name", "model_version", "parameters", "outputs")
 MAX_DIGITS = 9
+MOST_LISTED = 20
 READING = frozenset({"predict", "read"})
 
 
@@ -84,6 +87,7 @@ class LiveView(OpenInferenceView):
 
     call = "v2-live"
     authentication_classes = []
+    parameters = None
     scopes = {"get": OPEN, "head": OPEN}
 
     @extend_schema(**schema.LIVE)
@@ -96,6 +100,7 @@ class ReadyView(OpenInferenceView):
 
     call = "v2-ready"
     authentication_classes = []
+    parameters = None
     scopes = {"get": OPEN, "head": OPEN}
 
     @extend_schema(**schema.READY)
@@ -241,11 +246,7 @@ def _read_body(request: HttpRequest) -> tuple[dict[str, Any], Tail]:
             )
         end = int(length)
     body = parse_json(data[:end], nan_is_null=True)
-    if not isinstance(body, dict):
-        raise Malformed('the body is not an object; expected {"inputs": [...]}')
-    unknown = sorted(set(body) - MEMBERS)
-    if unknown:
-        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected "inputs"')
+    read_object(body, required=("inputs",), optional=MEMBERS)
     if not isinstance(body.get("inputs"), list):
         raise Malformed('"inputs" is not a list of tensors, one for each feature')
     if not isinstance(body.get("id"), str | None):
@@ -265,6 +266,7 @@ def _wanted(body: dict[str, Any]) -> list[Wanted]:
             raise Malformed(
                 f"there is no output {str(output.get('name'))[:60]!r}; expected {' or '.join(OUTPUTS)}"
             )
+        read_object(output, required=("name",), optional=("parameters",), path=f"outputs.{output['name']}")
         parameters = parameters_of(output, f'the output "{output["name"]}"')
         wanted.append(Wanted(output["name"], _flag(parameters, "binary_data", everywhere)))
     twice = repeated(each.name for each in wanted)
@@ -295,10 +297,10 @@ def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str
         raise Malformed(f'the input "{twice[:60]}" stands there twice')
     unknown = sorted(given - set(contract.names))
     if unknown:
-        raise Malformed(f'there is no input "{unknown[0][:60]}"; the model takes {", ".join(contract.names)}')
+        raise Malformed(f'there is no input "{unknown[0][:60]}"; the model takes {_listed(contract.names)}')
     missing = [name for name in contract.names if name not in given]
     if missing:
-        raise Malformed(f"there is no tensor for {', '.join(missing)}; send one for each feature")
+        raise Malformed(f"there is no tensor for {_listed(missing)}; send one for each feature")
     rows = len(tensors[0].values)
     odd = next((tensor for tensor in tensors if len(tensor.values) != rows), None)
     if odd:
@@ -309,6 +311,12 @@ def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str
     features = {feature.name: feature for feature in contract.features}
     columns = [_column(features[tensor.name], tensor) for tensor in tensors]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence, as many as fit into one."""
+    rest = len(names) - MOST_LISTED
+    return ", ".join(map(shorten, names[:MOST_LISTED])) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _column(feature: Feature, tensor: Tensor) -> list[Any]:

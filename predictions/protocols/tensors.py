@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clfsite.core.errors import Malformed
+from clfsite.core.web.members import read_object
 from predictions.serving.request import check_row_count
 
 FLOATS = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
@@ -26,7 +27,7 @@ INTEGERS = {
     "UINT64": "<u8",
 }
 DATATYPES = (*FLOATS, *INTEGERS, "BOOL", "BYTES")
-MEMBERS = frozenset({"name", "shape", "datatype", "parameters", "data"})
+MEMBERS = ("shape", "datatype", "parameters", "data")
 _LENGTH = struct.Struct("<I")
 
 
@@ -79,9 +80,7 @@ def read_tensor(entry: Any, tail: Tail) -> Tensor:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise Malformed('an input is not an object with a "name"')
     name = entry["name"][:60]
-    strange = sorted(set(entry) - MEMBERS)
-    if strange:
-        raise Malformed(f'the input "{name}" holds "{strange[0][:60]}", which is not known here')
+    read_object(entry, required=("name",), optional=MEMBERS, path=f"inputs.{name}")
     datatype = entry.get("datatype")
     if datatype not in DATATYPES:
         raise Malformed(

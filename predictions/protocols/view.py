@@ -45,8 +45,10 @@ class ProtocolView(ServingView):
 
 def sentence(problem: dict[str, Any]) -> str:
     """A problem document in one text: what was refused, and the first faults with their places."""
-    faults = [_fault(fault) for fault in problem["errors"][:MAX_FAULTS]]
-    more = len(problem["errors"]) - len(faults)
+    faults = [
+        _fault(fault) for fault in problem["errors"][:MAX_FAULTS] if fault["message"] != problem["detail"]
+    ]
+    more = len(problem["errors"][MAX_FAULTS:])
     if more:
         faults.append(f"and {more:,} more")
     return ": ".join(filter(None, [problem["detail"], "; ".join(faults)]))

@@ -18,7 +18,9 @@ from rest_framework import exceptions
 from rest_framework.views import APIView
 
 from clfsite.core.errors import Malformed, Unavailable
+from clfsite.core.web.members import check_parameters, read_object
 from clfsite.core.web.metrics import child, refused_key
+from clfsite.core.web.problems import MOST_ERRORS
 from clfsite.core.web.schema import problems
 from clfsite.core.web.strict_json import accepts, drain, read_bytes, read_json
 from predictions.keys import service as keys
@@ -41,6 +43,8 @@ class ServingView(APIView):
     call = ""  # its name in metrics
     authentication_classes = [keys.KeyAuthentication]
     scopes: dict[str, frozenset[str]] = {}
+    # names that its address may have behind a question mark; None where a probe may add what it likes
+    parameters: tuple[str, ...] | None = ()
     media_types: tuple[str, ...] = ("application/json", "application/problem+json")
     http_method_names = ["get", "post", "options"]
 
@@ -65,6 +69,8 @@ class ServingView(APIView):
         if allowed is None:
             raise exceptions.MethodNotAllowed(request.method or "")
         caller = self.admit(request, allowed)
+        if self.parameters is not None and request.META.get("QUERY_STRING"):
+            check_parameters(request.GET, self.parameters)
         if not accepts(request, self.media_types):
             raise exceptions.NotAcceptable(f"only {self.media_types[0]} is sent; ask for it in Accept")
         if idempotency.META in request.META and method == "post":
@@ -120,15 +126,19 @@ class PredictView(ServingView):
         },
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
-        body = _object(read_json(request), required="features", optional=("model", "version"))
+        body = read_object(read_json(request), required=("features",), optional=("model", "version"))
         if not isinstance(body["features"], dict):
-            raise Malformed('"features" is not an object of feature names and values')
+            raise Malformed(
+                '"features" is not an object of feature names and values',
+                [{"field": "features", "code": "not_an_object", "message": "expected an object"}],
+            )
         answer = predict.predict(
             records=[body["features"]],
             source=Prediction.Source.API,
             caller=caller.name,
             model=model_of(body),
             version=version_of(body),
+            path="features",
         )
         live, (outcome,) = answer.live, _outcomes(answer)
         return {
@@ -161,13 +171,14 @@ class PredictBatchView(ServingView):
         },
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
-        body = _object(read_json(request), required="records", optional=("model", "version"))
+        body = read_object(read_json(request), required=("records",), optional=("model", "version"))
         answer = predict.predict(
             records=_records(body["records"]),
             source=Prediction.Source.API,
             caller=caller.name,
             model=model_of(body),
             version=version_of(body),
+            path="records.{row}",
         )
         return {
             "model": answer.live.classifier,
@@ -231,34 +242,23 @@ def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
     ]
 
 
-def _object(value: Any, *, required: str, optional: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed(f'the body is not an object; expected {{"{required}": ...}}')
-    if required not in value:
-        raise Malformed(f'"{required}" is missing from the body')
-    unknown = [name for name in value if name != required and name not in optional]
-    if unknown:
-        names = ", ".join(f'"{name}"' for name in (required, *optional))
-        raise Malformed(f'the body holds "{unknown[0][:60]}", which is not known here; expected {names}')
-    return value
-
-
 def _records(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise Malformed('"records" is not a list of objects')
     if not value:
         raise Malformed(f'"records" is empty; send 1 to {settings.CLFSITE_BATCH_ROWS:,} records')
     check_row_count(len(value))
-    faults = [
-        {
-            "row": row,
-            "feature": "",
-            "code": "not_an_object",
-            "message": "expected an object of feature names and values",
-        }
-        for row, record in enumerate(value)
-        if not isinstance(record, dict)
-    ]
-    if faults:
-        raise Malformed(f"{len(faults)} of {len(value)} records are not objects", faults)
+    strange = [row for row, record in enumerate(value) if not isinstance(record, dict)]
+    if strange:
+        faults = [
+            {
+                "row": row,
+                "feature": "",
+                "field": f"records.{row}",
+                "code": "not_an_object",
+                "message": "expected an object of feature names and values",
+            }
+            for row in strange[:MOST_ERRORS]
+        ]
+        raise Malformed(f"{len(strange):,} of {len(value):,} records are not objects", faults, len(strange))
     return value

@@ -1,13 +1,13 @@
 """Datasets over HTTP."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import generics, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clfsite.core.web.actors import person_of
+from clfsite.core.web.calls import DetailCall, ListCall
 from clfsite.core.web.parsers import UploadParser
-from clfsite.core.web.permissions import HasScope
 from training.datasets import serializers
 from training.datasets.service import import_dataset
 from training.models import Dataset
@@ -15,10 +15,9 @@ from training.models import Dataset
 
 @extend_schema(tags=["datasets"])
 @extend_schema_view(get=extend_schema(summary="Datasets, newest first"))
-class DatasetList(generics.ListAPIView[Dataset]):
+class DatasetList(ListCall[Dataset]):
     """Uploaded tables, newest first; POST a CSV as multipart form data to add one."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read", "POST": "train"}
     parser_classes = [UploadParser]
     queryset = Dataset.objects.defer("profile")
@@ -47,8 +46,7 @@ class DatasetList(generics.ListAPIView[Dataset]):
 
 
 @extend_schema(tags=["datasets"], summary="One dataset: its contract and its columns")
-class DatasetDetail(generics.RetrieveAPIView[Dataset]):
-    permission_classes = [HasScope]
+class DatasetDetail(DetailCall[Dataset]):
     scopes = {"GET": "read"}
     queryset = Dataset.objects.all()
     serializer_class = serializers.DatasetSerializer

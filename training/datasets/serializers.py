@@ -5,7 +5,13 @@ from typing import Any
 from rest_framework import serializers
 
 from clfsite.core.web.schema import MULTIPART, example
-from clfsite.core.web.serializers import OneFileField
+from clfsite.core.web.serializers import (
+    OneFileField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictSerializer,
+)
 from training.ml.tables.corrections import Choice
 from training.models import Dataset
 
@@ -91,34 +97,26 @@ class DatasetSerializer(DatasetListSerializer):
 
 
 @example({"name": "churn", "target": "churn", "file": "tenure,contract,churn\n5,One year,No\n"}, MULTIPART)
-class DatasetUploadSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=100)
-    target = serializers.CharField(max_length=255)
+class DatasetUploadSerializer(StrictSerializer):
+    name = StrictCharField(max_length=100)
+    target = StrictCharField(max_length=255)
     file = OneFileField()
     categories = serializers.ListField(
-        child=serializers.CharField(trim_whitespace=False),
+        child=StrictCharField(trim_whitespace=False),
         required=False,
         default=list,
         help_text="Columns of codes, to be read as they are written; one field for each.",
     )
 
 
-class CorrectionsSerializer(serializers.Serializer[Any]):
+class CorrectionsSerializer(StrictSerializer):
     """What the version's contract has otherwise than the dataset's."""
 
     columns = serializers.DictField(
-        child=serializers.ChoiceField(choices=list(Choice)),
+        child=StrictChoiceField(choices=list(Choice)),
         default=dict,
         help_text="By column: number, category, leave_out, or take_in for a column that is left out.",
     )
-    strict = serializers.BooleanField(
+    strict = StrictBooleanField(
         default=False, help_text="Refuse categories and ranges that training never saw, instead of warning."
     )
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            raise serializers.ValidationError(
-                dict.fromkeys(unknown, "there is no such correction; expected columns and strict")
-            )
-        return super().to_internal_value(data)

@@ -5,12 +5,11 @@ from rest_framework import generics, status
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from clfsite.core.errors import Conflict
 from clfsite.core.web.actors import person_of
-from clfsite.core.web.permissions import HasScope, allows
-from training.ml.search.recipe import Recipe
+from clfsite.core.web.calls import BareCall, Call, DetailCall, ListCall
+from clfsite.core.web.permissions import allows
 from training.ml.tables.corrections import Corrections
 from training.models import Run, Version
 from training.runs import serializers
@@ -27,10 +26,9 @@ def check_activate(request: Request, activate: bool) -> None:
 
 @extend_schema(tags=["runs"])
 @extend_schema_view(get=extend_schema(summary="Runs, newest first"))
-class RunList(generics.ListAPIView[Run]):
+class RunList(ListCall[Run]):
     """Training jobs, newest first; POST to queue one."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read", "POST": "train"}
     queryset = Run.objects.select_related("classifier", "version")
     serializer_class = serializers.RunSerializer
@@ -43,31 +41,29 @@ class RunList(generics.ListAPIView[Run]):
     def post(self, request: Request) -> Response:
         form = serializers.RunRequestSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        data = dict(form.validated_data)
+        data = form.validated_data
         check_activate(request, data["activate"])
         run = request_run(
-            dataset=data.pop("dataset"),
-            corrections=Corrections.from_dict(data.pop("corrections")),
-            classifier=data.pop("classifier", ""),
-            activate=data.pop("activate"),
-            recipe=Recipe(**data),
+            dataset=data["dataset"],
+            corrections=Corrections.from_dict(data["corrections"]),
+            classifier=data.get("classifier", ""),
+            activate=data["activate"],
+            recipe=data["recipe"],
             user=person_of(request),
         )
         return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)
 
 
 @extend_schema(tags=["runs"], summary="One run: its progress and its result")
-class RunDetail(generics.RetrieveAPIView[Run]):
-    permission_classes = [HasScope]
+class RunDetail(DetailCall[Run]):
     scopes = {"GET": "read"}
     queryset = Run.objects.select_related("classifier", "version")
     serializer_class = serializers.RunSerializer
 
 
-class RunCancel(APIView):
+class RunCancel(BareCall):
     """End a run: one that waits ends at once, one under way within seconds; 409 when it is over."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "train"}
 
     @extend_schema(
@@ -86,10 +82,9 @@ class RunCancel(APIView):
         return Response(serializers.RunSerializer(run).data)
 
 
-class VersionRetrain(APIView):
+class VersionRetrain(Call):
     """Queue a run by this version's recipe, on the newest dataset of its name and target unless one is named."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "train"}
 
     @extend_schema(

@@ -1,12 +1,23 @@
 """Shapes of training runs in the API."""
 
+from dataclasses import asdict
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clfsite.core.web.schema import example
+from clfsite.core.web.serializers import (
+    IdField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictFloatField,
+    StrictIntegerField,
+    StrictSerializer,
+)
 from training.datasets.serializers import CorrectionsSerializer
-from training.ml.judge.aim import GOALS
+from training.ml.judge.aim import GOALS, Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, SEARCHES, Recipe
 from training.models import Dataset, Run, Version
@@ -88,9 +99,9 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         return version.number if version else None
 
 
-class AimSerializer(serializers.Serializer[Any]):
-    goal = serializers.ChoiceField(choices=list(GOALS))
-    value = serializers.FloatField(
+class AimSerializer(StrictSerializer):
+    goal = StrictChoiceField(choices=list(GOALS))
+    value = StrictFloatField(
         max_value=LARGEST,
         allow_null=True,
         default=None,
@@ -98,17 +109,50 @@ class AimSerializer(serializers.Serializer[Any]):
     )
 
 
-@example({"dataset": 7, "space": {"n_estimators": [100, 300]}, "max_minutes": 30})
-class RunRequestSerializer(serializers.Serializer[Any]):
-    dataset = serializers.PrimaryKeyRelatedField(queryset=Dataset.objects.all())
-    classifier = serializers.CharField(
-        max_length=100, required=False, help_text="Default: the dataset's name."
-    )
-    estimator = serializers.ChoiceField(choices=[*FAMILIES, AUTO], default=_DEFAULT.estimator)
-    search = serializers.ChoiceField(choices=list(SEARCHES), default=_DEFAULT.search)
-    scoring = serializers.CharField(default=_DEFAULT.scoring)
-    folds = serializers.IntegerField(default=_DEFAULT.folds, min_value=2, max_value=100)
-    seed = serializers.IntegerField(default=_DEFAULT.seed, min_value=0, max_value=2**32 - 1)
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "example": "recall=0.8"},
+            {
+                "type": "object",
+                "properties": {
+                    "goal": {"type": "string", "enum": list(GOALS)},
+                    "value": {"type": "number", "nullable": True},
+                },
+                "required": ["goal"],
+                "additionalProperties": False,
+            },
+        ],
+        "nullable": True,
+    }
+)
+class AimField(serializers.Field[Any, Any, Any, Any]):
+    """An aim as the terminal has it, `recall=0.8`, or as a recipe keeps it."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, str):
+            try:
+                return asdict(Aim.parse(data))
+            except AimError as error:
+                raise serializers.ValidationError(str(error)) from error
+        read = AimSerializer().run_validation(data)
+        try:
+            return asdict(Aim(**read).check())
+        except AimError as error:
+            raise serializers.ValidationError({"value": str(error)}) from error
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class RecipeSerializer(StrictSerializer):
+    """How to train; each member has the default that the terminal has."""
+
+    estimator = StrictChoiceField(choices=[*FAMILIES, AUTO], default=_DEFAULT.estimator)
+    search = StrictChoiceField(choices=list(SEARCHES), default=_DEFAULT.search)
+    scoring = StrictCharField(default=_DEFAULT.scoring)
+    folds = StrictIntegerField(default=_DEFAULT.folds, min_value=2, max_value=100)
+    seed = StrictIntegerField(default=_DEFAULT.seed, min_value=0, max_value=2**32 - 1)
     space = serializers.DictField(
         child=serializers.JSONField(),
         required=False,
@@ -116,24 +160,51 @@ class RunRequestSerializer(serializers.Serializer[Any]):
         default=None,
         help_text="Lists of values by parameter; for auto, such mappings by family.",
     )
-    class_weight = serializers.ChoiceField(choices=[BALANCED], allow_null=True, default=_DEFAULT.class_weight)
-    max_fits = serializers.IntegerField(
-        min_value=1, max_value=MAX_FITS, allow_null=True, default=_DEFAULT.max_fits
-    )
-    max_minutes = serializers.FloatField(max_value=LARGEST, allow_null=True, default=_DEFAULT.max_minutes)
-    aim = AimSerializer(
+    class_weight = StrictChoiceField(choices=[BALANCED], allow_null=True, default=_DEFAULT.class_weight)
+    max_fits = StrictIntegerField(min_value=1, max_value=MAX_FITS, allow_null=True, default=_DEFAULT.max_fits)
+    max_minutes = StrictFloatField(max_value=LARGEST, allow_null=True, default=_DEFAULT.max_minutes)
+    aim = AimField(
         allow_null=True, default=_DEFAULT.aim, help_text="What the threshold of two classes is to serve."
     )
+
+
+@example({"dataset": 7, "space": {"n_estimators": [100, 300]}, "max_minutes": 30})
+class RunRequestSerializer(RecipeSerializer):
+    """A run to start: a dataset and a recipe, as one object or member by member.
+
+    What GET tells of a run can be sent back: the members that only the site sets change nothing.
+    """
+
+    dataset = IdField(queryset=Dataset.objects.all())
+    classifier = StrictCharField(max_length=100, required=False, help_text="Default: the dataset's name.")
+    recipe = RecipeSerializer(
+        required=False, help_text="The recipe as GET tells it, in place of its members one by one."
+    )
     corrections = CorrectionsSerializer(required=False, default=dict)
-    activate = serializers.BooleanField(default=False, help_text="Let the new version answer at once.")
+    activate = StrictBooleanField(default=False, help_text="Let the new version answer at once.")
+
+    @property
+    def known(self) -> list[str]:
+        """The members that may be there: those of GET, too."""
+        return [*self.fields, *(name for name in RunSerializer.Meta.fields if name not in self.fields)]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        names = list(RecipeSerializer().fields)
+        flat = {name: attrs.pop(name) for name in names}
+        twice = [name for name in names if "recipe" in attrs and name in self.initial_data]
+        if twice:
+            raise serializers.ValidationError(
+                dict.fromkeys(twice, "it stands beside recipe; put it into recipe, or leave recipe out")
+            )
+        return {**attrs, "recipe": Recipe(**attrs.get("recipe", flat))}
 
 
 @example({"activate": False})
-class RetrainSerializer(serializers.Serializer[Any]):
-    dataset = serializers.PrimaryKeyRelatedField(
+class RetrainSerializer(StrictSerializer):
+    dataset = IdField(
         queryset=Dataset.objects.all(),
         allow_null=True,
         default=None,
         help_text="Default: the newest of the name and target that the version was trained on.",
     )
-    activate = serializers.BooleanField(default=False, help_text="Let the new version answer at once.")
+    activate = StrictBooleanField(default=False, help_text="Let the new version answer at once.")

@@ -4,44 +4,40 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from clfsite.core.web.actors import actor_of
-from clfsite.core.web.permissions import HasScope
+from clfsite.core.web.calls import Call, DetailCall, ListCall
 from training.models import Classifier, Version
 from training.versions import comparison, serializers
 from training.versions.service import activate_version
 
 
 @extend_schema(tags=["versions"], summary="Classifiers, and which version of each is active")
-class ClassifierList(generics.ListAPIView[Classifier]):
-    permission_classes = [HasScope]
+class ClassifierList(ListCall[Classifier]):
     scopes = {"GET": "read"}
     queryset = Classifier.objects.all()
     serializer_class = serializers.ClassifierSerializer
 
 
 @extend_schema(tags=["versions"], summary="Versions and their metrics")
-class VersionList(generics.ListAPIView[Version]):
-    permission_classes = [HasScope]
+class VersionList(ListCall[Version]):
     scopes = {"GET": "read"}
     queryset = Version.objects.with_active().select_related("classifier")
     serializer_class = serializers.VersionSerializer
 
 
 @extend_schema(tags=["versions"], summary="One version: its metrics and its contract")
-class VersionDetail(generics.RetrieveAPIView[Version]):
-    permission_classes = [HasScope]
+class VersionDetail(DetailCall[Version]):
     scopes = {"GET": "read"}
     queryset = Version.objects.with_active().select_related("classifier")
     serializer_class = serializers.VersionSerializer
 
 
-class VersionCompare(APIView):
+class VersionCompare(Call):
     """Two to six versions side by side, in the order in which they are named."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
+    parameters = {"GET": ("ids",)}
 
     @extend_schema(
         tags=["versions"],
@@ -64,10 +60,9 @@ class VersionCompare(APIView):
         return Response(serializers.ComparisonSerializer(comparison.as_dict(versions)).data)
 
 
-class VersionActivate(APIView):
+class VersionActivate(Call):
     """Let this version answer from now on; an older one rolls back."""
 
-    permission_classes = [HasScope]
     scopes = {"POST": "activate"}
 
     @extend_schema(

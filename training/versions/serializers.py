@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from clfsite.core.web.schema import example
+from clfsite.core.web.serializers import StrictCharField, StrictSerializer
 from training.datasets.serializers import CONTRACT_EXAMPLE
 from training.models import Activation, Classifier, Dataset, Version
 from training.runs.serializers import RECIPE_EXAMPLE
@@ -176,5 +177,5 @@ class ActivationSerializer(serializers.ModelSerializer[Activation]):
 
 
 @example({"reason": "better recall on the held-out rows"})
-class ReasonSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=500)
+class ReasonSerializer(StrictSerializer):
+    reason = StrictCharField(max_length=500)

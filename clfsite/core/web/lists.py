@@ -1,11 +1,18 @@
-"""Order lists as their headings ask, by columns that a page names and no others."""
+"""Order lists as their headings ask, by columns that a page names and no others, and page through those of the API."""
 
+import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from django.core import signing
 from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
+
+from clfsite.core.errors import Malformed
+from clfsite.core.web.members import shorten
 
 M = TypeVar("M", bound=Model)
 
@@ -37,9 +44,53 @@ def sorted_by(
 
 
 class NewestFirst(CursorPagination):
-    """Newest first; ids grow with time, those of predictions included (UUIDv7)."""
+    """Newest first; ids grow with time, those of predictions included (UUIDv7).
+
+    A cursor is signed for its list, as DRF would hand one of a caller's making to the database.
+    """
 
     ordering = "-id"
     page_size = 50
     max_page_size = 500
     page_size_query_param = "page_size"
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """Return a page.
+
+        Raises:
+            Malformed: a cursor that no list of these rows gave, or no number of rows.
+        """
+        self._salt = f"cursor of {queryset.model._meta.label_lower}"
+        return super().paginate_queryset(queryset, request, view)
+
+    def get_page_size(self, request: Request) -> int:
+        given = request.query_params.get(self.page_size_query_param)
+        if given is None:
+            return self.page_size
+        if not re.fullmatch("[0-9]{1,9}", given) or not 0 < int(given) <= self.max_page_size:
+            raise _refused(
+                "page_size", f'expected a whole number from 1 to {self.max_page_size}, got "{shorten(given)}"'
+            )
+        return int(given)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        given = request.query_params.get(self.cursor_query_param)
+        if given is None:
+            return None
+        try:
+            return Cursor(*signing.loads(given, salt=self._salt))
+        except signing.BadSignature as error:
+            raise _refused(
+                "cursor", "this cursor is none of this list; take it from next or previous of an answer"
+            ) from error
+
+    def encode_cursor(self, cursor: Cursor) -> str:
+        token = signing.dumps([cursor.offset, cursor.reverse, cursor.position], salt=self._salt)
+        return replace_query_param(self.base_url or "", self.cursor_query_param, token)
+
+
+PAGING = (NewestFirst.cursor_query_param, NewestFirst.page_size_query_param)
+
+
+def _refused(name: str, message: str) -> Malformed:
+    return Malformed(f"{name}: {message}", [{"field": name, "code": "invalid", "message": message}])

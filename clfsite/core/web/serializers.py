@@ -1,8 +1,25 @@
-"""Shapes of errors and uploads that every API call shares."""
+"""Shapes of errors and uploads that every API call shares, and fields that take nothing for something else.
 
+DRF's own fields read 1 for true, "5" and 5.9 for 5, and skip members that they do not know; these refuse them.
+"""
+
+import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.settings import api_settings
+from rest_framework.utils import html
+
+from clfsite.core.web.members import UNKNOWN, unknown_members
+
+# the largest number that every database keeps in an id
+LARGEST_ID = 2**63 - 1
+# a number as it stands in a field of a form
+_WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_SWITCH = {"true": True, "false": False, "1": True, "0": False}
 
 
 class FaultSerializer(serializers.Serializer[dict[str, object]]):
@@ -27,6 +44,108 @@ class ProblemSerializer(serializers.Serializer[dict[str, object]]):
     errors = FaultSerializer(many=True)  # type: ignore[assignment]
 
 
+class StrictSerializer(serializers.Serializer[Any]):
+    """An object or a form that has no members but these, each of them once."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            message = f"expected an object, got {_kind(data)}"
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]}, "not_an_object")
+        faults: dict[str, Any] = {
+            fault["field"]: ErrorDetail(fault["message"], UNKNOWN)
+            for fault in unknown_members(data, self.known)
+        }
+        if html.is_html_input(data):
+            faults |= {
+                name: ErrorDetail(f'"{name}" came more than once', "repeated")
+                for name, field in self.fields.items()
+                if not isinstance(field, serializers.ListField | OneFileField) and len(data.getlist(name)) > 1  # type: ignore[attr-defined]
+            }
+        if faults:
+            raise serializers.ValidationError(faults)
+        return super().to_internal_value(data)
+
+    @property
+    def known(self) -> list[str]:
+        """The members that may be there."""
+        return list(self.fields)
+
+
+class NothingSerializer(StrictSerializer):
+    """A call without members."""
+
+
+class StrictCharField(serializers.CharField):
+    """A text; a number is none."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(f"expected a text, got {_kind(data)}", "not_text")
+        return super().to_internal_value(data)
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """One of several texts."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or data not in self.choices:
+            named = f'"{data[:60]}"' if isinstance(data, str) else _kind(data)
+            raise serializers.ValidationError(
+                f"expected one of {', '.join(map(str, self.choices))}, got {named}", "invalid_choice"
+            )
+        return super().to_internal_value(data)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A whole number, in JSON as a number and in a form as its digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and html.is_html_input(self.root.initial_data) and _WHOLE.fullmatch(data):
+            return int(data)
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise serializers.ValidationError(f"expected a whole number, got {_kind(data)}", "not_an_integer")
+        return data
+
+
+class StrictFloatField(serializers.FloatField):
+    """A finite number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            raise serializers.ValidationError(f"expected a number, got {_kind(data)}", "not_a_number")
+        try:
+            value = float(data)
+        except OverflowError:  # a whole number beyond any float
+            value = math.inf
+        if not math.isfinite(value):
+            raise serializers.ValidationError("expected a finite number", "not_finite")
+        return value
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """True or false, in a form as a text."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if isinstance(data, str) and html.is_html_input(self.root.initial_data) and data.lower() in _SWITCH:
+            return _SWITCH[data.lower()]
+        if not isinstance(data, bool):
+            raise serializers.ValidationError(f"expected true or false, got {_kind(data)}", "not_a_boolean")
+        return data
+
+
+class IdField(serializers.PrimaryKeyRelatedField[Any]):
+    """The row that a whole number names."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise serializers.ValidationError(f"expected an id, got {_kind(data)}", "not_an_integer")
+        if not 0 < data <= LARGEST_ID:
+            raise serializers.ValidationError(
+                f"there is no row with the id {str(data)[:40]}", "does_not_exist"
+            )
+        return super().to_internal_value(data)
+
+
 class OneFileField(serializers.FileField):
     """A file that comes alone under its name."""
 
@@ -38,3 +157,22 @@ class OneFileField(serializers.FileField):
         if isinstance(data, list):
             raise serializers.ValidationError(f"{len(data)} files came; send one file")
         return super().to_internal_value(data)
+
+
+def _kind(value: Any) -> str:
+    """A refused value in a few words."""
+    names = {dict: "an object", list: "a list", type(None): "null"}
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value[:60]}"'
+    if isinstance(value, int | float):
+        return _digits(value)
+    return names.get(type(value), "something else")
+
+
+def _digits(value: float) -> str:
+    try:
+        return f"{value!r:.40}"
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"

@@ -42,11 +42,9 @@ def reader() -> Client:
 def test_a_query_reaches_no_column_that_is_not_offered(path: str, query: str) -> None:
     PredictionFactory.create(version=trained_version(classifier="churn", activate=True))
     client = reader() if path.startswith("/api") else staff_client("predictions.view_apikey")
-    plain, odd = client.get(path), client.get(f"{path}?{query}")
-    assert plain.status_code == 200
-    assert odd.status_code == 200, odd.content[:300]
-    if path.startswith("/api"):
-        assert odd.json()["results"] == plain.json()["results"]
+    odd = client.get(f"{path}?{query}")
+    # a page overlooks what browsers and mail programs add to an address; a call refuses it
+    assert odd.status_code == (400 if path.startswith("/api") else 200), odd.content[:300]
 
 
 @pytest.mark.case("U08", "U09")
@@ -84,13 +82,8 @@ def test_nobody_opens_another_persons_account_by_its_id() -> None:
 def test_the_name_of_a_file_is_no_file(path: str, value: str) -> None:
     trained_version(classifier="churn", activate=True, default=True)
     before = Dataset.objects.count()
-    fields: dict[str, Any] = {
-        "name": "mine",
-        "target": "left",
-        "mode": "strict",
-        "model": "churn",
-        "file": value,
-    }
+    fields: dict[str, Any] = {"file": value}
+    fields |= {"name": "mine", "target": "left"} if path.endswith("datasets") else {"model": "churn"}
     if path.startswith("/api"):
         refused = reader().post(path, fields)
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "file")

@@ -129,16 +129,16 @@ def test_a_run_without_corrections_has_none(client: Client) -> None:
         ({"columns": {"gone": "category"}}, "no column"),
         ({"columns": {"gone\x00": "category"}}, "NUL"),
         ({"columns": {"left": "number"}}, "is the target"),
-        ({"columns": {"spend": "date"}}, "not a valid choice"),
+        ({"columns": {"spend": "date"}}, "expected one of number"),
         ({"columns": {"plan": "number"}}, "expected a number like the other values"),
         (
             {"columns": dict.fromkeys(["spend", "tenure", "member", "plan"], "leave_out")},
             "no column is left to learn from",
         ),
-        ({"columns": ["spend"]}, "dictionary"),
-        ({"leave_out": ["spend"]}, "there is no such correction"),
+        ({"columns": ["spend"]}, "object"),
+        ({"leave_out": ["spend"]}, "unknown member"),
         ({"strict": "perhaps"}, "boolean"),
-        ([], "dictionary"),
+        ([], "object"),
         (None, "null"),
     ],
 )
@@ -290,11 +290,8 @@ def test_a_list_needs_a_reader_and_pages_by_cursor(
         first = client.get(f"/api/{name}?page_size=2", headers=headers).json()
     assert len(first["results"]) == 2
     assert len(client.get(first["next"], headers=headers).json()["results"]) == 1
-    assert client.get(f"/api/{name}?page_size=-1", headers=headers).status_code == 200
-    assert (
-        client.get(f"/api/{name}?page_size=1000000000&ordering=password", headers=headers).status_code == 200
-    )
-    problem_of(client.get(f"/api/{name}?cursor=tampered", headers=headers), 404)
+    for query in ("page_size=-1", "page_size=1000000000", "ordering=password", "cursor=tampered"):
+        problem_of(client.get(f"/api/{name}?{query}", headers=headers), 400)
 
 
 @pytest.mark.parametrize(

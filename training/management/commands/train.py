@@ -63,7 +63,8 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--aim",
-            help="choose the threshold of two classes for f1, precision=P, recall=R or cost=C (a miss against a false alarm)",
+            help="choose the threshold of two classes for f1, precision=P, recall=R or cost=C (a miss against a false alarm); "
+            "JSON as a run's recipe has it will do, too",
         )
         columns.add_options(parser, columns.OPTIONS)
         parser.add_argument(

@@ -1,5 +1,7 @@
 """What the threshold of a binary classifier is to serve, as a recipe states it."""
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -29,14 +31,16 @@ class Aim:
             raise AimError(f"there is no aim {self.goal!r}; choose from {', '.join(GOALS)}")
         if self.goal == "f1":
             return self
-        if self.value is None or not self.value > 0 or (self.goal != "cost" and self.value > 1):
+        if self.value is None or not 0 < self.value < math.inf or (self.goal != "cost" and self.value > 1):
             limits = "above 0" if self.goal == "cost" else "above 0 and at most 1"
             raise AimError(f"the aim {self.goal} takes a value {limits}, got {self.value}")
         return self
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `f1`, `precision=0.9`, `recall=0.8` or `cost=5`."""
+        """Read `f1`, `precision=0.9`, `recall=0.8` or `cost=5`, or the same as JSON: `{"goal": "cost", "value": 5}`."""
+        if text.lstrip().startswith("{"):
+            return cls._parse_object(text)
         goal, _, value = text.partition("=")
         try:
             return cls(goal.strip(), float(value) if value else None).check()
@@ -44,6 +48,17 @@ class Aim:
             if isinstance(error, AimError):
                 raise
             raise AimError(f"{text!r} is no aim; write for example precision=0.9") from error
+
+    @classmethod
+    def _parse_object(cls, text: str) -> Self:
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise AimError(f"{text[:60]!r} is not JSON; write for example precision=0.9") from error
+        aim = cls.from_dict(data)
+        if aim is None:
+            raise AimError("the aim is empty; write for example precision=0.9")
+        return aim.check()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Self | None:
@@ -58,6 +73,7 @@ class Aim:
         if (
             "goal" not in data
             or set(data) - {"goal", "value"}
+            or isinstance(value, bool)
             or not (value is None or isinstance(value, int | float))
         ):
             raise AimError(f'the aim is {dict(data)}; expected {{"goal": ..., "value": a number}}')

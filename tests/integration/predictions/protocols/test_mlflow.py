@@ -43,7 +43,7 @@ BODY_CASES: dict[str, tuple[Any, str]] = {
     "function no text": ({"inputs": [{}], "params": {"pyfunc_predict_fn": ["x"]}}, "predict_proba"),
     "split no object": ({"dataframe_split": []}, "not an object"),
     "split without columns": ({"dataframe_split": {"data": [[1]]}}, '"columns"'),
-    "split with more": ({"dataframe_split": {"columns": [], "data": [], "dtypes": []}}, '"columns"'),
+    "split with more": ({"dataframe_split": {"columns": [], "data": [], "dtypes": []}}, '"dtypes"'),
     "columns no list": ({"dataframe_split": {"columns": "spend", "data": []}}, '"columns"'),
     "columns no texts": ({"dataframe_split": {"columns": [0, 1], "data": []}}, '"columns"'),
     "column twice": ({"dataframe_split": {"columns": ["a", "b", "b"], "data": []}}, '"b" twice'),

@@ -1,0 +1,114 @@
+"""What an object or an address may name: a name that is not known is refused, with the one that was probably meant."""
+
+import difflib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from clfsite.core.errors import Malformed
+
+UNKNOWN = "unknown_member"
+# names of a caller that are told, and those of them that are compared with the known ones
+MOST_TOLD = 100
+MOST_COMPARED = 10
+# how alike two names are, from 0 to 1, of which one may have been meant for the other
+LEAST_ALIKE = 0.7
+# characters of a caller's name that are repeated
+LONGEST_NAME = 60
+
+
+def read_object(
+    value: Any, *, required: Collection[str] = (), optional: Collection[str] = (), path: str = ""
+) -> dict[str, Any]:
+    """Return a JSON object that has the required members and no others but the optional ones.
+
+    Args:
+        path: where the value stands in the body, "" for the body itself.
+
+    Raises:
+        Malformed: naming each member that is missing or unknown by its path.
+    """
+    known = (*required, *optional)
+    what = f'"{path}"' if path else "the body"
+    if not isinstance(value, dict):
+        example = ", ".join(f'"{name}": ...' for name in required or known[:1])
+        raise Malformed(
+            f"{what} is not an object; expected {{{example}}}",
+            [_fault(path, "not_an_object", "not an object")],
+        )
+    faults = [
+        _fault(_join(path, name), "missing", f'the member "{name}" is missing')
+        for name in required
+        if name not in value
+    ]
+    faults += unknown_members(value, known, path)
+    if faults:
+        raise Malformed(faults[0]["message"], faults)
+    return value
+
+
+def unknown_members(names: Iterable[str], known: Sequence[str], path: str = "") -> list[dict[str, Any]]:
+    """The faults of the first 100 names that are not known."""
+    strange: list[str] = []
+    for name in names:
+        if name not in known:
+            strange.append(name)
+            if len(strange) == MOST_TOLD:
+                break
+    return [
+        _fault(
+            _join(path, shorten(name)),
+            UNKNOWN,
+            unknown(name, known if place < MOST_COMPARED else (), "member"),
+        )
+        for place, name in enumerate(strange)
+    ]
+
+
+def check_parameters(given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse parameters of an address that a call does not know, or that stand there twice.
+
+    Args:
+        given: Django's QueryDict.
+
+    Raises:
+        Malformed: naming each.
+    """
+    faults = []
+    for name in list(given)[:MOST_TOLD]:
+        if name not in known:
+            faults.append(_fault(shorten(name), "unknown_parameter", unknown(name, known, "parameter")))
+        elif len(given.getlist(name)) > 1:  # type: ignore[attr-defined]
+            faults.append(_fault(name, "repeated", f'the parameter "{name}" is given twice'))
+    if faults:
+        raise Malformed(faults[0]["message"], faults)
+
+
+def unknown(name: str, known: Sequence[str], what: str) -> str:
+    """Say that a name is not known, and which one was probably meant."""
+    text = f"unknown {what} {json.dumps(shorten(name), ensure_ascii=False)}"
+    if close := nearest(name, known):
+        return f"{text}; did you mean {close}?"
+    if not known:
+        return f"{text}; none is taken here" if what == "parameter" else text
+    return f"{text}; expected {', '.join(known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that reads most like this one."""
+    folded = {each[:LONGEST_NAME].casefold().strip(): each for each in known}
+    close = difflib.get_close_matches(name[:LONGEST_NAME].casefold().strip(), folded, n=1, cutoff=LEAST_ALIKE)
+    return folded[close[0]] if close else None
+
+
+def shorten(name: str) -> str:
+    """A caller's name, cut to what is worth repeating."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _fault(field: str, code: str, message: str) -> dict[str, Any]:
+    return {"field": field, "code": code, "message": message}
