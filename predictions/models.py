@@ -25,8 +25,11 @@ def new_folder() -> str:
 
 
 def first_id(moment: datetime) -> uuid.UUID:
-    """The smallest UUIDv7 of a moment: ids grow with time, so the primary key finds a time in the log."""
-    return uuid.UUID(int=int(moment.timestamp() * 1_000) << 80)
+    """The smallest UUIDv7 of a moment: ids grow with time, so the primary key finds a time in the log.
+
+    Before 1970 no id was made, so that the first one of all stands for every earlier moment.
+    """
+    return uuid.UUID(int=max(int(moment.timestamp() * 1_000), 0) << 80)
 
 
 def hour_of(moment: datetime) -> datetime:

@@ -1,28 +1,70 @@
 """The log of predictions over HTTP."""
 
-from drf_spectacular.utils import extend_schema
-from rest_framework import generics
+from datetime import datetime
+from typing import Any
 
-from clfsite.core.web.permissions import HasScope
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+
+from clfsite.core.errors import Malformed
+from clfsite.core.web.calls import DetailCall, ListCall
+from clfsite.core.web.lists import PAGING
+from clfsite.core.web.moments import read_moment
 from predictions.log import serializers
-from predictions.models import Prediction
+from predictions.models import Prediction, first_id
+
+SINCE, UNTIL = "since", "until"
 
 
 @extend_schema(tags=["predictions"], summary="The log, newest first")
-class PredictionList(generics.ListAPIView[Prediction]):
-    """The log, newest first."""
+class PredictionList(ListCall[Prediction]):
+    """The log, newest first, or the part of it between two times."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
+    parameters = {"GET": (*PAGING, SINCE, UNTIL)}
     serializer_class = serializers.PredictionSerializer
     queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
 
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                SINCE,
+                OpenApiTypes.STR,
+                description="A date or time in ISO 8601, included; UTC where it names no zone.",
+            ),
+            OpenApiParameter(UNTIL, OpenApiTypes.STR, description="The same, not included."),
+        ]
+    )
+    def get(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().get(request, *args, **kwargs)
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the part of the log that is asked for.
+
+        Raises:
+            Malformed: a time that is none.
+        """
+        queryset = super().filter_queryset(queryset)
+        since, until = self._moment(SINCE), self._moment(UNTIL)
+        if since:
+            queryset = queryset.filter(pk__gte=first_id(since))
+        return queryset.filter(pk__lt=first_id(until)) if until else queryset
+
+    def _moment(self, name: str) -> datetime | None:
+        given = self.request.query_params.get(name, "")
+        try:
+            return read_moment(given) if given else None
+        except ValueError as error:
+            raise Malformed(
+                f"{name}: {error}", [{"field": name, "code": "not_a_time", "message": str(error)}]
+            ) from error
+
 
 @extend_schema(tags=["predictions"], summary="One logged prediction")
-class PredictionDetail(generics.RetrieveAPIView[Prediction]):
+class PredictionDetail(DetailCall[Prediction]):
     """One logged prediction."""
 
-    permission_classes = [HasScope]
     scopes = {"GET": "read"}
     serializer_class = serializers.PredictionSerializer
     queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")

@@ -3,7 +3,10 @@
 from typing import Any
 
 from django import forms
+from django.template.defaultfilters import capfirst
 
+from clfsite.core.web.forms import TextChoiceField
+from clfsite.core.web.moments import read_moment
 from predictions.log.search import Wanted
 from predictions.models import Prediction
 from training.models import Classifier, Version
@@ -31,12 +34,37 @@ class PercentField(forms.FloatField):
         return None if percent is None else percent / 100
 
 
-class MomentField(forms.DateTimeField):
-    """A time in UTC, to the minute."""
+class MomentInput(forms.DateTimeInput):
+    """A browser's own field for a time, which shows no other spelling than its own."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"type": "datetime-local", "step": "any"})
+
+    def format_value(self, value: Any) -> str | None:
+        """The time in UTC as the browser writes it; what is none stays as it came."""
+        try:
+            moment = read_moment(value)
+        except ValueError:
+            return str(value)
+        except AttributeError:  # nothing came
+            return None
+        return moment.replace(tzinfo=None).isoformat()
+
+
+class MomentField(forms.CharField):
+    """A date or time in ISO 8601, in UTC where it names no zone."""
 
     def __init__(self, label: str) -> None:
-        widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-        super().__init__(required=False, label=label, widget=widget)
+        super().__init__(required=False, label=label, widget=MomentInput())
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if not text:
+            return None
+        try:
+            return read_moment(text)
+        except ValueError as error:
+            raise forms.ValidationError(capfirst(f"{error}.")) from error
 
 
 class LogForm(forms.Form):
@@ -46,7 +74,7 @@ class LogForm(forms.Form):
         Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
     )
     version = VersionField()
-    label = forms.ChoiceField(required=False)
+    label = TextChoiceField(required=False)
     source = forms.ChoiceField(required=False, choices=[("", "All"), *Prediction.Source.choices])
     caller = forms.CharField(required=False, max_length=150)
     feedback = forms.ChoiceField(required=False, choices=FEEDBACK)
@@ -63,7 +91,7 @@ class LogForm(forms.Form):
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)
-        self.fields["label"].choices = [("", "All"), *((label, label) for label in labels())]  # type: ignore[attr-defined]
+        self.fields["label"].offer(labels(), [("", "All")])  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -1,6 +1,7 @@
 """The log of predictions: find one among many, take along what was found, and read all of one."""
 
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
@@ -53,11 +54,11 @@ def _is_oldest_first(request: StaffRequest) -> bool:
 
 @staff()
 @require_safe
-def prediction_export(request: StaffRequest) -> StreamingHttpResponse:
+def prediction_export(request: StaffRequest) -> HttpResponseBase:
     """What the filters find as CSV, sent while it is read."""
     form = LogForm(request.GET)
     if not form.is_valid():
-        raise Http404
+        return HttpResponseBadRequest(_faults(form), content_type="text/plain; charset=utf-8")
     pieces = log_export.write(
         form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
     )
@@ -66,6 +67,11 @@ def prediction_export(request: StaffRequest) -> StreamingHttpResponse:
         content_type=CONTENT_TYPE,
         headers={"Content-Disposition": 'attachment; filename="predictions.csv"'},
     )
+
+
+def _faults(form: LogForm) -> str:
+    """What is wrong with the filters, a line for each."""
+    return "".join(f"{name}: {message}\n" for name, found in form.errors.items() for message in found)
 
 
 @staff()
