@@ -1,6 +1,5 @@
 """A file to score, looked at before anything is answered: its columns, its first rows, and every fault in it."""
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 
 from clfsite.core.errors import InvalidInput
 from clfsite.core.web import csv_output
+from clfsite.core.web.members import nearest, shorten
 from training.datasets.service import refusal
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
@@ -17,6 +17,8 @@ from training.ml.tables.reading import MAX_PROBLEMS, TableError
 
 # faults that the row of a batch keeps, and those that its file of errors lists
 KEPT_PROBLEMS = 100
+# columns of a file that are compared with the name of one that is missing
+MOST_COMPARED = 200
 LISTED_PROBLEMS = 1_000_000
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_CHARACTERS = 10, 100, 60
 ERRORS_HEADER = ("line", "column", "code", "message")
@@ -33,6 +35,8 @@ class Verdict:
         problems: the first faults, of `problem_count`.
         bad_values, unseen_values: how many there are by feature.
         first_rows: the start of the file, cells cut to a readable length.
+        carried: the columns that no feature is read from.
+        empty_lines: how many lines between the rows were skipped because they hold nothing.
     """
 
     rows: int = 0
@@ -43,6 +47,8 @@ class Verdict:
     bad_values: Counter[str] = field(default_factory=Counter)
     unseen_values: Counter[str] = field(default_factory=Counter)
     first_rows: list[list[str]] = field(default_factory=list)
+    carried: list[str] = field(default_factory=list)
+    empty_lines: int = 0
 
     @property
     def preview(self) -> dict[str, Any]:
@@ -51,6 +57,8 @@ class Verdict:
             "rows": self.first_rows,
             "bad_values": self.bad_values,
             "unseen_values": self.unseen_values,
+            "carried": self.carried,
+            "empty_lines": self.empty_lines,
         }
 
 
@@ -58,35 +66,37 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
     """Return the names of a file's columns.
 
     Raises:
-        InvalidInput: it is no CSV, a feature has no column, or a column is no feature.
+        InvalidInput: it is no CSV, or a feature has no column.
     """
     try:
         header = read_header(path)
     except TableError as error:
         raise refusal(error) from error
     missing = [name for name in contract.names if name not in header]
-    extra = sorted(set(header) - set(contract.names) - set(ignored(contract)), key=header.index)
-    problems = [_no_column(name, extra) for name in missing]
-    problems += [
-        _problem(1, name, "unknown_column", "this column is not a feature of the model") for name in extra
-    ]
-    if problems:
-        found = [f"no column for {', '.join(missing[:5])}"] if missing else []
-        found += [f"no feature called {', '.join(extra[:5])}"] if extra else []
+    if missing:
+        others = carried(header, contract)[:MOST_COMPARED]
+        close = {name: nearest(name, others) for name in missing[:MAX_PROBLEMS]}
+        problems = [_no_column(name, other) for name, other in close.items()]
+        mistyped = list(filter(None, close.values()))
+        problems += [
+            _problem(1, shorten(name), "unknown_column", "this column is not a feature of the model")
+            for name in mistyped
+        ]
+        found = [f"no column for {', '.join(missing[:5])}"]
+        found += [f"no feature called {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
         raise InvalidInput(f"the columns do not fit the model: {'; '.join(found)}", problems[:MAX_PROBLEMS])
     return header
 
 
-def _no_column(name: str, extra: list[str]) -> Problem:
-    folded = {each.casefold().strip(): each for each in extra}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    hint = f'; is it the one called "{folded[close[0]]}"?' if close else ""
+def _no_column(name: str, close: str | None) -> Problem:
+    hint = f'; is it the one called "{shorten(close)}"?' if close else ""
     return _problem(1, name, "no_column", f"this feature has no column in the file{hint}")
 
 
-def ignored(contract: Contract) -> list[str]:
-    """Columns of a training table that are no inputs: they may stay in a file to score."""
-    return [contract.target, *contract.left_out]
+def carried(header: list[str], contract: Contract) -> list[str]:
+    """The columns of a file that no feature is read from: they come back in the result as they are."""
+    features = set(contract.names)
+    return [name for name in header if name not in features]
 
 
 def features_of(block: Block, header: list[str], contract: Contract) -> list[Any]:
@@ -111,6 +121,7 @@ def check_rows(
     """
     verdict = Verdict()
     header = read_header(path)
+    verdict.carried = carried(header, contract)
     try:
         with _Listing(errors) as listing:
             for block in read_blocks(path):
@@ -128,6 +139,7 @@ def check_rows(
 
 def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing") -> None:
     verdict.rows += block.rows
+    verdict.empty_lines += block.empty
     verdict.bad += len(block.problems) + len(checked.errors)
     verdict.unseen += len(checked.warnings)
     for issues in checked.errors.values():

@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
 from clfsite.core.web import csv_output
 from clfsite.core.web.charts import Chart
+from clfsite.core.web.forms import read_text
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.batches import charts
@@ -21,7 +22,7 @@ from predictions.batches import counts as batch_counts
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
 from predictions.batches.answers import own_columns
-from predictions.batches.check import ignored
+from predictions.batches.check import carried
 from predictions.batches.forms import BatchForm, StartForm
 from predictions.models import Batch
 from predictions.serving.live_models import models
@@ -121,7 +122,7 @@ def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
         for feature in contract.features
         if feature.name in batch.header
     ]
-    unused = [name for name in ignored(contract) if name in batch.header]
+    unused = carried(batch.header, contract)
     shown = preview.get("rows", [])
     return {
         "columns": columns,
@@ -159,6 +160,7 @@ def _by_feature(batch: Batch, contract: Contract, wanted: str) -> dict[str, Any]
     """The chart of labels by one feature, the most telling one unless another is asked for."""
     counted = batch.summary.get("features", {})
     known = [name for name in contract.names if name in counted]
+    wanted = read_text(wanted, known)
     name = wanted if wanted in counted else batch_counts.most_telling(counted)
     if not name:
         return {}

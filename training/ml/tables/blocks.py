@@ -43,6 +43,8 @@ class Block:
         texts: each row as the file has it, without line end; None where a cell of the block is quoted.
         problems: the rows of a wrong length, by number.
         offset: bytes of the file read up to here.
+        empty: how many empty lines were skipped before or among these rows; in a file of one column none are, as there
+            an empty line is a row without a value.
     """
 
     first: int
@@ -53,6 +55,7 @@ class Block:
     texts: Sequence[str] | None
     problems: dict[int, Problem] = field(default_factory=dict)
     offset: int = 0
+    empty: int = 0
 
 
 def read_header(path: Path) -> list[str]:
@@ -92,8 +95,10 @@ class _Reader:
         self._path, self._bytes = path, cast(io.BufferedReader, file.buffer)
         self._delimiter = delimiter_of(path)
         self._texts = iter(partial(file.readline, LONGEST_LINE), "")
-        self._lines = self._rows = 0
+        self._lines = self._rows = self._empty = 0
+        self.header: list[str] = []
         self.header = self._read_header()
+        self._empty = 0
         self._most = max(1, min(ROWS, CELLS // len(self.header)))
 
     def next_block(self) -> Block | None:
@@ -105,6 +110,11 @@ class _Reader:
                 self._rows += block.rows
                 return block
         return None
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether the file has one column, whose cells may be empty lines."""
+        return len(self.header) == 1
 
     def _read_header(self) -> list[str]:
         while taken := self._take(1):
@@ -136,7 +146,8 @@ class _Reader:
         begin = self._lines + 1
         self._lines += len(texts)
         lines: Sequence[int] = range(begin, begin + len(texts))
-        if "" in texts:
+        if "" in texts and not self._is_narrow:
+            self._empty += texts.count("")
             lines, texts = list(compress(lines, texts)), list(filter(None, texts))
         counts = [count + 1 for count in map(str.count, texts, repeat(self._delimiter))]
         return self._block(lines, counts, texts, None)
@@ -165,8 +176,10 @@ class _Reader:
             while used < len(taken):
                 line = begin + used + 1
                 cells = next(reader)
-                if cells:
-                    found.append((line, cells))
+                if cells or self._is_narrow:
+                    found.append((line, cells or [""]))
+                else:
+                    self._empty += 1
         except csv.Error as error:
             raise malformed(error, line) from error
         except UnicodeDecodeError as error:
@@ -196,7 +209,8 @@ class _Reader:
             kept, lines = list(compress(kept, whole)), list(compress(lines, whole))
             texts, rows = texts and list(compress(texts, whole)), rows and list(compress(rows, whole))
         columns = self._columns(texts) if texts is not None else list(zip(*rows or (), strict=True))
-        return Block(first, len(counts), kept, lines, columns, texts, problems, self._bytes.tell())
+        empty, self._empty = self._empty, 0
+        return Block(first, len(counts), kept, lines, columns, texts, problems, self._bytes.tell(), empty)
 
     def _columns(self, texts: list[str]) -> list[list[str]]:
         """Split texts by column, a part at a time: what has just been read is still in the processor's cache."""

@@ -82,7 +82,9 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(_no_nul(file), delimiter=delimiter, strict=True)
         line = 1
         try:
-            for cells in reader:
+            for read in reader:
+                # in a file of one column the one cell of an empty line is empty
+                cells = read or [""] * (len(header) == 1)
                 if not cells:
                     line = reader.line_num + 1
                     continue

@@ -58,7 +58,9 @@ BAD: dict[str, Bad] = {
         ",".join(f"c{place}" for place in range(10_001)).encode() + b"\n1", "10,001 columns"
     ),
     "C37 missing column": Bad(b"spend,tenure,member\n1,2,true\n", "no column for plan", 1, "plan"),
-    "unknown column": Bad(b"spend,tenure,member,plan,x\n1,2,true,pro,1\n", "no feature called x", 1, "x"),
+    "mistyped column": Bad(
+        b"spend,tenur,member,plan,x\n1,2,true,pro,1\n", "no feature called tenur", 1, "tenure"
+    ),
     "C26 inf": Bad(cell(b"inf"), "expected a finite number", 4, "spend"),
     "1e300": Bad(cell(b"1e300"), "expected a number from", 4, "spend"),
     "C28 1,5": Bad(b'spend,tenure,member,plan\n"1,5",5,true,pro\n', 'got "1,5"', 2, "spend"),

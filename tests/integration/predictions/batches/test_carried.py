@@ -1,0 +1,99 @@
+"""What a file holds beside its features: columns come back in the result, empty lines are told or are rows."""
+
+import csv
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.test import Client
+from django.urls import reverse
+
+from clfsite.core.errors import InvalidInput
+from predictions.batches import downloads
+from predictions.batches.check import carried, check_columns
+from predictions.batches.service import create_batch, execute_batch
+from predictions.models import Batch, Prediction
+from tests.support.factories import ApiKeyFactory, tiny
+from tests.support.portal import staff_client
+from training.ml.tables.blocks import read_blocks
+from training.ml.tables.reading import rows
+from training.models import Version
+
+pytestmark = pytest.mark.django_db
+ORDERS = b"order_no,spend,tenure,member,plan,\xc3\xa9tat\nA-7,1,2,true,pro,x\nA-8,1,2,true,pro,=1+1\n"
+
+
+def scored(content: bytes, **options: Any) -> Batch:
+    batch = create_batch(source=ContentFile(content, name="orders.csv"), caller="tests", **options)
+    execute_batch(batch)
+    batch.refresh_from_db()
+    return batch
+
+
+def result(batch: Batch) -> list[dict[str, str]]:
+    text = downloads.answers(batch).getvalue().decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("mode", Batch.Mode.values)
+def test_columns_that_are_no_features_come_back_in_the_result(mode: str, version: Version) -> None:
+    batch = scored(ORDERS, mode=mode)
+    assert batch.state == Batch.State.SUCCEEDED, batch.error
+    assert [(row["order_no"], row["état"]) for row in result(batch)] == [("A-7", "x"), ("A-8", "'=1+1")]
+    assert "order_no" not in Prediction.objects.all()[0].features
+
+
+def test_they_are_told_before_the_start(version: Version, client: Client) -> None:
+    batch = scored(ORDERS, hold=True)
+    assert batch.state == Batch.State.CHECKED
+    page = staff_client().get(reverse("predictions:batch-detail", args=[batch.pk])).content.decode()
+    assert "Not used, but kept in the result: order_no, état" in page
+    ApiKeyFactory.create(secret="clf_reader", scopes=("read",))
+    told = client.get(f"/api/batches/{batch.pk}", headers={"authorization": "Bearer clf_reader"}).json()
+    assert told["carried_columns"] == ["order_no", "état"]
+    assert told["empty_lines"] == 0
+
+
+@pytest.mark.parametrize("name", ["tenur", "Tenure", "tenure ", "tenures"])
+def test_a_column_that_looks_like_a_missing_feature_is_an_error(name: str, version: Version) -> None:
+    content = f"spend,{name},member,plan,order_no\n1,2,true,pro,7\n".encode()
+    with pytest.raises(InvalidInput) as refused:
+        create_batch(source=ContentFile(content, name="orders.csv"), caller="tests")
+    assert [fault["column"].strip() for fault in refused.value.errors] == ["tenure", name.strip()]
+    assert "is it the one called" in refused.value.errors[0]["message"]
+
+
+def test_a_column_like_a_feature_that_is_there_is_carried(tmp_path: Any) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("spend,tenure,tenur,member,plan\n1,2,3,true,pro\n")
+    assert carried(check_columns(path, tiny().contract), tiny().contract) == ["tenur"]
+
+
+def test_an_empty_line_of_a_file_of_one_column_is_a_row_without_a_value(tmp_path: Any) -> None:
+    path = tmp_path / "narrow.csv"
+    for text in ("x\n1\n\n3\n\n", 'x\n"1"\n\n3\n\n', "\n\nx\r\n1\r\n\r\n3\r\n\r\n"):
+        path.write_bytes(text.encode())
+        (block,) = read_blocks(path)
+        assert [list(column) for column in block.columns] == [["1", "", "3", ""]]
+        assert (block.rows, block.empty) == (4, 0)
+        assert [cells for _, cells in rows(path)] == [["x"], ["1"], [""], ["3"], [""]]
+
+
+def test_a_model_of_one_feature_answers_empty_lines_in_their_order(tmp_path: Any) -> None:
+    contract = replace(tiny().contract, features=tiny().contract.features[:1])
+    path = tmp_path / "narrow.csv"
+    path.write_text("spend\n100\n\n90\n\n\n")
+    assert check_columns(path, contract) == ["spend"]
+    (block,) = read_blocks(path)
+    assert list(block.columns[0]) == ["100", "", "90", "", ""]
+    assert list(block.kept) == [0, 1, 2, 3, 4]
+
+
+def test_empty_lines_of_a_wider_file_are_skipped_and_told(version: Version, client: Client) -> None:
+    content = b"spend,tenure,member,plan\n\n1,2,true,pro\n\n\n1,2,true,basic\n\n"
+    batch = scored(content, hold=True)
+    assert (batch.rows_total, batch.preview["empty_lines"]) == (2, 4)
+    page = staff_client().get(reverse("predictions:batch-detail", args=[batch.pk])).content.decode()
+    assert "4 empty lines skipped" in page
