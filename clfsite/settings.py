@@ -195,7 +195,7 @@ FILE_UPLOAD_TEMP_DIR = STATE_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_HANDLERS = [
     "clfsite.core.web.uploads.SizeLimitUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+    "clfsite.core.web.uploads.DiskUploadHandler",
 ]
 
 REST_FRAMEWORK = {

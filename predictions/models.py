@@ -187,16 +187,42 @@ class Batch(Job):
         """Show how far it is; False when it is no longer ours."""
         return self.change(self.OWNED, rows_done=rows_done, pace=pace, bytes_done=bytes_done)
 
-    def close_check(self, *, hold: bool, **found: Any) -> bool:
-        """Write down what the check found, and wait for `resume` where it is to be held."""
-        waits = {"state": self.State.CHECKED, "attempt": 0, "lease_until": None} if hold else {}
-        return self.change(self.OWNED, checked_at=timezone.now(), rows_done=0, pace=None, **found, **waits)
+    def note_part(self, *, rows_done: int, pace: float) -> bool:
+        """Show how far the scoring is after a part that no later attempt does again; False when it is no longer ours."""
+        return self.change(self.OWNED, rows_done=rows_done, pace=pace, attempts_without_progress=0)
 
-    def resume(self, mode: str) -> bool:
+    def close_check(self, *, hold: bool, **found: Any) -> bool:
+        """Write down what the check found, and wait for `start_scoring` where it is to be held."""
+        waits = {"state": self.State.CHECKED, "attempt": 0, "lease_until": None} if hold else {}
+        values = {"attempts_without_progress": 0, **found, **waits}
+        return self.change(self.OWNED, checked_at=timezone.now(), rows_done=0, pace=None, **values)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it ended for what is in its file: as long as that is the same, it would end so again."""
+        if not self.checked_at:
+            return bool(self.problems)
+        return self.rows_bad == self.rows_total or (
+            self.rows_bad > 0 and self.mode == self.Mode.STRICT and not self.hold
+        )
+
+    @property
+    def is_resumable(self) -> bool:
+        return super().is_resumable and not self.is_refused
+
+    def start_scoring(self, mode: str) -> bool:
         """Queue the scoring of a checked file; False when it does not wait for that."""
         return self.change(
             (self.State.CHECKED,), state=self.State.QUEUED, mode=mode, hold=False, started_at=None
         )
+
+    def resume(self) -> bool:
+        """Queue a batch that failed or was cancelled; it goes on behind its last part. False when it is in another state.
+
+        One that was discarded while it waited to be started waits for that again.
+        """
+        waits = {"state": self.State.CHECKED} if self.checked_at and self.hold else {}
+        return super().resume(**waits)
 
     def begin_scoring(self) -> datetime | None:
         """Choose once how the ids of the predictions begin, so that every attempt gives a row the same id.

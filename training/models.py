@@ -111,6 +111,9 @@ class Run(Job):
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
+    fits_furthest = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How many models the attempt that got furthest has fitted."
+    )
     best_score = models.FloatField(null=True, blank=True)
     history = models.JSONField(
         default=list,
@@ -185,12 +188,18 @@ class Run(Job):
         history = self.history
         if progress.best is not None and (not history or progress.best != history[-1][2]):
             history = [*history, [round(self.seconds or 0, 1), progress.done, progress.best]]
+        further = (
+            {"fits_furthest": progress.done, "attempts_without_progress": 0}
+            if progress.done > self.fits_furthest
+            else {}
+        )
         self.change(
             self.OWNED,
             fits_done=progress.done,
             fits_total=progress.total,
             best_score=progress.best,
             history=history,
+            **further,
         )
 
     def succeed(self, candidates: list[dict[str, Any]], warnings: list[str] | None = None) -> bool:

@@ -100,6 +100,28 @@ class BatchStart(Call):
         return Response(serializers.BatchSerializer(batch).data)
 
 
+class BatchResume(BareCall):
+    """Go on with a batch that failed or was cancelled, behind the rows that are scored; none of them is scored twice."""
+
+    scopes = {"POST": "predict"}
+
+    @extend_schema(
+        tags=["batches"],
+        summary="Resume a batch that failed or was cancelled",
+        request=None,
+        responses={
+            200: serializers.BatchSerializer,
+            409: OpenApiResponse(
+                description="It is in another state, or ended because of its file; nothing was changed."
+            ),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        batch = generics.get_object_or_404(ROWS, pk=pk)
+        batches.resume_batch(batch=batch)
+        return Response(serializers.BatchSerializer(batch).data)
+
+
 class BatchCancel(BareCall):
     """End a batch: one that waits ends at once, one under way within seconds; 409 when it is over."""
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
 from django.core.files import File
@@ -29,6 +29,7 @@ from clfsite.core.errors import Conflict, InvalidInput, Refused
 from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import LEASE
 from clfsite.core.jobs.queue import wake
+from clfsite.core.storage import space
 from clfsite.core.storage.files import local_path, scratch, uploaded_path
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
@@ -117,8 +118,22 @@ def start_scoring(*, batch: Batch, mode: str) -> None:
             batch.problems,
         )
     with transaction.atomic():
-        if not batch.resume(mode):
+        if not batch.start_scoring(mode):
             raise Conflict(f"{batch} is {batch.state}; only a checked one waits to be started")
+        transaction.on_commit(lambda: wake(TASK, batch.pk))
+
+
+def resume_batch(*, batch: Batch) -> None:
+    """Queue a batch that failed or was cancelled; it goes on behind the rows that are scored, none of them twice.
+
+    Raises:
+        Conflict: it is in another state, or ended for what is in its file.
+    """
+    if batch.is_over and batch.is_refused:
+        raise Conflict(f"{batch} ended because of rows in its file; upload a corrected file")
+    with transaction.atomic():
+        if not batch.resume():
+            raise Conflict(f"{batch} is {batch.state}; only one that failed or was cancelled can be resumed")
         transaction.on_commit(lambda: wake(TASK, batch.pk))
 
 
@@ -128,7 +143,7 @@ def execute_batch(batch: Batch) -> bool:
     Returns:
         Whether there was something to claim.
     """
-    if not batch.start():
+    if worker.must_wait() or not batch.start():
         return False
     with worker.kept_alive(batch):
         try:
@@ -136,16 +151,25 @@ def execute_batch(batch: Batch) -> bool:
         except _Left:
             pass
         except Refused as error:
-            batch.fail(
-                str(error), problems=error.errors, problem_count=max(batch.problem_count, len(error.errors))
-            )
-        except (OperationalError, InterfaceError):
-            logger.warning("%s waits: the database does not answer", batch, exc_info=True)
-            _give_back(batch)
+            batch.fail(str(error), **_problems(batch, error))
         except Exception as error:
-            logger.exception("%s failed", batch)
-            batch.fail(f"{type(error).__name__}: {error}"[:2_000])
+            if space.says_full(error):
+                logger.warning("%s failed: a disk is full", batch)
+                batch.fail(space.JOB_ENDED)
+            elif isinstance(error, OperationalError | InterfaceError):
+                logger.warning("%s waits: the database does not answer", batch, exc_info=True)
+                _give_back(batch)
+            else:
+                logger.exception("%s failed", batch)
+                batch.fail(f"{type(error).__name__}: {error}"[:2_000])
     return True
+
+
+def _problems(batch: Batch, error: Refused) -> dict[str, Any]:
+    """The faults that a refusal names; those of the check stay where it names none."""
+    if not error.errors:
+        return {}
+    return {"problems": error.errors, "problem_count": max(batch.problem_count, len(error.errors))}
 
 
 def _carry_out(batch: Batch) -> None:
@@ -241,7 +265,7 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
                 size_bytes=len(answers.content),
                 summary=answers.counts,
             )
-            if not batch.note(rows_done=answers.end, pace=pace):
+            if not batch.note_part(rows_done=answers.end, pace=pace):
                 raise _Left
     except IntegrityError as error:
         # whoever took over was quicker with this very part

@@ -214,6 +214,18 @@ def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
 
 @staff(needs="predictions.add_batch")
 @require_POST
+def batch_resume(request: StaffRequest, pk: str) -> HttpResponse:
+    """Go on with a batch that failed or was cancelled."""
+    batch = get_object_or_404(Batch, pk=pk)
+    try:
+        batches.resume_batch(batch=batch)
+    except Conflict as error:
+        messages.error(request, f"Nothing was changed: {error}.")
+    return redirect("predictions:batch-detail", batch.pk)
+
+
+@staff(needs="predictions.add_batch")
+@require_POST
 def batch_cancel(request: StaffRequest, pk: str) -> HttpResponse:
     """End a batch that waits or is under way."""
     batch = get_object_or_404(Batch, pk=pk)

@@ -75,6 +75,8 @@ class There:
     dataset: Dataset
     batch: Batch
     waiting: Batch
+    cancelled: Batch
+    cancelled_run: Run
 
     @property
     def record(self) -> dict[str, Any]:
@@ -86,9 +88,11 @@ class There:
         rows = {
             "/api/batches/{id}/start": self.waiting,
             "/api/batches/{id}/cancel": self.waiting,
+            "/api/batches/{id}/resume": self.cancelled,
             "/api/batches": self.batch,
             "/api/datasets": self.dataset,
             "/api/predictions": self.prediction,
+            "/api/runs/{id}/resume": self.cancelled_run,
             "/api/runs": self.runs[0],
             "/api/versions": self.versions[1],
         }
@@ -115,7 +119,19 @@ def there(db: None) -> Iterator[There]:
     )
     execute_batch(batch)
     waiting = BatchFactory.create(version=versions[0], checked=True)
-    yield There(prediction, [RunFactory.create(dataset=dataset)], versions, dataset, batch, waiting)
+    cancelled, cancelled_run = BatchFactory.create(version=versions[0]), RunFactory.create(dataset=dataset)
+    for job in (cancelled, cancelled_run):
+        job.request_cancel()
+    yield There(
+        prediction,
+        [RunFactory.create(dataset=dataset)],
+        versions,
+        dataset,
+        batch,
+        waiting,
+        cancelled,
+        cancelled_run,
+    )
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
 
@@ -152,8 +168,10 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
         "media_type": "multipart/form-data",
     },
     "api_batches_start_create": lambda there: {"body": {"mode": "strict"}},
+    "api_batches_resume_create": lambda there: {},
     "api_batches_cancel_create": lambda there: {},
     "api_runs_create": lambda there: {"body": {"dataset": there.dataset.pk, "space": {"n_estimators": [5]}}},
+    "api_runs_resume_create": lambda there: {},
     "api_runs_cancel_create": lambda there: {},
     "api_versions_activate_create": lambda there: {"body": {"reason": "it is better"}},
     "api_versions_retrain_create": lambda there: {"body": {}},

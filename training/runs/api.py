@@ -13,7 +13,7 @@ from clfsite.core.web.permissions import allows
 from training.ml.tables.corrections import Corrections
 from training.models import Run, Version
 from training.runs import serializers
-from training.runs.service import request_retrain, request_run
+from training.runs.service import request_retrain, request_run, resume_run
 
 
 def check_activate(request: Request, activate: bool) -> None:
@@ -59,6 +59,26 @@ class RunDetail(DetailCall[Run]):
     scopes = {"GET": "read"}
     queryset = Run.objects.select_related("classifier", "version")
     serializer_class = serializers.RunSerializer
+
+
+class RunResume(BareCall):
+    """Queue a run again that failed or was cancelled; it begins with its first fit."""
+
+    scopes = {"POST": "train"}
+
+    @extend_schema(
+        tags=["runs"],
+        summary="Start again a run that failed or was cancelled",
+        request=None,
+        responses={
+            200: serializers.RunSerializer,
+            409: OpenApiResponse(description="It is in another state; nothing was changed."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        run = generics.get_object_or_404(Run.objects.select_related("classifier", "version"), pk=pk)
+        resume_run(run=run)
+        return Response(serializers.RunSerializer(run).data)
 
 
 class RunCancel(BareCall):

@@ -9,6 +9,7 @@ from django.conf import settings
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from clfsite.core.errors import Refused
+from clfsite.core.storage import space
 from training.datasets.frames import load_corrected
 from training.ml.search.progress import Progress
 from training.ml.train import Trained, train
@@ -49,6 +50,10 @@ def execute_run(
         run.fail(f"out of memory ({type(error).__name__}); use fewer rows or a smaller search space")
         return None
     except Exception as error:
+        if space.says_full(error):
+            logger.warning("run %s failed: a disk is full", run.pk)
+            run.fail(space.JOB_ENDED)
+            return None
         logger.exception("run %s failed", run.pk)
         run.fail(f"{type(error).__name__}: {error}"[:2_000])
         return None

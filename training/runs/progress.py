@@ -23,7 +23,7 @@ def events(run: Run) -> Iterator[Event]:
     """What happened, in order; of several attempts the last alone."""
     yield Event(run.created_at, f"Asked for by {run.created_by or 'the command line'}")
     if run.started_at:
-        again = f"attempt {run.attempt}, as the process before was lost" if run.attempt > 1 else "the search"
+        again = f"attempt {run.attempt}" if run.attempt > 1 else "the search"
         yield Event(run.started_at, f"A worker began {again}")
         for seconds, done, score in run.history:
             models = f"{done:,} model{'' if done == 1 else 's'}"

@@ -5,7 +5,7 @@ import contextlib
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from clfsite.core.errors import InvalidInput
+from clfsite.core.errors import Conflict, InvalidInput
 from clfsite.core.jobs import queue
 from training.datasets.service import refusal
 from training.ml.search.recipe import Recipe, RecipeError
@@ -107,6 +107,20 @@ def request_retrain(
         user=user,
         queued=queued,
     )
+
+
+def resume_run(*, run: Run) -> None:
+    """Queue a run again that failed or was cancelled, with its dataset and recipe; a search keeps no fit, so it begins anew.
+
+    Raises:
+        Conflict: it is in another state.
+    """
+    with transaction.atomic():
+        if not run.resume():
+            raise Conflict(
+                f"{run} is {run.state}; only one that failed or was cancelled can be started again"
+            )
+        transaction.on_commit(lambda: queue.wake("training.tasks.train_run", run.pk))
 
 
 def _make_first_default(classifier: Classifier) -> None:

@@ -31,7 +31,7 @@ OTHERS_CHANGE = ("state", "cancel_requested_at")
 def supervise(run_id: int) -> bool:
     """Claim a run and see it through; does nothing, and returns False, when there is nothing to claim."""
     run = Run.objects.filter(pk=run_id).first()
-    if run is None or not run.start():
+    if run is None or worker.must_wait() or not run.start():
         return False
     command = [
         sys.executable,

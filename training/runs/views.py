@@ -11,7 +11,7 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import Conflict, Refused
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from training.ml.tables.corrections import AS_INFERRED, Corrections
@@ -19,7 +19,7 @@ from training.models import Run, Version
 from training.runs import progress
 from training.runs.column_forms import ColumnsForm
 from training.runs.forms import RetrainForm, RunForm, RunsForm
-from training.runs.service import request_retrain, request_run
+from training.runs.service import request_retrain, request_run, resume_run
 from training.versions import charts
 
 PER_PAGE = 25
@@ -181,6 +181,18 @@ def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
         messages.error(request, f"Nothing was started: {error}.")
         return redirect("training:version-detail", version.pk)
     messages.success(request, f"Run {run.pk} tries the recipe of {version} on {run.dataset}.")
+    return redirect("training:run-detail", run.pk)
+
+
+@staff(needs="training.add_run")
+@require_POST
+def run_resume(request: StaffRequest, pk: str) -> HttpResponse:
+    """Queue a run again that failed or was cancelled."""
+    run = get_object_or_404(_runs(), pk=pk)
+    try:
+        resume_run(run=run)
+    except Conflict as error:
+        messages.error(request, f"Nothing was changed: {error}.")
     return redirect("training:run-detail", run.pk)
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 # an owner renews its lease every few seconds; without a renewal another process may take the job over. Leases are
@@ -34,6 +34,9 @@ class Job(models.Model):
         null=True, blank=True, editable=False, help_text="Token of the process that owns the run."
     )
     attempt = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
+    attempts_without_progress = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="How often it was begun since it last got further than before."
+    )
     lease_until = models.DateTimeField(
         null=True,
         blank=True,
@@ -53,15 +56,20 @@ class Job(models.Model):
     def is_over(self) -> bool:
         return self.state in self.OVER
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether `resume` may queue it again."""
+        return self.state in {self.FAILED, self.CANCELLED}
+
     def start(self) -> bool:
         """Claim a queued job, or one whose owner has not been heard of; False when there is nothing to claim.
 
-        A job that was begun three times already fails instead.
+        A job that three processes in a row were lost with, none of which got further, fails instead.
         """
         now = timezone.now()
         orphaned = self.lost()
-        reason = f"given up after {ATTEMPTS} attempts: each time the process or its machine was lost"
-        self._rows().filter(orphaned, attempt__gte=ATTEMPTS).update(
+        reason = f"given up after {ATTEMPTS} attempts without progress: each time the process or its machine was lost"
+        self._rows().filter(orphaned, attempts_without_progress__gte=ATTEMPTS).update(
             state=self.FAILED, finished_at=now, error=reason
         )
         self.claim = uuid.uuid4()
@@ -73,6 +81,7 @@ class Job(models.Model):
                     "state": self.RUNNING,
                     "claim": self.claim,
                     "attempt": F("attempt") + 1,
+                    "attempts_without_progress": F("attempts_without_progress") + 1,
                     "started_at": now,
                     "lease_until": Now() + LEASE,
                     **self.begun(),
@@ -103,9 +112,24 @@ class Job(models.Model):
             self.OWNED,
             state=self.QUEUED,
             attempt=F("attempt") - 1,
+            # 0 where this attempt got further
+            attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0),
             started_at=None,
             lease_until=None,
         )
+
+    def resume(self, **values: Any) -> bool:
+        """Queue a job that failed or was cancelled; False when it is in another state."""
+        queued = {
+            "state": self.QUEUED,
+            "attempts_without_progress": 0,
+            "started_at": None,
+            "finished_at": None,
+            "cancel_requested_at": None,
+            "lease_until": None,
+            "error": "",
+        }
+        return self.change((self.FAILED, self.CANCELLED), **{**queued, **values})
 
     def fail(self, reason: str, **values: Any) -> bool:
         """Close the job with the reason, whether it had begun or not; False when it was over or is another's."""

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from clfsite.core.jobs import queue
 from clfsite.core.jobs.models import LEASE, Heartbeat, Job
+from clfsite.core.storage import space
 
 logger = logging.getLogger(__name__)
 RENEW_SECONDS = LEASE.total_seconds() / 4
@@ -38,6 +39,13 @@ def look_after(model: type[Job], task: str) -> None:
 def every_hour(chore: Callable[[], object]) -> None:
     """Let the sweeper call this once an hour, such as to delete what is kept no longer."""
     _chores.append(chore)
+
+
+def must_wait() -> bool:
+    """Whether jobs are left in their queue, as a disk without room would fail them; the sweeper looks again."""
+    if reason := space.fault():
+        logger.warning("jobs wait: %s", reason)
+    return bool(reason)
 
 
 @contextmanager

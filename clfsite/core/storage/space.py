@@ -4,9 +4,8 @@ import errno
 import shutil
 import sqlite3
 
-import psycopg2
+import psycopg2.errors
 from django.conf import settings
-from psycopg2 import errorcodes
 
 # with less, work that writes files is not begun: what is under way needs it to end well
 LEAST_BYTES = 16 * 1024**2
@@ -14,6 +13,8 @@ FULL = (
     "there is no room left on the disk, so nothing was stored; try again once there is, or have the site's operator make "
     "some"
 )
+# as the reason of a job that failed
+JOB_ENDED = "there was no room left on the disk; resume it once there is"
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -27,8 +28,9 @@ def fault() -> str:
     """What a lack of room on disk stops at present, or an empty string."""
     try:
         free, _ = free_bytes()
-    except OSError as error:
-        return f"the disk of the state folder cannot be read: {error.strerror}"
+    except OSError:
+        # a folder that is gone is another fault, of which whatever uses it tells
+        return ""
     if free >= LEAST_BYTES:
         return ""
     return (
@@ -44,7 +46,7 @@ def says_full(error: BaseException | None) -> bool:
             return True
         if isinstance(error, sqlite3.Error) and _is_full_sqlite(getattr(error, "sqlite_errorcode", 0)):
             return True
-        if isinstance(error, psycopg2.Error) and error.pgcode == errorcodes.DISK_FULL:
+        if isinstance(error, psycopg2.errors.DiskFull):
             return True
         error = error.__cause__ or error.__context__
     return False

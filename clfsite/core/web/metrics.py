@@ -33,7 +33,7 @@ class ReservedValues(MmapedDict):
     def __init__(self, filename: str, read_mode: bool = False) -> None:
         self._alone: dict[str, tuple[float, float]] = {}
         self._positions: dict[str, int] = {}
-        self._f = None
+        self._f = None  # type: ignore[assignment]
         self._capacity = self._used = 0
         # under its name once it is whole: a scrape may read it at any time
         new = Path(f"{filename}.new")
@@ -58,7 +58,7 @@ class ReservedValues(MmapedDict):
 
     def _has_room(self, key: str) -> bool:
         """Whether the file takes another series, lengthened as the base class is about to do it."""
-        if self._f is None:
+        if not self._capacity:
             return False
         # an integer, the key with at most 8 bytes of padding, and two doubles
         needed, capacity = self._used + 4 + len(key.encode()) + 8 + 16, self._capacity
@@ -69,7 +69,7 @@ class ReservedValues(MmapedDict):
 
 # a second series for every counter, which no panel or rule reads
 disable_created_metrics()  # type: ignore[no-untyped-call]
-values.MmapedDict = ReservedValues  # type: ignore[attr-defined,misc]
+values.MmapedDict = ReservedValues  # type: ignore[attr-defined]
 key_refusals_total = Counter(
     "clfsite_key_refusals_total",
     "Calls refused for their API key: none, one that is not valid, without the scope, or too often.",

@@ -1,9 +1,16 @@
 """Uploads end at the limit, not when the disk is full."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import (
+    FileUploadHandler,
+    StopUpload,
+    TemporaryFileUploadHandler,
+)
 from django.http import HttpRequest
 
 
@@ -33,3 +40,26 @@ class SizeLimitUploadHandler(FileUploadHandler):
 
     def file_complete(self, file_size: int) -> None:
         return None
+
+
+class DiskUploadHandler(TemporaryFileUploadHandler):
+    """Writes an upload to disk, and takes back at once what a full disk did not take whole."""
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        with self._whole_or_gone():
+            return super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> UploadedFile | None:  # type: ignore[type-arg]
+        # the last bytes are written here
+        with self._whole_or_gone():
+            return super().file_complete(file_size)
+
+    @contextmanager
+    def _whole_or_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            # otherwise it would fill the disk until Python's garbage is collected; closing tries to write once more
+            with suppress(OSError):
+                self.file.close()
+            raise

@@ -162,6 +162,7 @@ NO_PAGES = {
     "predictions:batch-feature",
     "predictions:batch-progress",
     "predictions:batch-result",
+    "predictions:batch-resume",
     "predictions:batch-sample",
     "predictions:batch-start",
     "predictions:key-revoke",
@@ -173,6 +174,7 @@ NO_PAGES = {
     "training:run-columns",
     "training:run-fits",
     "training:run-progress",
+    "training:run-resume",
     "training:version-artifact",
     "training:version-retrain",
 }

@@ -43,6 +43,7 @@ API: dict[str, dict[str, str]] = {
     "api:dataset-detail": {"GET": "read"},
     "api:run-list": {"GET": "read", "POST": "train"},
     "api:run-detail": {"GET": "read"},
+    "api:run-resume": {"POST": "train"},
     "api:run-cancel": {"POST": "train"},
     "api:classifier-list": {"GET": "read"},
     "api:classifier-live": {"GET": "read"},
@@ -58,6 +59,7 @@ API: dict[str, dict[str, str]] = {
     "api:batch-list": {"GET": "read", "POST": "predict"},
     "api:batch-detail": {"GET": "read"},
     "api:batch-start": {"POST": "predict"},
+    "api:batch-resume": {"POST": "predict"},
     "api:batch-cancel": {"POST": "predict"},
     "api:batch-result": {"GET": "read"},
     "api:batch-errors": {"GET": "read"},
@@ -138,6 +140,7 @@ def arguments(db: None) -> dict[str, list[Any]]:
         **pages,
         "api:dataset-detail": [version.run.dataset_id],
         "api:run-detail": run,
+        "api:run-resume": run,
         "api:run-cancel": run,
         "api:classifier-live": [version.classifier.name],
         "api:version-detail": [version.pk],
@@ -145,7 +148,7 @@ def arguments(db: None) -> dict[str, list[Any]]:
         "api:version-retrain": [version.pk],
         "api:prediction-detail": prediction,
         **{f"api:batch-{name}": pages["predictions:batch-result"] for name in ("detail", "result", "errors")},
-        **{f"api:batch-{name}": pages[f"predictions:batch-{name}"] for name in ("start", "cancel")},
+        **{f"api:batch-{name}": pages[f"predictions:batch-{name}"] for name in ("start", "resume", "cancel")},
         "api:prediction-feedback": prediction,
     }
 

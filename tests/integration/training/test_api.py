@@ -223,6 +223,26 @@ def test_a_run_that_activates_needs_the_scope_for_both(client: Client) -> None:
     assert client.post("/api/runs", **send, headers=bearer("train", "activate")).status_code == 201
 
 
+def test_a_failed_or_cancelled_run_is_started_again(client: Client) -> None:
+    headers = bearer("train")
+    for run in (RunFactory.create(failed=True), RunFactory.create()):
+        run.request_cancel()
+        problem_of(client.post(f"/api/runs/{run.pk}/resume", headers=bearer("read", "predict")), 403)
+        response = client.post(f"/api/runs/{run.pk}/resume", headers=headers)
+        assert (response.status_code, response.json()["state"], response.json()["error"]) == (
+            200,
+            "queued",
+            "",
+        )
+        assert response.json()["finished_at"] is None
+        assert (
+            "only one that failed"
+            in problem_of(client.post(f"/api/runs/{run.pk}/resume", headers=headers), 409)["detail"]
+        )
+    succeeded = RunFactory.create(succeeded=True)
+    problem_of(client.post(f"/api/runs/{succeeded.pk}/resume", headers=headers), 409)
+
+
 def test_a_run_is_cancelled_until_it_is_over(client: Client) -> None:
     waiting, running = RunFactory.create(), RunFactory.create(running=True)
     headers = bearer("train")

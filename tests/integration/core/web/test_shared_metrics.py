@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,10 @@ print(sum(values.read_value(f"series {number:0100}")[0] for number in range(2_00
 """
 
 
+def read(path: Path) -> list[tuple[str, float, float, int]]:
+    return list(MmapedDict.read_all_values_from_file(path))  # type: ignore[no-untyped-call]
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     with small_disk(tmp_path / "disk", megabytes=1) as folder:
@@ -38,7 +43,7 @@ def test_a_process_counts_on_where_a_full_disk_takes_no_more_series(disk: Path, 
         [sys.executable, "-c", COUNT, str(disk / "counter_1.db")], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "2000.0\n"), done.stderr
-    shared = [list(MmapedDict.read_all_values_from_file(path)) for path in disk.glob("*.db")]
+    shared = [read(path) for path in disk.glob("*.db")]
     assert all(value == 1.0 for series in shared for _, value, _, _ in series)
     assert bool(shared) == (left >= FIRST_SIZE)
 
@@ -50,8 +55,8 @@ def test_a_file_of_values_is_read_back_and_grows(tmp_path: Path) -> None:
         for number in range(2_000):
             before, _ = values.read_value(f"series {number:0100}")
             values.write_value(f"series {number:0100}", before + 1, 0.0)
-        values.close()
-    found = {key: value for key, value, _, _ in MmapedDict.read_all_values_from_file(path)}
+        values.close()  # type: ignore[no-untyped-call]
+    found = {key: value for key, value, _, _ in read(path)}
     assert found == {f"series {number:0100}": 2.0 for number in range(2_000)}
     # no hole: every byte has its place on the disk
     assert path.stat().st_blocks * 512 >= path.stat().st_size > FIRST_SIZE
@@ -74,5 +79,5 @@ def test_without_a_file_system_in_memory_the_shared_folder_is_a_temporary_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_memory, "MEMORY", str(tmp_path / "none"))
-    monkeypatch.setattr(shared_memory.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert shared_memory.make_folder().parent == tmp_path

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from predictions.batches.service import execute_batch
 from predictions.models import Batch, Prediction
@@ -146,6 +147,18 @@ def test_a_waiting_batch_is_cancelled_and_one_that_is_over_is_not(caller: Client
     assert not Prediction.objects.exists()
     problem_of(caller.get(f"{address}/result"), 409)
     problem_of(caller.get(f"{address}/errors"), 404)
+
+
+def test_a_failed_batch_is_resumed_and_one_that_succeeded_is_not(caller: Client, version: Version) -> None:
+    address = f"/api/batches/{send(caller).json()['id']}"
+    problem_of(caller.post(f"{address}/resume"), 409)
+    Batch.objects.update(state="failed", finished_at=timezone.now(), error="the worker was lost")
+    response = caller.post(f"{address}/resume")
+    assert (response.status_code, response.json()["state"], response.json()["error"]) == (200, "queued", "")
+    execute_batch(Batch.objects.get())
+    assert caller.get(f"{address}/result").status_code == 200
+    assert "is succeeded" in problem_of(caller.post(f"{address}/resume"), 409)["detail"]
+    problem_of(caller.post("/api/batches/0/resume"), 404)
 
 
 @pytest.mark.case("C03", "C04", "C06")

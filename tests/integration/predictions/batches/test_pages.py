@@ -286,6 +286,28 @@ def test_a_checked_file_can_be_discarded_and_is_started_no_more(analyst: Client,
     assert not Prediction.objects.exists()
 
 
+def test_a_failed_batch_is_resumed_by_a_button(analyst: Client, version: Version) -> None:
+    batch = BatchFactory.create(
+        version=version,
+        failed=True,
+        checked_at=timezone.now(),
+        scoring_at=timezone.now(),
+        rows_total=10,
+        rows_done=4,
+    )
+    address = reverse("predictions:batch-resume", args=[batch.pk])
+    shown = page(analyst, batch).content.decode()
+    assert address in shown
+    assert "Stopped after" in shown
+    shown = analyst.post(address, follow=True).content.decode()
+    assert address not in shown
+    batch.refresh_from_db()
+    assert batch.state == "queued"
+    assert "Nothing was changed: " in analyst.post(address, follow=True).content.decode()
+    refused = BatchFactory.create(version=version, failed=True, problems=[{"message": "no column"}])
+    assert "/resume" not in page(analyst, refused).content.decode()
+
+
 def test_a_chart_shows_labels_by_the_feature_that_is_chosen(analyst: Client, version: Version) -> None:
     batch = scored(rows(60))
     response = page(analyst, batch)

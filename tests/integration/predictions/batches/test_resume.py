@@ -1,5 +1,6 @@
 """A batch whose worker was lost at any point: taken up where it ended, the same to the byte, each row logged once."""
 
+import errno
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -10,12 +11,16 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
+from clfsite.core.errors import Conflict
 from clfsite.core.jobs import worker
+from clfsite.core.storage import space
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
+from predictions.batches.check import check_rows
 from predictions.batches.service import create_batch, execute_batch
 from predictions.log import rows as log
 from predictions.models import Batch, HourlyCount, Prediction
+from tests.support.factories import BatchFactory
 from training.ml.tables import blocks
 from training.models import Version
 
@@ -112,20 +117,139 @@ def test_a_lost_worker_changes_no_byte_and_no_row(
     assert sum(HourlyCount.objects.values_list("predictions", flat=True)) == 2 * len(rows)
 
 
-def test_after_three_lost_workers_a_batch_fails_and_says_why(
+def lose(batch: Batch, *, parts: int) -> Batch:
+    """The batch after a worker that was lost when it had logged so many parts."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(log, "write", failing(log.write, parts + 1, Lost(), after=False))
+        with pytest.raises(Lost):
+            execute_batch(batch)
+    return orphan(batch)
+
+
+def test_after_three_lost_workers_without_progress_a_batch_fails_and_says_why(version: Version) -> None:
+    # the first gets through the check, which is progress
+    batch = lose(waiting(), parts=0)
+    for _ in range(3):
+        batch = lose(batch, parts=0)
+    execute_batch(batch)
+    batch.refresh_from_db()
+    assert batch.state == "failed"
+    assert "given up after 3 attempts without progress" in batch.error
+
+
+def test_a_worker_lost_three_times_in_the_check_fails_the_batch(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = waiting()
-    monkeypatch.setattr(log, "write", failing(log.write, 1, Lost(), after=False))
     for _ in range(3):
-        monkeypatch.setattr(log, "write", failing(log.write, 1, Lost(), after=False))
+        monkeypatch.setattr(batches, "check_rows", failing(check_rows, 1, Lost(), after=True))
         with pytest.raises(Lost):
             execute_batch(batch)
         batch = orphan(batch)
     execute_batch(batch)
     batch.refresh_from_db()
     assert batch.state == "failed"
-    assert "given up after 3 attempts" in batch.error
+
+
+def test_a_batch_that_gets_further_with_each_lost_worker_is_never_given_up(version: Version) -> None:
+    undisturbed, batch = waiting(), waiting()
+    execute_batch(undisturbed)
+    batch = lose(batch, parts=0)
+    for _ in range(ROWS // 10 - 1):
+        # two that get nowhere, and one that logs a part
+        for parts in (0, 0, 1):
+            batch = lose(batch, parts=parts)
+    execute_batch(batch)
+    assert (batch.state, batch.attempt) == ("succeeded", 3 * (ROWS // 10 - 1) + 2)
+    assert content(batch) == content(undisturbed)
+    assert Prediction.objects.filter(batch=batch).count() == ROWS
+
+
+def test_a_failed_batch_goes_on_behind_its_last_part_and_its_result_is_whole(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, batch = waiting("lenient"), waiting("lenient")
+    execute_batch(undisturbed)
+    with monkeypatch.context() as patched:
+        full = OSError(errno.ENOSPC, "No space left on device", "/somewhere")
+        patched.setattr(log, "write", failing(log.write, 3, full, after=False))
+        execute_batch(batch)
+    batch.refresh_from_db()
+    assert (batch.state, batch.rows_done) == ("failed", 20)
+    assert batch.error == space.JOB_ENDED
+    batches.resume_batch(batch=batch)
+    assert (batch.state, batch.error, batch.finished_at) == ("queued", "", None)
+    execute_batch(batch)
+    assert (batch.state, batch.rows_done) == ("succeeded", ROWS)
+    # the bad row is still named
+    assert batch.problem_count == 1
+    assert content(batch) == content(undisturbed)
+    assert batch.summary == undisturbed.summary
+    assert Prediction.objects.filter(batch=batch).count() == ROWS - 1
+
+
+def test_a_batch_cancelled_while_it_was_scored_is_resumed(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, write = waiting(), log.write
+
+    def cancelled(written: Sequence[log.LogRows], count: int) -> None:
+        write(written, count)
+        Batch.objects.get(pk=batch.pk).request_cancel()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log, "write", cancelled)
+        execute_batch(batch)
+    batch.refresh_from_db()
+    batches.resume_batch(batch=batch)
+    execute_batch(batch)
+    assert (batch.state, batch.cancel_requested_at) == ("succeeded", None)
+    assert Prediction.objects.filter(batch=batch).count() == ROWS
+
+
+def test_a_batch_whose_file_was_refused_cannot_be_resumed(version: Version) -> None:
+    """A strict one, which would otherwise be scored as if it were lenient."""
+    text = f"{HEADER}\nmuch,1,true,pro\n60,1,true,pro\n"
+    batch = create_batch(source=ContentFile(text.encode(), name="rows.csv"), caller="tests", mode="strict")
+    execute_batch(batch)
+    assert batch.state == "failed"
+    with pytest.raises(Conflict, match="upload a corrected file"):
+        batches.resume_batch(batch=batch)
+    batch.refresh_from_db()
+    assert batch.state == "failed"
+    assert not batch.is_resumable
+
+
+def test_a_discarded_batch_waits_again_to_be_started(version: Version) -> None:
+    batch = waiting("lenient")
+    Batch.objects.filter(pk=batch.pk).update(hold=True)
+    batch.refresh_from_db()
+    execute_batch(batch)
+    assert batch.state == "checked"
+    batch.request_cancel()
+    batches.resume_batch(batch=batch)
+    assert batch.state == "checked"
+    assert not Prediction.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "checked", "succeeded"])
+def test_only_what_failed_or_was_cancelled_is_resumed(state: str, version: Version) -> None:
+    batch = BatchFactory.create(version=version, **({} if state == "queued" else {state: True}))
+    before = Batch.objects.values().get(pk=batch.pk)
+    with pytest.raises(Conflict, match=f"is {state}; only one that failed or was cancelled"):
+        batches.resume_batch(batch=batch)
+    assert Batch.objects.values().get(pk=batch.pk) == before
+
+
+def test_a_batch_waits_while_the_disk_has_no_room(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = waiting()
+    with monkeypatch.context() as patched:
+        patched.setattr(space, "free_bytes", lambda: (space.LEAST_BYTES - 1, 10**9))
+        assert not execute_batch(batch)
+    batch.refresh_from_db()
+    assert (batch.state, batch.attempt) == ("queued", 0)
+    assert execute_batch(batch)
+    assert batch.state == "succeeded"
 
 
 def test_a_database_that_is_away_costs_no_attempt(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,20 @@ def test_a_run_that_is_over_is_not_cancelled(trainer: Client) -> None:
     assert (run.state, run.cancel_requested_at) == ("failed", None)
 
 
+def test_a_failed_run_is_started_again_by_a_button(trainer: Client) -> None:
+    run = RunFactory.create(failed=True)
+    address = reverse("training:run-resume", args=[run.pk])
+    page = reverse("training:run-detail", args=[run.pk])
+    assert address in trainer.get(page).content.decode()
+    shown = trainer.post(address, follow=True).content.decode()
+    assert "it was made to fail" not in shown
+    assert address not in shown
+    run.refresh_from_db()
+    assert run.state == "queued"
+    shown = trainer.post(address, follow=True).content.decode()
+    assert "Nothing was changed: " in shown
+
+
 def test_someone_who_may_only_look_cannot_cancel(db: None) -> None:
     run = RunFactory.create()
     viewer = staff_client()
@@ -119,7 +133,7 @@ def test_a_run_tells_its_warnings_its_attempts_and_where_it_is_tracked(trainer: 
     assert "alert-warning" in shown
     assert "No threshold reaches a recall of 1" in shown
     assert f'href="{url}"' in shown
-    assert "2, because the previous process was lost" in shown
+    assert "<dt>Attempt</dt>" in shown
     shown = detail(trainer, RunFactory.create(succeeded=True, attempt=1)).content.decode()
     for words in ("alert-warning", "Weights &amp; Biases", "Attempt"):
         assert words not in shown
@@ -177,7 +191,7 @@ def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
     response = detail(trainer, run)
     assert [event.text for event in response.context["events"]] == [
         "Asked for by the command line",
-        "A worker began attempt 2, as the process before was lost",
+        "A worker began attempt 2",
         "ROC-AUC 0.5000: the best setting after 3 models",
         "ROC-AUC 0.7500: the best setting after 9 models",
     ]

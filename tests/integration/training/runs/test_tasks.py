@@ -18,8 +18,10 @@ from django.utils import timezone
 from clfsite.core.jobs import slots
 from clfsite.core.jobs import worker as lifecycle
 from clfsite.core.jobs.models import ATTEMPTS, LEASE, Heartbeat
+from clfsite.core.storage import space
 from tests.support.factories import RunFactory, tiny
 from tests.support.site import wait_for
+from training.ml.search.fold_scoring import Progress
 from training.ml.search.recipe import Recipe
 from training.models import Run, Version
 from training.runs import supervisor
@@ -204,6 +206,38 @@ def test_run_whose_owner_is_lost_begins_anew_at_most_three_times() -> None:
     assert not stored(run).start()
     assert stored(run).state == Run.State.FAILED
     assert "3 attempts" in stored(run).error
+
+
+def test_run_that_gets_further_with_each_lost_owner_is_not_given_up() -> None:
+    run = RunFactory.create(fits_total=100)
+    # an attempt that gets no further than one before counts, one that does begins the count again
+    for fits in (0, 10, 10, 5, 11, 3, 11):
+        assert run.start()
+        run.note(Progress(fits, 100, 0.5))
+        Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+        run = stored(run)
+    assert run.start()
+    assert (run.attempt, run.attempts_without_progress) == (8, 3)
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert not stored(run).start()
+    assert "3 attempts without progress" in stored(run).error
+    assert stored(run).resume()
+    assert stored(run).start()
+
+
+def test_a_run_given_back_after_progress_has_no_attempt_less_than_none() -> None:
+    run = RunFactory.create(fits_total=100)
+    assert run.start()
+    run.note(Progress(1, 100, 0.5))
+    assert run.release()
+    assert (run.attempt, run.attempts_without_progress) == (0, 0)
+
+
+def test_run_waits_while_the_disk_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFactory.create()
+    monkeypatch.setattr(space, "free_bytes", lambda: (space.LEAST_BYTES - 1, 10**9))
+    train_run(run.pk)
+    assert (stored(run).state, stored(run).attempt) == (Run.State.QUEUED, 0)
 
 
 def test_owner_that_comes_back_too_late_changes_nothing() -> None:
