@@ -22,7 +22,6 @@ from predictions.models import Batch, Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from predictions.serving.predict import log_rows, write_warnings
-from training.ml.judge.decision import decide
 from training.ml.tables.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract, Kind
@@ -82,7 +81,7 @@ class Answerer:
         good = checked.accepted()
         frame = checked.frame()
         proba = self._live.scorer.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
-        labels = decide(proba, self._live.scorer.threshold)
+        labels = self._live.scorer.decision.places(proba)
         seconds = time.perf_counter() - began
         child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
         rows = list(compress(block.kept, good))

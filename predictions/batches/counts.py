@@ -101,7 +101,10 @@ def count(
         label's where there are more than two classes; `features`: by name, rows by group and class.
     """
     classes = len(contract.classes)
-    share = proba[:, -1] if contract.positive else proba.max(axis=1, initial=0.0)
+    if contract.positive is None:
+        share = proba.max(axis=1, initial=0.0)
+    else:
+        share = proba[:, contract.classes.index(contract.positive)]
     bins = np.minimum((share * BINS + EDGE).astype(np.intp), BINS - 1)
     counted = {}
     for groups in features:

@@ -1,5 +1,6 @@
 """Feedback over HTTP: one truth, a file of them, and what follows from them for each version."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -97,10 +98,12 @@ def _read(body: Any) -> tuple[str, bool]:
     body = read_object(body, required=("label",), optional=("replace",))
     label, replace = body["label"], body.get("replace", False)
     faults = []
-    if not isinstance(label, str):
-        faults.append({"field": "label", "code": "not_text", "message": "expected the text of a class"})
+    if not isinstance(label, str | bool | int | float):
+        message = "expected a class: a text, a number, true or false"
+        faults.append({"field": "label", "code": "not_text", "message": message})
     if not isinstance(replace, bool):
         faults.append({"field": "replace", "code": "not_a_boolean", "message": "expected true or false"})
     if faults:
         raise InvalidInput("the feedback was refused", faults)
-    return label, replace
+    # as a table would have it; JSON has numbers and booleans of its own
+    return label if isinstance(label, str) else json.dumps(label), replace

@@ -11,7 +11,9 @@ from predictions.serving.serializers import ID_EXAMPLE
 
 @example({"label": "Yes"})
 class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
-    label = serializers.CharField(help_text="A class of the version that answered.")  # type: ignore[assignment]
+    label = serializers.CharField(  # type: ignore[assignment]
+        help_text="A class of the version that answered. A number or truth value may be written otherwise: 1.0 for 1."
+    )
     replace = serializers.BooleanField(
         default=False, help_text="Correct another label that was given before; both stay on record."
     )

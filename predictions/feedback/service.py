@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from clfsite.core.errors import Conflict, InvalidInput, NotFound, Refused
 from predictions.models import Feedback, FeedbackCount, Prediction, hour_of
+from training.ml.tables.contract import Contract
 from training.models import Version
 
 SHOWN_CLASSES = 10
@@ -27,7 +28,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Truth:
-    """What a prediction should have answered, from line `line` of a file."""
+    """What a prediction should have answered, as it was written, from line `line` of a file."""
 
     prediction_id: UUID
     label: str
@@ -46,18 +47,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Weighed:
-    """A truth beside the prediction it is about and what was taken for true before."""
+    """A truth beside the prediction it is about and what was taken for true before; `label` is the class it names."""
 
-    truth: Truth
+    label: str
     prediction: Prediction
-    classes: list[str]
+    classes: tuple[str, ...]
     known: Feedback | None
 
     @property
     def change(self) -> Change:
         if self.known is None:
             return Change.CREATED
-        return Change.UNCHANGED if self.known.label == self.truth.label else Change.CORRECTED
+        return Change.UNCHANGED if self.known.label == self.label else Change.CORRECTED
 
 
 _REFUSALS: dict[str, type[Refused]] = {
@@ -99,7 +100,7 @@ def weigh(truths: Sequence[Truth], *, replace: bool, lock: bool = False) -> tupl
     rows = Prediction.objects.filter(pk__in=[truth.prediction_id for truth in truths]).order_by("pk")
     rows = rows.only("version_id", "label", "created_at")
     predictions = {row.pk: row for row in (rows.select_for_update(no_key=True) if lock else rows)}
-    classes = _classes({row.version_id for row in predictions.values()})
+    contracts = _contracts({row.version_id for row in predictions.values()})
     known = {row.prediction_id: row for row in Feedback.objects.in_force().filter(prediction__in=predictions)}
     weighed, faults = [], []
     for truth in truths:
@@ -108,11 +109,14 @@ def weigh(truths: Sequence[Truth], *, replace: bool, lock: bool = False) -> tupl
             message = f"there is no prediction {truth.prediction_id}"
             faults.append(Fault(truth, "id", "unknown_prediction", message))
             continue
-        before = known.get(prediction.pk)
-        each = Weighed(truth, prediction, classes[prediction.version_id], before)
-        if truth.label not in each.classes:
-            faults.append(Fault(truth, "label", "unknown_label", _not_a_class(each)))
-        elif before and each.change is Change.CORRECTED and not replace:
+        contract, before = contracts[prediction.version_id], known.get(prediction.pk)
+        label = contract.label_of(truth.label)
+        if label is None:
+            message = _not_a_class(truth.label, contract.classes)
+            faults.append(Fault(truth, "label", "unknown_label", message))
+            continue
+        each = Weighed(label, prediction, contract.classes, before)
+        if before and each.change is Change.CORRECTED and not replace:
             message = f"{_quoted(before.label)} was given before; to correct it, ask for it with replace"
             faults.append(Fault(truth, "label", "other_label", message))
         else:
@@ -127,25 +131,22 @@ def store(weighed: Sequence[Weighed], *, actor: str, source: Feedback.Source) ->
     if corrected:
         Feedback.objects.filter(pk__in=corrected).update(superseded_at=timezone.now())
     Feedback.objects.bulk_create(
-        [
-            Feedback(prediction=each.prediction, label=each.truth.label, actor=actor, source=source)
-            for each in news
-        ]
+        [Feedback(prediction=each.prediction, label=each.label, actor=actor, source=source) for each in news]
     )
     _count(news)
     return Counter(each.change for each in weighed)
 
 
-def _classes(versions: set[int]) -> Mapping[int, list[str]]:
-    contracts = Version.objects.order_by().filter(pk__in=versions)
-    return dict(contracts.values_list("pk", "contract_data__classes"))
+def _contracts(versions: set[int]) -> Mapping[int, Contract]:
+    rows = Version.objects.order_by().filter(pk__in=versions)
+    return {key: Contract.from_dict(data) for key, data in rows.values_list("pk", "contract_data")}
 
 
-def _not_a_class(each: Weighed) -> str:
-    named = ", ".join(map(_quoted, each.classes[:SHOWN_CLASSES]))
-    more = len(each.classes) - SHOWN_CLASSES
+def _not_a_class(label: str, classes: Sequence[str]) -> str:
+    named = ", ".join(map(_quoted, classes[:SHOWN_CLASSES]))
+    more = len(classes) - SHOWN_CLASSES
     rest = f" and {more} more" if more > 0 else ""
-    return f"{_quoted(each.truth.label)} is not a class of the version that answered; expected {named}{rest}"
+    return f"{_quoted(label)} is not a class of the version that answered; expected {named}{rest}"
 
 
 def _quoted(label: str) -> str:
@@ -159,7 +160,7 @@ def _count(news: Sequence[Weighed]) -> None:
         hour = hour_of(each.prediction.created_at)
         predicted = each.classes.index(each.prediction.label)
         row = (each.prediction.version_id, hour, predicted)
-        cells[*row, each.classes.index(each.truth.label)] += 1
+        cells[*row, each.classes.index(each.label)] += 1
         if each.known:
             cells[*row, each.classes.index(each.known.label)] -= 1
     if not cells:

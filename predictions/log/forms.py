@@ -9,6 +9,7 @@ from clfsite.core.web.forms import TextChoiceField
 from clfsite.core.web.moments import read_moment
 from predictions.log.search import Wanted
 from predictions.models import Prediction
+from training.ml.tables.labels import in_order
 from training.models import Classifier, Version
 
 FEEDBACK = [("", "All"), ("with", "With"), ("without", "Without"), ("wrong", "Answer was wrong")]
@@ -139,4 +140,4 @@ class LogForm(forms.Form):
 def labels() -> list[str]:
     """Every class of every version: a short list, where asking the log would read all of it."""
     classes = Version.objects.order_by().values_list("contract_data__classes", flat=True).distinct()
-    return sorted({label for each in classes for label in each})
+    return list(in_order({label for each in classes for label in each}))

@@ -78,7 +78,8 @@ def _mix_note(distance: float | None) -> str:
 def _probability(used: list[Version], found: Report) -> Chart:
     contracts = [version.contract for version in used]
     positive = contracts[0].positive
-    if positive and all(contract.classes == contracts[0].classes for contract in contracts):
+    meaning = {(contract.classes, contract.positive) for contract in contracts}
+    if positive and len(meaning) == 1:
         tenths = analytics.positive_tenths(positive, found.deciles)
         return traffic_charts.tenths(tenths, positive, analytics.held_out_tenths(used[0]))
     summed = [sum(column) for column in zip(*found.deciles.values(), strict=True)]

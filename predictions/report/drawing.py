@@ -8,7 +8,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import matplotlib as mpl
@@ -31,7 +30,6 @@ MAIN, SECOND, MUTED, TEXT, GRID = PALETTE[0], PALETTE[1], "#9aa1a8", "#2b3138", 
 # inches; what a page of the PDF is wide
 WIDTH = 6.3
 LONGEST_LABEL = 28
-FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 8,

@@ -98,7 +98,11 @@ class Facts:
         listed: dict[str, int] = dict(column.get("top", [])) if column else {}
         if column and "counts" in column:  # a target of numbers has a histogram in place of values
             return {}
-        return {label: listed[label] for label in self.contract.classes if label in listed}
+        counts = dict.fromkeys(self.contract.classes, 0)
+        for spelling, rows in listed.items():
+            if (label := self.contract.label_of(spelling)) is not None:
+                counts[label] += rows
+        return {label: rows for label, rows in counts.items() if rows}
 
     def column(self, name: str) -> dict[str, Any] | None:
         """The dataset's profile of one column."""

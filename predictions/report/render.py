@@ -7,7 +7,7 @@ import typst
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from predictions.report import chapters, drawing
+from predictions.report import chapters, fonts
 from predictions.report.blocks import Report
 from predictions.report.facts import collect
 from training.models import Version
@@ -46,11 +46,12 @@ def as_pdf(made: Report) -> bytes:
 
     Texts reach Typst as data, never as its markup.
     """
+    said = json.dumps(made.to_dict(), ensure_ascii=False)
     return typst.compile(
         TYPST,
         output=None,
-        font_paths=[drawing.FONTS],
-        sys_inputs={"report": json.dumps(made.to_dict())},
+        font_paths=fonts.of_pdf(),
+        sys_inputs={"report": said, "remark": fonts.remark(said)},
     )
 
 

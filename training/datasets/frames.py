@@ -22,7 +22,8 @@ def survey(path: Path, target: str, categories: Collection[str]) -> dict[str, An
     Raises:
         ContractError, TableError: it cannot be learned from.
     """
-    frame = read_table(path, texts=categories)
+    # labels are named as the file spells them: 01 is no number
+    frame = read_table(path, texts={*categories, target})
     contract = inference.infer(frame, target, Corrections(dict.fromkeys(categories, Choice.CATEGORY)))
     return {
         "contract_data": contract.to_dict(),
@@ -54,6 +55,7 @@ def load_table(dataset: Dataset, corrections: Corrections = AS_INFERRED) -> pd.D
     """
     numbers = set(corrections.chosen(Choice.NUMBER))
     texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
+    texts.add(dataset.target)
     with files.scratch() as folder:
         path = folder / "table.csv"
         try:

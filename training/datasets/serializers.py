@@ -12,7 +12,7 @@ from clfsite.core.web.serializers import (
     StrictChoiceField,
     StrictSerializer,
 )
-from training.ml.tables.corrections import Choice
+from training.ml.tables.corrections import Choice, Spellings
 from training.models import Dataset
 
 CONTRACT_EXAMPLE = {
@@ -119,4 +119,10 @@ class CorrectionsSerializer(StrictSerializer):
     )
     strict = StrictBooleanField(
         default=False, help_text="Refuse categories and ranges that training never saw, instead of warning."
+    )
+    labels = StrictChoiceField(
+        choices=list(Spellings),
+        allow_null=True,
+        default=None,
+        help_text="Whether labels that look alike, such as Yes and yes, are one class: merge or keep. Null refuses them.",
     )

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from clfsite.core.errors import Refused
 from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract, Feature
-from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.corrections import Choice, Corrections, Spellings
 from training.ml.tables.digits import apart
 from training.models import Dataset
 
@@ -40,6 +40,25 @@ def add_options(parser: ArgumentParser, choices: Iterable[Choice]) -> None:
         )
 
 
+def add_spellings(parser: ArgumentParser) -> None:
+    """Let somebody say whether labels that look alike are one class."""
+    spellings = parser.add_mutually_exclusive_group()
+    spellings.add_argument(
+        "--merge-labels",
+        dest="labels",
+        action="store_const",
+        const=Spellings.MERGE,
+        help="take labels that look alike, such as Yes and yes or 1 and 01, as one class, named by the most frequent",
+    )
+    spellings.add_argument(
+        "--keep-labels",
+        dest="labels",
+        action="store_const",
+        const=Spellings.KEEP,
+        help="take them as different classes",
+    )
+
+
 def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
     """The corrections that the options ask for.
 
@@ -53,7 +72,7 @@ def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
                 raise CommandError(
                     f'--{_option(columns[name])} and --{_option(choice)} both name "{name}"; choose one of them'
                 )
-    return Corrections(columns, strict)
+    return Corrections(columns, strict, options["labels"])
 
 
 def _option(choice: Choice) -> str:
@@ -83,6 +102,14 @@ def show_warnings(warnings: list[dict[str, str]], stream: OutputWrapper) -> None
         stream.write(
             f"warning: {len(warnings) - SHOWN_WARNINGS:,} more; --json and the dataset's page have all"
         )
+
+
+def describe_positive(label: str) -> str:
+    """A line about the positive class of two."""
+    return (
+        f"positive class: {label}. Precision, recall, aim and threshold are about it; choose the other class with "
+        "--positive"
+    )
 
 
 def show_contract(contract: Contract, title: str, console: Console) -> None:

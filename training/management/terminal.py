@@ -106,6 +106,8 @@ def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bo
         return
     console = Console(file=cast(IO[str], stdout), markup=False, highlight=False)
     title = f"{version}: {version.family}, {version.params}"
+    if version.contract.positive is not None:
+        title += f"; positive class {version.contract.positive}, answered from a probability of {version.threshold!r} on"
     metrics = Table("metric", "cross-validation", "held out", title=title, title_justify="left")
     for name in METRICS:
         fold = version.cross_validation[name]
@@ -135,6 +137,8 @@ def outcome(version: Version, seconds: float) -> dict[str, Any]:
         "held_out": version.metrics,
         "confusion": version.held_out["confusion"],
         "classes": list(version.contract.classes),
+        "positive": version.contract.positive,
+        "threshold": version.threshold,
         "corrections": version.run.corrections.to_dict(),
         "warnings": version.run.data_warnings,
         "seconds": seconds,

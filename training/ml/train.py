@@ -3,6 +3,7 @@
 Everything random takes the recipe's seed; the same table, recipe and library versions give the same model.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,11 +18,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_te
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.aim import Aim
+from training.ml.judge.decision import Decision, arranged
 from training.ml.judge.evaluation import Evaluation, evaluate
 from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
-from training.ml.search.estimators import build_pipeline, can_accelerate
+from training.ml.search.estimators import build_model, build_pipeline, can_accelerate
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.progress import Progress
@@ -29,7 +31,7 @@ from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows
 from training.ml.search.searches import SHARING, Candidate, Found, Task, find
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
-from training.ml.tables.contract import Contract, labels
+from training.ml.tables.contract import Contract, ContractError
 
 
 @dataclass(frozen=True)
@@ -53,35 +55,72 @@ class Trained:
 def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the row positions to learn from and the untouched fifth, stratified by class.
 
+    Of a rare class as many rows are learned from as there are folds, and one at least is held out.
+
     Raises:
         RecipeError: a class has too few rows for the folds, with what to do about it.
     """
-    counts = y.value_counts()
-    fitting, held_out = np.empty(0, np.intp), np.empty(0, np.intp)
-    if counts.iloc[-1] > 1 and len(y) * HOLD_OUT >= len(counts):
-        fitting, held_out = train_test_split(
-            np.arange(len(y)), test_size=HOLD_OUT, stratify=y.to_numpy(), random_state=recipe.seed
-        )
-    learned = y.iloc[fitting].value_counts().reindex(counts.index, fill_value=0)
-    if learned.min() < recipe.folds or y.iloc[held_out].nunique() < len(counts):
-        needed = needed_rows(recipe.folds)
-        few = smallest_classes(y, needed) or f"{len(counts)} classes in {len(y)} rows"
+    needed = needed_rows(recipe.folds)
+    few = smallest_classes(y, needed)
+    if few:
         raise RecipeError(
-            f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need about {needed} of every class. "
+            f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need at least {needed} of every class. "
             "Use fewer folds, add rows, or leave the class out"
         )
+    codes, classes = pd.factorize(y, sort=True)
+    size = max(math.ceil(len(y) * HOLD_OUT), len(classes))
+    fitting, held_out = train_test_split(
+        np.arange(len(y)), test_size=size, stratify=codes, random_state=recipe.seed
+    )
+    # a fifth of a few rows may be none of them, or one too many
+    learned, kept = (np.bincount(codes[rows], minlength=len(classes)) for rows in (fitting, held_out))
+    for code in np.flatnonzero(learned < recipe.folds):
+        held_out, fitting = _move(codes, code, np.intp(recipe.folds - learned[code]), held_out, fitting)
+    for code in np.flatnonzero(kept == 0):
+        fitting, held_out = _move(codes, code, np.intp(1), fitting, held_out)
     return fitting, held_out
 
 
+def _move(
+    codes: NDArray[np.intp], code: np.intp, count: np.intp, source: NDArray[np.intp], to: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Move the first rows of a class; returns source and destination as they are then."""
+    moved = np.flatnonzero(codes[source] == code)[:count]
+    return np.delete(source, moved), np.concatenate([to, source[moved]])
+
+
+def agree(contract: Contract, recipe: Recipe) -> Contract:
+    """The contract with the positive class that the recipe names, if it names one.
+
+    Raises:
+        RecipeError: that is none of two classes.
+    """
+    if recipe.positive is None:
+        return contract
+    try:
+        return contract.with_positive(recipe.positive)
+    except ContractError as error:
+        raise RecipeError(str(error)) from error
+
+
 def check(y: pd.Series, contract: Contract, recipe: Recipe) -> None:
-    """Raise RecipeError unless the recipe fits the labels; cheap, for use before anything is queued."""
+    """Raise RecipeError unless the recipe fits the labels; cheap, for use before anything is queued.
+
+    Args:
+        y: the class of each row that has one.
+        contract: with the recipe's positive class, see `agree`.
+    """
     recipe.check()
-    check_scoring(recipe.scoring, contract.classes)
+    check_scoring(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD))
     if recipe.aim and not contract.positive:
         raise RecipeError(
             f"an aim chooses the threshold of two classes; this table has {len(contract.classes)}"
         )
     split(y, recipe)
+
+
+def _decision(contract: Contract, threshold: float | None) -> Decision:
+    return Decision(contract.classes, contract.positive, threshold)
 
 
 def train(
@@ -110,8 +149,9 @@ def train(
     Raises:
         RecipeError: the recipe does not fit the table.
     """
+    contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
-    X, y = contract.prepare(table), labels(table[contract.target])
+    X, y = contract.prepare(table), contract.labels_of(table)
     check(y, contract, recipe)
     fitting, held_out = split(y, recipe)
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
@@ -120,7 +160,9 @@ def train(
         found, fits = _search(task, report)
         winner = found.candidates[0]
         proba = _out_of_fold(task, winner) if found.proba is None else found.proba
+    proba = arranged(proba, np.unique(y_fit).tolist(), contract.classes)
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
+    decision = _decision(contract, threshold)
     pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
     return Trained(
@@ -130,10 +172,8 @@ def train(
         params=winner.params,
         candidates=found.candidates,
         fits=fits,
-        cross_validation=_over_folds(task, proba, contract, threshold),
-        held_out=evaluate(
-            pipeline, X_held, y_held, contract.classes, threshold=threshold, seed=recipe.seed, jobs=jobs
-        ),
+        cross_validation=_over_folds(task, proba, decision),
+        held_out=evaluate(pipeline, X_held, y_held, decision, seed=recipe.seed, jobs=jobs),
         threshold=threshold,
         warnings=warnings,
         golden=record_golden(pipeline, X_held),
@@ -158,7 +198,7 @@ def _task(
         X=X,
         y=y,
         folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
-        scorer=FoldScorer(recipe.scoring, contract.classes),
+        scorer=FoldScorer(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD)),
         jobs=effective_n_jobs(jobs),
         accelerate=accelerate and _may_accelerate(recipe),
         clock=clock,
@@ -188,11 +228,26 @@ def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Found, int]
 
 
 def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
-    """The winner's probabilities of each row by the fold that did not learn it, shape (rows, classes)."""
-    model = task.model(winner.family).set_params(**winner.params)
+    """The winner's probabilities of each row by the fold that did not learn it, shape (rows, classes).
+
+    The columns are in scikit-learn's order of classes, as those that a search keeps. A threshold for an aim is chosen on
+    the scores of scikit-learn's own estimator, which is the one that serves.
+    """
+    recipe = task.recipe
+    is_own = task.accelerate and recipe.aim is not None
+    model = (
+        build_model(winner.family, recipe.seed, class_weight=recipe.class_weight)
+        if is_own
+        else task.model(winner.family)
+    ).set_params(**winner.params)
     pipeline = Pipeline([task.pipeline.steps[0], ("model", model)])
     proba: NDArray[np.float64] = cross_val_predict(
-        pipeline, task.X, task.y, cv=task.folds, n_jobs=task.fit_jobs, method="predict_proba"
+        pipeline,
+        task.X,
+        task.y,
+        cv=task.folds,
+        n_jobs=task.jobs if is_own else task.fit_jobs,
+        method="predict_proba",
     )
     return proba
 
@@ -200,15 +255,16 @@ def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
 def _threshold(
     y: NDArray[np.object_], proba: NDArray[np.float64], contract: Contract, recipe: Recipe
 ) -> tuple[float | None, list[str]]:
-    if not contract.positive:
+    place = _decision(contract, None).place
+    if place is None:
         return None, []
     aim = Aim.from_dict(recipe.aim)
     if aim is None:
         return DEFAULT_THRESHOLD, []
-    threshold, reached = choose(y == contract.positive, proba[:, 1], aim)
+    threshold, reached = choose(y == contract.positive, proba[:, place], aim)
     if reached:
         return threshold, []
-    return threshold, [f"no threshold reaches a {aim.goal} of {aim.value}; {threshold:.4f} comes nearest"]
+    return threshold, [f"no threshold reaches a {aim.goal} of {aim.value}; {threshold!r} comes nearest"]
 
 
 def _fit_winner(
@@ -226,13 +282,8 @@ def _fit_winner(
     return pipeline
 
 
-def _over_folds(
-    task: Task, proba: NDArray[np.float64], contract: Contract, threshold: float | None
-) -> dict[str, dict[str, float]]:
+def _over_folds(task: Task, proba: NDArray[np.float64], decision: Decision) -> dict[str, dict[str, float]]:
     """Mean and standard deviation of the five metrics over the folds, whichever one the search looked at."""
-    scores = [
-        measure(task.y[test], proba[test], contract.classes, threshold)
-        for _, test in task.folds.split(task.X, task.y)
-    ]
+    scores = [measure(task.y[test], proba[test], decision) for _, test in task.folds.split(task.X, task.y)]
     values = {name: [score[name] for score in scores] for name in METRICS}
     return {name: {"mean": float(np.mean(each)), "std": float(np.std(each))} for name, each in values.items()}

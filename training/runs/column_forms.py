@@ -9,7 +9,8 @@ from django.forms import BoundField
 from django.http import QueryDict
 
 from training.ml.tables.contract import Feature
-from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.corrections import Choice, Corrections, Spellings
+from training.ml.tables.labels import distinct
 from training.models import Dataset
 
 # a select for each column beyond this would be a page that no browser likes; lines of text do for the rest
@@ -35,11 +36,25 @@ class Column:
 
 
 class ColumnsForm(forms.Form):
-    """The contract of a table to look through and correct; `corrections` is what comes of it.
+    """The contract of a table to look through and correct; `corrections` and `positive` are what comes of it.
 
+    `positive` is there where there are two classes, maybe in several spellings, and `labels` where some look alike.
     `problems` are cells that do not fit a choice, by line and column.
     """
 
+    positive = forms.ChoiceField(
+        required=False,
+        label="Positive class",
+        help_text="Precision, recall, F1, the aim and the threshold are about this class: choose the one to find.",
+    )
+    labels = forms.ChoiceField(
+        label="Labels that look alike",
+        choices=[
+            ("", "Choose"),
+            (Spellings.MERGE.value, "One class: merge them, named as the most frequent spelling"),
+            (Spellings.KEEP.value, "Different classes: keep them apart"),
+        ],
+    )
     columns_of = forms.CharField(required=False, widget=forms.HiddenInput)
     strict = forms.BooleanField(
         required=False,
@@ -55,7 +70,9 @@ class ColumnsForm(forms.Form):
         help_text="One for each line, with number, category, leave_out or take_in behind a colon: <code>zip: category</code>",
     )
 
-    def __init__(self, data: QueryDict | None, *, dataset: Dataset, start: Corrections) -> None:
+    def __init__(
+        self, data: QueryDict | None, *, dataset: Dataset, start: Corrections, positive: str | None
+    ) -> None:
         self.dataset, self.contract = dataset, dataset.contract
         self.features = {feature.name: feature for feature in self.contract.features}
         self.corrections, self.problems = start, list[dict[str, Any]]()
@@ -66,6 +83,8 @@ class ColumnsForm(forms.Form):
         self.shown, rest = names[:MAX_SELECTS], names[MAX_SELECTS:]
         initial = {
             "columns_of": dataset.pk,
+            "positive": self.contract.label_of(positive or "") or self.contract.positive,
+            "labels": start.labels,
             "strict": start.strict,
             "others": "\n".join(f"{name}: {start.columns[name]}" for name in rest if name in start.columns),
             **{f"column-{place}": start.columns.get(name, "") for place, name in enumerate(self.shown)},
@@ -75,6 +94,30 @@ class ColumnsForm(forms.Form):
             self.fields[f"column-{place}"] = self._field(name)
         if not rest:
             del self.fields["others"]
+        self._ask_about_labels()
+
+    def _ask_about_labels(self) -> None:
+        classes = self.contract.classes
+        count = distinct(classes)
+        if count == len(classes):
+            del self.fields["labels"]
+        if count > 2:  # noqa: PLR2004
+            del self.fields["positive"]
+            return
+        guess = (
+            []
+            if self.contract.positive
+            else [("", "Of two usual answers the yes, otherwise the rarer class")]
+        )
+        self.fields["positive"].choices = [*guess, *((label, label) for label in classes)]  # type: ignore[attr-defined]
+
+    @property
+    def positive_class(self) -> str | None:
+        """The positive class as chosen; None where there are more than two classes."""
+        return self.cleaned_data.get("positive") or None if self._are_two_classes() else None
+
+    def _are_two_classes(self) -> bool:
+        return self.contract.positive is not None or self.corrections.labels is Spellings.MERGE
 
     def _names(self) -> list[str]:
         """Every column but the target; in a wide table those left out come first, then those with a warning."""
@@ -106,7 +149,9 @@ class ColumnsForm(forms.Form):
     def is_open(self) -> bool:
         """Whether there is something chosen to see."""
         return bool(self.errors) or any(
-            self[name].value() for name in self.fields if name not in {"columns_of", "strict"}
+            self[name].value()
+            for name in self.fields
+            if name not in {"columns_of", "strict", "positive", "labels"}
         )
 
     def clean_others(self) -> dict[str, Choice]:
@@ -136,7 +181,9 @@ class ColumnsForm(forms.Form):
             if self.cleaned_data.get(f"column-{place}")
         }
         self.corrections = Corrections(
-            {**selected, **self.cleaned_data.get("others", {})}, self.cleaned_data["strict"]
+            {**selected, **self.cleaned_data.get("others", {})},
+            self.cleaned_data["strict"],
+            Spellings(self.cleaned_data["labels"]) if self.cleaned_data.get("labels") else None,
         )
 
 
@@ -145,7 +192,7 @@ def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool
     kept, had_choices = data.copy(), False
     kept["columns_of"] = str(dataset.pk)
     for name in data:
-        if name.startswith("column-") or name == "others":
-            had_choices |= bool(data[name])
+        if name.startswith("column-") or name in {"others", "positive", "labels"}:
+            had_choices |= data[name] not in {"", dataset.contract.positive if name == "positive" else ""}
             del kept[name]
     return kept, had_choices

@@ -11,6 +11,7 @@ from django.template.defaultfilters import capfirst
 from training.ml.judge.aim import Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
+from training.ml.tables.labels import distinct
 from training.models import Classifier, Dataset, Run
 from training.templatetags.titles import METRIC_TITLES, metric
 
@@ -186,8 +187,8 @@ class RunForm(forms.Form):
         goal, dataset = self.cleaned_data.get("goal"), self.cleaned_data.get("dataset")
         if not goal or "goal_value" in self.errors:
             return None
-        if dataset and not dataset.contract.positive:
-            count = len(dataset.contract.classes)
+        count = distinct(dataset.contract.classes) if dataset else 2
+        if count > 2:  # noqa: PLR2004
             self.add_error("goal", f"An aim chooses between two classes; this table has {count}.")
             return None
         try:

@@ -20,6 +20,7 @@ from training.datasets.serializers import CorrectionsSerializer
 from training.ml.judge.aim import GOALS, Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, SEARCHES, Recipe
+from training.ml.tables.contract import MAX_TEXT
 from training.models import Dataset, Run, Version
 
 _DEFAULT = Recipe()
@@ -165,6 +166,13 @@ class RecipeSerializer(StrictSerializer):
     max_minutes = StrictFloatField(max_value=LARGEST, allow_null=True, default=_DEFAULT.max_minutes)
     aim = AimField(
         allow_null=True, default=_DEFAULT.aim, help_text="What the threshold of two classes is to serve."
+    )
+    positive = StrictCharField(
+        max_length=MAX_TEXT,
+        trim_whitespace=False,
+        allow_null=True,
+        default=_DEFAULT.positive,
+        help_text="The class of two that precision, recall and the threshold speak of. Default: the dataset's.",
     )
 
 

@@ -1,6 +1,7 @@
 """Asking for training jobs; `execution` carries them out, both by the run's row."""
 
 import contextlib
+from dataclasses import replace
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -9,8 +10,9 @@ from clfsite.core.errors import Conflict, InvalidInput
 from clfsite.core.jobs import queue
 from training.datasets.service import refusal
 from training.ml.search.recipe import Recipe, RecipeError
-from training.ml.tables.contract import ContractError, labels
-from training.ml.tables.corrections import AS_INFERRED, Corrections
+from training.ml.tables.contract import Contract, ContractError
+from training.ml.tables.corrections import AS_INFERRED, Corrections, Spellings
+from training.ml.tables.labels import alike, distinct
 from training.ml.tables.reading import TableError
 from training.models import Classifier, Dataset, Run, Version
 from training.names import check_name
@@ -31,6 +33,8 @@ def request_run(
 ) -> Run:
     """Create the run's row; a worker is told once the row is committed, unless the caller runs it.
 
+    The row names the positive class of two: what the run means does not change where the guess would.
+
     Args:
         corrections: what the version's contract is to have otherwise than the dataset's.
         classifier: its name; the dataset's where empty. Created with its first run.
@@ -42,7 +46,7 @@ def request_run(
     name = classifier or dataset.name
     check_name(name, "classifier")
     try:
-        _check(dataset, corrections, recipe)
+        agreed = _agree(dataset, corrections, recipe)
     except REFUSALS as error:
         raise refusal(error) from error
     with transaction.atomic():
@@ -52,7 +56,7 @@ def request_run(
         run = Run.objects.create(
             classifier=owner,
             dataset=dataset,
-            recipe_data=recipe.to_dict(),
+            recipe_data=replace(recipe, positive=agreed.positive).to_dict(),
             corrections_data=corrections.to_dict(),
             activate_when_done=activate,
             fits_total=recipe.fits,
@@ -63,14 +67,16 @@ def request_run(
     return run
 
 
-def _check(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> None:
-    """Raise one of REFUSALS unless the table can be trained on so."""
+def _agree(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> Contract:
+    """The contract of what the run makes; raises one of REFUSALS unless the table can be trained on so."""
     # pandas and scikit-learn, without which a site starts that is asked for nothing yet
     from training.datasets.frames import load_corrected
     from training.ml import train
 
-    frame, agreed = load_corrected(dataset, corrections)
-    train.check(labels(frame[dataset.target].dropna()), agreed, recipe)
+    frame, corrected = load_corrected(dataset, corrections)
+    agreed = train.agree(corrected, recipe)
+    train.check(agreed.labels_of(frame), agreed, recipe)
+    return agreed
 
 
 def request_retrain(
@@ -82,6 +88,8 @@ def request_retrain(
     queued: bool = True,
 ) -> Run:
     """Ask for the next version of a classifier by the recipe and the corrections of an earlier one.
+
+    The positive class stays what it was, and labels that look alike stay apart where they were.
 
     Args:
         dataset: the newest of the name and target that the version was trained on where None is given; that may be
@@ -98,10 +106,15 @@ def request_retrain(
             f"{version} predicts {before.target}, and {dataset} is a table to predict {dataset.target} from; choose one "
             "with the same target, or start a new run"
         )
+    trained, recipe, corrections = version.contract, version.run.recipe, version.run.corrections
+    if corrections.labels is None and alike(dict.fromkeys(trained.classes, 1)):
+        corrections = replace(corrections, labels=Spellings.KEEP)
+    classes = dataset.contract.classes
+    count = distinct(classes) if corrections.labels is Spellings.MERGE else len(classes)
     return request_run(
         dataset=dataset,
-        recipe=version.run.recipe,
-        corrections=version.run.corrections,
+        recipe=replace(recipe, positive=trained.positive if count == 2 else None),  # noqa: PLR2004
+        corrections=corrections,
         classifier=version.classifier.name,
         activate=activate,
         user=user,

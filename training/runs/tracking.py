@@ -132,6 +132,7 @@ def _config(version: Version) -> dict[str, Any]:
         "corrections": version.run.corrections_data,
         "family": version.family,
         "params": version.params,
+        "positive": version.contract.positive,
         "threshold": version.threshold,
         "libraries": version.libraries,
     }

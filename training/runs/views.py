@@ -1,5 +1,6 @@
 """Training jobs: start one, watch it, see what came of it."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -74,7 +75,8 @@ def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
         dataset=request.GET.get("dataset", ""),
         repeats=repeats,
     )
-    columns = _columns(form, request.POST or None, repeats.corrections if repeats else AS_INFERRED)
+    start = repeats.corrections if repeats else AS_INFERRED
+    columns = _columns(form, request.POST or None, start)
     are_valid = [each.is_valid() for each in (form, columns) if each]
     if columns and all(are_valid) and (run := _request(request, form, columns)):
         return redirect("training:run-detail", run.pk)
@@ -84,7 +86,9 @@ def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
 def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> ColumnsForm | None:
     """The form for the columns of the dataset that is chosen; None where there is no dataset at all."""
     dataset = form.chosen
-    return ColumnsForm(data, dataset=dataset, start=start) if dataset else None
+    if dataset is None:
+        return None
+    return ColumnsForm(data, dataset=dataset, start=start, positive=form.start.positive)
 
 
 def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run | None:
@@ -93,7 +97,7 @@ def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run 
     try:
         return request_run(
             dataset=data["dataset"],
-            recipe=form.recipe,
+            recipe=replace(form.recipe, positive=columns.positive_class),
             corrections=columns.corrections,
             classifier=data["classifier"],
             activate=data.get("activate", False),
@@ -130,7 +134,7 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
     version: Version | None = getattr(run, "version", None)
     confusion = None
     if version:
-        confusion = charts.confusion(version.held_out["confusion"], run.dataset.contract.classes)
+        confusion = charts.confusion(version.held_out["confusion"], version.contract.classes)
     sort, candidates = _candidates(request, run)
     context = {
         "run": run,

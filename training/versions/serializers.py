@@ -102,12 +102,17 @@ class ComparedVersionSerializer(VersionSerializer):
     corrections = serializers.JSONField(source="run.corrections_data")
     dataset = ComparedDatasetSerializer(source="run.dataset")
     classes = serializers.ListField(child=serializers.CharField(), source="contract.classes")
+    positive = serializers.CharField(
+        source="contract.positive",
+        allow_null=True,
+        help_text="The class of two that precision, recall and the threshold speak of.",
+    )
 
     class Meta:
         model = Version
         fields = [
             "id", "classifier", "number", "active", "created_at", "run", "dataset", "recipe", "corrections", "family",
-            "params", "classes", "threshold", "cross_validation", "held_out", "libraries",
+            "params", "classes", "positive", "threshold", "cross_validation", "held_out", "libraries",
         ]  # fmt: skip
 
 

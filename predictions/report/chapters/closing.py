@@ -16,7 +16,7 @@ WORDS = {
     "Contract": "the inputs that a version accepts: names, kinds, categories, ranges, what may be missing",
     "Held out, laid aside": "the fifth of the table that neither search nor fit saw",
     "Cross-validation": "learning from all folds but one and judging on that one, for each fold in turn",
-    "Threshold": "the probability above which a row is given the positive class",
+    "Threshold": "the probability from which on a row is given the positive class",
     "Calibrated": "of the rows given a probability of 70 %, about 70 % are of the class",
     "Interval": "where a figure lies in 95 of 100 tables drawn anew from the rows at hand",
 }
@@ -74,7 +74,7 @@ def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
             f"{numbers.percent(metrics['accuracy'])} of the rows laid aside were labelled right.",
             f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'])} of its rows.",
         ]
-    outcome = Outcome(facts.held_out["confusion"])
+    outcome = Outcome(facts.held_out["confusion"], facts.contract.classes.index(positive))
     return [
         (
             f"It finds {numbers.percent(metrics['recall'], 0)} of all that are {positive}; "

@@ -32,6 +32,11 @@ def data(facts: Facts) -> Chapter:
                 ("Rows and columns", f"{dataset.rows:,} and {dataset.columns:,}"),
                 ("Column to predict", facts.contract.target),
                 ("Classes", ", ".join(facts.contract.classes)),
+                *(
+                    [("Positive class", facts.contract.positive)]
+                    if facts.contract.positive is not None
+                    else []
+                ),
                 ("Size", filesizeformat(dataset.size_bytes)),
                 ("SHA-256", dataset.sha256),
                 ("Stored", numbers.moment(dataset.created_at)),
@@ -160,6 +165,9 @@ def contract(facts: Facts) -> Chapter:
     if corrections:
         said = ", ".join(f"{name} ({choice.replace('_', ' ')})" for name, choice in corrections.items())
         blocks.append(Remark(f"The inferred contract was corrected by hand before training: {said}."))
+    if agreed.merged:
+        said = "; ".join(f"{spelling} as {label}" for spelling, label in list(agreed.merged.items())[:LISTED])
+        blocks.append(Remark(f"Labels in several spellings were taken as one class: {said}."))
     return Chapter("contract", "Contract", blocks)
 
 

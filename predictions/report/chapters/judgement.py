@@ -227,10 +227,10 @@ def threshold(facts: Facts) -> Chapter:
                 )
             ],
         )
-    outcome = Outcome(facts.held_out["confusion"])
+    outcome = Outcome(facts.held_out["confusion"], facts.contract.classes.index(positive))
     blocks: list[Block] = [
         Text(
-            f"A row is labelled {positive} when its probability is above {exact(facts.version.threshold)}. "
+            f"A row is labelled {positive} when its probability is at least {exact(facts.version.threshold)}. "
             f"{_aim(facts)} The threshold was chosen on the cross-validated probabilities of the rows learned from; the "
             "figures below come from the rows laid aside."
         ),
@@ -243,10 +243,12 @@ def threshold(facts: Facts) -> Chapter:
 
 
 class Outcome:
-    """The four kinds of rows of a binary confusion matrix, the positive class second."""
+    """The four kinds of rows of a binary confusion matrix, by the place of the positive class in it."""
 
-    def __init__(self, confusion: Sequence[Sequence[int]]) -> None:
-        (self.quiet, self.false_alarms), (self.missed, self.found) = confusion
+    def __init__(self, confusion: Sequence[Sequence[int]], place: int) -> None:
+        other = 1 - place
+        self.quiet, self.false_alarms = confusion[other][other], confusion[other][place]
+        self.missed, self.found = confusion[place][other], confusion[place][place]
         self.rows = self.quiet + self.false_alarms + self.missed + self.found
 
     def per_thousand(self, rows: float) -> float:

@@ -1,5 +1,6 @@
 """How the version came to be: the recipe, and what the search tried."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -181,6 +182,10 @@ def command(facts: Facts) -> Code:
     aim = Aim.from_dict(recipe.aim)
     if aim:
         options.append(f"--aim {aim.goal}" + (f"={aim.value:g}" if aim.value is not None else ""))
+    if recipe.positive is not None:
+        options.append(f"--positive {shlex.quote(recipe.positive)}")
+    if corrections.labels is not None:
+        options.append(f"--{corrections.labels}-labels")
     if recipe.class_weight:
         options.append(f"--class-weight {recipe.class_weight}")
     if corrections.strict:

@@ -109,7 +109,7 @@ def test_columns_of_codes_are_named_with_the_upload(client: Client) -> None:
 
 
 def test_a_run_takes_corrections_and_tells_them(client: Client) -> None:
-    corrections = {"columns": {"tenure": "category", "spend": "leave_out"}, "strict": True}
+    corrections = {"columns": {"tenure": "category", "spend": "leave_out"}, "strict": True, "labels": None}
     body = {"dataset": DatasetFactory.create().pk, "folds": 3, "corrections": corrections}
     response = client.post("/api/runs", body, content_type="application/json", headers=bearer("train"))
     assert response.status_code == 201, response.content
@@ -120,7 +120,7 @@ def test_a_run_takes_corrections_and_tells_them(client: Client) -> None:
 def test_a_run_without_corrections_has_none(client: Client) -> None:
     run = RunFactory.create()
     body = client.get(f"/api/runs/{run.pk}", headers=bearer("read")).json()
-    assert body["corrections"] == {"columns": {}, "strict": False}
+    assert body["corrections"] == {"columns": {}, "strict": False, "labels": None}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ class Command(BaseCommand):
         size = f"{dataset.rows:,} rows, {dataset.columns:,} columns, {dataset.size_bytes:,} bytes"
         columns.show_contract(dataset.contract, f"{dataset}: {size}, predicts {target}", console)
         console.print(f"classes: {', '.join(dataset.contract.classes)}")
+        if dataset.contract.positive is not None:
+            console.print(columns.describe_positive(dataset.contract.positive), soft_wrap=True)
         columns.show_warnings(dataset.warnings, self.stderr)
         state = "is stored" if is_new else "is there already with these very bytes; nothing was added"
         console.print(f"{dataset} {state}")

@@ -66,7 +66,14 @@ class Command(BaseCommand):
             help="choose the threshold of two classes for f1, precision=P, recall=R or cost=C (a miss against a false alarm); "
             "JSON as a run's recipe has it will do, too",
         )
+        parser.add_argument(
+            "--positive",
+            metavar="LABEL",
+            help="the class of two that precision, recall, --aim and the threshold speak of; default: of two usual "
+            "answers the yes, otherwise the rarer class",
+        )
         columns.add_options(parser, columns.OPTIONS)
+        columns.add_spellings(parser)
         parser.add_argument(
             "--strict",
             action="store_true",
@@ -101,6 +108,8 @@ class Command(BaseCommand):
         )
         if not options["json"]:
             columns.show_warnings(run.data_warnings, self.stderr)
+            if run.recipe.positive is not None:
+                self.stdout.write(columns.describe_positive(run.recipe.positive))
         return run
 
 
@@ -117,5 +126,15 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         raise CommandError(f"--space is not JSON: {error}") from error
     except AimError as error:
         raise CommandError(f"--aim: {error}") from error
-    names = ("estimator", "search", "scoring", "folds", "seed", "class_weight", "max_fits", "max_minutes")
+    names = (
+        "estimator",
+        "search",
+        "scoring",
+        "folds",
+        "seed",
+        "class_weight",
+        "max_fits",
+        "max_minutes",
+        "positive",
+    )
     return Recipe(space=space, aim=aim, **{name: options[name] for name in names})

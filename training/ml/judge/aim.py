@@ -19,7 +19,7 @@ class Aim:
 
     `f1`: the best F1. `precision` at least `value`: the lowest threshold that reaches it, for the most recall.
     `recall` at least `value`: the highest that reaches it, for the most precision. `cost`: the least total cost when a
-    missed positive costs `value` times a false alarm.
+    missed positive costs `value` times a false alarm. Only thresholds that some row reaches are looked at.
     """
 
     goal: str

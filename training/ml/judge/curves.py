@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
+from training.ml.judge.decision import Decision
+
 POINTS = 200
 BINS = 10
 
 
 def curves(
-    y: NDArray[np.object_], proba: NDArray[np.float64], classes: tuple[str, ...]
+    y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decision
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the `roc`, `precision_recall` and `calibration` curves, one-vs-rest for each class.
 
@@ -20,16 +22,16 @@ def curves(
 
     Args:
         y: true labels, shape (rows,).
-        proba: shape (rows, classes), in the order of `classes`.
+        proba: shape (rows, classes), in the order of the decision's classes.
 
     Returns:
         Per kind a list of `{"label", "x", "y", "area"}`; calibration has `counts` in place of `area`, the rows in each
         tenth of the probability scale that has any.
     """
-    places = [1] if len(classes) == 2 else range(len(classes))  # noqa: PLR2004
     kinds: dict[str, list[dict[str, Any]]] = {"roc": [], "precision_recall": [], "calibration": []}
-    for place in places:
-        truth, score, label = y == classes[place], proba[:, place], classes[place]
+    for place in decision.judged:
+        label = decision.classes[place]
+        truth, score = y == label, proba[:, place]
         false_rate, true_rate, _ = roc_curve(truth, score)
         kinds["roc"].append(
             {"label": label, **_thin(false_rate, true_rate), "area": float(auc(false_rate, true_rate))}

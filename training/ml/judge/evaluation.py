@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.curves import curves
-from training.ml.judge.decision import decide
+from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.importance import importance
 from training.ml.judge.intervals import intervals
 from training.ml.judge.metrics import measure
@@ -41,9 +41,8 @@ def evaluate(
     pipeline: Pipeline,
     X: pd.DataFrame,
     y: NDArray[np.object_],
-    classes: tuple[str, ...],
+    decision: Decision,
     *,
-    threshold: float | None,
     seed: int,
     jobs: int = -1,
 ) -> Evaluation:
@@ -52,11 +51,10 @@ def evaluate(
     Args:
         X: held-out rows as the contract prepares them, shape (rows, features).
         y: their labels, shape (rows,), each class present at least once.
-        threshold: see `metrics.decide`.
         seed: of the bootstrap and the shuffling.
     """
-    proba = pipeline.predict_proba(X)
-    predicted = np.asarray(classes, dtype=object)[decide(proba, threshold)]
+    classes, proba = decision.classes, probabilities(pipeline, X, decision.classes)
+    predicted = decision.labels(proba)
     precision, recall, f1, support = precision_recall_fscore_support(
         y, predicted, labels=list(classes), zero_division=0.0
     )
@@ -66,10 +64,10 @@ def evaluate(
     ]
     return Evaluation(
         rows=len(y),
-        metrics=measure(y, proba, classes, threshold),
-        intervals=intervals(y, proba, classes, threshold=threshold, seed=seed),
+        metrics=measure(y, proba, decision),
+        intervals=intervals(y, proba, decision, seed=seed),
         confusion=confusion_matrix(y, predicted, labels=list(classes)).tolist(),
         per_class=per_class,
-        curves=curves(y, proba, classes),
-        importance=importance(pipeline, X, y, classes, seed=seed, jobs=jobs),
+        curves=curves(y, proba, decision),
+        importance=importance(pipeline, X, y, decision, seed=seed, jobs=jobs),
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
+from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.metrics import roc_auc
 
 ROWS = 2_000
@@ -18,7 +19,7 @@ def importance(
     pipeline: Pipeline,
     X: pd.DataFrame,
     y: NDArray[np.object_],
-    classes: tuple[str, ...],
+    decision: Decision,
     *,
     seed: int,
     jobs: int = -1,
@@ -34,9 +35,10 @@ def importance(
         `{"feature", "mean", "std"}` of each feature. Correlated features stand in for each other, so that each may
         look unimportant though the pair is not.
     """
+    classes = decision.classes
     kept = _sample(y, classes, seed)
     rows, truth = X.iloc[kept].reset_index(drop=True), y[kept]
-    score = roc_auc(truth, pipeline.predict_proba(rows), classes)
+    score = roc_auc(truth, probabilities(pipeline, rows, classes), decision)
     many = pd.concat([rows] * REPEATS, ignore_index=True)
 
     def falls(place: int, name: str) -> NDArray[np.float64]:
@@ -45,8 +47,8 @@ def importance(
         # all shuffles at once: the way through the pipeline costs more than the rows
         mixed = many.copy(deep=False)
         mixed[name] = many[name].take(shuffled).array
-        proba = pipeline.predict_proba(mixed)
-        return np.array([score - roc_auc(truth, each, classes) for each in np.split(proba, REPEATS)])
+        proba = probabilities(pipeline, mixed, classes)
+        return np.array([score - roc_auc(truth, each, decision) for each in np.split(proba, REPEATS)])
 
     # threads, as trees are walked without Python's lock, and processes would take seconds to start
     found = Parallel(n_jobs=jobs, require="sharedmem")(

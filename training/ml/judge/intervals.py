@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from training.ml.judge.decision import decide
+from training.ml.judge.decision import Decision
 from training.ml.judge.metrics import Ranked
 from training.ml.judge.names import METRICS
 
@@ -16,9 +17,8 @@ LEVEL = 0.95
 def intervals(
     y: NDArray[np.object_],
     proba: NDArray[np.float64],
-    classes: tuple[str, ...],
+    decision: Decision,
     *,
-    threshold: float | None,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> dict[str, list[float]]:
@@ -29,16 +29,14 @@ def intervals(
 
     Args:
         y: true labels, shape (rows,).
-        proba: shape (rows, classes), in the order of `classes`.
-        threshold: see `metrics.decide`.
+        proba: shape (rows, classes), in the order of the decision's classes.
         seed: of the resampling.
     """
     random = np.random.default_rng(seed)
-    truth = np.searchsorted(np.asarray(classes, dtype=object), y)
-    cells = truth * len(classes) + decide(proba, threshold)
-    # two classes have one curve, that of the positive class
-    curves = range(len(classes)) if len(classes) > 2 else [1]  # noqa: PLR2004
-    ranks = [Ranked(truth == place, proba[:, place]) for place in curves]
+    classes, judged = decision.classes, list(decision.judged)
+    truth = pd.Index(classes).get_indexer(pd.Index(y))
+    cells = truth * len(classes) + decision.places(proba)
+    ranks = [Ranked(truth == place, proba[:, place]) for place in judged]
     members = [np.flatnonzero(truth == place) for place in range(len(classes))]
     drawn = []
     for _ in range(resamples):
@@ -47,18 +45,17 @@ def intervals(
         weights = np.bincount(rows, minlength=len(y)).astype(float)
         auc = float(np.mean([ranked.auc(weights) for ranked in ranks]))
         confusion = np.bincount(cells, weights, len(classes) ** 2).reshape(len(classes), -1)
-        drawn.append(_measure(confusion, auc))
+        drawn.append(_measure(confusion, auc, judged))
     tail = (1 - LEVEL) / 2
     bounds = np.quantile(drawn, [tail, 1 - tail], axis=0).round(6)
     return {name: bounds[:, place].tolist() for place, name in enumerate(METRICS)}
 
 
-def _measure(confusion: NDArray[Any], auc: float) -> list[float]:
+def _measure(confusion: NDArray[Any], auc: float, judged: list[int]) -> list[float]:
     """The five metrics, in the order of METRICS, from a confusion matrix; see `metrics.measure`."""
     right, called, true = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
     precision = np.divide(right, called, out=np.zeros(len(right)), where=called > 0)
     recall = right / true
     f1 = 2 * right / (called + true)
-    # of two classes the positive one alone, of more their mean
-    kept = slice(0 if len(right) > 2 else 1, None)  # noqa: PLR2004
-    return [right.sum() / true.sum(), f1[kept].mean(), auc, precision[kept].mean(), recall[kept].mean()]
+    means = [each[judged].mean() for each in (f1, precision, recall)]
+    return [right.sum() / true.sum(), means[0], auc, *means[1:]]

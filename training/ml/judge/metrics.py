@@ -4,34 +4,29 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from training.ml.judge.decision import decide
-from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
+from training.ml.judge.decision import Decision
+from training.ml.judge.names import METRICS
 
 
-def measure(
-    y: NDArray[np.object_],
-    proba: NDArray[np.float64],
-    classes: tuple[str, ...],
-    threshold: float | None = DEFAULT_THRESHOLD,
-) -> dict[str, float]:
+def measure(y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decision) -> dict[str, float]:
     """Return the five metrics.
 
     Args:
         y: true labels, shape (rows,), each class present at least once.
-        proba: shape (rows, classes), in the order of `classes`.
-        threshold: of the positive class; without meaning where there are more than two classes.
+        proba: shape (rows, classes), in the order of the decision's classes.
     """
-    binary = len(classes) == 2  # noqa: PLR2004
-    predicted = np.asarray(classes, dtype=object)[decide(proba, threshold if binary else None)]
-    averaging = {"average": "binary", "pos_label": classes[1]} if binary else {"average": "macro"}
+    predicted = decision.labels(proba)
+    averaging = {"average": "macro"}
+    if decision.positive is not None:
+        averaging = {"average": "binary", "pos_label": decision.positive}
     precision, recall, f1, _ = precision_recall_fscore_support(
-        y, predicted, labels=list(classes), zero_division=0.0, **averaging
+        y, predicted, labels=list(decision.classes), zero_division=0.0, **averaging
     )
-    values = (accuracy_score(y, predicted), f1, roc_auc(y, proba, classes), precision, recall)
+    values = (accuracy_score(y, predicted), f1, roc_auc(y, proba, decision), precision, recall)
     return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
 
 
-def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], classes: tuple[str, ...]) -> float:
+def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decision) -> float:
     """ROC-AUC alone, of the positive class or one-vs-rest; shapes as for `measure`.
 
     It is scikit-learn's `roc_auc_score`, whose checks of labels and curves cost a search more than the ranking. NaN
@@ -42,9 +37,8 @@ def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], classes: tuple[s
     """
     if not np.isfinite(proba).all():
         raise ValueError("a model gave probabilities that are not finite numbers")
-    # two classes have one curve, that of the positive class
-    curves = range(len(classes)) if len(classes) > 2 else [1]  # noqa: PLR2004
-    return float(np.mean([Ranked(y == classes[place], proba[:, place]).auc() for place in curves]))
+    scores = [Ranked(y == decision.classes[place], proba[:, place]).auc() for place in decision.judged]
+    return float(np.mean(scores))
 
 
 class Ranked:

@@ -4,12 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.ml.judge.aim import Aim
+from training.ml.judge.decision import reaches
 
 
 def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) -> tuple[float, bool]:
     """Pick a threshold.
 
-    Thresholds are tried midway between neighbouring scores, so that none lies on one.
+    Each score, and so each set of rows that a threshold can single out, is tried; the threshold lies midway to the next
+    lower score, or on the score itself where no number is between the two. What is counted here is what
+    `decision.reaches` says of the threshold that is returned.
 
     Args:
         positive: which rows are of the positive class, shape (rows,).
@@ -19,13 +22,12 @@ def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) ->
     Returns:
         (threshold, reached): where the aim cannot be reached, the threshold that comes nearest, and False.
     """
-    values = np.unique(score)
-    tried = np.concatenate([[values[0] / 2], (values[1:] + values[:-1]) / 2])
+    tried = _between(np.unique(score))
     order = np.argsort(score)
-    ranked = positive[order]
-    # rows above each threshold, counted from the sorted end
-    first = np.searchsorted(score[order], tried, side="right")
-    hits_above = np.concatenate([np.cumsum(ranked[::-1])[::-1], [0]])[first].astype(float)
+    ranked, ordered = positive[order], score[order]
+    # rows at or above each threshold, counted from the sorted end
+    first = np.searchsorted(ordered, tried)
+    hits_above = np.cumsum(ranked[::-1])[::-1][first].astype(float)
     above = (len(score) - first).astype(float)
     total = float(positive.sum())
     precision = np.divide(hits_above, above, out=np.zeros_like(above), where=above > 0)
@@ -42,3 +44,11 @@ def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) ->
     if not enough.any():
         return float(tried[measured.argmax()]), False
     return float(tried[np.where(enough, other, -1.0).argmax()]), True
+
+
+def _between(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each of sorted values a threshold that it reaches and the one before does not."""
+    before = np.concatenate([[0.0], values[:-1]])
+    middle = before + (values - before) / 2
+    told_apart = reaches(values, middle) & ~reaches(before, middle)
+    return np.where(told_apart, middle, values)

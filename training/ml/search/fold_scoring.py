@@ -22,6 +22,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer
 from sklearn.pipeline import Pipeline
 
+from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.metrics import measure, roc_auc
 from training.ml.judge.names import METRICS
 from training.ml.search.progress import Progress
@@ -41,7 +42,7 @@ class FoldScorer:
     """Scores one fitted fold and leaves a line in the journal, from whichever process fitted it."""
 
     scoring: str
-    classes: tuple[str, ...]
+    decision: Decision
     journal: str = ""
 
     def __call__(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
@@ -66,11 +67,10 @@ class FoldScorer:
     def score(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
         """The score alone."""
         if self.scoring == "roc_auc":
-            return roc_auc(y, pipeline.predict_proba(X), self.classes)
+            return roc_auc(y, probabilities(pipeline, X, self.decision.classes), self.decision)
         if self.scoring in METRICS:
-            return measure(y, pipeline.predict_proba(X), self.classes)[self.scoring]
-        # scikit-learn's own scorers take 1 for the positive class
-        numbered = Numbered(pipeline, self.classes)
+            return measure(y, probabilities(pipeline, X, self.decision.classes), self.decision)[self.scoring]
+        numbered = Numbered(pipeline, self.decision)
         return float(get_scorer(self.scoring)(numbered, X, numbered.number(y)))
 
 
@@ -84,39 +84,40 @@ def _setting(pipeline: Any) -> str:
 
 
 class Numbered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A fitted pipeline whose classes are their positions, as scikit-learn's scorers by name expect them."""
+    """A fitted pipeline whose classes are numbers, of two the positive one 1, as scikit-learn's scorers by name expect."""
 
-    def __init__(self, pipeline: Any, classes: tuple[str, ...]) -> None:
+    def __init__(self, pipeline: Any, decision: Decision) -> None:
         self.pipeline = pipeline
-        self.classes = classes
-        self.classes_ = np.arange(len(classes))
+        self.decision = decision
+        self.classes = decision.classes[::-1] if decision.place == 0 else decision.classes
+        self.classes_ = np.arange(len(self.classes))
 
     def number(self, y: NDArray[np.object_]) -> NDArray[np.intp]:
-        """Labels to positions."""
-        return np.searchsorted(np.asarray(self.classes, dtype=object), y)
+        """Labels to numbers."""
+        return pd.Index(self.classes).get_indexer(pd.Index(y))
 
     def predict(self, X: pd.DataFrame) -> NDArray[np.intp]:
         return self.number(self.pipeline.predict(X))
 
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        proba: NDArray[np.float64] = self.pipeline.predict_proba(X)
-        return proba
+        return probabilities(self.pipeline, X, self.classes)
 
 
-def check_scoring(scoring: str, classes: tuple[str, ...]) -> None:
+def check_scoring(scoring: str, decision: Decision) -> None:
     """Raise RecipeError unless the scorer can judge these classes; tried on a classifier that only guesses."""
     if scoring in METRICS:
         return
     scorer = get_scorer(scoring)
     if scorer._score_func.__module__ not in _CLASSIFICATION:
         raise RecipeError(f"the scoring {scoring!r} judges numbers or clusters, not classes; choose another")
-    y = np.array(classes * 4, dtype=object)
+    y = np.array(decision.classes * 4, dtype=object)
     X = pd.DataFrame({"x": np.arange(len(y))})
     guess = DummyClassifier(strategy="stratified", random_state=0).fit(X, y)
     try:
-        FoldScorer(scoring, classes).score(guess, X, y)
+        FoldScorer(scoring, decision).score(guess, X, y)
     except (ValueError, TypeError, AttributeError) as error:
-        raise RecipeError(f"the scoring {scoring!r} cannot judge {len(classes)} classes: {error}") from error
+        count = len(decision.classes)
+        raise RecipeError(f"the scoring {scoring!r} cannot judge {count} classes: {error}") from error
 
 
 @contextmanager

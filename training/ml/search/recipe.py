@@ -35,7 +35,8 @@ class Recipe:
     `space` maps the estimator's parameters to lists of values to try; None takes the family's own. `auto` searches all
     families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
     scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
-    search early with the best so far. `aim` chooses the threshold of a binary problem, see `aim.Aim`.
+    search early with the best so far. `positive` names the class of two that precision, recall and the threshold speak
+    of; None leaves it to the contract. `aim` chooses the threshold, see `aim.Aim`.
     """
 
     estimator: str = "random_forest"
@@ -48,6 +49,7 @@ class Recipe:
     max_fits: int | None = None
     max_minutes: float | None = None
     aim: Mapping[str, Any] | None = None
+    positive: str | None = None
 
     def check(self) -> Self:
         """Raise RecipeError unless every part names something that exists."""
@@ -166,8 +168,8 @@ def _check_space(family: str, space: Space) -> None:
 
 
 def needed_rows(folds: int) -> int:
-    """About how many rows of a class its folds and the held-out part take."""
-    return math.ceil(folds / (1 - HOLD_OUT)) + 1
+    """How many rows a class has at least: one for each fold, and one to hold out."""
+    return folds + 1
 
 
 def smallest_classes(y: "pd.Series", needed: int) -> str:

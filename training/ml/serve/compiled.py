@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from training.ml.judge.decision import decide
+from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.search.estimators import LARGEST_SCALED, MISSING_CATEGORY
 from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix
@@ -98,7 +98,10 @@ class Preprocessor:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Preprocessor and model; `predict` maps scaled features to probabilities, (rows, width) to (rows, classes)."""
+    """Preprocessor and model; `predict` maps scaled features to probabilities, (rows, width) to (rows, classes).
+
+    The classes are in the contract's order.
+    """
 
     engine: str
     preprocessor: Preprocessor
@@ -115,16 +118,28 @@ def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
     for kind, engine, build in _ENGINES:
         if isinstance(model, kind):
             predict = build(model)
-            return Compiled(engine, _preprocessor(pipeline, contract), predict) if predict else None
+            if predict is None:
+                return None
+            predict = _arranging(predict, list(model.classes_), contract.classes)
+            return Compiled(engine, _preprocessor(pipeline, contract), predict)
     return None
 
 
-def agrees(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame, threshold: float | None) -> bool:
+def _arranging(
+    predict: onnx_trees.Predict, known: Sequence[str], classes: Sequence[str]
+) -> onnx_trees.Predict:
+    """The same with the classes in the contract's order; nothing is in its way where that is the model's own."""
+    if known == list(classes):
+        return predict
+    return lambda X: arranged(predict(X), known, classes)
+
+
+def agrees(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame, decision: Decision) -> bool:
     """Whether labels are equal and probabilities within 1e-6 on every row of a prepared frame."""
-    expected, found = pipeline.predict_proba(frame), compiled.proba(frame)
+    expected, found = probabilities(pipeline, frame, decision.classes), compiled.proba(frame)
     return bool(
         np.abs(expected - found).max(initial=0.0) <= TOLERANCE
-        and (decide(expected, threshold) == decide(found, threshold)).all()
+        and (decision.places(expected) == decision.places(found)).all()
     )
 
 

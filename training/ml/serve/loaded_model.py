@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from training.ml.judge.decision import decide
+from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.tables.contract import Contract
 
@@ -38,8 +39,9 @@ def choose_engine(
         return _plain(f"{type(error).__name__}: {error}"[:200])
     if compiled is None:
         return _plain("its estimator has no compiled form, or is too large for one")
+    decision = Decision(contract.classes, contract.positive, threshold)
     for rows in (held_out, edge_rows(contract, held_out)):
-        if not agrees(compiled, pipeline, rows, threshold):
+        if not agrees(compiled, pipeline, rows, decision):
             return _plain("compiled answers differ from scikit-learn's")
     return {
         "name": compiled.engine,
@@ -78,11 +80,16 @@ class Scorer:
         """
         if engine.get("name", SCIKIT_LEARN) == SCIKIT_LEARN:
             return cls(pipeline, contract, threshold)
-        compiled = compile_pipeline(pipeline, contract)
-        if compiled is None or not agrees(compiled, pipeline, contract.frame(known), threshold):
+        compiled, plain = compile_pipeline(pipeline, contract), cls(pipeline, contract, threshold)
+        if compiled is None or not agrees(compiled, pipeline, contract.frame(known), plain.decision):
             logger.error("the engine %s does not answer here as at registration", engine["name"])
-            return cls(pipeline, contract, threshold)
+            return plain
         return cls(pipeline, contract, threshold, compiled, engine["scikit_learn_from"])
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What turns its probabilities into labels."""
+        return Decision(self.contract.classes, self.contract.positive, self.threshold)
 
     @property
     def engine(self) -> str:
@@ -104,8 +111,7 @@ class Scorer:
     def proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
         if self.compiled is None:
-            plain: NDArray[np.float64] = self.pipeline.predict_proba(frame)
-            return plain
+            return probabilities(self.pipeline, frame, self.contract.classes)
         return self._predict(self.compiled, self.compiled.preprocessor.frame(frame))
 
     def score_arrays(
@@ -125,13 +131,14 @@ class Scorer:
     def _predict(self, compiled: Compiled, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of scaled features, by the engine that is faster for so many."""
         if self._is_large(len(X)):
-            large: NDArray[np.float64] = self.pipeline.named_steps["model"].predict_proba(X)
-            return large
+            model = self.pipeline.named_steps["model"]
+            return arranged(model.predict_proba(X), model.classes_, self.contract.classes)
         return compiled.predict(X)
 
     def labels(self, proba: NDArray[np.float64]) -> list[str]:
         """The label of each row of probabilities."""
-        return [self.contract.classes[index] for index in decide(proba, self.threshold).tolist()]
+        labels: list[str] = self.decision.labels(proba).tolist()
+        return labels
 
     def _is_large(self, rows: int) -> bool:
         return self.scikit_learn_from is not None and rows >= self.scikit_learn_from

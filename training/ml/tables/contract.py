@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from training.ml.tables.digits import EXACT, apart
+from training.ml.tables.labels import value_of
 
 MAX_CLASSES = 100
 MAX_TEXT = 1_000
@@ -142,10 +143,14 @@ class Feature:
 
 @dataclass(frozen=True)
 class Contract:
-    """The features in column order, the classes in sorted order, and what was left out and why.
+    """The features in column order, the classes, and what was left out and why.
 
-    In a binary problem the last class is the positive one, as in scikit-learn. Where `strict`, serving refuses the
-    values that `check` only warns of.
+    Where `strict`, serving refuses the values that `check` only warns of.
+
+    Attributes:
+        classes: named as the table spells them, in the order of `labels.in_order`.
+        positive: the class that precision, recall and the threshold speak of; None with more than two classes.
+        merged: other spellings in the table that were taken for a class.
     """
 
     target: str
@@ -153,6 +158,8 @@ class Contract:
     classes: tuple[str, ...]
     left_out: Mapping[str, str]
     strict: bool = False
+    positive: str | None = None
+    merged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -176,9 +183,61 @@ class Contract:
         }
 
     @property
-    def positive(self) -> str | None:
-        """The class that precision, recall and the threshold speak of; None with more than two classes."""
-        return self.classes[1] if len(self.classes) == 2 else None  # noqa: PLR2004
+    def negative(self) -> str | None:
+        """The other of two classes."""
+        return (
+            next((label for label in self.classes if label != self.positive), None) if self.positive else None
+        )
+
+    def with_positive(self, label: str) -> Self:
+        """Return the contract with another positive class.
+
+        Raises:
+            ContractError: more than two classes, or no such class.
+        """
+        if self.positive is None:
+            raise ContractError(
+                f"a positive class is chosen of two classes; the column {quote(self.target)} has {len(self.classes)}"
+            )
+        chosen = self.label_of(label)
+        if chosen is None:
+            raise ContractError(
+                f"the positive class cannot be {quote(label)}; choose from {', '.join(map(quote, self.classes))}"
+            )
+        return replace(self, positive=chosen)
+
+    def label_of(self, text: str) -> str | None:
+        """The class that a label in a table or in feedback stands for; None where there is none.
+
+        A class by its name, a spelling that was merged into one, or another way to write the number or the truth value
+        of one class alone: `1.0` for `1`, `true` for `TRUE`. Texts have no other way.
+        """
+        if text in self.classes:
+            return text
+        return self.merged.get(text) or self._by_value.get(value_of(text))
+
+    @cached_property
+    def _by_value(self) -> dict[str, str]:
+        found: dict[str, list[str]] = {}
+        for label in self.classes:
+            found.setdefault(value_of(label), []).append(label)
+        return {value: names[0] for value, names in found.items() if len(names) == 1}
+
+    def labels_of(self, table: "pd.DataFrame") -> "pd.Series":
+        """The class of each row of a table as read from CSV that has a label.
+
+        Raises:
+            ContractError: a label is none of the classes.
+        """
+        column = labels(table[self.target].dropna())
+        known = {text: self.label_of(text) for text in column.unique()}
+        strange = [text for text, label in known.items() if label is None]
+        if strange:
+            raise ContractError(
+                f"the column {quote(self.target)} holds {quote(strange[0])}, which is none of the classes of the contract; "
+                "upload the table again"
+            )
+        return column.map(known)
 
     @property
     def example(self) -> dict[str, Any]:
@@ -307,6 +366,8 @@ class Contract:
             ],
             "left_out": dict(self.left_out),
             "strict": self.strict,
+            "positive": self.positive,
+            "merged": dict(self.merged),
         }
 
     @classmethod
@@ -316,9 +377,18 @@ class Contract:
             Feature(**{**feature, "kind": Kind(feature["kind"]), "categories": tuple(feature["categories"])})
             for feature in data["features"]
         )
-        # contracts written before there was a choice have no word on it
-        strict = data.get("strict", False)
-        return cls(data["target"], features, tuple(data["classes"]), dict(data["left_out"]), strict)
+        classes = tuple(data["classes"])
+        # what contracts say nothing of that were written before there was a choice
+        last = classes[-1] if len(classes) == 2 else None  # noqa: PLR2004
+        return cls(
+            data["target"],
+            features,
+            classes,
+            dict(data["left_out"]),
+            strict=data.get("strict", False),
+            positive=data.get("positive", last),
+            merged=dict(data.get("merged", {})),
+        )
 
 
 def labels(column: "pd.Series") -> "pd.Series":

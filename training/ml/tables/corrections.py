@@ -8,6 +8,13 @@ from typing import Any, Self
 from training.ml.tables.contract import ContractError, quote
 
 
+class Spellings(StrEnum):
+    """What is to become of labels that look like one class, such as `Yes` and `yes`."""
+
+    MERGE = "merge"
+    KEEP = "keep"
+
+
 class Choice(StrEnum):
     """What is to become of a column, other than what was inferred."""
 
@@ -19,13 +26,17 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class Corrections:
-    """Choices by column, and whether values that training never saw are refused instead of answered with a warning."""
+    """Choices by column, and whether values that training never saw are refused instead of answered with a warning.
+
+    `labels` answers whether labels that look alike are one class; None where nobody was asked.
+    """
 
     columns: Mapping[str, Choice] = field(default_factory=dict)
     strict: bool = False
+    labels: Spellings | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.columns) or self.strict
+        return bool(self.columns) or self.strict or self.labels is not None
 
     def chosen(self, choice: Choice) -> list[str]:
         """The columns with this choice."""
@@ -36,6 +47,7 @@ class Corrections:
         return {
             "columns": {name: choice.value for name, choice in self.columns.items()},
             "strict": self.strict,
+            "labels": self.labels,
         }
 
     @classmethod
@@ -48,10 +60,20 @@ class Corrections:
         return cls(
             {name: _choice(name, value) for name, value in data.get("columns", {}).items()},
             data.get("strict", False),
+            _spellings(data.get("labels")),
         )
 
 
 AS_INFERRED = Corrections()
+
+
+def _spellings(value: Any) -> Spellings | None:
+    try:
+        return None if value is None else Spellings(value)
+    except ValueError as error:
+        raise ContractError(
+            f"labels that look alike cannot be {quote(value)}; choose from {', '.join(Spellings)}"
+        ) from error
 
 
 def _choice(name: str, value: Any) -> Choice:

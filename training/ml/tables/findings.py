@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
-from training.ml.tables.contract import Contract, Kind, labels, quote
-from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut
+from training.ml.tables.contract import Contract, Kind, quote
+from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
+from training.ml.tables.labels import alike, count
 
 SEED = 0
 SAMPLE_ROWS = 2_000
@@ -46,18 +47,29 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         contract: inferred from it.
 
     Returns:
-        Findings with the codes `leak`, `tiny_class`, `unlabelled`, `duplicate`, `identifier`, `constant`,
+        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `duplicate`, `identifier`, `constant`,
         `all_missing` and `free_text`, the gravest first, each kind in the order of the columns.
     """
     labelled = table[table[contract.target].notna()]
-    classes = labels(labelled[contract.target])
+    classes = contract.labels_of(labelled)
     return [
         *_leaks(labelled, classes, contract),
+        *_alike_labels(classes, contract.target),
         *_about_target(len(table), classes, contract.target),
         *_duplicates(labelled, contract),
         *_identifiers(labelled, contract),
         *_left_out(contract),
     ]
+
+
+def _alike_labels(classes: pd.Series, target: str) -> Iterator[Finding]:
+    groups = alike(count(classes))
+    if groups:
+        yield Finding(
+            "alike_labels",
+            target,
+            f"{tell_alike(groups)}. A run has to say whether they are: merge them, or keep them apart",
+        )
 
 
 def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Finding]:
@@ -68,7 +80,7 @@ def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Findin
         yield Finding(
             "tiny_class",
             target,
-            f"too few rows of {few}: {folds} folds and a held-out fifth need about {needed} of every class. "
+            f"too few rows of {few}: {folds} folds and a held-out fifth need at least {needed} of every class. "
             "Use fewer folds, add rows, or leave the rows of the class out",
         )
     unlabelled = rows - len(classes)

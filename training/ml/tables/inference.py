@@ -1,6 +1,6 @@
 """Reading a contract off a table, and correcting it by what a person knows better."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -17,7 +17,8 @@ from training.ml.tables.contract import (
     labels,
     quote,
 )
-from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections
+from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
+from training.ml.tables.labels import alike, count, guess_positive, in_order
 
 # from this share of different texts on, a column names its rows instead of describing them
 IDENTIFIER_SHARE = 0.9
@@ -28,6 +29,7 @@ MIN_ROWS_FOR_IDENTIFIER = 20
 # a column with more values than this is no category, whatever was chosen
 MAX_CATEGORIES = 10_000
 SHOWN_COLUMNS = 20
+SHOWN_GROUPS = 5
 
 
 class LeftOut(StrEnum):
@@ -56,13 +58,13 @@ def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERR
         raise ContractError(f"there is no column {quote(target)} to predict; {_listed(table.columns)}")
     check_columns(corrections, [str(name) for name in table.columns], target)
     labelled = table[table[target].notna()]
-    classes = _classes(labelled[target], target)
+    classes = _with_classes(Contract(target, (), (), {}), labelled[target], corrections.labels)
     decisions = {
         str(name): _decide(str(name), labelled[name], corrections.columns.get(str(name)))
         for name in table.columns
         if name != target
     }
-    return _contract(Contract(target, (), classes, {}, corrections.strict), decisions)
+    return _contract(replace(classes, strict=corrections.strict), decisions)
 
 
 def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -> Contract:
@@ -72,7 +74,8 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
         table: as `read_table` gives it for these corrections, shape (rows, columns).
 
     Raises:
-        ContractError: a correction that cannot be, or nothing is left to learn from.
+        ContractError: a correction that cannot be, nothing is left to learn from, or labels look like one class and
+            nobody has said whether they are.
     """
     check_columns(corrections, [str(name) for name in table.columns], contract.target)
     known: dict[str, Feature | str] = {
@@ -87,7 +90,8 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
         for name in table.columns
         if name != contract.target
     }
-    return _contract(replace(contract, strict=corrections.strict), decisions)
+    spelled = _spelled(contract, labelled, corrections.labels)
+    return _contract(replace(spelled, strict=corrections.strict), decisions)
 
 
 def check_columns(corrections: Corrections, columns: Iterable[str], target: str) -> None:
@@ -130,12 +134,42 @@ def _contract(start: Contract, decisions: Mapping[str, Feature | str]) -> Contra
     return replace(start, features=features, left_out=left_out)
 
 
-def _classes(column: pd.Series, target: str) -> tuple[str, ...]:
-    if column.empty:
+def _spelled(contract: Contract, labelled: pd.DataFrame, choice: Spellings | None) -> Contract:
+    """The contract with its labels merged, as they are, or refused where that is not clear."""
+    groups = alike(count(contract.labels_of(labelled)))
+    if not groups or choice is Spellings.KEEP:
+        return contract
+    if choice is None:
+        raise ContractError(
+            f"in {quote(contract.target)} {tell_alike(groups)}. Say whether they are: merge them "
+            '(--merge-labels, or "labels": "merge" among the corrections), or keep them apart (--keep-labels, or "keep")'
+        )
+    return _with_classes(contract, labelled[contract.target], choice)
+
+
+def tell_alike(groups: Sequence[Sequence[str]]) -> str:
+    """Say which labels look like one class."""
+    told = [" and ".join(map(quote, group)) for group in groups[:SHOWN_GROUPS]]
+    more = f" and {len(groups) - SHOWN_GROUPS} more groups" if len(groups) > SHOWN_GROUPS else ""
+    return f"{'; '.join(told)}{more} look like one class in different spellings"
+
+
+def _with_classes(contract: Contract, column: pd.Series, choice: Spellings | None) -> Contract:
+    """Fill in the classes of a column of labels, those that look alike as one if that was chosen."""
+    counts = count(labels(column))
+    groups = alike(counts) if choice is Spellings.MERGE else []
+    merged = {spelling: first for first, *others in groups for spelling in others}
+    for spelling, label in merged.items():
+        counts[label] += counts.pop(spelling)
+    classes = _checked(in_order(counts), contract.target)
+    return replace(contract, classes=classes, positive=guess_positive(counts), merged=merged)
+
+
+def _checked(classes: tuple[str, ...], target: str) -> tuple[str, ...]:
+    if not classes:
         raise ContractError(
             f"the column {quote(target)} is empty; it needs a label in every row to learn from"
         )
-    classes = sorted(labels(column).unique())
     if len(classes) == 1:
         raise ContractError(
             f"the column {quote(target)} has one class only ({quote(classes[0])}); it needs at least two"
@@ -150,7 +184,7 @@ def _classes(column: pd.Series, target: str) -> tuple[str, ...]:
         raise ContractError(
             f"a label in {quote(target)} has {longest:,} characters; at most {MAX_TEXT:,} are taken"
         )
-    return tuple(classes)
+    return classes
 
 
 def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | str:
@@ -223,4 +257,4 @@ def _feature(name: str, values: pd.Series, kind: Kind, missing: bool) -> Feature
         return Feature(name, kind, missing, float(values.median()), (), low, high)
     counts = labels(values).value_counts()
     most = sorted(counts[counts == counts.max()].index)[0]
-    return Feature(name, kind, missing, most, tuple(sorted(counts.index)))
+    return Feature(name, kind, missing, most, in_order(counts.index))

@@ -170,7 +170,8 @@ def test_the_report_names_the_limits_of_the_model_card(lived: Version) -> None:
 
 
 def test_what_the_threshold_costs_follows_from_the_confusion_matrix() -> None:
-    outcome = Outcome([[850, 50], [20, 80]])
+    outcome = Outcome([[850, 50], [20, 80]], 1)
+    assert vars(outcome) == vars(Outcome([[80, 20], [50, 850]], 0))
     assert outcome.costs(1) == (70, 100, 900)
     assert outcome.costs(10) == (250, 1000, 900)
     assert outcome.pays_from == 50 / 80

@@ -84,7 +84,7 @@ def test_strictness_comes_from_the_run_or_is_forced_by_the_classifier(
 def test_run_without_corrections_has_the_contract_of_its_dataset(dataset: Dataset) -> None:
     version = version_of(dataset, Corrections())
     assert version.contract == dataset.contract
-    assert version.run.corrections_data == {"columns": {}, "strict": False}
+    assert version.run.corrections_data == {"columns": {}, "strict": False, "labels": None}
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def lines_of(form: ColumnsForm) -> dict[str, Column]:
 
 def chosen(dataset: Dataset, **choices: str) -> dict[str, Any]:
     """What a browser sends: these choices, and all other columns as inferred."""
-    form = ColumnsForm(None, dataset=dataset, start=Corrections())
+    form = ColumnsForm(None, dataset=dataset, start=Corrections(), positive=None)
     selects = {column.field.html_name: choices.get(name, "") for name, column in lines_of(form).items()}
     return {"columns_of": str(dataset.pk), **selects}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import Any
 
@@ -39,7 +40,7 @@ def test_run_waits_with_all_that_it_needs() -> None:
     run = request_run(dataset=dataset, recipe=RECIPE, activate=True, user=user)
     run.refresh_from_db()
     assert (run.state, run.dataset, run.created_by) == (Run.State.QUEUED, dataset, user)
-    assert run.recipe == RECIPE
+    assert run.recipe == replace(RECIPE, positive="yes")
     assert run.activate_when_done
     assert run.fits_total == 3
     assert run.classifier.name == "churn"

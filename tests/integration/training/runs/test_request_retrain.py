@@ -1,5 +1,6 @@
 """A recipe once more: on the newest data of the same name and target, whoever asks and from wherever."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_recipe_runs_again_on_the_newest_dataset_of_the_same_name_and_target(ver
     add(name="others", seed=4)
     run = request_retrain(version=version)
     assert (run.dataset, run.classifier, run.state) == (newest, version.classifier, Run.State.QUEUED)
-    assert run.recipe == version.run.recipe
+    assert run.recipe == replace(version.run.recipe, positive="yes")
     assert run.corrections == version.run.corrections
     assert run.corrections.strict
     assert not run.activate_when_done
@@ -110,7 +111,7 @@ def test_button_names_the_newer_dataset_and_starts_the_run_in_one_click(version:
         assert f'name="dataset" value="{newest.pk}"' in shown
     shown = press(trainer, version, dataset=newest.pk)
     run = Run.objects.latest("pk")
-    assert (run.dataset, run.recipe) == (newest, version.run.recipe)
+    assert (run.dataset, run.recipe) == (newest, replace(version.run.recipe, positive="yes"))
     assert run.created_by is not None
     assert f"Run {run.pk} tries the recipe of churn v1 on customers v2." in shown
 

@@ -113,6 +113,7 @@ def test_options_reach_the_recipe(csv: Path) -> None:
         max_fits=9,
         max_minutes=2.5,
         aim={"goal": "recall", "value": 0.5},
+        positive="yes",
     )
 
 
@@ -132,7 +133,7 @@ def test_corrections_reach_the_run_and_its_version(csv: Path) -> None:
     csv.write_text("\n".join([f"id,{lines[0]}", *(f"{row},{line}" for row, line in enumerate(lines[1:]))]))
     found = train_json(csv, *options)
     columns = {"spend": "leave_out", "id": "take_in", "tenure": "category", "member": "category"}
-    assert found["corrections"] == {"columns": columns, "strict": True}
+    assert found["corrections"] == {"columns": columns, "strict": True, "labels": None}
     contract = Version.objects.get().contract
     assert (contract.names, contract.strict) == (["id", "tenure", "member", "plan"], True)
     assert contract.features[2].categories == ("False", "True")

@@ -60,7 +60,7 @@ def test_all_that_is_known_of_a_version_stands_on_its_page(approver: Client) -> 
     assert f"{version.metrics['f1']:.3f}" in shown
     assert "n_estimators = 5" in shown
     assert "a test needs it" in shown
-    assert "yes above 0.5" in shown
+    assert "yes from 0.5 on" in shown
     assert response.context["confusion"]["id"] == "confusion"
 
 
@@ -123,7 +123,7 @@ def test_the_threshold_tells_what_it_serves(aim: dict[str, Any] | None, words: s
     version = VersionFactory.create()
     Run.objects.filter(pk=version.run_id).update(recipe_data={**version.run.recipe_data, "aim": aim})
     shown = approver.get(path(version)).content.decode()
-    assert "yes above 0.5" in shown
+    assert "yes from 0.5 on" in shown
     assert words in shown
 
 
@@ -287,7 +287,7 @@ def test_a_model_card_holds_what_whoever_relies_on_a_version_should_know(approve
         "60 rows, 12 of them held out",
         "n_estimators = 5",
         f"{low:.3f} to {high:.3f}",
-        "yes above a probability of 0.5",
+        "yes from a probability of 0.5 on",
         f"scikit-learn {version.libraries['scikit-learn']}",
         "Few held-out rows: no (",
         "Drop in ROC-AUC when shuffled",

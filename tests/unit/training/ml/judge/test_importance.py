@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from training.ml.judge.decision import Decision
 from training.ml.judge.importance import ROWS, _sample, importance
 
 
@@ -19,7 +20,7 @@ def fitted(rows: int = 300) -> tuple[Pipeline, pd.DataFrame, NDArray[np.object_]
 
 def test_the_feature_that_decides_comes_first() -> None:
     pipeline, X, y = fitted()
-    first, last = importance(pipeline, X, y, ("no", "yes"), seed=0, jobs=1)
+    first, last = importance(pipeline, X, y, Decision(("no", "yes"), "yes"), seed=0, jobs=1)
     assert (first["feature"], last["feature"]) == ("signal", "noise")
     assert first["mean"] > 0.3
     assert last["mean"] == pytest.approx(0, abs=0.02)
@@ -27,7 +28,7 @@ def test_the_feature_that_decides_comes_first() -> None:
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     pipeline, X, y = fitted()
-    runs = [importance(pipeline, X, y, ("no", "yes"), seed=7, jobs=jobs) for jobs in (1, 2)]
+    runs = [importance(pipeline, X, y, Decision(("no", "yes"), "yes"), seed=7, jobs=jobs) for jobs in (1, 2)]
     assert runs[0] == runs[1]
 
 

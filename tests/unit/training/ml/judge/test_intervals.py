@@ -1,12 +1,17 @@
 """How far off the held-out metrics may be: as scikit-learn would measure each resample."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from training.ml.judge.decision import Decision
 from training.ml.judge.intervals import intervals
 from training.ml.judge.metrics import measure
 from training.ml.judge.names import METRICS
+
+YES = Decision(("no", "yes"), "yes", 0.5)
 
 
 def problem(classes: tuple[str, ...], rows: int) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
@@ -18,20 +23,19 @@ def problem(classes: tuple[str, ...], rows: int) -> tuple[NDArray[np.object_], N
 
 
 @pytest.mark.parametrize(
-    ("classes", "threshold"),
-    [(("no", "yes"), 0.5), (("no", "yes"), 0.7), (("a", "b", "c"), None)],
-    ids=["two classes", "another threshold", "three classes"],
+    "decision",
+    [YES, replace(YES, threshold=0.7), replace(YES, positive="no"), Decision(("a", "b", "c"))],
+    ids=["two classes", "another threshold", "another positive class", "three classes"],
 )
-def test_every_resample_is_measured_as_scikit_learn_does(
-    classes: tuple[str, ...], threshold: float | None
-) -> None:
+def test_every_resample_is_measured_as_scikit_learn_does(decision: Decision) -> None:
+    classes = decision.classes
     y, proba = problem(classes, 50)
     random = np.random.default_rng(9)
     rows = np.concatenate(
         [random.choice(np.flatnonzero(y == label), (y == label).sum()) for label in classes]
     )
-    expected = measure(y[rows], proba[rows], classes, threshold)
-    found = intervals(y, proba, classes, threshold=threshold, seed=9, resamples=1)
+    expected = measure(y[rows], proba[rows], decision)
+    found = intervals(y, proba, decision, seed=9, resamples=1)
     assert list(found) == list(METRICS)
     for name in METRICS:
         assert found[name] == pytest.approx([expected[name]] * 2, abs=1e-6)
@@ -41,8 +45,8 @@ def test_interval_holds_the_metric_and_narrows_with_more_rows() -> None:
     widths = []
     for rows in (40, 1_000):
         y, proba = problem(("no", "yes"), rows)
-        found = intervals(y, proba, ("no", "yes"), threshold=0.5, seed=0, resamples=100)
-        metrics = measure(y, proba, ("no", "yes"))
+        found = intervals(y, proba, YES, seed=0, resamples=100)
+        metrics = measure(y, proba, YES)
         assert all(low <= metrics[name] <= high for name, (low, high) in found.items())
         widths.append({name: high - low for name, (low, high) in found.items()})
     assert all(widths[1][name] < widths[0][name] for name in METRICS)
@@ -51,21 +55,19 @@ def test_interval_holds_the_metric_and_narrows_with_more_rows() -> None:
 def test_faultless_model_leaves_no_doubt() -> None:
     y, _ = problem(("no", "yes"), 30)
     proba = np.column_stack([y == "no", y == "yes"]).astype(float)
-    found = intervals(y, proba, ("no", "yes"), threshold=0.5, seed=0, resamples=20)
+    found = intervals(y, proba, YES, seed=0, resamples=20)
     assert found == {name: [1.0, 1.0] for name in METRICS}
 
 
 def test_class_that_is_never_called_counts_as_zero() -> None:
     y, _ = problem(("no", "yes"), 30)
-    found = intervals(y, np.tile([0.9, 0.1], (30, 1)), ("no", "yes"), threshold=0.5, seed=0, resamples=20)
+    found = intervals(y, np.tile([0.9, 0.1], (30, 1)), YES, seed=0, resamples=20)
     assert (found["precision"], found["recall"], found["f1"]) == ([0.0, 0.0],) * 3
     assert found["roc_auc"] == [0.5, 0.5]
 
 
 def test_same_seed_gives_the_same_interval() -> None:
     y, proba = problem(("no", "yes"), 60)
-    one, same, other = (
-        intervals(y, proba, ("no", "yes"), threshold=0.5, seed=seed, resamples=20) for seed in (1, 1, 2)
-    )
+    one, same, other = (intervals(y, proba, YES, seed=seed, resamples=20) for seed in (1, 1, 2))
     assert one == same
     assert one != other

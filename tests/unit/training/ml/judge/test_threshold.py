@@ -19,35 +19,35 @@ def scores(rows: int = 400, seed: int = 3) -> tuple[NDArray[np.bool_], NDArray[n
 def test_best_f1_is_found() -> None:
     positive, score = scores()
     threshold, reached = choose(positive, score, Aim("f1"))
-    every = [f1_score(positive, score > each, zero_division=0) for each in np.linspace(0, 1, 1_001)]
+    every = [f1_score(positive, score >= each, zero_division=0) for each in np.linspace(0, 1, 1_001)]
     assert reached
-    assert f1_score(positive, score > threshold) == pytest.approx(max(every))
+    assert f1_score(positive, score >= threshold) == pytest.approx(max(every))
 
 
 def test_precision_is_reached_with_the_most_recall() -> None:
     positive, score = scores()
     threshold, reached = choose(positive, score, Aim("precision", 0.8))
     assert reached
-    assert precision_score(positive, score > threshold) >= 0.8
+    assert precision_score(positive, score >= threshold) >= 0.8
     enough = [
-        recall_score(positive, score > each)
+        recall_score(positive, score >= each)
         for each in np.linspace(0, 0.99, 991)
-        if precision_score(positive, score > each, zero_division=0) >= 0.8
+        if precision_score(positive, score >= each, zero_division=0) >= 0.8
     ]
-    assert recall_score(positive, score > threshold) == pytest.approx(max(enough))
+    assert recall_score(positive, score >= threshold) == pytest.approx(max(enough))
 
 
 def test_recall_is_reached_with_the_most_precision() -> None:
     positive, score = scores()
     threshold, reached = choose(positive, score, Aim("recall", 0.9))
     assert reached
-    assert recall_score(positive, score > threshold) >= 0.9
+    assert recall_score(positive, score >= threshold) >= 0.9
     enough = [
-        precision_score(positive, score > each, zero_division=0)
+        precision_score(positive, score >= each, zero_division=0)
         for each in np.linspace(0, 1, 1_001)
-        if recall_score(positive, score > each) >= 0.9
+        if recall_score(positive, score >= each) >= 0.9
     ]
-    assert precision_score(positive, score > threshold) == pytest.approx(max(enough))
+    assert precision_score(positive, score >= threshold) == pytest.approx(max(enough))
 
 
 def test_dear_misses_lower_the_threshold() -> None:
@@ -61,7 +61,7 @@ def test_cost_is_the_least_that_there_is() -> None:
     threshold, _ = choose(positive, score, Aim("cost", 5))
 
     def cost(each: float) -> float:
-        chosen = score > each
+        chosen = score >= each
         return float(5 * (positive & ~chosen).sum() + (~positive & chosen).sum())
 
     assert cost(threshold) == min(cost(each) for each in np.linspace(0, 1, 1_001))

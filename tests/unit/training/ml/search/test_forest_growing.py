@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from training.ml.judge.decision import Decision
 from training.ml.judge.metrics import roc_auc
 from training.ml.search import forest_growing, nested_forests
 from training.ml.search.estimators import build_model, can_accelerate
@@ -15,6 +16,7 @@ needs_intelex = pytest.mark.skipif(
     not can_accelerate(), reason="scikit-learn-intelex is made for x86-64 alone"
 )
 CLASSES = ("a", "b", "c")
+DECISION = Decision(CLASSES)
 UNLIMITED: dict[str, Any] = {}
 
 
@@ -87,8 +89,8 @@ def test_every_parameter_is_handed_on_and_forests_rank_as_scikit_learns_do(param
     )
     plain = RandomForestClassifier(60, random_state=7, **params).fit(X[:1_000], y[:1_000])
     expected = plain.predict_proba(X[1_000:])
-    assert roc_auc(y[1_000:], proba, CLASSES) == pytest.approx(
-        roc_auc(y[1_000:], expected, CLASSES), abs=0.02
+    assert roc_auc(y[1_000:], proba, DECISION) == pytest.approx(
+        roc_auc(y[1_000:], expected, DECISION), abs=0.02
     )
     assert np.abs(proba - expected).mean() < 0.04
     leaves = [tree.n_node_samples[tree.children_left < 0].min() for tree in forest.trees()]

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import ensemble
 
 from tests.support import tables
@@ -176,17 +178,15 @@ def test_class_with_too_few_rows_is_named_with_what_to_do(counts: dict[str, int]
     assert "Use fewer folds, add rows, or leave the class out" in str(caught.value)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("folds", range(2, 9))
-def test_accepted_split_leaves_every_class_enough_rows_for_the_folds(folds: int, seed: int) -> None:
-    y = of_classes(a=50, b=7, c=7)
-    try:
-        fitting, held_out = split(y, Recipe(folds=folds, seed=seed))
-    except RecipeError:
-        assert folds > 5
-        return
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=12), st.integers(2, 8), st.integers(0, 9))
+def test_class_has_enough_rows_exactly_where_the_rule_says_so(more: list[int], folds: int, seed: int) -> None:
+    y = of_classes(**{f"class {place}": folds + 1 + rows for place, rows in enumerate(more)})
+    fitting, held_out = split(y, Recipe(folds=folds, seed=seed))
     assert y.iloc[fitting].value_counts().min() >= folds
-    assert y.iloc[held_out].nunique() == 3
+    assert y.iloc[held_out].nunique() == len(more)
+    assert sorted([*fitting, *held_out]) == list(range(len(y)))
+    with pytest.raises(RecipeError, match=rf'"rare" \({folds} rows\).*at least {folds + 1} of every class'):
+        split(pd.concat([y, of_classes(rare=folds)]), Recipe(folds=folds, seed=seed))
 
 
 def test_columns_called_like_arguments_of_pandas_and_scikit_learn_are_learned() -> None:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
+from training.ml.judge.decision import Decision
 from training.ml.search.estimators import MAX_CATEGORIES, build_pipeline
 from training.ml.search.families import FAMILIES
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
@@ -54,13 +55,17 @@ def compiled_of(family: str, classes: int = 2) -> tuple[Compiled, Pipeline, Cont
     return compiled, pipeline, contract, X
 
 
+def decision_of(contract: Contract) -> Decision:
+    return Decision(contract.classes, contract.positive, 0.5)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_answers_as_scikit_learn_on_real_and_on_extreme_rows(family: str, classes: int) -> None:
     compiled, pipeline, contract, X = compiled_of(family, classes)
     for rows in (X, edge_rows(contract, X)):
         assert np.abs(compiled.proba(rows) - pipeline.predict_proba(rows)).max() < 1e-6
-        assert agrees(compiled, pipeline, rows, 0.5 if classes == 2 else None)
+        assert agrees(compiled, pipeline, rows, decision_of(contract))
 
 
 def test_records_and_frames_are_preprocessed_alike() -> None:
@@ -84,14 +89,14 @@ def test_edge_rows_hold_every_kind_of_trouble() -> None:
 
 
 def test_a_difference_in_one_row_is_no_agreement() -> None:
-    compiled, pipeline, _, X = compiled_of("logistic_regression")
+    compiled, pipeline, contract, X = compiled_of("logistic_regression")
 
     def bent(rows: np.ndarray) -> np.ndarray:
         proba = compiled.predict(rows)
         proba[7] += [2e-6, -2e-6]
         return proba
 
-    assert not agrees(dataclasses.replace(compiled, predict=bent), pipeline, X, 0.5)
+    assert not agrees(dataclasses.replace(compiled, predict=bent), pipeline, X, decision_of(contract))
 
 
 def test_an_unknown_estimator_is_left_to_scikit_learn() -> None:

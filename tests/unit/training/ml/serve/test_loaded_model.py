@@ -68,7 +68,7 @@ def test_threshold_decides_the_label() -> None:
     records = records_of(tables.numbers())
     _, proba = scorer.score(records)
     labels, _ = replace(scorer, threshold=0.8).score(records)
-    assert labels == ["yes" if row[1] > 0.8 else "no" for row in proba]
+    assert labels == ["yes" if row[1] >= 0.8 else "no" for row in proba]
 
 
 def test_record_of_nulls_alone_is_answered() -> None:
