@@ -1,6 +1,7 @@
 """Versions in the portal: compare, download, activate."""
 
 import hashlib
+import platform
 from typing import Any
 
 import joblib
@@ -56,6 +57,7 @@ def test_all_that_is_known_of_a_version_stands_on_its_page(approver: Client) -> 
     for entry in version.artifacts.values():
         assert entry["sha256"] in shown
     assert f"scikit-learn {version.libraries['scikit-learn']}" in shown
+    assert f"python {platform.python_version()}" in shown
     assert f"± {version.cross_validation['f1']['std']:.3f}" in shown
     assert f"{version.metrics['f1']:.3f}" in shown
     assert "n_estimators = 5" in shown
@@ -289,6 +291,7 @@ def test_a_model_card_holds_what_whoever_relies_on_a_version_should_know(approve
         f"{low:.3f} to {high:.3f}",
         "yes from a probability of 0.5 on",
         f"scikit-learn {version.libraries['scikit-learn']}",
+        f"python {platform.python_version()}",
         "Few held-out rows: no (",
         "Drop in ROC-AUC when shuffled",
         "basic, plus, pro, or missing",

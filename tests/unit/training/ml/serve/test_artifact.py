@@ -2,6 +2,7 @@
 
 import io
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.support import tables
 from tests.support.factories import tiny
 from training.ml.search.estimators import build_pipeline
-from training.ml.serve.artifact import ArtifactError, check_golden, digest, dump, load
+from training.ml.serve.artifact import ArtifactError, check_golden, digest, dump, libraries, load
 from training.ml.tables.inference import infer
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -44,6 +45,12 @@ class Canary:
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
     return tmp_path / "loaded"
+
+
+def test_what_a_model_was_made_with_names_python_and_every_library() -> None:
+    made = libraries()
+    assert made["python"] == platform.python_version()
+    assert (made["scikit-learn"], made["pandas"]) == (sklearn.__version__, pd.__version__)
 
 
 def test_artifact_comes_back_as_it_was() -> None:
