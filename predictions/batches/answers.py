@@ -80,8 +80,8 @@ class Answerer:
         checked = check_cells(contract, cells, strict=self._batch.refuses_unseen)
         good = checked.accepted()
         frame = checked.frame()
-        proba = self._live.scorer.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
-        labels = self._live.scorer.decision.places(proba)
+        proba = self._live.loaded.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
+        labels = self._live.loaded.decision.places(proba)
         seconds = time.perf_counter() - began
         child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
         rows = list(compress(block.kept, good))

@@ -146,7 +146,7 @@ class PredictView(ServingView):
             "model": live.classifier,
             "version": live.number,
             **outcome,
-            "threshold": live.scorer.threshold,
+            "threshold": live.loaded.threshold,
         }
 
 
@@ -183,7 +183,7 @@ class PredictBatchView(ServingView):
         return {
             "model": answer.live.classifier,
             "version": answer.live.number,
-            "threshold": answer.live.scorer.threshold,
+            "threshold": answer.live.loaded.threshold,
             "predictions": _outcomes(answer),
         }
 
@@ -216,8 +216,8 @@ def describe(live: Live) -> dict[str, Any]:
         "version": live.number,
         "default": live.is_default,
         "strict": live.strict,
-        "engine": live.scorer.engine,
-        "threshold": live.scorer.threshold,
+        "engine": live.loaded.engine,
+        "threshold": live.loaded.threshold,
         "activated_at": live.activated_at,
         "metrics": live.metrics,
         "contract": live.contract.to_dict(),

@@ -19,7 +19,7 @@ from training.ml.tables.contract import Contract
 from training.models import Activation, Classifier, Version
 
 if TYPE_CHECKING:
-    from training.ml.serve.loaded_model import Scorer
+    from training.ml.serve.loaded_model import LoadedModel
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ class Live:
     version_id: int
     number: int
     metrics: dict[str, float]
-    scorer: "Scorer"
+    loaded: "LoadedModel"
     activated_at: datetime | None
 
     @property
     def contract(self) -> Contract:
-        return self.scorer.contract
+        return self.loaded.contract
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -55,7 +55,7 @@ class Live:
     @cached_property
     def joint(self) -> JointScoring:
         """Rows of requests that are scored together."""
-        return JointScoring(self.scorer.score)
+        return JointScoring(self.loaded.score)
 
     def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
         """The probabilities of each row, given in the order of the classes, as a JSON object."""
@@ -178,19 +178,19 @@ class LiveModels:
         self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None
     ) -> Live:
         from training.versions.registry import (
-            load_scorer,  # scikit-learn, which a site without a version does without
+            load_model,  # scikit-learn, which a site without a version does without
         )
 
         known = before if before and before.version_id == version.pk else None
-        scorer = known.scorer if known else load_scorer(version)
+        loaded = known.loaded if known else load_model(version)
         return Live(
             classifier=classifier.name,
             is_default=classifier.is_default,
-            strict=classifier.strict or scorer.contract.strict,
+            strict=classifier.strict or loaded.contract.strict,
             version_id=version.pk,
             number=version.number,
             metrics=version.metrics,
-            scorer=scorer,
+            loaded=loaded,
             activated_at=since,
         )
 

@@ -98,7 +98,7 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
     """
     records = read_records(live.contract, [record])
     (warnings,) = _check_each(live, records)
-    (label,), proba = live.scorer.score(records)
+    (label,), proba = live.loaded.score(records)
     probabilities = dict(zip(live.contract.classes, proba[0].tolist(), strict=True))
     return Tried(label, probabilities[label], probabilities, warnings)
 
@@ -135,11 +135,11 @@ def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Itera
 
     Whoever is asked for the others later is the log's writer, which shall not keep other calls waiting.
     """
-    size = ROWS_OF_PART if live.scorer.is_split_well(count) else count
+    size = ROWS_OF_PART if live.loaded.is_split_well(count) else count
 
     def score(first: int) -> Piece:
         began, some = time.perf_counter(), slice(first, first + size)
-        labels, proba = live.scorer.score_arrays(
+        labels, proba = live.loaded.score_arrays(
             {name: array[some] for name, array in arrays.items()}, min(size, count - first)
         )
         return Piece(labels, proba, time.perf_counter() - began)

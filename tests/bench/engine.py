@@ -7,7 +7,7 @@ from statistics import median
 import pandas as pd
 
 from training.ml.search.recipe import Recipe
-from training.ml.serve.loaded_model import Scorer, choose_engine
+from training.ml.serve.loaded_model import LoadedModel, choose_engine
 from training.ml.tables.contract import Contract
 from training.ml.tables.inference import infer
 from training.ml.train import train
@@ -22,11 +22,11 @@ def microseconds() -> float:
     contract: Contract = infer(frame, "churn")
     trained = train(frame, contract, Recipe(space={"n_estimators": [100]}, folds=2))
     engine = choose_engine(trained.pipeline, contract, contract.prepare(frame.head(500)), None)
-    scorer = Scorer.load(trained.pipeline, contract, None, engine, [contract.example])
+    model = LoadedModel.load(trained.pipeline, contract, None, engine, [contract.example])
     record, taken = contract.example, []
     for _ in range(TIMES):
         began = time.perf_counter()
         contract.check(record)
-        scorer.score([record])
+        model.score([record])
         taken.append(time.perf_counter() - began)
     return median(taken) * 1e6

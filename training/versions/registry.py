@@ -8,7 +8,7 @@ from django.db.models import Max
 from clfsite.core.errors import Conflict
 from clfsite.core.storage import files
 from training.ml.serve import artifact
-from training.ml.serve.loaded_model import Scorer
+from training.ml.serve.loaded_model import LoadedModel
 from training.models import Classifier, Run, Version
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def verify_version(version: Version) -> Any:
     return pipeline
 
 
-def load_scorer(version: Version) -> Scorer:
+def load_model(version: Version) -> LoadedModel:
     """Load what answers for a version.
 
     Raises:
@@ -91,4 +91,4 @@ def load_scorer(version: Version) -> Scorer:
     """
     pipeline = verify_version(version)
     records = version.golden["records"]
-    return Scorer.load(pipeline, version.contract, version.threshold, version.engine, records)
+    return LoadedModel.load(pipeline, version.contract, version.threshold, version.engine, records)

@@ -55,7 +55,7 @@ def _plain(reason: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Scorer:
+class LoadedModel:
     """A fitted pipeline with the contract it was trained under; `compiled` answers in its place where it is faster."""
 
     pipeline: Pipeline
@@ -73,7 +73,7 @@ class Scorer:
         engine: Mapping[str, Any],
         known: Sequence[Mapping[str, Any]],
     ) -> Self:
-        """Build the scorer of a version with the engine that `choose_engine` accepted at its registration.
+        """Load a version with the engine that `choose_engine` accepted at its registration.
 
         Args:
             known: records to compare both engines on once more; where they differ here, scikit-learn serves.

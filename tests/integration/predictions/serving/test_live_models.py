@@ -43,9 +43,9 @@ def test_a_version_that_stays_active_is_loaded_once(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = live_models.models.get("churn")
-    monkeypatch.setattr(registry, "load_scorer", pytest.fail)
+    monkeypatch.setattr(registry, "load_model", pytest.fail)
     trained_version(classifier="other")
-    assert live_models.models.get("churn").scorer is first.scorer
+    assert live_models.models.get("churn").loaded is first.loaded
 
 
 @pytest.mark.faults
@@ -124,6 +124,6 @@ def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
     settings.STORAGES = buckets.in_bucket(url, "nowhere", settings.STORAGES)
     with pytest.raises(Unavailable):
         live_models.models.get("churn")
-    monkeypatch.setattr(registry, "load_scorer", pytest.fail)
+    monkeypatch.setattr(registry, "load_model", pytest.fail)
     with pytest.raises(Unavailable, match="nowhere"):
         live_models.models.get("churn")

@@ -15,7 +15,7 @@ from training.ml.tables.corrections import Choice, Corrections
 from training.models import Dataset, Run, Version
 from training.runs.execution import execute_run
 from training.runs.service import request_run
-from training.versions.registry import load_scorer
+from training.versions.registry import load_model
 from training.versions.service import activate_version
 
 RECIPE = Recipe(estimator="logistic_regression", folds=2, space={"C": [1.0]})
@@ -61,9 +61,9 @@ def test_version_keeps_the_contract_as_corrected_and_the_dataset_its_own(dataset
 
 def test_codes_are_answered_as_they_are_written(dataset: Dataset) -> None:
     version = version_of(dataset, Corrections({"code": Choice.CATEGORY}))
-    scorer = load_scorer(version)
+    model = load_model(version)
     assert version.contract.check({"code": "01", "size": 1.5}) == ([], [])
-    (label,), _ = scorer.score([{"code": "01", "size": 1.5}])
+    (label,), _ = model.score([{"code": "01", "size": 1.5}])
     assert label in version.contract.classes
 
 

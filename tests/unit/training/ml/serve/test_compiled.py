@@ -12,7 +12,7 @@ from training.ml.judge.decision import Decision
 from training.ml.search.estimators import MAX_CATEGORIES, build_pipeline
 from training.ml.search.families import FAMILIES
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
-from training.ml.serve.loaded_model import SCIKIT_LEARN, Scorer, choose_engine
+from training.ml.serve.loaded_model import SCIKIT_LEARN, LoadedModel, choose_engine
 from training.ml.tables.contract import Contract, labels
 from training.ml.tables.inference import infer
 
@@ -106,16 +106,16 @@ def test_an_unknown_estimator_is_left_to_scikit_learn() -> None:
     engine = choose_engine(pipeline, contract, X, 0.5)
     assert engine["name"] == SCIKIT_LEARN
     assert "no compiled form" in engine["reason"]
-    assert Scorer.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
+    assert LoadedModel.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
 
 
 def test_an_engine_that_differs_at_load_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     pipeline, contract, X = fitted("logistic_regression")
     engine = choose_engine(pipeline, contract, X, 0.5)
-    assert Scorer.load(pipeline, contract, 0.5, engine, [contract.example]).engine == "numpy"
+    assert LoadedModel.load(pipeline, contract, 0.5, engine, [contract.example]).engine == "numpy"
     # a fitted part that the compiled form does not know of
     pipeline.named_steps["preprocessor"].set_params(transformer_weights={"numbers": 2.0})
-    assert Scorer.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
+    assert LoadedModel.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
     assert "does not answer here as at registration" in caplog.text
 
 
@@ -128,10 +128,10 @@ def test_large_batches_go_to_whichever_engine_was_faster() -> None:
         asked.append(len(rows))
         return compiled.predict(rows)
 
-    scorer = Scorer(pipeline, contract, 0.5, dataclasses.replace(compiled, predict=counting), 100)
-    small, large = scorer.proba(X[:99]), scorer.proba(X)
+    model = LoadedModel(pipeline, contract, 0.5, dataclasses.replace(compiled, predict=counting), 100)
+    small, large = model.proba(X[:99]), model.proba(X)
     assert asked == [99]
     assert np.abs(small - large[:99]).max() < 1e-6
-    found, proba = scorer.score([contract.example] * 100)
+    found, proba = model.score([contract.example] * 100)
     assert asked == [99]
     assert len(found) == len(proba) == 100
