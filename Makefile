@@ -19,15 +19,17 @@ help:  ## this list
 run: $(VENV)/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
 	@exec $(BIN)/python manage.py serve --demo --port $(PORT)
 
-test: $(VENV)/tests $(VENV)-clients/done var/static/done  ## set up and run every test, on SQLite and, where reachable, on PostgreSQL
-	@$(BIN)/python -m tests.suite
+test: $(VENV)/tests $(VENV)-clients/done var/static/done  ## set up and run every test, on PostgreSQL where it answers, and on SQLite what depends on it
+	@$(BIN)/python -m tests.run all
 
-test-sqlite: $(VENV)/tests $(VENV)-clients/done var/static/done  ## the first half of `make test`, without a browser
+test-unit: $(VENV)/tests  ## the pure tests alone, without a database or a site (under a minute)
+	@$(BIN)/python -m tests.run unit
+
+test-sqlite: $(VENV)/tests $(VENV)-clients/done var/static/done  ## every test on SQLite, without a browser
 	$(BIN)/python -m pytest --ignore tests/functional/browser
 
-test-postgresql: $(VENV)/tests $(VENV)-clients/done var/static/done  ## the other half, with the tests that start servers of both kinds
-	CLFSITE_REQUIRE=postgresql,redis DATABASE_URL=$(TEST_DATABASE_URL) $(BIN)/python -m pytest -m "database and not faults"
-	CLFSITE_REQUIRE=postgresql,redis $(BIN)/python -m pytest tests/functional --ignore tests/functional/browser
+test-postgresql: $(VENV)/tests $(VENV)-clients/done var/static/done  ## every test on PostgreSQL, without a browser
+	CLFSITE_REQUIRE=postgresql,redis DATABASE_URL=$(TEST_DATABASE_URL) $(BIN)/python -m pytest --ignore tests/functional/browser
 
 test-browser: $(VENV)/tests var/static/done  ## the pages in a real browser
 	CLFSITE_REQUIRE=browser $(BIN)/python -m pytest tests/functional/browser
@@ -36,7 +38,10 @@ test-pgbouncer: $(VENV)/tests  ## the tests on PostgreSQL through a pooler in tr
 	$(BIN)/python -m tests.support.pooler
 
 prove: $(VENV)/tests var/static/done  ## kill, freeze and flush what the site runs on, and see that nothing is lost (up to 10 minutes)
-	@$(BIN)/python -m tests.prove
+	@$(BIN)/python -m tests.run faults
+
+coverage: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run every test and list the lines and branches of the site that none reached
+	@$(BIN)/python -m tests.run coverage
 
 check: $(VENV)/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/ruff check .
@@ -117,5 +122,5 @@ var/static/done: $(VENV)/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: always bench-batch help run test test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
+.PHONY: always bench-batch help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
 	bench bench-train bench-serve bench-pages bench-tables screenshots fmt settings lock clean

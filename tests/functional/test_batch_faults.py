@@ -16,7 +16,7 @@ from tests.functional.test_run_faults import LONG, WORKER, ask, at_work, kill, s
 from tests.support.servers import RedisServer
 from tests.support.site import Site, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults]
+pytestmark = [pytest.mark.site, pytest.mark.fault]
 
 COPIES = 250
 

@@ -15,7 +15,7 @@ from clfsite.core.jobs import worker as lifecycle
 from tests.support.servers import RedisServer
 from tests.support.site import ROOT, Site, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(5)]
+pytestmark = [pytest.mark.site, pytest.mark.fault, pytest.mark.promise(5)]
 
 WORKER = (
     "-m",

@@ -1,21 +1,92 @@
-"""Callers with and without a key, an active tiny classifier, and what workers were told."""
+"""Each process has a database, each test has folders, empty caches and a queue of its own; and what many tests use."""
 
+import gc
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from django.core.files.storage import storages
+from django.db import connections
 from django.test import Client
+from pytest_django import Settings
 
 from clfsite.celery import app as celery_app
+from predictions.keys import service as keys
+from predictions.log import group_commit
+from predictions.monitoring import gauges
+from predictions.serving import live_models
+from tests.support import bucket as buckets
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from training.models import Version
 
 Post = Callable[..., Any]
 SECRET = "clf_secret-of-the-fixture"
+PRIVATE_FOLDERS = ("datasets", "artifacts", "batches")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """Give each process a database of its own, SQLite's in a file: in memory, threads share one cache and get no busy timeout."""
+    for connection in connections.all():
+        if connection.vendor == "sqlite":
+            folder = tmp_path_factory.mktemp("database")
+            connection.settings_dict["TEST"]["NAME"] = str(folder / f"{connection.alias}.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Let go of connections that ended threads left behind, before PostgreSQL is asked to drop the database."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _queue_in_memory() -> None:
+    """No test talks to a broker, least of all to that of a site running beside it."""
+    celery_app.conf.update(broker_url="memory://localhost/")
+
+
+@pytest.fixture(autouse=True)
+def _private_files(settings: Settings, tmp_path: Path) -> None:
+    """Every test has folders of its own; the settings fixture tells Django's storages to forget the old ones."""
+    storages: dict[str, Any] = {**settings.STORAGES}
+    storages["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    for name in PRIVATE_FOLDERS:
+        storages[name] = {**storages[name], "OPTIONS": {"location": tmp_path / "state" / name}}
+    settings.STORAGES = storages
+    settings.STATE_DIR = tmp_path / "state"
+    settings.CLFSITE_WANDB_MODE = "disabled"
+    # made to be slow, which a test need not wait for
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # WhiteNoise warns where nothing was collected yet
+    settings.STATIC_ROOT = tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    """Nothing that one test's requests loaded answers in the next."""
+    yield
+    group_commit.log.stop()
+    keys.forget()
+    live_models.models.forget()
+    gauges.forget()
+
+
+@pytest.fixture
+def bucket(s3_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, _private_files: None) -> str:
+    """The name of a bucket that holds what lies in folders otherwise."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    buckets.make_bucket(s3_url, name)
+    for variable, value in buckets.CREDENTIALS.items():
+        monkeypatch.setenv(variable, value)
+    settings.STORAGES = buckets.in_bucket(s3_url, name, settings.STORAGES)
+    return name
 
 
 @pytest.fixture

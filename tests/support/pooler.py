@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
-from tests.suite import SIDE_BY_SIDE
+from tests.run import SIDE_BY_SIDE
 from tests.support import services
 from tests.support.site import free_port, wait_for
 
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
     server.autocommit = True
     with server.cursor() as cursor:
         cursor.execute(f'CREATE DATABASE "{name}"')
-    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, "-m", "database and not faults"]
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, "-m", "database and not fault"]
     command += ["--create-db", "--reuse-db"]
     try:
         with transactions(Path(folder), name) as url:

@@ -17,7 +17,7 @@ from clfsite.supervisor import Kept
 from tests.functional.faults.conftest import web_processes
 from tests.support.site import ROOT, Site, demo_site, wait_for
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.fault]
 
 
 def test_a_process_that_ends_at_once_is_started_for_ever_after_growing_pauses(

@@ -16,7 +16,7 @@ from tests.functional.faults.load import Load
 from tests.support.site import Site
 from tests.support.threads import at_once
 
-pytestmark = [pytest.mark.site, pytest.mark.faults]
+pytestmark = [pytest.mark.site, pytest.mark.fault]
 
 RACERS = 32
 ACTIVATIONS = 200

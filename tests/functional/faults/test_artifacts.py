@@ -12,7 +12,7 @@ from tests.functional.faults.conftest import example_of, make_key
 from tests.functional.faults.load import PATIENCE_SECONDS
 from tests.support.site import Site, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(7)]
+pytestmark = [pytest.mark.site, pytest.mark.fault, pytest.mark.promise(7)]
 
 # as a part of the file's length: what joblib and zlib read first, the arrays, and the checksum at the end
 PLACES = {"first byte": 0.0, "header": 0.001, "quarter": 0.25, "middle": 0.5, "end": 0.999, "last byte": 1.0}

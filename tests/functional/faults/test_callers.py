@@ -12,7 +12,7 @@ from tests.functional.faults.ledger import Ledger, count
 from tests.functional.faults.load import Load
 from tests.support.site import KEY, Site
 
-pytestmark = [pytest.mark.site, pytest.mark.faults]
+pytestmark = [pytest.mark.site, pytest.mark.fault]
 
 SLOW = 200
 GONE = 100

@@ -14,7 +14,7 @@ from tests.functional.faults.load import Load
 from tests.support.disk import fill, small_disk
 from tests.support.site import ROOT, Site, demo_site, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(11)]
+pytestmark = [pytest.mark.site, pytest.mark.fault, pytest.mark.promise(11)]
 
 SIZE_MEGABYTES = 40
 

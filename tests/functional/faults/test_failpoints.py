@@ -15,7 +15,7 @@ from tests.functional.faults.conftest import database_of, example_of, make_key
 from tests.functional.faults.ledger import count
 from tests.support.site import Site, free_port, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults]
+pytestmark = [pytest.mark.site, pytest.mark.fault]
 
 
 @contextmanager

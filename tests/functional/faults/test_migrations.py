@@ -11,7 +11,7 @@ from tests.functional.faults.ledger import Ledger, count
 from tests.functional.faults.load import Load
 from tests.support.site import Site
 
-pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(1)]
+pytestmark = [pytest.mark.site, pytest.mark.fault, pytest.mark.promise(1)]
 
 # what migrations of releases do to the busiest tables: each takes the lock that no other statement may share
 STATEMENTS = (

@@ -15,7 +15,7 @@ from tests.functional.faults.load import Call, Load
 from tests.support.servers import PostgresServer
 from tests.support.site import Site, wait_for
 
-pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(3)]
+pytestmark = [pytest.mark.site, pytest.mark.fault, pytest.mark.promise(3)]
 
 # CLFSITE_LOG_SECONDS, and what a busy machine adds
 DEADLINE_SECONDS = 5.0 + 1.5

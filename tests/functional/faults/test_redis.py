@@ -15,7 +15,7 @@ from tests.functional.faults.load import Load
 from tests.support.servers import RedisServer
 from tests.support.site import PASSWORD, Site
 
-pytestmark = [pytest.mark.site, pytest.mark.faults, pytest.mark.promise(4)]
+pytestmark = [pytest.mark.site, pytest.mark.fault, pytest.mark.promise(4)]
 
 WATCHED_SECONDS = 2.0
 

@@ -14,6 +14,8 @@ from clfsite import logins
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.threads import at_once
 
+pytestmark = pytest.mark.dialect
+
 LOGIN = reverse("login")
 HOME = reverse("predictions:home")
 LIMIT = settings.AXES_FAILURE_LIMIT

@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from clfsite.management.commands import migrate
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.fixture
 def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:

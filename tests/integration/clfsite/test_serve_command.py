@@ -13,6 +13,8 @@ from clfsite.core.storage import database
 from tests.support.factories import trained_version
 from tests.support.site import free_port
 
+pytestmark = pytest.mark.dialect
+
 
 class Started(Exception):
     """Stands for the web server that would have taken this process over."""

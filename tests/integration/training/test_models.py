@@ -18,6 +18,8 @@ from tests.support.factories import (
 from training.ml.search.progress import Progress
 from training.models import Run
 
+pytestmark = pytest.mark.dialect
+
 CANDIDATES = [{"params": {"n_estimators": 5}, "mean": 0.9, "std": 0.1, "rank": 1, "seconds": 0.01}]
 
 

@@ -16,7 +16,7 @@ from training.tasks import TASK
 
 OFF = timedelta(hours=2)
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 
 
 @pytest.fixture(params=[OFF, -OFF], ids=["fast", "slow"])

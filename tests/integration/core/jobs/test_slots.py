@@ -17,7 +17,7 @@ from training.models import Run
 
 TASK = "training.tasks.train_run"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 
 
 @contextmanager

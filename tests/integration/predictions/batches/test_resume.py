@@ -24,6 +24,8 @@ from tests.support.factories import BatchFactory
 from training.ml.tables import blocks
 from training.models import Version
 
+pytestmark = pytest.mark.dialect
+
 HEADER = "spend,tenure,member,plan"
 ROWS = 40
 

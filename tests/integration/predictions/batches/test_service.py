@@ -16,6 +16,8 @@ from tests.support.factories import tiny
 from training.ml.tables import blocks
 from training.models import Version
 
+pytestmark = pytest.mark.dialect
+
 HEADER = "spend,tenure,member,plan"
 
 
@@ -50,6 +52,7 @@ def test_a_file_is_scored_logged_and_written(version: Version, monkeypatch: pyte
     assert {row.source for row in logged.values()} == {"csv"}
 
 
+@pytest.mark.promise(13)
 def test_a_file_is_answered_as_json_records_are(version: Version) -> None:
     batch = run(f"{HEADER}\n,5,true,\n120.25,40,false,basic\n")
     records: list[dict[str, Any]] = [

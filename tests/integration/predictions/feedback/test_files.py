@@ -18,7 +18,7 @@ from tests.integration.conftest import problem_of
 from tests.support.factories import ApiKeyFactory, PredictionFactory, VersionFactory
 from training.models import Version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 @pytest.fixture

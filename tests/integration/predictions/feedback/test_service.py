@@ -19,7 +19,7 @@ from tests.support.factories import ApiKeyFactory, PredictionFactory, UserFactor
 from tests.support.portal import staff_client
 from tests.support.threads import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 KEY = "clf_secret-of-a-judge"
 

@@ -29,6 +29,8 @@ from tests.support.factories import (
 from tests.support.portal import staff_client
 from training.models import Version
 
+pytestmark = pytest.mark.dialect
+
 HOME = reverse("predictions:home")
 
 

@@ -15,7 +15,7 @@ from tests.integration.conftest import Post, problem_of
 from tests.support.factories import ApiKeyFactory
 from training.models import Version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 @pytest.mark.parametrize(

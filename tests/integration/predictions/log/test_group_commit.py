@@ -21,7 +21,7 @@ from predictions.serving import metrics
 from tests.support.factories import VersionFactory
 from training.models import Version
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ from tests.support.factories import BatchFactory, PredictionFactory, VersionFact
 from tests.support.portal import staff_client
 from training.models import Version
 
+pytestmark = pytest.mark.dialect
+
 LOG = reverse("predictions:prediction-list")
 EXPORT = reverse("predictions:prediction-export")
 

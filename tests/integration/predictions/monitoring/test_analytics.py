@@ -18,6 +18,8 @@ from tests.support.factories import ClassifierFactory, PredictionFactory, Versio
 from tests.support.portal import staff_client
 from training.models import Version
 
+pytestmark = pytest.mark.dialect
+
 ANALYTICS = reverse("predictions:analytics")
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 

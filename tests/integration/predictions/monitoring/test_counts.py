@@ -11,6 +11,8 @@ from predictions.models import HourlyCount, HourlyLatency
 from predictions.monitoring import counts
 from tests.support.factories import VersionFactory
 
+pytestmark = pytest.mark.dialect
+
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 

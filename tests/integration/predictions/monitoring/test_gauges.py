@@ -13,7 +13,7 @@ from predictions.models import FeedbackCount
 from predictions.monitoring import gauges
 from tests.support.factories import ActivationFactory, BatchFactory, RunFactory, VersionFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 def told() -> dict[tuple[str, str], float]:

@@ -21,7 +21,7 @@ from tests.support.factories import ActivationFactory, ApiKeyFactory, Prediction
 from tests.support.portal import staff_client
 from training.models import Version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def records(example: Record) -> list[Record]:
     return [example, {**example, "spend": None, "tenure": 70}, {**example, "plan": "pro", "member": True}]
 
 
+@pytest.mark.promise(13)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_is_answered_as_predict_batch_does(
     post: Post, version: Version, records: list[Record], shape: str

@@ -21,6 +21,7 @@ from tests.support.factories import tiny
 from training.models import Version
 
 
+@pytest.mark.promise(13)
 def test_rows_are_answered_as_predict_batch_does(post: Post, version: Version, records: list[Record]) -> None:
     expected = post("/predict-batch", {"records": records}).json()["predictions"]
     response = post(INFER, {"id": "a-1", "inputs": tensors(records)})

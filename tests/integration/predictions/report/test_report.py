@@ -38,7 +38,8 @@ from training.ml.train import train
 from training.models import Version
 from training.versions import model_card
 
-pytestmark = pytest.mark.django_db
+# drawing and setting a report takes seconds, so tests share one
+pytestmark = [pytest.mark.django_db]
 ANSWERS = [("yes", "yes"), ("yes", "no"), ("no", "no"), ("no", "no"), ("no", "yes"), ("yes", None)]
 HOSTILE = "<script>alert(1)</script> #import $x$ & \\ 漢字"
 

@@ -11,6 +11,8 @@ from predictions.monitoring import gauges
 from predictions.serving import health
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.mark.django_db
 def test_alive_without_a_model_but_not_ready(client: Client) -> None:

@@ -17,6 +17,8 @@ from tests.integration.conftest import Post, problem_of
 from tests.support.factories import ApiKeyFactory, trained_version
 from training.models import Version
 
+pytestmark = pytest.mark.dialect
+
 ONCE = {"Idempotency-Key": "order 66"}
 
 

@@ -20,6 +20,8 @@ from training.models import Activation, Version
 from training.versions import registry
 from training.versions.service import activate_version
 
+pytestmark = pytest.mark.dialect
+
 
 def artifact_of(version: Version) -> Path:
     """The pipeline's file."""
@@ -48,7 +50,7 @@ def test_a_version_that_stays_active_is_loaded_once(
     assert live_models.models.get("churn").loaded is first.loaded
 
 
-@pytest.mark.faults
+@pytest.mark.fault
 @pytest.mark.case("F30")
 def test_a_thousand_reloads_keep_no_memory(version: Version) -> None:
     def reload(times: int) -> int:

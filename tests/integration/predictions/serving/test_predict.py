@@ -15,6 +15,8 @@ from tests.integration.conftest import Post, problem_of
 from tests.support.factories import tiny, trained_version
 from training.models import Classifier, Version
 
+pytestmark = pytest.mark.dialect
+
 JSON_CASES: dict[str, tuple[bytes, str]] = {
     "J01 blank": (b" ", "not JSON"),
     "J29 byte order mark": (b'\xef\xbb\xbf{"features": {}}', "not JSON"),

@@ -10,6 +10,8 @@ from predictions.serving.predict import ROWS_FOR_COLUMNS, ROWS_OF_PART
 from tests.integration.conftest import Post, problem_of
 from training.models import Classifier, Version
 
+pytestmark = pytest.mark.dialect
+
 
 def test_records_are_answered_in_order_and_logged(
     post: Post, version: Version, example: dict[str, Any]

@@ -23,7 +23,9 @@ from training.runs import cluster as boundary
 from training.runs.execution import execute_run
 
 # said by scikit-learn-intelex of every fit that is not in a main thread; it then takes every core, which is right
-pytestmark = pytest.mark.filterwarnings("ignore:'Threading' parallel backend is not supported")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'Threading' parallel backend is not supported"),
+]
 
 # three forests to grow, of which each serves four settings
 FOREST = {"n_estimators": [5, 8], "max_depth": [2, None], "min_samples_leaf": [1, 2, 4]}
@@ -129,14 +131,14 @@ def test_run_whose_scheduler_is_not_there_fails_with_the_address_within_15_secon
     assert f"no Dask scheduler answers at {settings.CLFSITE_DASK_ADDRESS} (CLFSITE_DASK_ADDRESS)" in run.error
 
 
-@pytest.mark.faults
+@pytest.mark.fault
 def test_fit_that_always_ends_its_worker_fails_the_search(cluster: Cluster) -> None:
     with pytest.raises(Unavailable, match="again and again"), boundary.connected(cluster.address):
         Parallel(n_jobs=2)(delayed(os._exit)(1) for _ in range(2))
     cluster.wait_for_workers(2)
 
 
-@pytest.mark.faults
+@pytest.mark.fault
 def test_cluster_without_workers_and_one_that_is_lost_are_told_apart(tmp_path: Path) -> None:
     with dask_cluster(tmp_path, workers=0) as cluster:
         with pytest.raises(Unavailable, match="has no worker"), boundary.connected(cluster.address):

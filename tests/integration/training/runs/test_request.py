@@ -17,6 +17,8 @@ from training.ml.search.recipe import Recipe
 from training.models import Classifier, Run
 from training.runs.service import request_run
 
+pytestmark = pytest.mark.dialect
+
 RECIPE = Recipe(folds=3, seed=5, space={"n_estimators": [5]})
 OnCommit = Callable[..., Any]
 

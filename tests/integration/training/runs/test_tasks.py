@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[4]
 # forests that share no fit: longer than any test here waits
 LONG = Recipe(folds=3, space={"n_estimators": [900], "min_samples_leaf": list(range(1, 25))})
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 
 
 @pytest.fixture(autouse=True)

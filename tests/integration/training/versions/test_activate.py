@@ -19,6 +19,8 @@ from training.ml.serve.artifact import digest
 from training.models import Activation, Version
 from training.versions.service import activate_version
 
+pytestmark = pytest.mark.dialect
+
 RACERS = 32
 
 

@@ -27,6 +27,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
     return [names, *draw(st.lists(row, min_size=1, max_size=20))]
 
 
+@pytest.mark.promise(14)
 @settings(deadline=None)
 @given(table=tables())
 def test_every_reader_finds_the_cells_that_were_written(

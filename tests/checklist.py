@@ -1,7 +1,8 @@
-"""The bad inputs and faults that the site has to stand, by number.
+"""What the site has to withstand, and what it promises, by number.
 
-A test says which it shows: by `@pytest.mark.case("J07")`, or by beginning the name of a parameter's value with the
-number. `pytest -k J07` runs the tests of one case, and `tests/unit/test_cases.py` finds the cases without any.
+A test says which it shows: by `@pytest.mark.case("J07")` or `@pytest.mark.promise(3)`, or by beginning the name of a
+parameter's value with the number of the case. `pytest -k J07` runs the tests of a case. `tests/unit/test_checklist.py`
+finds the numbers without a test.
 """
 
 # JSON bodies
@@ -161,4 +162,22 @@ CASES = {
     f"{letter}{number:02}": words
     for letter, cases in (("J", J_CASES), ("C", C_CASES), ("U", U_CASES), ("F", F_CASES))
     for number, words in enumerate(cases, start=1)
+}
+
+PROMISES = {
+    1: "what was acknowledged is in the log after a kill -9, once and the same",
+    2: "a retry with the same Idempotency-Key makes no second prediction",
+    3: "without PostgreSQL the answer is 503 in time; within 5 s all is well again",
+    4: "predictions go on without Redis; accepted jobs finish though it was flushed",
+    5: "workers killed anywhere: the same output, and one version per run",
+    6: "one active version under racing activations, and none fails a prediction",
+    7: "a changed, missing or swapped artifact is never served",
+    8: "every bad input gets its documented answer",
+    9: "every route stands in the role matrix",
+    10: "a dump of the database holds no usable key",
+    11: "a full disk loses nothing acknowledged, and needs no repair",
+    12: "settings that lose commits are refused at the start",
+    13: "a row has one answer, by whichever door it comes",
+    14: "every file that the site writes can be read back",
+    15: "refusing costs no more than answering",
 }

@@ -1,23 +1,11 @@
-"""A pytest plugin: which promises of the site the tests of this run have proved, a line for each."""
+"""A pytest plugin that prints a line for each promise of the site: kept, BROKEN or not tried."""
 
 from collections import Counter
 
 import pytest
 
-PROMISES = {
-    1: "what was acknowledged is in the log after a kill -9, once and the same",
-    2: "a retry with the same Idempotency-Key makes no second prediction",
-    3: "without PostgreSQL the answer is 503 in time; within 5 s all is well again",
-    4: "predictions go on without Redis; accepted jobs finish though it was flushed",
-    5: "workers killed anywhere: the same output, and one version per run",
-    6: "one active version under racing activations, and none fails a prediction",
-    7: "a changed, missing or swapped artifact is never served",
-    8: "every bad input gets its documented answer",
-    9: "every route stands in the role matrix",
-    10: "a dump of the database holds no usable key",
-    11: "a full disk loses nothing acknowledged, and needs no repair",
-    12: "settings that lose commits are refused at the start",
-}
+from tests.checklist import PROMISES
+
 _outcomes: dict[int, Counter[str]] = {number: Counter() for number in PROMISES}
 
 

@@ -23,6 +23,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi import checks
 
 from clfsite.core.web.permissions import SCOPES
@@ -42,14 +44,30 @@ CHECKS: list[CheckFunction] = [
     checks.unsupported_method,
     checks.ignored_auth,
 ]
-EXAMPLES = 12
+EXAMPLES, SEED = 12, 1
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
 WSGI = get_wsgi_application()
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(SchemaGenerator().get_schema(public=True)))
 CONFIG = SchemathesisConfig.from_dict(
-    {"seed": 1, "generation": {"deterministic": True, "max-examples": EXAMPLES}}
+    {"seed": SEED, "generation": {"deterministic": True, "max-examples": EXAMPLES}}
 )
-schema = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+CALLS = [(method.upper(), path) for path, calls in DOCUMENT["paths"].items() for method in calls]
+
+
+@pytest.fixture(scope="module")
+def document() -> BaseSchema:
+    """The document as schemathesis reads it, with the site to call."""
+    schema = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+    schema.app = application
+    return schema
+
+
+@pytest.fixture(params=CALLS, ids=" ".join)
+def operation(document: BaseSchema, request: pytest.FixtureRequest) -> Any:
+    """One call of the document."""
+    method, path = request.param
+    (found,) = document.include(method=method, path=path).get_all_operations()
+    return found.ok()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -58,11 +76,6 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     content = b"".join(response)
     response.close()
     return [content]
-
-
-schema.app = application
-FOUND: Any = schema.get_all_operations()
-OPERATIONS = [found.ok() for found in FOUND]
 
 
 @dataclass(frozen=True)
@@ -136,20 +149,25 @@ def there(db: None) -> Iterator[There]:
         signal.connect(close_old_connections)
 
 
-@schema.parametrize()
-@hypothesis.settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
-def test_every_call_answers_as_documented(case: Any, there: There) -> None:
+def test_every_call_answers_as_documented(operation: Any, document: BaseSchema, there: There) -> None:
     """Whatever a call sends, to an address of its own making and to one where there is something."""
-    case.call_and_validate(headers=HEADERS, checks=CHECKS)
-    if case.path_parameters:
-        known = there.address(case.path)
-        case.path_parameters.update({name: known[name] for name in case.path_parameters})
+
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    def ask(case: Any) -> None:
         case.call_and_validate(headers=HEADERS, checks=CHECKS)
+        if case.path_parameters:
+            known = there.address(case.path)
+            case.path_parameters.update({name: known[name] for name in case.path_parameters})
+            case.call_and_validate(headers=HEADERS, checks=CHECKS)
+
+    # made here and not by `schema.parametrize`, which makes all of them in every process that collects tests
+    config = HypothesisTestConfig(project=document.config, modes=list(HypothesisTestMode), seed=SEED)
+    create_test(operation=operation, test_func=ask, config=config)()
 
 
 def csv_of(rows: list[dict[str, Any]]) -> bytes:
@@ -200,7 +218,6 @@ def tensors_of(record: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
 def test_every_call_answers_a_good_request_in_the_documented_shape(operation: Any, there: There) -> None:
     address = there.address(operation.path)
     names = re.findall(r"{(\w+)}", operation.path)
@@ -249,7 +266,6 @@ def bodies(operation: Any) -> Iterator[dict[str, Any]]:
                 yield media
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
 def test_every_call_has_examples_of_the_documented_shape(operation: Any) -> None:
     media = list(bodies(operation))
     assert media

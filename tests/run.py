@@ -1,0 +1,74 @@
+"""What `make test`, `make test-unit`, `make coverage` and `make prove` run, with a process of tests for each core.
+
+    python -m tests.run all|unit|coverage|faults [OPTION OF PYTEST ...]
+
+`all` runs every test on one database, PostgreSQL where it answers and SQLite otherwise, and on SQLite once more those
+marked `dialect`. `coverage` does the same and reports which lines and branches of the site no test reached. `faults` runs
+the fault tests with the other tests of the promises, and prints which promises hold.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+from tests.support import services
+
+# in the order of tests/conftest.py
+SIDE_BY_SIDE = ["-n", "logical", "--no-loadscope-reorder"]
+FAULT_SECONDS = 570
+ENDING_SECONDS = 30
+
+
+def main(arguments: list[str]) -> int:
+    """Run the tests that the first argument names with pytest's options that follow, and return the exit status."""
+    kind, *options = arguments
+    if kind == "unit":
+        return _run("SQLite", "tests/unit", *options)
+    missing = services.missing()
+    for name, why in missing.items():
+        print(f"{name}: not used, its tests are skipped ({why})", flush=True)
+    lacking = sorted(services.required() & set(missing))
+    if lacking:
+        print(f"required by CLFSITE_REQUIRE and missing: {', '.join(lacking)}", flush=True)
+        return 1
+    database = "SQLite" if "postgresql" in missing else "PostgreSQL"
+    if kind == "faults":
+        # the training that is killed and the site that is harmed have nothing in common
+        marks = ["-m", "fault or promise", "-p", "tests.support.promises", "--durations", "10"]
+        return _run(database, *marks, *options, seconds=FAULT_SECONDS)
+    if kind == "coverage":
+        options += ["--cov", "--cov-report", "term-missing:skip-covered"]
+    print(f"Every test, on {database}", flush=True)
+    status = _run(database, *options)
+    if database != "SQLite":
+        print("What depends on the database, on SQLite", flush=True)
+        if kind == "coverage":
+            options.append("--cov-append")
+        status = _run("SQLite", "-m", "dialect and not fault", *options, "tests/integration") or status
+    return status
+
+
+def _run(database: str, *options: str, seconds: float | None = None) -> int:
+    """Run pytest once on this database, and no longer than so many seconds."""
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "CELERY_BROKER_URL"}
+    }
+    if database == "PostgreSQL":
+        environment["DATABASE_URL"] = services.DATABASE_URL
+    tests = subprocess.Popen([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *options], env=environment)
+    try:
+        return tests.wait(seconds)
+    except subprocess.TimeoutExpired:
+        print(f"\nnot over within {seconds} s: what is left is not tried", flush=True)
+        # as Ctrl-C does: servers are ended and results are printed
+        tests.send_signal(signal.SIGINT)
+        try:
+            tests.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            tests.kill()
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
