@@ -50,6 +50,8 @@ CANNOT = {
     "tar": "goes with pg_dump",
 }
 LASTING = {"serve", "createsuperuser", "migrate", "collectstatic"}
+# PostgreSQL; tests/functional/test_backup.py runs them where that is
+LASTING |= {"backup", "restore", "verify"}
 
 
 @pytest.fixture(scope="module")
