@@ -1,7 +1,7 @@
 """The Celery application: `celery -A clfsite worker --pool threads --concurrency 4`.
 
 Threads, because a prefork child is daemonic and joblib would silently use one core in it; a training run
-gets a process of its own anyway. Four, because a worker takes two runs and two batches at a time (`clfsite.core.jobs.slots`).
+gets a process of its own anyway. Four, because a worker takes two runs and two batches at a time (`clfsite.core.jobs.worker`).
 """
 
 import os

@@ -32,7 +32,7 @@ ALONE_SECONDS = 20
 LIVED_SECONDS = 5.0
 # before the first, second, ... start in a row of such a process
 PAUSE_SECONDS = (0, 1, 2, 4, 8, 15)
-# a worker has threads for two runs and two batches, see `clfsite.core.jobs.slots`
+# a worker has threads for two runs and two batches, see `clfsite.core.jobs.worker`
 WORKER = [
     "celery",
     "--quiet",

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from clfsite.core.jobs import slots, worker
+from clfsite.core.jobs import worker
 from predictions.batches import service as batches
 from predictions.models import Batch
 from predictions.monitoring import counts
@@ -16,7 +16,7 @@ worker.look_after(Batch, batches.TASK)
 @shared_task
 def score_batch(batch_id: int) -> None:
     """Check one uploaded file, or score a checked one."""
-    slots.carry_out(Batch, batch_id, task=batches.TASK, work=_execute)
+    worker.carry_out(Batch, batch_id, _execute)
 
 
 def _execute(batch_id: int) -> bool:

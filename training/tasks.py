@@ -3,7 +3,7 @@
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
-from clfsite.core.jobs import slots, worker
+from clfsite.core.jobs import worker
 from training.models import Run
 from training.runs.supervisor import supervise
 
@@ -15,7 +15,7 @@ worker.look_after(Run, TASK)
 @shared_task
 def train_run(run_id: int) -> None:
     """Carry out one queued run."""
-    slots.carry_out(Run, run_id, task=TASK, work=supervise)
+    worker.carry_out(Run, run_id, supervise)
 
 
 @worker_ready.connect

@@ -11,7 +11,7 @@ import httpx
 import psycopg2
 import pytest
 
-from clfsite.core.jobs import slots
+from clfsite.core.jobs.worker import EACH
 from tests.functional.test_run_faults import LONG, WORKER, ask, at_work, kill, succeeded
 from tests.support.servers import RedisServer
 from tests.support.site import Site, wait_for
@@ -121,12 +121,12 @@ def test_a_batch_is_scored_while_long_runs_take_all_that_a_worker_has_for_runs(
 ) -> None:
     dataset = caller.get("/api/datasets").json()["results"][0]["id"]
     worker = site.start(*WORKER)
-    runs = [ask(caller, dataset, LONG) for _ in range(slots.EACH + 1)]
-    for run in runs[: slots.EACH]:
+    runs = [ask(caller, dataset, LONG) for _ in range(EACH + 1)]
+    for run in runs[:EACH]:
         at_work(caller, run)
     over(caller, hand_in(caller, site.state / "churn.csv"), site)
     assert [caller.get(f"/api/runs/{run}").json()["state"] for run in runs] == [
-        *["running"] * slots.EACH,
+        *["running"] * EACH,
         "queued",
     ]
     caller.post(f"/api/runs/{runs[0]}/cancel")

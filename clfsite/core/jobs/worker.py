@@ -1,9 +1,13 @@
-"""What a worker does beside its jobs: it renews leases, and finds jobs whose message or owner was lost."""
+"""How a worker takes jobs, keeps them, and finds those whose message or owner was lost.
+
+A message only rings: which job begins is read from the database, where each waits as a row.
+"""
 
 import copy
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,18 +21,22 @@ from clfsite.core.jobs.models import LEASE, Heartbeat, Job
 from clfsite.core.storage import space
 
 logger = logging.getLogger(__name__)
+# jobs of each of the two kinds that one worker carries out at a time: runs of hours leave threads to the batches
+EACH = 2
 RENEW_SECONDS = LEASE.total_seconds() / 4
 # a queued row that no message has reached after this long gets another one
 FORGOTTEN = timedelta(seconds=10)
 SWEEP_SECONDS = 5.0
 CHORE_SECONDS = 3_600.0
-REMIND_SECONDS = 60.0
 # set when the worker of this process is told to end
 stopping = threading.Event()
 # the kinds of jobs that the sweeper looks after, each with the task that carries one out
 _tasks: dict[type[Job], str] = {}
 # what the sweeper calls once an hour
 _chores: list[Callable[[], object]] = [Heartbeat.objects.forget_old]
+# jobs of each kind that this process carries out now
+_taken: Counter[type[Job]] = Counter()
+_lock = threading.Lock()
 
 
 def look_after(model: type[Job], task: str) -> None:
@@ -46,6 +54,35 @@ def must_wait() -> bool:
     if reason := space.fault():
         logger.warning("jobs wait: %s", reason)
     return bool(reason)
+
+
+def carry_out(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
+    """Do the work on a job, or on one of its kind that waits longer; then on others that wait, until none does.
+
+    Where every place of the kind is taken nothing is done: the thread that has one looks for more when its job is over.
+    """
+    waiting = model._default_manager.filter(state=Job.QUEUED).order_by("pk").values_list("pk", flat=True)
+    job: int | None = waiting.filter(pk__lt=pk).first() or pk
+    while job is not None and _take(model):
+        try:
+            work(job)
+        finally:
+            _give_back(model)
+        is_over = stopping.is_set() or space.fault()
+        job = None if is_over else waiting.filter(pk__gt=job).first()
+
+
+def _take(model: type[Job]) -> bool:
+    with _lock:
+        if _taken[model] >= EACH:
+            return False
+        _taken[model] += 1
+        return True
+
+
+def _give_back(model: type[Job]) -> None:
+    with _lock:
+        _taken[model] -= 1
 
 
 @contextmanager
@@ -72,32 +109,28 @@ def kept_alive(job: Job) -> Iterator[None]:
         thread.join()
 
 
-def sweep(reminded: dict[tuple[str, int], float]) -> None:
-    """Send another message for every job that waits too long or whose owner is lost.
-
-    Args:
-        reminded: when each task of a job was last sent, on the monotonic clock; changed here.
-    """
+def sweep() -> None:
+    """Send another message for jobs that wait too long or whose owner is lost, as many as this worker has places for."""
+    if space.fault():
+        return
     # a row of the future was written by a machine whose clock is fast
     long_ago = Q(created_at__lt=Now() - FORGOTTEN) | Q(created_at__gt=Now())
     forgotten = Q(state=Job.QUEUED) & long_ago
     for model, task in _tasks.items():
-        for pk in model._default_manager.filter(forgotten | model.lost()).values_list("pk", flat=True):
-            if time.monotonic() - reminded.get((task, pk), -REMIND_SECONDS) >= REMIND_SECONDS:
-                reminded[task, pk] = time.monotonic()
-                queue.wake(task, pk)
+        rows = model._default_manager.filter(forgotten | model.lost()).order_by("pk")
+        for pk in rows.values_list("pk", flat=True)[: EACH - _taken[model]]:
+            queue.wake(task, pk)
 
 
 def keep_sweeping() -> None:
     """Sweep, and say that it does, for as long as the worker of this process lives; starts a thread."""
 
     def run() -> None:
-        reminded: dict[tuple[str, int], float] = {}
         done = time.monotonic() - CHORE_SECONDS
         while not stopping.wait(SWEEP_SECONDS):
             try:
                 Heartbeat.objects.beat()
-                sweep(reminded)
+                sweep()
                 if time.monotonic() - done >= CHORE_SECONDS:
                     done = time.monotonic()
                     for chore in _chores:

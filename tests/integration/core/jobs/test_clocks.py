@@ -88,7 +88,7 @@ def test_a_database_whose_clock_is_set_back_keeps_no_lost_run_for_as_long(told: 
     run = RunFactory.create()
     owner = begun(run)
     database_clock_moved(-OFF)
-    worker.sweep({})
+    worker.sweep()
     assert told() == [(TASK, [run.pk])]
     # an owner that lives is heard of within seconds, and keeps its run
     assert owner.renew()
@@ -112,7 +112,7 @@ def test_a_database_whose_clock_is_set_forward_leaves_a_run_to_whoever_is_quicke
 
 def test_a_run_asked_for_on_a_machine_whose_clock_is_fast_is_reminded_of(told: Told) -> None:
     run = RunFactory.create(created_at=timezone.now() + OFF)
-    worker.sweep({})
+    worker.sweep()
     assert told() == [(TASK, [run.pk])]
 
 

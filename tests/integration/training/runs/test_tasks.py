@@ -15,7 +15,6 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from clfsite.core.jobs import slots
 from clfsite.core.jobs import worker as lifecycle
 from clfsite.core.jobs.models import ATTEMPTS, LEASE, Heartbeat
 from clfsite.core.storage import space
@@ -90,7 +89,7 @@ def test_run_is_carried_out_by_a_process_of_its_own() -> None:
 
 @pytest.mark.case("F14")
 def test_same_message_five_times_makes_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "EACH", 5)
+    monkeypatch.setattr(lifecycle, "EACH", 5)
     run = RunFactory.create()
     threads = [supervised(run) for _ in range(5)]
     for thread in threads:
@@ -272,9 +271,7 @@ def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
     RunFactory.create(running=True, lease_until=timezone.now() + LEASE)
     RunFactory.create()
     RunFactory.create(failed=True)
-    reminded: dict[tuple[str, int], float] = {}
-    for _ in range(2):
-        lifecycle.sweep(reminded)
+    lifecycle.sweep()
     assert sorted(told()) == [("training.tasks.train_run", [pk]) for pk in sorted([waiting.pk, lost.pk])]
 
 
