@@ -91,9 +91,32 @@ class KeyStateFilter(admin.SimpleListFilter):
         return queryset.exclude(revoked_at=None) if self.value() == "revoked" else queryset
 
 
+class BoundedAdmin(ReadOnlyAdmin):
+    """Rows of which there are millions: no COUNT, no DISTINCT, no sorting but by the key, no search but for whole values."""
+
+    list_per_page = 50
+    sortable_by = ()
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    # the columns of a prediction's id and of a name
+    id_field, name_field = "id", "caller"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(**{self.id_field: uuid.UUID(term)}), False
+        except ValueError:
+            return queryset.filter(**{self.name_field: term}), False
+
+
 @admin.register(Prediction)
-class PredictionAdmin(ReadOnlyAdmin):
-    """The log, made for millions of rows: no COUNT, no DISTINCT and no sorting but by the key."""
+class PredictionAdmin(BoundedAdmin):
+    """The log."""
 
     note = (
         "Every answer that was given, written once. Here are the newest 5,000 of what is chosen; the log in the portal "
@@ -102,14 +125,9 @@ class PredictionAdmin(ReadOnlyAdmin):
     list_display = ["id", "created_at", "version", "label", "rounded", "source", "caller"]
     list_filter = [SinceFilter, "source", "version__classifier", LabelFilter]
     list_select_related = ["version__classifier"]
-    list_per_page = 50
     search_fields = ["id", "caller"]
     search_help_text = "A prediction's whole id, or a caller's whole name."
-    sortable_by = ()
     ordering = ["-id"]
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     first = ["id", "created_at", "version", "label", "probability", "probabilities", "warnings", "features"]
     labels = {"id": "ID", "latency_ms": "latency (ms)"}
 
@@ -124,32 +142,17 @@ class PredictionAdmin(ReadOnlyAdmin):
     def rounded(self, prediction: Prediction) -> str:
         return f"{prediction.probability:.4f}"
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Prediction], search_term: str
-    ) -> tuple[QuerySet[Prediction], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        try:
-            return queryset.filter(id=uuid.UUID(term)), False
-        except ValueError:
-            return queryset.filter(caller=term), False
-
 
 @admin.register(Feedback)
-class FeedbackAdmin(ReadOnlyAdmin):
+class FeedbackAdmin(BoundedAdmin):
     """The truth as it came, corrections and what they superseded included; found by the prediction's whole id."""
 
     note = "What was true after all, as somebody said. A correction supersedes what was said before; no row is edited."
     list_display = ["prediction_id", "predicted", "truth", "source", "actor", "created_at", "superseded_at"]
     list_filter = ["source", TruthFilter]
-    list_per_page = 50
     search_fields = ["prediction__id", "actor"]
     search_help_text = "A prediction's whole id, or a whole name of who gave it."
-    sortable_by = ()
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
+    id_field, name_field = "prediction", "actor"
     first = ["id", "prediction", "predicted"]
     labels = {"label": "truth"}
 
@@ -168,17 +171,6 @@ class FeedbackAdmin(ReadOnlyAdmin):
 
     def view_on_site(self, feedback: Feedback) -> str:
         return reverse("predictions:prediction-detail", args=[feedback.prediction_id])
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Feedback], search_term: str
-    ) -> tuple[QuerySet[Feedback], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        try:
-            return queryset.filter(prediction=uuid.UUID(term)), False
-        except ValueError:
-            return queryset.filter(actor=term), False
 
 
 @admin.register(Batch)

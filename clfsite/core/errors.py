@@ -38,6 +38,4 @@ class InvalidInput(Refused):
 
 
 class Unavailable(Refused):
-    """It cannot be done now; trying again in `retry_after` seconds makes sense."""
-
-    retry_after = 2
+    """It cannot be done now; trying again in a moment makes sense."""

@@ -44,20 +44,6 @@ def start() -> None:
         _thread("versions", _look_up_versions, first=_load_versions).start()
 
 
-def is_following() -> bool:
-    return _owner == os.getpid()
-
-
-def is_late() -> bool:
-    """Whether the database has not been seen for too long, in a process that follows it."""
-    return is_following() and _seconds() > keys.LATE_SECONDS
-
-
-def _seconds() -> float:
-    """Since the database last answered."""
-    return time.monotonic() - _looked
-
-
 def _thread(
     name: str, work: Callable[[], None], first: Callable[[], None] = lambda: None
 ) -> threading.Thread:
@@ -91,7 +77,7 @@ def _load_versions() -> None:
 
 def _cut_if_late(prober: threading.Thread) -> None:
     """Let no thread wait for a database that does not answer; the prober alone goes on asking."""
-    if _seconds() > keys.LATE_SECONDS:
+    if time.monotonic() - _looked > keys.LATE_SECONDS:
         database.cut(prober)
 
 

@@ -15,7 +15,7 @@ from clfsite.core.errors import Refused
 from clfsite.core.jobs.models import Heartbeat
 from clfsite.core.storage import database, space
 from clfsite.core.web import metrics
-from clfsite.core.web.problems import problem, reading_alone
+from clfsite.core.web.problems import RETRY_SECONDS, problem, reading_alone
 from predictions.log import group_commit
 from predictions.models import Prediction
 from predictions.monitoring import gauges
@@ -45,7 +45,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     checks["disk"] = disk()
     status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     body = {"status": "ok" if is_ready else "unavailable", "live": True, "ready": is_ready, "checks": checks}
-    return JsonResponse(body, status=status, headers={} if is_ready else {"Retry-After": "2"})
+    return JsonResponse(body, status=status, headers={} if is_ready else {"Retry-After": str(RETRY_SECONDS)})
 
 
 @reading_alone
