@@ -10,7 +10,7 @@ from training.ml.search.recipe import Recipe
 from training.ml.serve.loaded_model import LoadedModel, choose_engine
 from training.ml.tables.contract import Contract
 from training.ml.tables.inference import infer
-from training.ml.train import train
+from training.ml.trainer import train
 
 CHURN = Path(__file__).resolve().parents[2] / "data" / "churn.csv"
 TIMES = 5_000

@@ -36,7 +36,7 @@ from training.ml.search.estimators import build_pipeline
 from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.inference import infer
-from training.ml.train import split, train
+from training.ml.trainer import split, train
 
 ROWS = 20_000
 SAMPLE_SECONDS = 0.1

@@ -27,7 +27,7 @@ from predictions.monitoring import counts
 from training.ml.search.recipe import Recipe
 from training.ml.serve import artifact
 from training.ml.tables import contract, findings, inference, profile
-from training.ml.train import Trained, train
+from training.ml.trainer import Trained, train
 from training.models import Activation, Classifier, Dataset, Run, Version
 from training.versions.registry import register_version
 from training.versions.service import activate_version

@@ -1,0 +1,40 @@
+"""Training, judging and scoring in plain Python: what a notebook needs, in eight names.
+
+Everything else below this package may change between releases. The names load their modules when they are first used,
+so a process that only reads contracts does not wait for scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.ml.judge.evaluation import evaluate as evaluate
+    from training.ml.saved import load as load
+    from training.ml.saved import save as save
+    from training.ml.search.recipe import Recipe as Recipe
+    from training.ml.tables.corrections import Corrections as Corrections
+    from training.ml.tables.inference import infer as infer
+    from training.ml.tables.loading import read_table as read_table
+    from training.ml.trainer import train as train
+
+_MODULES = {
+    "read_table": "tables.loading",
+    "infer": "tables.inference",
+    "Corrections": "tables.corrections",
+    "Recipe": "search.recipe",
+    "train": "trainer",
+    "evaluate": "judge.evaluation",
+    "save": "saved",
+    "load": "saved",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -12,7 +12,7 @@ from clfsite.core.errors import Refused
 from clfsite.core.storage import space
 from training.datasets.frames import load_corrected
 from training.ml.search.progress import Progress
-from training.ml.train import Trained, train
+from training.ml.trainer import Trained, train
 from training.models import Run, Version
 from training.runs import tracking
 from training.runs.service import REFUSALS

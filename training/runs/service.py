@@ -71,11 +71,11 @@ def _agree(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> Contra
     """The contract of what the run makes; raises one of REFUSALS unless the table can be trained on so."""
     # pandas and scikit-learn, without which a site starts that is asked for nothing yet
     from training.datasets.frames import load_corrected
-    from training.ml import train
+    from training.ml import trainer
 
     frame, corrected = load_corrected(dataset, corrections)
-    agreed = train.agree(corrected, recipe)
-    train.check(agreed.labels_of(frame), agreed, recipe)
+    agreed = trainer.agree(corrected, recipe)
+    trainer.check(agreed.labels_of(frame), agreed, recipe)
     return agreed
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 
 from clfsite.core.storage import files
-from training.ml.train import Trained
+from training.ml.trainer import Trained
 from training.models import Version
 
 logger = logging.getLogger(__name__)

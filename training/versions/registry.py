@@ -12,7 +12,7 @@ from training.ml.serve.loaded_model import LoadedModel
 from training.models import Classifier, Run, Version
 
 if TYPE_CHECKING:
-    from training.ml.train import Trained
+    from training.ml.trainer import Trained
 
 
 def register_version(*, run: Run, trained: "Trained") -> Version:

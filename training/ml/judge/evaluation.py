@@ -1,7 +1,7 @@
 """Judging a fitted pipeline on rows it has not seen."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.importance import importance
 from training.ml.judge.intervals import intervals
 from training.ml.judge.metrics import measure
+from training.ml.tables.contract import Contract
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,32 @@ class Evaluation:
         return asdict(self)
 
 
-def evaluate(
+class Model(Protocol):
+    """A fitted pipeline with the contract and threshold it goes with: fresh from training, or loaded."""
+
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def contract(self) -> Contract: ...
+    @property
+    def threshold(self) -> float | None: ...
+
+
+def evaluate(model: Model, table: pd.DataFrame, *, seed: int = 0) -> Evaluation:
+    """Judge a model on a table that it has not learnt from.
+
+    Args:
+        table: as read from CSV, shape (rows, columns), each class present at least once; rows without a label are dropped.
+        seed: of the bootstrap and the shuffling.
+    """
+    contract = model.contract
+    table = table[table[contract.target].notna()]
+    y = contract.labels_of(table).to_numpy(dtype=object)
+    decision = Decision(contract.classes, contract.positive, model.threshold)
+    return evaluate_rows(model.pipeline, contract.prepare(table), y, decision, seed=seed)
+
+
+def evaluate_rows(
     pipeline: Pipeline,
     X: pd.DataFrame,
     y: NDArray[np.object_],
@@ -46,7 +72,7 @@ def evaluate(
     seed: int,
     jobs: int = -1,
 ) -> Evaluation:
-    """Judge a fitted pipeline.
+    """Judge a fitted pipeline on prepared rows.
 
     Args:
         X: held-out rows as the contract prepares them, shape (rows, features).

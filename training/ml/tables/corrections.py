@@ -29,39 +29,39 @@ class Corrections:
     """Choices by column, and whether values that training never saw are refused instead of answered with a warning.
 
     `labels` answers whether labels that look alike are one class; None where nobody was asked.
+
+    Raises:
+        ContractError: a choice that does not exist. The text of one will do.
     """
 
     columns: Mapping[str, Choice] = field(default_factory=dict)
     strict: bool = False
     labels: Spellings | None = None
 
+    def __post_init__(self) -> None:
+        chosen = {name: _choice(name, value) for name, value in self.columns.items()}
+        object.__setattr__(self, "columns", chosen)
+        object.__setattr__(self, "labels", _spellings(self.labels))
+
     def __bool__(self) -> bool:
         return bool(self.columns) or self.strict or self.labels is not None
 
     def chosen(self, choice: Choice) -> list[str]:
         """The columns with this choice."""
-        return [name for name, each in self.columns.items() if each is choice]
+        return [name for name, chosen in self.columns.items() if chosen is choice]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the corrections as JSON values."""
         return {
-            "columns": {name: choice.value for name, choice in self.columns.items()},
+            "columns": {name: str(choice) for name, choice in self.columns.items()},
             "strict": self.strict,
             "labels": self.labels,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote; an empty mapping corrects nothing.
-
-        Raises:
-            ContractError: a choice that there is not.
-        """
-        return cls(
-            {name: _choice(name, value) for name, value in data.get("columns", {}).items()},
-            data.get("strict", False),
-            _spellings(data.get("labels")),
-        )
+        """Read what `to_dict` wrote; an empty mapping corrects nothing."""
+        return cls(data.get("columns", {}), data.get("strict", False), data.get("labels"))
 
 
 AS_INFERRED = Corrections()

@@ -34,7 +34,7 @@ from tests.support.factories import (
 from tests.support.portal import staff_client
 from training.ml.search.recipe import Recipe
 from training.ml.tables import inference
-from training.ml.train import train
+from training.ml.trainer import train
 from training.models import Version
 from training.versions import model_card
 

@@ -17,7 +17,7 @@ from tests.support.factories import RunFactory, tiny
 from tests.support.site import free_port
 from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
-from training.ml.train import Trained, train
+from training.ml.trainer import Trained, train
 from training.models import Run
 from training.runs import cluster as boundary
 from training.runs.execution import execute_run

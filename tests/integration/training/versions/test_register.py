@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from clfsite.core.errors import Conflict
 from tests.integration.conftest import Files
 from tests.support.factories import RunFactory, VersionFactory, tiny
-from training.ml.train import Trained
+from training.ml.trainer import Trained
 from training.models import Run, Version
 from training.versions.registry import register_version
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from training.ml.judge.decision import Decision, arranged
-from training.ml.judge.evaluation import Evaluation, evaluate
+from training.ml.judge.evaluation import Evaluation, evaluate_rows
 from training.ml.judge.metrics import measure
 
 BINARY = Decision(("no", "yes"), "yes", 0.5)
@@ -67,7 +67,7 @@ class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
 def judge(y: Any, proba: Any, decision: Decision) -> Evaluation:
     frame = pd.DataFrame(proba, columns=list(decision.classes))
-    return evaluate(Given(decision.classes), frame, y, decision, seed=0, jobs=1)
+    return evaluate_rows(Given(decision.classes), frame, y, decision, seed=0, jobs=1)
 
 
 def test_confusion_matrix_has_the_truth_in_its_rows() -> None:

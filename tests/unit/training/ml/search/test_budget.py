@@ -10,7 +10,7 @@ import pytest
 from tests.support import tables
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.tables.inference import infer
-from training.ml.train import Trained, train
+from training.ml.trainer import Trained, train
 
 TEN = Recipe(folds=3, space={"n_estimators": list(range(1, 11))})
 # one fit serves all of TEN's settings; none of these share one

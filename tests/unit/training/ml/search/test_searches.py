@@ -18,7 +18,7 @@ from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.serve.artifact import digest, dump
 from training.ml.tables.contract import labels
 from training.ml.tables.inference import infer
-from training.ml.train import Trained, split, train
+from training.ml.trainer import Trained, split, train
 
 TINY = Recipe(folds=3, space={"n_estimators": [5]})
 TEN = {"n_estimators": list(range(1, 11))}

@@ -29,3 +29,9 @@ def test_choice_that_there_is_not_is_refused_beside_those_there_are() -> None:
         ContractError, match='"zip" cannot become "date"; choose from number, category, leave_out'
     ):
         Corrections.from_dict({"columns": {"zip": "date"}})
+
+
+def test_the_text_of_a_choice_will_do() -> None:
+    corrections = Corrections({"zip": "category"})  # type: ignore[dict-item]  as in a notebook
+    assert corrections.chosen(Choice.CATEGORY) == ["zip"]
+    assert corrections == Corrections({"zip": Choice.CATEGORY})

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 
 from training.ml.judge.aim import Aim
 from training.ml.judge.decision import Decision, arranged
-from training.ml.judge.evaluation import Evaluation, evaluate
+from training.ml.judge.evaluation import Evaluation, evaluate_rows
 from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
@@ -173,7 +173,7 @@ def train(
         candidates=found.candidates,
         fits=fits,
         cross_validation=_over_folds(task, proba, decision),
-        held_out=evaluate(pipeline, X_held, y_held, decision, seed=recipe.seed, jobs=jobs),
+        held_out=evaluate_rows(pipeline, X_held, y_held, decision, seed=recipe.seed, jobs=jobs),
         threshold=threshold,
         warnings=warnings,
         golden=record_golden(pipeline, X_held),
