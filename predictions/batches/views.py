@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -16,6 +17,7 @@ from clfsite.core.web import csv_output
 from clfsite.core.web.charts import Chart
 from clfsite.core.web.forms import read_text
 from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.sent_forms import send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.batches import charts
 from predictions.batches import counts as batch_counts
@@ -53,8 +55,8 @@ def batch_list(request: StaffRequest) -> HttpResponse:
     """Every file handed in, the newest first, and the form for the next."""
     lives = models.all()
     form = BatchForm(request, lives)
-    if form.is_valid() and (batch := _create(request, form)):
-        return redirect("predictions:batch-detail", batch.pk)
+    if form.is_valid() and (address := _create(request, form)):
+        return redirect(address)
     rows = Batch.objects.select_related("version__classifier").only(*LISTED)
     sort, rows = sorted_by(rows, request, SORTS, first="-uploaded")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
@@ -62,16 +64,21 @@ def batch_list(request: StaffRequest) -> HttpResponse:
     return render(request, "predictions/batches/batch_list.html", context)
 
 
-def _create(request: StaffRequest, form: BatchForm) -> Batch | None:
-    """Return the queued batch, or None when the form now says why there is none."""
-    try:
-        return batches.create_batch(
+def _create(request: StaffRequest, form: BatchForm) -> str | None:
+    """Return the address of the queued batch, or None when the form now says why there is none."""
+
+    def create() -> str:
+        batch = batches.create_batch(
             source=form.cleaned_data["file"],
             caller=request.user.get_username(),
             model=form.cleaned_data["model"],
             hold=True,
             user=request.user,
         )
+        return reverse("predictions:batch-detail", args=[batch.pk])
+
+    try:
+        return send_once(request, create)
     except Refused as error:
         form.refuse(error)
         return None

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from clfsite.core.errors import Refused
 from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.keys import service as keys
 from predictions.keys.forms import KeyForm
@@ -29,8 +30,8 @@ SORTS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_list(request: StaffRequest) -> HttpResponse:
     """Every key and the form for another; the answer to the form is the one page that ever shows the key itself."""
-    form = KeyForm(request.POST or None)
-    made = _create(request, form) if form.is_valid() else None
+    form = KeyForm(form_data(request))
+    made = _create(request, form) if request.method == "POST" and form.is_valid() else None
     sort, rows = sorted_by(ApiKey.objects.all(), request, SORTS, first="-created")
     context = {
         "form": KeyForm() if made else form,
@@ -43,18 +44,31 @@ def key_list(request: StaffRequest) -> HttpResponse:
 
 def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:
     """Return the row and the key, or None when the form now says why there is none."""
-    data = form.cleaned_data
-    try:
-        return keys.create(
-            name=data["name"],
-            scopes=data["scopes"],
-            expires_in=form.life,
-            rate=data["rate"],
-            actor=request.user.get_username(),
+    data, made = form.cleaned_data, list[tuple[ApiKey, str]]()
+
+    def create() -> str:
+        made.append(
+            keys.create(
+                name=data["name"],
+                scopes=data["scopes"],
+                expires_in=form.life,
+                rate=data["rate"],
+                actor=request.user.get_username(),
+            )
         )
+        return request.path
+
+    try:
+        send_once(request, create)
     except Refused as error:
         form.add_error(None, capfirst(str(error)))
         return None
+    if not made:
+        form.add_error(
+            None, "This form was sent before; its key is in the list. A key is shown once: make another."
+        )
+        return None
+    return made[0]
 
 
 @staff(needs="predictions.view_apikey", to_post="predictions.change_apikey")

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from clfsite.core.errors import NotFound, Refused, Unavailable
+from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.models import Prediction
 from predictions.serving import predict as services
@@ -35,12 +36,12 @@ def predict(request: StaffRequest) -> HttpResponse:
         return render(
             request, "predictions/serving/predict.html", {"fault": str(error), "lives": models.all()}
         )
-    form = FeaturesForm(live.contract, request.POST or None, shown.features if shown else None)
+    form = FeaturesForm(live.contract, form_data(request) or None, shown.features if shown else None)
     context: dict[str, Any] = {"form": form, "live": live, "lives": models.all(), "prediction": shown}
     if "try" in request.POST:
         context["what_if"] = _tried(live, form, None)
-    elif form.is_valid() and (answered := _answer(request, live, form)):
-        return redirect(f"{reverse('predictions:predict')}?{urlencode({'prediction': answered})}")
+    elif request.method == "POST" and form.is_valid() and (address := _answer(request, live, form)):
+        return redirect(address)
     if shown:
         context |= ranked(shown.label, shown.probabilities)
     return render(request, "predictions/serving/predict.html", context)
@@ -113,16 +114,20 @@ def _shown(key: str) -> Prediction | None:
 
 
 def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None:
-    """Return the logged answer's id, or None when the form now says why there is none."""
-    try:
-        answer = services.predict(
+    """Return the address of the logged answer, or None when the form now says why there is none."""
+
+    def answer() -> str:
+        given = services.predict(
             records=[form.cleaned_data],
             source=Prediction.Source.FORM,
             caller=request.user.get_username(),
             model=live.classifier,
         )
+        (logged,) = given.parts
+        return f"{reverse('predictions:predict')}?{urlencode({'prediction': logged.ids[0]})}"
+
+    try:
+        return send_once(request, answer)
     except Refused as error:
         form.refuse(error)
         return None
-    (logged,) = answer.parts
-    return logged.ids[0]

@@ -9,11 +9,13 @@ from django.db.models import F, QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from clfsite.core.errors import Conflict, Refused
 from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from training.ml.tables.corrections import AS_INFERRED, Corrections
 from training.models import Run, Version
@@ -69,17 +71,19 @@ def run_list(request: StaffRequest) -> HttpResponse:
 def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
     """The form to start a run; with the number of an earlier run it begins with that one's recipe."""
     repeats = get_object_or_404(_runs(), pk=pk) if pk else None
+    data = form_data(request)
     form = RunForm(
-        request.POST or None,
+        data,
         may_activate=request.user.has_perm("training.activate_version"),
         dataset=request.GET.get("dataset", ""),
         repeats=repeats,
     )
     start = repeats.corrections if repeats else AS_INFERRED
-    columns = _columns(form, request.POST or None, start)
+    columns = _columns(form, data, start)
     are_valid = [each.is_valid() for each in (form, columns) if each]
-    if columns and all(are_valid) and (run := _request(request, form, columns)):
-        return redirect("training:run-detail", run.pk)
+    is_sent = request.method == "POST" and all(are_valid)
+    if is_sent and columns and (address := _request(request, form, columns)):
+        return redirect(address)
     return render(request, "training/runs/run_create.html", {"form": form, "columns": columns})
 
 
@@ -91,22 +95,31 @@ def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> Colum
     return ColumnsForm(data, dataset=dataset, start=start, positive=form.start.positive)
 
 
-def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> Run | None:
-    """Return the queued run, or None when the form now says why there is none."""
+def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> str | None:
+    """Return the address of the queued run, or None when the form now says why there is none."""
     data = form.cleaned_data
     try:
-        return request_run(
-            dataset=data["dataset"],
-            recipe=replace(form.recipe, positive=columns.positive_class),
-            corrections=columns.corrections,
-            classifier=data["classifier"],
-            activate=data.get("activate", False),
-            user=request.user,
+        return send_once(
+            request,
+            lambda: _address(
+                request_run(
+                    dataset=data["dataset"],
+                    recipe=replace(form.recipe, positive=columns.positive_class),
+                    corrections=columns.corrections,
+                    classifier=data["classifier"],
+                    activate=data.get("activate", False),
+                    user=request.user,
+                )
+            ),
         )
     except Refused as error:
         form.add_error(None, capfirst(str(error)))
         columns.problems = error.errors
         return None
+
+
+def _address(run: Run) -> str:
+    return reverse("training:run-detail", args=[run.pk])
 
 
 @staff(needs="training.add_run")
@@ -179,13 +192,18 @@ def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, "Nothing was started: there is no such dataset.")
         return redirect("training:version-detail", version.pk)
-    try:
+
+    def start() -> str:
         run = request_retrain(version=version, dataset=form.cleaned_data["dataset"], user=request.user)
+        messages.success(request, f"Run {run.pk} tries the recipe of {version} on {run.dataset}.")
+        return _address(run)
+
+    try:
+        address = send_once(request, start)
     except Refused as error:
         messages.error(request, f"Nothing was started: {error}.")
-        return redirect("training:version-detail", version.pk)
-    messages.success(request, f"Run {run.pk} tries the recipe of {version} on {run.dataset}.")
-    return redirect("training:run-detail", run.pk)
+        address = None
+    return redirect(address or reverse("training:version-detail", args=[version.pk]))
 
 
 @staff(needs="training.add_run")

@@ -21,6 +21,7 @@ from rest_framework.settings import api_settings
 
 from clfsite.core import errors
 from clfsite.core.storage import space
+from clfsite.core.web import sent_forms
 
 logger = logging.getLogger(__name__)
 
@@ -215,4 +216,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
         return problem(
             HTTPStatus.FORBIDDEN, "the call comes without a key and without the session's CSRF token"
         )
-    return render(request, "403.html", {"csrf": True}, status=HTTPStatus.FORBIDDEN)
+    # after a login in another window the page's token is an old one; its address leads back to the form
+    context = {"csrf": True, "page": request.path if request.path.startswith(sent_forms.COOKIE_PATH) else ""}
+    response = render(request, "403.html", context, status=HTTPStatus.FORBIDDEN)
+    sent_forms.keep(request, response)
+    return response

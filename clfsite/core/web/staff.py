@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias, cast
+from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
@@ -13,6 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from clfsite.core.errors import Unavailable
+from clfsite.core.web import sent_forms
 from clfsite.core.web.permissions import LOOK
 from clfsite.core.web.problems import unavailable
 
@@ -48,9 +50,11 @@ def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], Any
             if not request.user.is_staff or not request.user.has_perms(filter(None, wanted)):
                 raise PermissionDenied
             try:
-                return view(cast(StaffRequest, request), *args, **kwargs)
+                response = view(cast(StaffRequest, request), *args, **kwargs)
             except Unavailable as error:
                 return unavailable(request, error)
+            sent_forms.forget_kept(request, response)
+            return response
 
         return cast(AnyView[P], checked)
 
@@ -61,4 +65,14 @@ def _to_login(request: StaffRequest) -> HttpResponseBase:
     if request.htmx:
         # a piece of a page cannot show the login; loading the whole page anew leads there
         return HttpResponseClientRefresh()
-    return redirect_to_login(request.get_full_path())
+    response = redirect_to_login(_page_of(request))
+    sent_forms.keep(request, response)
+    return response
+
+
+def _page_of(request: StaffRequest) -> str:
+    """The page to go on with after the login: that of the form where one was sent, as its address may take no other."""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    if request.method in READING or came_from.netloc != request.get_host():
+        return request.get_full_path()
+    return f"{came_from.path}?{came_from.query}".rstrip("?")

@@ -1,13 +1,24 @@
 """How templates write figures and look things up."""
 
 import json
+import uuid
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
 
 from clfsite.core.web import numbers
+from clfsite.core.web.sent_forms import FIELD
 
 register = template.Library()
+
+
+@register.simple_tag
+def once() -> str:
+    """A field by which a form is carried out once, however often its button is clicked."""
+    return format_html('<input type="hidden" name="{}" value="{}">', FIELD, uuid.uuid4())
+
+
 for written in (numbers.percent, numbers.signed, numbers.points, numbers.milliseconds, numbers.duration):
     register.filter(written)
 

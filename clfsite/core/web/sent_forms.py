@@ -1,0 +1,142 @@
+"""Forms of the portal are carried out once, and what was filled in outlives a login that has run out."""
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.core import signing
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from clfsite.core.errors import Conflict
+from clfsite.core.web.models import SentForm
+
+FIELD = "form_token"
+KEPT = timedelta(days=1)
+# how long the second of two clicks waits for what the first one leads to, and looks for it
+WAIT_SECONDS, LOOK_SECONDS = 20.0, 0.1
+
+COOKIE = "kept-form"
+COOKIE_PATH = "/portal/"
+COOKIE_SECONDS = 1_800
+# browsers keep cookies of 4,096 bytes, name and attributes among them
+LONGEST_COOKIE = 3_500
+# fields that belong to the page and not to the person
+_OF_THE_PAGE = ("csrfmiddlewaretoken", FIELD)
+
+
+def send_once(request: HttpRequest, create: Callable[[], str | None]) -> str | None:
+    """Carry out what a form asks for, or find where the very same form has led.
+
+    Args:
+        create: returns the address of what it made, None where the form was refused, which can then be sent again.
+
+    Raises:
+        Conflict: the form was sent before and is still being carried out.
+    """
+    token = _token(request)
+    if token is None:
+        return create()
+    try:
+        with transaction.atomic():
+            sent = SentForm.objects.create(user_id=request.user.pk or 0, token=token)
+    except IntegrityError:
+        return _earlier(request, token)
+    try:
+        address = create()
+    except BaseException:
+        sent.delete()
+        raise
+    if address:
+        SentForm.objects.filter(pk=sent.pk).update(address=address)
+    else:
+        sent.delete()
+    return address
+
+
+def forget_old() -> None:
+    """Delete tokens of pages that nobody has open any longer."""
+    SentForm.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+
+
+def form_data(request: HttpRequest) -> QueryDict | None:
+    """What a form is filled with: what was sent, or what was kept when a login had run out; None for an empty form."""
+    if request.method == "POST":
+        return request.POST
+    kept = _kept(request)
+    if kept is not None:
+        request.uses_kept_form = True  # type: ignore[attr-defined]
+        messages.info(
+            request,
+            "Nothing was stored yet: your login had changed. Check what you filled in, then send it again.",
+        )
+    return kept
+
+
+def keep(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Let the browser keep what a form was filled with, for the next time its page is opened.
+
+    Another site's form is not kept: a person would find its values on the page, and might send them.
+    """
+    origin = request.headers.get("origin")
+    ours = origin is None or origin == f"{request.scheme}://{request.get_host()}"
+    if request.method != "POST" or not ours or not request.path.startswith(COOKIE_PATH) or request.FILES:
+        return
+    filled = request.POST.copy()
+    for name in _OF_THE_PAGE:
+        filled.pop(name, None)
+    text = signing.dumps([request.path, filled.urlencode()], salt=COOKIE, compress=True)
+    if filled and len(text) <= LONGEST_COOKIE:
+        response.set_cookie(
+            COOKIE,
+            text,
+            max_age=COOKIE_SECONDS,
+            path=COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def forget_kept(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Delete what was kept once a page has shown it."""
+    if getattr(request, "uses_kept_form", False):
+        response.delete_cookie(COOKIE, path=COOKIE_PATH)
+
+
+def _token(request: HttpRequest) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(request.POST.get(FIELD, ""))
+    except ValueError:
+        return None
+
+
+def _earlier(request: HttpRequest, token: uuid.UUID) -> str | None:
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        address = (
+            SentForm.objects.filter(user_id=request.user.pk or 0, token=token)
+            .values_list("address", flat=True)
+            .first()
+        )
+        if address or address is None:
+            return address
+        time.sleep(LOOK_SECONDS)
+    raise Conflict(
+        "this form was sent before and is still being carried out; look for what comes of it in the list"
+    )
+
+
+def _kept(request: HttpRequest) -> QueryDict | None:
+    if COOKIE not in request.COOKIES:
+        return None
+    try:
+        path, filled = signing.loads(request.COOKIES[COOKIE], salt=COOKIE, max_age=COOKIE_SECONDS)
+    except signing.BadSignature:
+        return None
+    return QueryDict(filled) if path == request.path else None
