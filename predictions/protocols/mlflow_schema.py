@@ -45,7 +45,7 @@ VERSION: dict[str, Any] = {
     "summary": "The version of MLflow whose protocol this is",
     "responses": {
         (200, "text/plain"): answer({"type": "string"}, "A version.", "2.0.0"),
-        **refusals(_MLFLOW_ERROR, 406),
+        **refusals(_MLFLOW_ERROR, 400, 406),
     },
 }
 INVOCATIONS: dict[str, Any] = {

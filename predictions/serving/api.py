@@ -198,7 +198,7 @@ class InfoView(ServingView):
         operation_id="info",
         tags=["serving"],
         summary="What is being served",
-        responses={200: serializers.InfoSerializer, **problems(401, 403, 406, 429, 503)},
+        responses={200: serializers.InfoSerializer, **problems(400, 401, 403, 406, 429, 503)},
     )
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
         lives = models.all()

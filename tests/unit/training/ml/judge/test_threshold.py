@@ -82,14 +82,38 @@ def test_no_threshold_lies_on_a_score() -> None:
 
 @pytest.mark.parametrize(
     ("text", "aim"),
-    [("f1", Aim("f1")), ("precision=0.9", Aim("precision", 0.9)), ("cost = 5", Aim("cost", 5.0))],
+    [
+        ("f1", Aim("f1")),
+        ("precision=0.9", Aim("precision", 0.9)),
+        ("cost = 5", Aim("cost", 5.0)),
+        ('{"goal": "recall", "value": 0.8}', Aim("recall", 0.8)),
+        (' {"goal": "f1"}', Aim("f1")),
+    ],
 )
 def test_aim_is_read_from_an_option(text: str, aim: Aim) -> None:
     assert Aim.parse(text) == aim
 
 
 @pytest.mark.parametrize(
-    "text", ["luck", "precision", "precision=1.5", "recall=0", "cost=-1", "precision=high", "", "cost=nan"]
+    "text",
+    [
+        "luck",
+        "precision",
+        "precision=1.5",
+        "recall=0",
+        "cost=-1",
+        "precision=high",
+        "",
+        "cost=nan",
+        "cost=inf",
+        "{",
+        "{}",
+        '{"value": 1}',
+        '{"goal": "recall", "value": "0.8"}',
+        '{"goal": "recall", "value": true}',
+        '{"goal": "f1", "more": 1}',
+        '{"goal": "cost", "value": 1e400}',
+    ],
 )
 def test_aim_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(AimError):
