@@ -4,11 +4,16 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import bucket as buckets
 from tests.support.site import prepared as demo
+
+# a busy machine must not fail a property
+hypothesis.settings.register_profile("clfsite", deadline=None)
+hypothesis.settings.load_profile("clfsite")
 
 # what takes longest begins first
 FIRST = ("browser", "site")

@@ -33,21 +33,22 @@ class TextChoiceField(forms.ChoiceField):
 def carry(text: str) -> str:
     """A text as the value of an option or a hidden field.
 
-    Browsers turn every line end of a value into CR LF; one with line ends goes as JSON, which has none.
+    Browsers turn every line end of a value into CR LF. A text with line ends goes as JSON, which has none, and so does one
+    that begins like JSON.
     """
-    return json.dumps(text) if "\r" in text or "\n" in text else text
+    return json.dumps(text) if "\r" in text or "\n" in text or text.startswith('"') else text
 
 
 def read_text(value: str, known: Collection[str]) -> str:
     """The text that came back for one that `carry` gave, or that a browser changed the line ends of."""
-    if value in known:
-        return value
     if value.startswith('"'):
         try:
             text = json.loads(value)
         except (ValueError, RecursionError):
             return value
         return text if isinstance(text, str) and carry(text) == value else value
+    if value in known:
+        return value
     if "\r\n" in value:
         alike = [text for text in known if _as_browsers_send(text) == value]
         return alike[0] if len(alike) == 1 else value

@@ -64,9 +64,6 @@ class Corrections:
         return cls(data.get("columns", {}), data.get("strict", False), data.get("labels"))
 
 
-AS_INFERRED = Corrections()
-
-
 def _spellings(value: Any) -> Spellings | None:
     try:
         return None if value is None else Spellings(value)
@@ -83,3 +80,6 @@ def _choice(name: str, value: Any) -> Choice:
         raise ContractError(
             f"the column {quote(name)} cannot become {quote(value)}; choose from {', '.join(Choice)}"
         ) from error
+
+
+AS_INFERRED = Corrections()

@@ -141,7 +141,7 @@ def test_no_more_than_two_forests_are_there_at_once(monkeypatch: pytest.MonkeyPa
         return judge(*args)
 
     judge = nested_forests._judge
-    monkeypatch.setattr(nested_forests, "growing", SimpleNamespace(grow=grow))
+    monkeypatch.setattr(nested_forests, "forest_growing", SimpleNamespace(grow=grow))
     monkeypatch.setattr(nested_forests, "_judge", judge_slowly)
     table = tables.numbers()
     trained = train(table, infer(table, "label"), Recipe(folds=4, space={"min_samples_leaf": [1, 4]}), jobs=1)
