@@ -216,13 +216,13 @@ class Batch(Job):
             (self.State.CHECKED,), state=self.State.QUEUED, mode=mode, hold=False, started_at=None
         )
 
-    def resume(self) -> bool:
+    def resume(self, **values: Any) -> bool:
         """Queue a batch that failed or was cancelled; it goes on behind its last part. False when it is in another state.
 
         One that was discarded while it waited to be started waits for that again.
         """
         waits = {"state": self.State.CHECKED} if self.checked_at and self.hold else {}
-        return super().resume(**waits)
+        return super().resume(**waits, **values)
 
     def begin_scoring(self) -> datetime | None:
         """Choose once how the ids of the predictions begin, so that every attempt gives a row the same id.

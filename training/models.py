@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from clfsite.core.jobs.models import Job
-from training.ml.search.progress import Progress
+from training.ml.progress import Phase, Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import Choice, Corrections
@@ -109,6 +109,15 @@ class Run(Job):
     )
     activate_when_done = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    phase = models.CharField(
+        max_length=10,
+        blank=True,
+        choices=[(phase.value, phase.words) for phase in Phase],
+        help_text="What it does at present, or did last.",
+    )
+    phase_at = models.DateTimeField(null=True, blank=True, help_text="When that began.")
+    phase_done = models.PositiveIntegerField(default=0, help_text="How many parts of it are done.")
+    phase_total = models.PositiveIntegerField(default=0)
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
     fits_furthest = models.PositiveIntegerField(
@@ -165,26 +174,43 @@ class Run(Job):
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
 
     @property
+    def phase_number(self) -> int:
+        """The place of its phase, from 1; 0 before the first."""
+        return Phase(self.phase).number if self.phase else 0
+
+    @property
     def percent(self) -> int:
-        return 100 * self.fits_done // self.fits_total if self.fits_total else 0
+        """How far its phase is."""
+        if self.state == self.State.SUCCEEDED:
+            return 100
+        return 100 * self.phase_done // self.phase_total if self.phase_total else 0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long a running search may still take if it goes on as it went; None while nothing can be said.
-
-        Judging the best model comes on top.
-        """
-        if self.state != self.State.RUNNING or self.seconds is None or not self.fits_done:
+        """How long its phase may still take if it goes on as it went; None while nothing can be said."""
+        if self.state != self.State.RUNNING or self.phase_at is None or not self.phase_done:
             return None
-        left = self.seconds / self.fits_done * max(self.fits_total - self.fits_done, 0)
+        seconds = (timezone.now() - self.phase_at).total_seconds()
+        left = seconds / self.phase_done * max(self.phase_total - self.phase_done, 0)
         budget = self.recipe.max_minutes
-        return left if budget is None else min(left, max(60 * budget - self.seconds, 0))
+        if self.phase != Phase.SEARCH or budget is None:
+            return left
+        return min(left, max(60 * budget - seconds, 0))
 
     def begun(self) -> dict[str, Any]:
-        return {"fits_done": 0, "best_score": None, "history": []}
+        nothing = {"phase": "", "phase_at": None, "phase_done": 0, "phase_total": 0}
+        return {**nothing, "fits_done": 0, "best_score": None, "history": []}
 
     def note(self, progress: Progress) -> None:
-        """Show how far the search is, and keep when its best score rose."""
+        """Show how far its phase is; of the search, keep when its best score rose."""
+        values = {"phase": progress.phase, "phase_done": progress.done, "phase_total": progress.total}
+        if progress.phase != self.phase:
+            values["phase_at"] = timezone.now()
+        if progress.phase == Phase.SEARCH:
+            values |= self._of_search(progress)
+        self.change(self.OWNED, **values)
+
+    def _of_search(self, progress: Progress) -> dict[str, Any]:
         history = self.history
         if progress.best is not None and (not history or progress.best != history[-1][2]):
             history = [*history, [round(self.seconds or 0, 1), progress.done, progress.best]]
@@ -193,14 +219,13 @@ class Run(Job):
             if progress.done > self.fits_furthest
             else {}
         )
-        self.change(
-            self.OWNED,
-            fits_done=progress.done,
-            fits_total=progress.total,
-            best_score=progress.best,
-            history=history,
+        return {
+            "fits_done": progress.done,
+            "fits_total": progress.total,
+            "best_score": progress.best,
+            "history": history,
             **further,
-        )
+        }
 
     def succeed(self, candidates: list[dict[str, Any]], warnings: list[str] | None = None) -> bool:
         """Close the run as done; False when it is no longer ours."""

@@ -32,8 +32,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from training.ml.progress import Progress
 from training.ml.search.estimators import build_pipeline
-from training.ml.search.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.inference import infer
 from training.ml.trainer import split, train

@@ -142,11 +142,19 @@ class RunFactory(DjangoModelFactory[Run]):
     classifier = SubFactory(ClassifierFactory)
     dataset = SubFactory(DatasetFactory)
     recipe_data = LazyFunction(_recipe_data)
+    fits_done = 0
     fits_total = LazyFunction(lambda: tiny().recipe.fits)
 
     class Params:
         begun = Trait(claim=LazyFunction(uuid.uuid4), started_at=LazyFunction(timezone.now))
-        running = Trait(begun=True, state=Run.State.RUNNING)
+        running = Trait(
+            begun=True,
+            state=Run.State.RUNNING,
+            phase="search",
+            phase_at=SelfAttribute("started_at"),
+            phase_done=SelfAttribute("fits_done"),
+            phase_total=SelfAttribute("fits_total"),
+        )
         succeeded = Trait(
             begun=True,
             state=Run.State.SUCCEEDED,

@@ -7,20 +7,23 @@ from typing import IO, Any, cast
 
 from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from clfsite.core.jobs.worker import kept_alive
 from clfsite.core.web.numbers import duration
 from training.management import columns
 from training.ml.judge.names import METRICS
-from training.ml.search.progress import Progress as Fits
+from training.ml.progress import Phase, Progress
 from training.models import Run, Version
 from training.runs.execution import execute_run
 from training.versions.service import artifact_path
 
-# without a terminal a line is written at every quarter of the search, and when so long has passed without one
+# without a terminal a line is written for each phase, at every quarter of those that are counted, and when so long has passed without one
 LINE_SECONDS = 60.0
+# what a phase counts; others have a few steps of no length in common
+UNITS = {Phase.SEARCH: "fits", Phase.IMPORTANCE: "inputs"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,37 +51,46 @@ class Watch:
         self.console = Console(stderr=True, markup=False, highlight=False)
         self.writes_lines = not quiet and not self.console.is_terminal
         self.quarters, self.written_at = 0, time.monotonic()
+        self.phase: Phase | None = None
         # time left is the run's own figure, as in portal and API; rich would look at the last 30 seconds alone, which
         # misleads where the fits of a search grow from round to round
-        self.bar = Progress(
+        self.bar = Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("fits{task.fields[said]}"),
-            # rich stops its own clock after the last fit, while the best model is still being judged
+            TextColumn("{task.fields[said]}"),
+            # rich stops its own clock with the last part of a phase
             TextColumn("{task.elapsed:.0f} s"),
             console=self.console,
             disable=quiet or not self.console.is_terminal,
         )
-        self.task = self.bar.add_task(
-            f"{run.classifier}: {run.recipe.search} search", total=run.recipe.fits, said=""
-        )
+        self.task = self.bar.add_task(str(run.classifier), total=run.recipe.fits, said="")
 
-    def report(self, fits: Fits) -> None:
+    def report(self, progress: Progress) -> None:
         """Show the progress that the run's row has just been given."""
-        said = "" if fits.best is None else f", best score so far {fits.best:.4f}"
-        if fits.done >= fits.total:
-            said += ", judging the best model"
-        elif (left := self.run.seconds_left) is not None:
+        unit = UNITS.get(progress.phase, "")
+        said = unit if progress.best is None else f"{unit}, best score so far {progress.best:.4f}"
+        left = self.run.seconds_left
+        if left is not None and progress.done < progress.total:
             said += f", about {duration(left)} left".replace("\u202f", " ")
-        self.bar.update(self.task, completed=fits.done, total=fits.total, said=said)
-        quarters = 4 * fits.done // max(fits.total, 1)
+        title = f"{self.run.classifier}: {progress.phase.words}"
+        self.bar.update(
+            self.task, description=title, completed=progress.done, total=progress.total, said=said
+        )
+        if progress.phase != self.phase:
+            self.phase, self.quarters = progress.phase, 0
+            self._write(f"{title} ({progress.phase.number} of {len(Phase)})")
+            return
+        quarters = 4 * progress.done // max(progress.total, 1)
         waited = time.monotonic() - self.written_at
-        if self.writes_lines and (quarters > self.quarters or waited > LINE_SECONDS):
-            self.quarters, self.written_at = quarters, time.monotonic()
-            self.console.print(
-                f"{self.run.classifier}: {fits.done} of {fits.total} fits{said}", soft_wrap=True
-            )
+        if unit and (quarters > self.quarters or waited > LINE_SECONDS):
+            self.quarters = quarters
+            self._write(f"{self.run.classifier}: {progress.done} of {progress.total} {said}")
+
+    def _write(self, line: str) -> None:
+        if self.writes_lines:
+            self.written_at = time.monotonic()
+            self.console.print(line, soft_wrap=True)
 
 
 def execute(run: Run, *, jobs: int, quiet: bool) -> Version:

@@ -23,10 +23,10 @@ from training.ml.judge.evaluation import Evaluation, evaluate_rows
 from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
+from training.ml.progress import Phase, Progress
 from training.ml.search.estimators import build_model, build_pipeline, can_accelerate
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
-from training.ml.search.progress import Progress
 from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.search.searches import SHARING, Candidate, Found, Task, find
 from training.ml.serve.artifact import record_golden
@@ -142,13 +142,14 @@ def train(
         recipe: what to try.
         jobs: processes that fit side by side; -1 takes every core.
         accelerate: search with scikit-learn-intelex where it is installed; the winner is fitted by scikit-learn.
-        report: called about twice a second, from another thread.
+        report: called when a phase begins, and about twice a second where it is counted, maybe from another thread.
         clock: seconds, for the recipe's budget of minutes alone.
         spread: a context in which joblib has the fits of the search done elsewhere.
 
     Raises:
         RecipeError: the recipe does not fit the table.
     """
+    report(Progress(0, 1, phase=Phase.CHECK))
     contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
     X, y = contract.prepare(table), contract.labels_of(table)
@@ -158,13 +159,19 @@ def train(
     with spread():
         task = _task(contract, recipe, X_fit, y_fit, jobs=jobs, accelerate=accelerate, clock=clock)
         found, fits = _search(task, report)
+        report(Progress(0, 2, phase=Phase.REFIT))
         winner = found.candidates[0]
         proba = _out_of_fold(task, winner) if found.proba is None else found.proba
+    report(Progress(1, 2, phase=Phase.REFIT))
     proba = arranged(proba, np.unique(y_fit).tolist(), contract.classes)
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
     decision = _decision(contract, threshold)
     pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
+    report(Progress(0, 1, phase=Phase.JUDGE))
+    cross_validation = _over_folds(task, proba, decision)
+    judged = evaluate_rows(pipeline, X_held, y_held, decision, seed=recipe.seed, jobs=jobs, report=report)
+    report(Progress(0, 1, phase=Phase.COMPILE))
     return Trained(
         pipeline=pipeline,
         contract=contract,
@@ -172,8 +179,8 @@ def train(
         params=winner.params,
         candidates=found.candidates,
         fits=fits,
-        cross_validation=_over_folds(task, proba, decision),
-        held_out=evaluate_rows(pipeline, X_held, y_held, decision, seed=recipe.seed, jobs=jobs),
+        cross_validation=cross_validation,
+        held_out=judged,
         threshold=threshold,
         warnings=warnings,
         golden=record_golden(pipeline, X_held),

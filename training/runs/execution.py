@@ -11,7 +11,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from clfsite.core.errors import Refused
 from clfsite.core.storage import space
 from training.datasets.frames import load_corrected
-from training.ml.search.progress import Progress
+from training.ml.progress import Phase, Progress
 from training.ml.trainer import Trained, train
 from training.models import Run, Version
 from training.runs import tracking
@@ -36,8 +36,10 @@ def execute_run(
         report(progress)
 
     try:
+        note(Progress(0, 1, phase=Phase.READ))
         frame, agreed = load_corrected(run.dataset, run.corrections)
         trained = train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
+        note(Progress(0, 1, phase=Phase.SAVE))
         version = register_version(run=run, trained=trained)
     except (*REFUSALS, Refused) as error:
         run.fail(str(error))

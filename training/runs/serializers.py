@@ -49,6 +49,9 @@ RECIPE_EXAMPLE = {
         "corrections": {"columns": {}, "strict": False},
         "state": "succeeded",
         "attempt": 1,
+        "phase": "save",
+        "phase_done": 1,
+        "phase_total": 1,
         "fits_done": 20,
         "fits_total": 20,
         "best_score": 0.847,
@@ -83,14 +86,14 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     seconds_left = serializers.FloatField(
         read_only=True,
         allow_null=True,
-        help_text="About how long the search still takes; null while nothing can be said, and once it is over.",
+        help_text="About how long its phase still takes; null while nothing can be said, and once it is over.",
     )
 
     class Meta:
         model = Run
         fields = [
-            "id", "classifier", "dataset", "recipe", "corrections", "state", "attempt", "fits_done", "fits_total",
-            "best_score", "seconds_left", "candidates", "error", "warnings", "tracking_url", "version", "created_at",
+            "id", "classifier", "dataset", "recipe", "corrections", "state", "attempt", "phase", "phase_done",
+            "phase_total", "fits_done", "fits_total", "best_score", "seconds_left", "candidates", "error", "warnings", "tracking_url", "version", "created_at",
             "started_at",
             "cancel_requested_at", "finished_at",
         ]  # fmt: skip

@@ -17,6 +17,7 @@ from clfsite.core.errors import Conflict, Refused
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
+from training.ml.progress import Phase
 from training.ml.tables.corrections import AS_INFERRED, Corrections
 from training.models import Run, Version
 from training.runs import progress
@@ -156,6 +157,7 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "newest": run.dataset.newest if version else None,
         "events": list(progress.events(run)),
         "best": progress.best_so_far(run),
+        "phases": len(Phase),
         "candidates": candidates,
         "sort": sort,
     }
@@ -179,7 +181,12 @@ def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
     run = get_object_or_404(Run.objects.select_related("created_by").defer("candidates"), pk=pk)
     if run.is_over:
         return HttpResponseClientRefresh()
-    context = {"run": run, "events": list(progress.events(run)), "best": progress.best_so_far(run)}
+    context = {
+        "run": run,
+        "events": list(progress.events(run)),
+        "best": progress.best_so_far(run),
+        "phases": len(Phase),
+    }
     return render(request, "training/runs/_run_progress.html", context)
 
 

@@ -93,7 +93,7 @@ def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
     curves = held_out.get("curves") or {}
     drawn = [draw(curves[kind]) for kind, draw in CURVES.items() if curves.get(kind)]
     features = held_out.get("importance")
-    return [*drawn, importance(features)] if features else drawn
+    return [*drawn, importance(features, held_out.get("importance_effort"))] if features else drawn
 
 
 def overlaid(names: Sequence[str], held_out: Sequence[Mapping[str, Any]], label: str) -> list[Chart]:
@@ -208,11 +208,12 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
 CURVES = {"roc": roc, "precision_recall": precision_recall, "calibration": calibration}
 
 
-def importance(features: Sequence[Mapping[str, Any]]) -> Chart:
+def importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] | None = None) -> Chart:
     """Permutation importance as bars, the most important feature on top.
 
     Args:
         features: `feature`, `mean` and `std` of each, the most important first.
+        effort: how many `rows` were shuffled, and how often (`repeats`); early versions do not tell.
     """
     shown = features[:SHOWN_FEATURES]
     left_out = len(features) - len(shown)
@@ -241,15 +242,29 @@ def importance(features: Sequence[Mapping[str, Any]]) -> Chart:
     return chart(
         name="importance",
         title="Permutation importance",
-        note=f"{IMPORTANCE_NOTE} The {SHOWN_FEATURES} most important; {left_out} more are in the table."
-        if left_out
-        else IMPORTANCE_NOTE,
+        note=" ".join(
+            [
+                IMPORTANCE_NOTE,
+                *([said_of_effort(effort)] if effort else []),
+                *(
+                    [f"The {SHOWN_FEATURES} most important; {left_out} more are in the table."]
+                    if left_out
+                    else []
+                ),
+            ]
+        ),
         figure=figure,
         table={
             "headers": ["Input", "Fall of ROC-AUC", "Standard deviation"],
             "rows": [[row["feature"], f"{row['mean']:.4f}", f"{row['std']:.4f}"] for row in features],
         },
     )
+
+
+def said_of_effort(effort: Mapping[str, int]) -> str:
+    """From how many rows importance was measured: fewer where a model is slow on many inputs."""
+    times = "once" if effort["repeats"] == 1 else f"{effort['repeats']} times"
+    return f"Measured on {effort['rows']:,} held-out rows, each input shuffled {times}."
 
 
 def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mapping[str, Any]]]) -> Chart:

@@ -149,6 +149,9 @@ def version_card(request: StaffRequest, pk: str) -> HttpResponse:
         "limits": model_card.limits(version),
         "confusion": charts.confusion(version.held_out["confusion"], contract.classes),
         "features": (version.held_out.get("importance") or [])[: model_card.SHOWN_FEATURES],
+        "effort": charts.said_of_effort(effort)
+        if (effort := version.held_out.get("importance_effort"))
+        else "",
     }
     return render(request, "training/versions/version_card.html", context)
 

@@ -12,6 +12,7 @@ from training.ml.judge.calibration import FAIRLY, WELL, calibration_gap
 from training.ml.judge.names import DEFAULT_THRESHOLD
 from training.ml.tables.digits import exact
 from training.templatetags.titles import METRIC_TITLES
+from training.versions.charts import said_of_effort
 
 ROWS = 1_000
 # costs of a miss against a false alarm that the table of costs lists
@@ -72,7 +73,7 @@ def evaluation(facts: Facts) -> Chapter:
         ),
         *_confusion(facts),
         *_curves(held_out.get("curves") or {}, facts),
-        *_importance(held_out.get("importance") or []),
+        *_importance(held_out.get("importance") or [], held_out.get("importance_effort")),
     ]
     return Chapter("evaluation", "Evaluation", blocks)
 
@@ -181,7 +182,7 @@ def _calibration(lines: Sequence[Mapping[str, Any]]) -> list[Block]:
     ]
 
 
-def _importance(features: Sequence[Mapping[str, Any]]) -> list[Block]:
+def _importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] | None) -> list[Block]:
     if not features:
         return []
     top, total = features[0], sum(max(each["mean"], 0) for each in features)
@@ -196,6 +197,7 @@ def _importance(features: Sequence[Mapping[str, Any]]) -> list[Block]:
         f"without it ROC-AUC would be lower by {top['mean']:.3f}{of_all}. "
         f"{numbers.count(idle, 'input shows', 'inputs show')} no effect beyond chance. Inputs alike stand in for each other, "
         "so that each may look unimportant though the pair is not; and importance is not cause."
+        + (f" {said_of_effort(effort)}" if effort else "")
     )
     return [
         Heading("What the model leans on"),

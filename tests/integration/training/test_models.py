@@ -15,7 +15,7 @@ from tests.support.factories import (
     RunFactory,
     VersionFactory,
 )
-from training.ml.search.progress import Progress
+from training.ml.progress import Progress
 from training.models import Run
 
 pytestmark = pytest.mark.dialect

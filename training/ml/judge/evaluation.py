@@ -1,5 +1,6 @@
 """Judging a fitted pipeline on rows it has not seen."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.importance import importance
 from training.ml.judge.intervals import intervals
 from training.ml.judge.metrics import measure
+from training.ml.progress import Progress
 from training.ml.tables.contract import Contract
 
 
@@ -23,7 +25,8 @@ class Evaluation:
 
     F1, precision and recall speak of the positive class in a binary problem and are macro averages otherwise;
     ROC-AUC is one-vs-rest, macro, with more than two classes. `intervals` are 95 % bootstrap intervals.
-    `confusion[i][j]` counts rows of class i labelled j. `curves` and `importance`: see their modules.
+    `confusion[i][j]` counts rows of class i labelled j. `curves` and `importance`: see their modules;
+    `importance_effort` says from how many rows, each shuffled how often, the latter was measured.
     """
 
     rows: int
@@ -33,6 +36,7 @@ class Evaluation:
     per_class: list[dict[str, Any]]
     curves: dict[str, list[dict[str, Any]]]
     importance: list[dict[str, Any]]
+    importance_effort: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,6 +75,7 @@ def evaluate_rows(
     *,
     seed: int,
     jobs: int = -1,
+    report: Callable[[Progress], None] = lambda progress: None,
 ) -> Evaluation:
     """Judge a fitted pipeline on prepared rows.
 
@@ -78,6 +83,7 @@ def evaluate_rows(
         X: held-out rows as the contract prepares them, shape (rows, features).
         y: their labels, shape (rows,), each class present at least once.
         seed: of the bootstrap and the shuffling.
+        report: told how many inputs' importance is known, about twice a second.
     """
     classes, proba = decision.classes, probabilities(pipeline, X, decision.classes)
     predicted = decision.labels(proba)
@@ -88,12 +94,13 @@ def evaluate_rows(
         {"label": label, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
         for label, p, r, f, n in zip(classes, precision, recall, f1, support, strict=True)
     ]
+    judged = {
+        "metrics": measure(y, proba, decision),
+        "intervals": intervals(y, proba, decision, seed=seed),
+        "confusion": confusion_matrix(y, predicted, labels=list(classes)).tolist(),
+        "curves": curves(y, proba, decision),
+    }
+    features, effort = importance(pipeline, X, y, decision, seed=seed, jobs=jobs, report=report)
     return Evaluation(
-        rows=len(y),
-        metrics=measure(y, proba, decision),
-        intervals=intervals(y, proba, decision, seed=seed),
-        confusion=confusion_matrix(y, predicted, labels=list(classes)).tolist(),
-        per_class=per_class,
-        curves=curves(y, proba, decision),
-        importance=importance(pipeline, X, y, decision, seed=seed, jobs=jobs),
+        rows=len(y), per_class=per_class, importance=features, importance_effort=asdict(effort), **judged
     )

@@ -1,5 +1,8 @@
 """Which features a model leans on: permutation importance on held-out rows."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,30 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.metrics import roc_auc
+from training.ml.progress import Phase, Progress
 
-ROWS = 2_000
-REPEATS = 5
+# processor time that may be spent; a model that is slow on many features is measured with less effort
+BUDGET_SECONDS = 30.0
+REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many held-out rows are shuffled, and how often."""
+
+    rows: int
+    repeats: int
+
+
+# far enough apart that the same model gets the same one on machines about as fast
+EFFORTS = (
+    Effort(2_000, 5),
+    Effort(2_000, 2),
+    Effort(1_000, 1),
+    Effort(400, 1),
+    Effort(150, 1),
+    Effort(50, 1),
+)
 
 
 def importance(
@@ -23,49 +47,72 @@ def importance(
     *,
     seed: int,
     jobs: int = -1,
-) -> list[dict[str, Any]]:
-    """Return by how much ROC-AUC falls when a feature's values are shuffled, the most important first.
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[list[dict[str, Any]], Effort]:
+    """Return by how much ROC-AUC falls when a feature's values are shuffled, the most important first, and the effort.
 
     Args:
         X: held-out rows, shape (rows, features); at most 2,000 of them are used.
         y: true labels, shape (rows,).
-        seed: of the choice of rows and the shuffling; five shuffles a feature.
+        seed: of the choice of rows and the shuffling.
+        report: told how many features are done, about twice a second.
 
     Returns:
         `{"feature", "mean", "std"}` of each feature. Correlated features stand in for each other, so that each may
         look unimportant though the pair is not.
     """
-    classes = decision.classes
-    kept = _sample(y, classes, seed)
+    classes, total = decision.classes, X.shape[1]
+    report(Progress(0, total, phase=Phase.IMPORTANCE))
+    effort = choose_effort(_seconds_per_row(pipeline, X.iloc[_sample(y, classes, seed)]), len(y), total)
+    kept = _sample(y, classes, seed, effort.rows)
     rows, truth = X.iloc[kept].reset_index(drop=True), y[kept]
     score = roc_auc(truth, probabilities(pipeline, rows, classes), decision)
-    many = pd.concat([rows] * REPEATS, ignore_index=True)
+    many = pd.concat([rows] * effort.repeats, ignore_index=True)
 
     def falls(place: int, name: str) -> NDArray[np.float64]:
         random = np.random.default_rng([seed, place])
-        shuffled = np.concatenate([random.permutation(len(rows)) for _ in range(REPEATS)])
+        shuffled = np.concatenate([random.permutation(len(rows)) for _ in range(effort.repeats)])
         # all shuffles at once: the way through the pipeline costs more than the rows
         mixed = many.copy(deep=False)
         mixed[name] = many[name].take(shuffled).array
         proba = probabilities(pipeline, mixed, classes)
-        return np.array([score - roc_auc(truth, each, decision) for each in np.split(proba, REPEATS)])
+        return np.array([score - roc_auc(truth, each, decision) for each in np.split(proba, effort.repeats)])
 
     # threads, as trees are walked without Python's lock, and processes would take seconds to start
-    found = Parallel(n_jobs=jobs, require="sharedmem")(
+    results = Parallel(n_jobs=jobs, require="sharedmem", return_as="generator")(
         delayed(falls)(place, str(name)) for place, name in enumerate(X.columns)
     )
-    measured = [
-        {"feature": name, "mean": float(each.mean()), "std": float(each.std())}
-        for name, each in zip(X.columns, found, strict=True)
-    ]
-    return sorted(measured, key=lambda row: -row["mean"])
+    measured, told = [], time.monotonic()
+    for name, fall in zip(X.columns, results, strict=True):
+        measured.append({"feature": name, "mean": float(fall.mean()), "std": float(fall.std())})
+        if time.monotonic() - told >= REPORT_SECONDS:
+            told = time.monotonic()
+            report(Progress(len(measured), total, phase=Phase.IMPORTANCE))
+    return sorted(measured, key=lambda row: -row["mean"]), Effort(len(kept), effort.repeats)
 
 
-def _sample(y: NDArray[np.object_], classes: tuple[str, ...], seed: int) -> NDArray[np.intp]:
-    """At most ROWS rows at random, and one of each class at least."""
-    if len(y) <= ROWS:
+def choose_effort(seconds_per_row: float, rows: int, features: int) -> Effort:
+    """The greatest effort that keeps to the budget, or the least there is."""
+    for effort in EFFORTS:
+        if seconds_per_row * min(effort.rows, rows) * effort.repeats * features <= BUDGET_SECONDS:
+            return effort
+    return EFFORTS[-1]
+
+
+def _seconds_per_row(pipeline: Pipeline, rows: pd.DataFrame) -> float:
+    """Processor time of this thread to score one of many rows; what else the machine does leaves it as it is."""
+    began = time.thread_time()
+    pipeline.predict_proba(rows)
+    return (time.thread_time() - began) / len(rows)
+
+
+def _sample(
+    y: NDArray[np.object_], classes: tuple[str, ...], seed: int, most: int = EFFORTS[0].rows
+) -> NDArray[np.intp]:
+    """So many rows at random, or all where there are fewer, and one of each class at least."""
+    if len(y) <= most:
         return np.arange(len(y))
     random = np.random.default_rng(seed)
     rows = random.permutation(len(y))
     firsts = [int(rows[(y[rows] == label).argmax()]) for label in classes]
-    return np.unique(np.concatenate([firsts, rows[:ROWS]]))
+    return np.unique(np.concatenate([firsts, rows[:most]]))

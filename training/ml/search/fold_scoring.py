@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.metrics import measure, roc_auc
 from training.ml.judge.names import METRICS
-from training.ml.search.progress import Progress
+from training.ml.progress import Progress
 from training.ml.search.recipe import RecipeError
 
 POLL_SECONDS = 0.5

@@ -15,7 +15,7 @@ from clfsite.core.errors import Unavailable
 from tests.support.dask_cluster import Cluster, dask_cluster
 from tests.support.factories import RunFactory, tiny
 from tests.support.site import free_port
-from training.ml.search.progress import Progress
+from training.ml.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.ml.trainer import Trained, train
 from training.models import Run

@@ -9,7 +9,7 @@ from clfsite.core.errors import Unavailable
 from tests.integration.conftest import Files
 from tests.support.factories import DatasetFactory, RunFactory, UserFactory, tiny
 from training.ml.judge.names import METRICS
-from training.ml.search.progress import Progress
+from training.ml.progress import Phase, Progress
 from training.ml.search.recipe import Recipe
 from training.ml.serve.artifact import digest
 from training.models import Activation, Run, Version
@@ -64,6 +64,19 @@ def test_run_that_succeeded_tells_its_figures() -> None:
     assert run.seconds > 0
 
 
+def test_a_run_names_every_phase_in_its_order() -> None:
+    run, told = RunFactory.create(), list[Progress]()
+    assert run.start()
+    version = execute_run(run, report=told.append)
+    assert version is not None
+    phases = [progress.phase for progress in told]
+    assert list(dict.fromkeys(phases)) == list(Phase)
+    assert phases == sorted(phases, key=lambda phase: phase.number)
+    counted = [progress for progress in told if progress.phase == Phase.IMPORTANCE]
+    assert counted[0].total == len(version.contract.features)
+    assert version.held_out["importance_effort"] == {"rows": version.held_out["rows"], "repeats": 5}
+
+
 def test_same_dataset_recipe_and_seed_give_the_same_artifacts() -> None:
     dataset = DatasetFactory.create()
     first, second = (execute(RunFactory.create(dataset=dataset)) for _ in range(2))
@@ -82,7 +95,8 @@ def test_progress_is_reported_and_kept_in_the_row() -> None:
     run, reports = RunFactory.create(), list[Progress]()
     run.start()
     execute_run(run, jobs=1, report=reports.append)
-    assert (reports[-1].done, reports[-1].total) == (3, 3)
+    last = [progress for progress in reports if progress.phase == Phase.SEARCH][-1]
+    assert (last.done, last.total) == (3, 3)
 
 
 @pytest.mark.parametrize("by", ["ada", None], ids=["a person", "nobody"])

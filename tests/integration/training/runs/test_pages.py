@@ -9,9 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from predictions.keys import service as keys
 from tests.support.factories import RunFactory, VersionFactory
 from tests.support.portal import staff_client
-from training.ml.search.progress import Progress
+from training.ml.progress import Phase, Progress
 from training.models import Run
 
 LIST = reverse("training:run-list")
@@ -95,6 +96,53 @@ def test_a_failed_run_is_started_again_by_a_button(trainer: Client) -> None:
     assert run.state == "queued"
     shown = trainer.post(address, follow=True).content.decode()
     assert "Nothing was changed: " in shown
+
+
+def test_a_run_under_way_has_one_state_on_its_page_which_the_piece_that_refreshes_tells(
+    trainer: Client,
+) -> None:
+    for run in (RunFactory.create(), RunFactory.create(running=True)):
+        shown = trainer.get(reverse("training:run-detail", args=[run.pk])).content.decode()
+        assert shown.count('class="state ') == 1
+        assert shown.index('id="progress"') < shown.index('class="state ')
+    over = trainer.get(
+        reverse("training:run-detail", args=[RunFactory.create(failed=True).pk])
+    ).content.decode()
+    assert over.count('class="state ') == 1
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (Progress(0, 1, phase=Phase.CHECK), "Step 2 of 8: Checking the table"),
+        (Progress(0, 2, phase=Phase.REFIT), "Step 4 of 8: Fitting the best model"),
+        (
+            Progress(20, 60, phase=Phase.IMPORTANCE),
+            "Step 6 of 8: Measuring how much each input matters, 20 of 60 inputs",
+        ),
+        (Progress(0, 1, phase=Phase.SAVE), "Step 8 of 8: Saving the version"),
+    ],
+)
+def test_a_run_names_its_phase_in_portal_and_api(progress: Progress, words: str, trainer: Client) -> None:
+    run = RunFactory.create(running=True)
+    run.note(progress)
+    assert words in trainer.get(reverse("training:run-progress", args=[run.pk])).content.decode()
+    _, key = keys.create(name="reader", scopes=("read",))
+    told = Client().get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"}).json()
+    assert [told["phase"], told["phase_done"], told["phase_total"]] == [
+        progress.phase,
+        progress.done,
+        progress.total,
+    ]
+
+
+def test_a_phase_that_is_counted_tells_how_long_it_still_takes(trainer: Client) -> None:
+    run = RunFactory.create(running=True)
+    run.note(Progress(0, 60, phase=Phase.IMPORTANCE))
+    Run.objects.filter(pk=run.pk).update(phase_at=timezone.now() - timedelta(seconds=100))
+    run.refresh_from_db()
+    run.note(Progress(20, 60, phase=Phase.IMPORTANCE))
+    assert run.seconds_left == pytest.approx(200, abs=10)
 
 
 def test_someone_who_may_only_look_cannot_cancel(db: None) -> None:

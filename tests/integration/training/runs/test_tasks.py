@@ -20,7 +20,7 @@ from clfsite.core.jobs.models import ATTEMPTS, LEASE, Heartbeat
 from clfsite.core.storage import space
 from tests.support.factories import RunFactory, tiny
 from tests.support.site import wait_for
-from training.ml.search.fold_scoring import Progress
+from training.ml.progress import Progress
 from training.ml.search.recipe import Recipe
 from training.models import Run, Version
 from training.runs import supervisor

@@ -13,7 +13,7 @@ from predictions.keys import service as keys
 from tests.support.factories import RunFactory
 from tests.support.portal import staff_client
 from training.management import terminal
-from training.ml.search.progress import Progress
+from training.ml.progress import Phase, Progress
 from training.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +31,7 @@ def lines(run: Run, *progress: Progress, capfd: pytest.CaptureFixture[str], quie
     watch = terminal.Watch(run, quiet=quiet)
     with watch.bar:
         for each in progress:
+            run.note(each)
             watch.report(each)
     return capfd.readouterr().err.splitlines()
 
@@ -38,21 +39,31 @@ def lines(run: Run, *progress: Progress, capfd: pytest.CaptureFixture[str], quie
 def test_without_a_terminal_a_quarter_is_a_line_with_best_score_and_time_left(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    said = lines(halfway(), Progress(10, 40, 0.8125), Progress(11, 40, 0.9), capfd=capfd)
-    assert said == ["churn: 10 of 40 fits, best score so far 0.8125, about 6 h 0 min left"]
+    progress = [Progress(9, 40), Progress(10, 40, 0.8125), Progress(11, 40, 0.9)]
+    assert lines(halfway(), *progress, capfd=capfd) == [
+        "churn: Searching for the best model (3 of 8)",
+        "churn: 10 of 40 fits, best score so far 0.8125, about 6 h 0 min left",
+    ]
 
 
 def test_a_long_search_is_heard_of_between_its_quarters(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "LINE_SECONDS", 0.0)
-    said = lines(halfway(), Progress(1, 400, None), Progress(2, 400, 0.7), capfd=capfd)
-    assert [line.split(" fits")[0] for line in said] == ["churn: 1 of 400", "churn: 2 of 400"]
+    said = lines(halfway(), Progress(0, 400), Progress(1, 400), Progress(2, 400, 0.7), capfd=capfd)
+    assert [line.split(" fits")[0] for line in said[1:]] == ["churn: 1 of 400", "churn: 2 of 400"]
 
 
-def test_after_the_last_fit_the_best_model_is_being_judged(capfd: pytest.CaptureFixture[str]) -> None:
-    assert lines(halfway(fits_done=40), Progress(40, 40, 0.9), capfd=capfd) == [
-        "churn: 40 of 40 fits, best score so far 0.9000, judging the best model"
+def test_every_phase_is_a_line_and_inputs_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    counted = [Progress(done, 60, phase=Phase.IMPORTANCE) for done in (0, 5, 15, 16, 60)]
+    progress = [Progress(0, 1, phase=Phase.JUDGE), *counted, Progress(0, 1, phase=Phase.COMPILE)]
+    said = lines(halfway(), *progress, capfd=capfd)
+    assert [line.split(", about")[0] for line in said] == [
+        "churn: Judging the model on held-out rows (5 of 8)",
+        "churn: Measuring how much each input matters (6 of 8)",
+        "churn: 15 of 60 inputs",
+        "churn: 60 of 60 inputs",
+        "churn: Compiling the model for fast answers (7 of 8)",
     ]
 
 
@@ -62,7 +73,12 @@ def test_on_a_terminal_the_bar_says_the_same(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")
     shown = " ".join(lines(halfway(), Progress(10, 40, 0.8125), capfd=capfd))
-    for words in ("churn: grid search", "10/40", "best score so far 0.8125", "about 6 h 0 min left"):
+    for words in (
+        "churn: Searching for the best model",
+        "10/40",
+        "best score so far 0.8125",
+        "about 6 h 0 min left",
+    ):
         assert words in shown
 
 
@@ -72,14 +88,16 @@ def test_quiet_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_terminal_portal_and_api_tell_the_same(capfd: pytest.CaptureFixture[str], client: Client) -> None:
     run = halfway()
-    assert "about 6 h 0 min left" in lines(run, Progress(10, 40, 0.8125), capfd=capfd)[0]
+    assert "about 6 h 0 min left" in lines(run, Progress(9, 40), Progress(10, 40, 0.8125), capfd=capfd)[1]
     piece = staff_client().get(reverse("training:run-progress", args=[run.pk])).content.decode()
+    assert "Searching for the best model" in piece
     assert "10 of 40 models fitted" in piece
     assert "about 6\u202fh 0\u202fmin left" in piece
     assert "so far: 0.81" in piece
     _, key = keys.create(name="reader", scopes=("read",))
     told = client.get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"}).json()
     assert (told["fits_done"], told["fits_total"], told["best_score"]) == (10, 40, 0.8125)
+    assert (told["phase"], told["phase_done"], told["phase_total"]) == ("search", 10, 40)
     assert told["seconds_left"] == pytest.approx(21_600, abs=60)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from training.ml.progress import Progress
 from training.ml.search.fold_scoring import ROUND, note, read
-from training.ml.search.progress import Progress
 
 
 def lines(*scores: tuple[str, float]) -> list[str]:

@@ -13,7 +13,7 @@ from sklearn import ensemble
 
 from tests.support import tables
 from training.ml.judge.names import METRICS
-from training.ml.search.progress import Progress
+from training.ml.progress import Progress
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
 from training.ml.serve.artifact import digest, dump
 from training.ml.tables.contract import labels
