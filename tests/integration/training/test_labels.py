@@ -91,6 +91,13 @@ def call(client: Client) -> Callable[..., Any]:
     return post
 
 
+def filled(form: Any, dataset: Dataset) -> dict[str, Any]:
+    """What a browser sends of a form that nobody has changed."""
+    values = {name: form[name].value() for name in form.fields}
+    sent = {name: "" if value is None else value for name, value in values.items() if value is not False}
+    return {**sent, "dataset": dataset.pk, "columns_of": dataset.pk}
+
+
 def test_rare_class_is_positive_and_a_dear_miss_is_answered(fraud: Path) -> None:
     shown, _ = train(fraud, "--aim", "cost=50")
     assert shown.index("positive class: fraud.") < shown.index("cross-validation")
@@ -193,9 +200,7 @@ def test_form_shows_the_positive_class_and_takes_the_other() -> None:
     new = reverse("training:run-create")
     context = trainer.get(new).context
     assert context["columns"]["positive"].value() == "fraud"
-    form = context["form"]
-    data = {name: form[name].value() or "" for name in form.fields}
-    data |= {"dataset": dataset.pk, "columns_of": dataset.pk, "positive": "legit"}
+    data = {**filled(context["form"], dataset), "positive": "legit"}
     assert trainer.post(new, data).status_code == 302
     run = Run.objects.get()
     assert run.recipe.positive == "legit"
@@ -206,9 +211,7 @@ def test_form_shows_the_positive_class_and_takes_the_other() -> None:
 def test_form_asks_what_alike_labels_are() -> None:
     dataset, trainer = upload(MIXED), staff_client("training.add_run")
     new = reverse("training:run-create")
-    form = trainer.get(new).context["form"]
-    data = {name: form[name].value() or "" for name in form.fields}
-    data |= {"dataset": dataset.pk, "columns_of": dataset.pk}
+    data = filled(trainer.get(new).context["form"], dataset)
     assert list(trainer.post(new, data).context["columns"].errors) == ["labels"]
     assert trainer.post(new, {**data, "labels": "merge", "positive": "No"}).status_code == 302
     run = Run.objects.get()

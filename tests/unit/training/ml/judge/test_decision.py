@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_score, recall_score
@@ -40,6 +40,7 @@ def _after(value: float, floats: int) -> float:
     return value
 
 
+@settings(deadline=None)
 @given(close_scores(), st.sampled_from(AIMS), st.sampled_from(["no", "yes"]))
 def test_what_was_counted_is_what_is_answered(
     rows: tuple[NDArray[np.bool_], NDArray[np.float64]], aim: Aim, name: str

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import ensemble
 
@@ -178,6 +178,7 @@ def test_class_with_too_few_rows_is_named_with_what_to_do(counts: dict[str, int]
     assert "Use fewer folds, add rows, or leave the class out" in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=2, max_size=12), st.integers(2, 8), st.integers(0, 9))
 def test_class_has_enough_rows_exactly_where_the_rule_says_so(more: list[int], folds: int, seed: int) -> None:
     y = of_classes(**{f"class {place}": folds + 1 + rows for place, rows in enumerate(more)})

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.ml.tables.contract import Contract, ContractError
@@ -57,6 +57,7 @@ def test_other_labels_do_not(one: str, other: str) -> None:
     assert likeness(one) != likeness(other)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_any_label_looks_like_itself_with_blanks_around(label: str) -> None:
     assert likeness(f" {label} ") == likeness(label)
