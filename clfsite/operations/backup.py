@@ -107,14 +107,14 @@ def read_manifest(backup: Path) -> dict[str, Any]:
         BackupError: there is none, or it is not one of this format.
     """
     try:
-        manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text())
+        manifest: Any = json.loads((backup / MANIFEST).read_text())
     except FileNotFoundError as error:
         raise BackupError(f"{backup} is not a backup: it has no {MANIFEST}") from error
     except (ValueError, OSError) as error:
         raise BackupError(f"{backup / MANIFEST} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BackupError(f"{backup / MANIFEST} is not of format {FORMAT}, which this release reads")
-    return manifest
+    return dict(manifest)
 
 
 def list_backups(folder: Path) -> list[Path]:

@@ -32,6 +32,7 @@ def test_choice_that_there_is_not_is_refused_beside_those_there_are() -> None:
 
 
 def test_the_text_of_a_choice_will_do() -> None:
-    corrections = Corrections({"zip": "category"})  # type: ignore[dict-item]  as in a notebook
+    # as in a notebook
+    corrections = Corrections({"zip": "category"})  # type: ignore[dict-item]
     assert corrections.chosen(Choice.CATEGORY) == ["zip"]
     assert corrections == Corrections({"zip": Choice.CATEGORY})
