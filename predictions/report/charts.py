@@ -249,7 +249,7 @@ def importance(figure: Figure, features: Sequence[Mapping[str, Any]]) -> float:
     axes.bar_label(drawn, said, padding=4, fontsize=7)
     axes.margins(x=0.2)
     name_axis(axes, [row["feature"] for row in shown])
-    axes.set_xlabel("Fall of ROC-AUC")
+    axes.set_xlabel("Drop in ROC-AUC")
     return 0.7 + 0.24 * len(shown)
 
 

@@ -231,7 +231,7 @@ def importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] 
             hovertemplate="%{customdata[0]}: %{x:.4f} ± %{customdata[1]:.4f}<extra></extra>",
         ),
         {
-            "xaxis": {"title": {"text": "Fall of ROC-AUC"}},
+            "xaxis": {"title": {"text": "Drop in ROC-AUC"}},
             "yaxis": {
                 **labelled_axis("Input", [row["feature"] for row in shown]),
                 "range": [len(shown) - 0.5, -0.5],
@@ -255,7 +255,7 @@ def importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] 
         ),
         figure=figure,
         table={
-            "headers": ["Input", "Fall of ROC-AUC", "Standard deviation"],
+            "headers": ["Input", "Drop in ROC-AUC", "Standard deviation"],
             "rows": [[row["feature"], f"{row['mean']:.4f}", f"{row['std']:.4f}"] for row in features],
         },
     )
@@ -293,7 +293,7 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
         figure=plot(
             groups,
             {
-                "xaxis": {"title": {"text": "Fall of ROC-AUC"}},
+                "xaxis": {"title": {"text": "Drop in ROC-AUC"}},
                 "yaxis": {**labelled_axis("Input", shown), "range": [len(shown) - 0.5, -0.5]},
                 "barmode": "group",
                 "showlegend": True,

@@ -32,6 +32,7 @@ _COMPARED_EXAMPLE = {
     "corrections": {},
     "family": "random_forest",
     "classes": ["No", "Yes"],
+    "positive": "Yes",
 }
 _FIGURE_EXAMPLE = {
     "version": 9,

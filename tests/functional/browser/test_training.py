@@ -82,7 +82,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
         "customer": "identifier",
         "country": "very value is the same",
         "fax": "very value is missing",
-        "left": "oo few rows of",
+        "left": "have no label",
     }.items():
         warned(page, column, words)
     shoot(page, "training-warnings")

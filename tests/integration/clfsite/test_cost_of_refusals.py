@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -106,8 +107,9 @@ def took(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 @pytest.fixture
-def seconds_of_good(version: Version, post: Post) -> float:
+def seconds_of_good(version: Version, post: Post, settings: LazySettings) -> float:
     """What a body of SIZE bytes takes that is answered."""
+    settings.CLFSITE_BATCH_ROWS = SIZE
     record = example()
     body = repeat(b'{"records":[', record, b"]}")
     seconds, response = took(lambda: post("/predict-batch", body))

@@ -1,11 +1,15 @@
 """Health probes answer whoever asks by whatever name; everything else is for the site's own names and a known port."""
 
+import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.storage import storages
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.test import Client
 from pytest_django import Settings
 
@@ -42,7 +46,7 @@ def ask(path: str, *, host: str | None, method: str = "GET") -> tuple[int, dict[
         "SERVER_PROTOCOL": "HTTP/1.0",
         "REMOTE_ADDR": "10.1.2.4",
         "wsgi.url_scheme": "http",
-        "wsgi.input": None,
+        "wsgi.input": io.BytesIO(),
         **({} if host is None else {"HTTP_HOST": host}),
     }
     answered: dict[str, Any] = {}
@@ -55,8 +59,15 @@ def ask(path: str, *, host: str | None, method: str = "GET") -> tuple[int, dict[
 
 
 @pytest.fixture(autouse=True)
-def _no_follower(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let no thread look at the database, and no request close the connection of the test's transaction."""
     monkeypatch.setattr("predictions.serving.follower.start", lambda: None)
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
 
 
 @pytest.mark.parametrize("path", PROBES)

@@ -274,7 +274,8 @@ def test_what_get_tells_of_a_run_can_be_sent_back_and_means_the_same(caller: Cli
     first = post(caller, "/api/runs", body)
     assert first.status_code == 201, first.content
     told = caller.get(f"/api/runs/{first.json()['id']}").json()
-    assert told["recipe"] == Recipe(**recipe).to_dict()
+    # the positive class is that of the dataset where the recipe names none
+    assert told["recipe"] == {**Recipe(**recipe).to_dict(), "positive": "yes"}
     again = post(caller, "/api/runs", told)
     assert again.status_code == 201, again.content
     same = ("dataset", "classifier", "recipe", "corrections")

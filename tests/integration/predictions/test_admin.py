@@ -57,7 +57,7 @@ def found(client: Client, **query: str) -> list[Any]:
     [
         "predictions.prediction",
         "predictions.batch",
-        "predictions.feedback.service",
+        "predictions.feedback",
         "predictions.apikey",
         "training.dataset",
         "training.run",
@@ -70,7 +70,7 @@ def test_rows_can_be_read_and_neither_added_nor_changed_nor_deleted(model: str, 
     rows = {
         "predictions.prediction": prediction,
         "predictions.batch": BatchFactory.create(version=prediction.version),
-        "predictions.feedback.service": prediction.feedback.create(label="no", source="api", actor="tests"),
+        "predictions.feedback": prediction.feedback.create(label="no", source="api", actor="tests"),
         "predictions.apikey": ApiKeyFactory.create(),
         "training.dataset": prediction.version.run.dataset,
         "training.run": prediction.version.run,

@@ -135,7 +135,7 @@ def test_a_run_without_corrections_has_none(client: Client) -> None:
             {"columns": dict.fromkeys(["spend", "tenure", "member", "plan"], "leave_out")},
             "no column is left to learn from",
         ),
-        ({"columns": ["spend"]}, "object"),
+        ({"columns": ["spend"]}, "dictionary"),
         ({"leave_out": ["spend"]}, "unknown member"),
         ({"strict": "perhaps"}, "boolean"),
         ([], "object"),

@@ -82,9 +82,10 @@ def test_what_is_expected_is_said(logged: Any) -> None:
     api = Client(headers={"authorization": "Bearer clf_reader"}).get("/api/predictions", query)
     assert api.status_code == 400
     assert api.json()["errors"][0]["field"] == "since"
-    export = staff_client().get("/portal/predictions.csv", query)
+    looker = staff_client()
+    export = looker.get("/portal/predictions.csv", query)
     assert export.status_code == 400
-    page = staff_client().get("/portal/predictions", query)
+    page = looker.get("/portal/predictions", query)
     for text in (api.json()["detail"], export.content.decode(), page.content.decode()):
         assert "2026-07-31T14:30:00+02:00" in text.replace("&quot;", '"')
         assert "11/12/2026" in text

@@ -73,7 +73,7 @@ def test_choices_become_the_corrections_of_the_run(trainer: Client) -> None:
     assert run.corrections == Corrections(columns, strict=True)
     shown = trainer.get(reverse("training:run-detail", args=[run.pk])).content.decode()
     assert "code: a category;" in shown
-    assert "id: taken in;" in shown
+    assert "id: included;" in shown
 
 
 def test_form_without_any_choice_corrects_nothing(trainer: Client) -> None:

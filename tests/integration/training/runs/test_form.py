@@ -68,7 +68,7 @@ def test_the_form_begins_with_sensible_values_and_says_how_much_work_they_are(tr
     response = trainer.get(NEW)
     shown = response.content.decode()
     assert f'<option value="{newest.pk}">newest v1: 60 rows, predicts left</option>' in shown
-    assert "<strong>60</strong> models are fitted" in shown
+    assert "<strong>60</strong> models will be fitted" in shown
     assert "12 settings, each on 5 folds" in shown
 
 
@@ -83,15 +83,15 @@ def test_the_address_may_name_the_dataset(trainer: Client) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"estimator": "logistic_regression", "space": ""}, "<strong>15</strong> models are fitted"),
-        ({"search": "random", "space": ""}, "<strong>24</strong> models are fitted"),
-        ({"max_minutes": "2.5"}, "After 2.5 minutes the search ends"),
+        ({"estimator": "logistic_regression", "space": ""}, "<strong>15</strong> models will be fitted"),
+        ({"search": "random", "space": ""}, "<strong>24</strong> models will be fitted"),
+        ({"max_minutes": "2.5"}, "After 2.5 minutes the search stops"),
         ({"space": "", "max_fits": "10"}, "3 settings, each on 3 folds"),
         ({"folds": "10"}, "1 setting, each on 10 folds"),
         ({"search": "halving", "space": ""}, "most of them on few rows"),
-        ({"folds": "none"}, "models are fitted"),
-        ({"space": "{"}, "models are fitted"),
-        ({"space": '{"n_estimators": [[1]]}'}, "models are fitted"),
+        ({"folds": "none"}, "models will be fitted"),
+        ({"space": "{"}, "models will be fitted"),
+        ({"space": '{"n_estimators": [[1]]}'}, "models will be fitted"),
     ],
 )
 def test_the_amount_of_work_follows_the_form(changes: dict[str, str], words: str, trainer: Client) -> None:
