@@ -89,7 +89,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
 
     page.get_by_role("link", name="Train on this dataset").click()
     start(page, LONG)
-    expect(page.get_by_text("models fitted in")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_text("models fitted")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_text("so far: 0.")).to_be_visible(timeout=TRAINING_MS)
     shoot(page, "training-under-way")
     page.get_by_role("button", name="Cancel").click()

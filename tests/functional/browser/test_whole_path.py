@@ -139,7 +139,7 @@ def train(page: Page) -> None:
     page.get_by_label("Values to try").fill('{"C": [0.1, 1.0]}')
     page.get_by_label("Seed").fill("5")
     page.get_by_label("Seed").blur()
-    expect(page.get_by_text("6 models are fitted")).to_be_visible()
+    expect(page.get_by_text("6 models will be fitted")).to_be_visible()
     shoot(page, "new-run-filled")
     page.get_by_role("button", name="Start run").click()
     expect(page.get_by_role("heading", name=re.compile(r"^Run \d+$"))).to_be_visible()
