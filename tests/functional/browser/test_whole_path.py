@@ -156,7 +156,7 @@ def activate(page: Page) -> None:
     page.get_by_label("Reason").fill("a smaller model will do")
     page.get_by_role("button", name="Activate").click()
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("Let version 2 answer for churn from now on?")
+    expect(question).to_contain_text("Activate version 2 of churn?")
     question.get_by_role("button", name="Activate").click()
     expect(page.get_by_text("churn v2 is active: it answers from now on.")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="a smaller model will do")).to_be_visible()
