@@ -321,19 +321,19 @@ def test_an_approver_makes_a_key_sees_it_once_and_revokes_it(
     page.get_by_label("Name").fill("till in the shop")
     page.get_by_label("predict: ask for predictions").check()
     page.get_by_role("button", name="Create key").click()
-    expect(page.get_by_role("heading", name="The key of till in the shop")).to_be_visible()
+    expect(page.get_by_role("heading", name="Key till in the shop")).to_be_visible()
     key = page.locator("#made").inner_text()
     assert grave_findings(page, RULES) == []
     with lively.site.client(key) as client:
         assert client.get("/info").status_code == 200
         page.goto("/portal/keys")
         assert key not in page.content()
-        page.get_by_role("button", name="Revoke the key of till in the shop").click()
+        page.get_by_role("button", name="Revoke the key till in the shop").click()
         question = page.get_by_role("dialog")
-        expect(question).to_contain_text("Whatever calls with it is refused")
+        expect(question).to_contain_text("Calls with it are refused")
         question.get_by_role("button", name="Go back").click()
         assert client.get("/info").status_code == 200
-        page.get_by_role("button", name="Revoke the key of till in the shop").click()
+        page.get_by_role("button", name="Revoke the key till in the shop").click()
         question.get_by_role("button", name="Revoke key").click()
         expect(page.get_by_text("is revoked: within 5 seconds")).to_be_visible()
         wait_for(lambda: client.get("/info").status_code == 401, "the key to open nothing", 6)

@@ -163,7 +163,7 @@ def activate(page: Page) -> None:
     shoot(page, "version")
     go_to(page, "Predict")
     page.get_by_role("button", name="Predict").click()
-    expect(page.get_by_text("Answered by version 2")).to_be_visible()
+    expect(page.get_by_text("Predicted by version 2")).to_be_visible()
 
 
 def log_out(page: Page) -> None:
