@@ -193,6 +193,13 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
             see="one-search-on-many-machines",
         ),
     ] = ""
+    CLFSITE_WEB_MEMORY_BYTES: Annotated[
+        CountOrNone,
+        _about(
+            "a web process that stays above it for half a minute is replaced by a new one, its requests answered first; "
+            "0: no limit"
+        ),
+    ] = 1024**3
     CLFSITE_RUN_MINUTES: Annotated[Count, _about("a training run that takes longer fails")] = 720
     CLFSITE_RUN_MEMORY_BYTES: Annotated[
         CountOrNone, _about("data memory of each training process; 0: no limit")

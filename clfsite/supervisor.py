@@ -33,6 +33,18 @@ LIVED_SECONDS = 5.0
 # before the first, second, ... start in a row of such a process
 PAUSE_SECONDS = (0, 1, 2, 4, 8, 15)
 # a worker has threads for two runs and two batches, see `clfsite.core.jobs.worker`
+# glibc keeps an arena for each of many threads, and raises its thresholds by itself: after large bodies 940 MB stayed that
+# nothing used, with these 400. Whoever runs the site may set others.
+ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "1048576",  # bytes
+    "MALLOC_TRIM_THRESHOLD_": "1048576",  # bytes
+}
+# memory is measured so often, and a process is replaced when that many samples in a row are above the limit
+SAMPLE_SECONDS = 15
+SAMPLES = 2
+# a new process has so long to start before the old one stops listening
+OVERLAP_SECONDS = 10
 WORKER = [
     "celery",
     "--quiet",
@@ -151,12 +163,21 @@ def is_served(host: str, port: int, name: str) -> bool:
     return True
 
 
-def web_command(host: str, port: int, threads: int) -> list[str]:
-    """A web process. granian starts the one that answers, and replaces that gracefully."""
+def web_command(host: str, port: int, threads: int, memory: int) -> list[str]:
+    """A web process. granian starts the one that answers, and replaces that gracefully.
+
+    Args:
+        memory: MiB above which it is replaced; 0 for no limit.
+    """
     options = (
         f"--interface wsgi --no-ws --workers 1 --workers-kill-timeout {STOP_SECONDS} --log-level error "
         f"--host {host} --port {port} --blocking-threads {threads}"
     )
+    if memory:
+        options += (
+            f" --workers-max-rss {memory} --rss-sample-interval {SAMPLE_SECONDS} --rss-samples {SAMPLES}"
+            f" --respawn-interval {OVERLAP_SECONDS}"
+        )
     return ["granian", "clfsite.wsgi:application", *options.split()]
 
 
@@ -165,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="clfsite.supervisor", description="Use `manage.py serve`.")
     for option in ("--host", "--name"):
         parser.add_argument(option, required=True)
-    for option in ("--port", "--web", "--threads"):
+    for option in ("--port", "--web", "--threads", "--memory"):
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--no-worker", action="store_true")
     options = parser.parse_args()
@@ -177,8 +198,12 @@ def main() -> None:
             "metrics are those of the web process that is asked, as there is no memory to share: %s", error
         )
         folder = None
-    environment = {**os.environ, **({shared_memory.FOLDER: str(folder)} if folder else {})}
-    command = web_command(options.host, options.port, options.threads)
+    environment = {
+        **ALLOCATOR,
+        **os.environ,
+        **({shared_memory.FOLDER: str(folder)} if folder else {}),
+    }
+    command = web_command(options.host, options.port, options.threads, options.memory)
     names = [f"web process {number}" for number in range(1, options.web + 1)]
     processes = [Kept(name, command, environment) for name in names]
     if not options.no_worker:

@@ -71,6 +71,8 @@ class Command(BaseCommand):
             f"--web={web}",
             f"--threads={threads}",
             f"--name={name}",
+            # in MiB, at least one where there is a limit
+            f"--memory={-(-settings.ENV.CLFSITE_WEB_MEMORY_BYTES // 1024**2)}",
         ]
         if no_worker:
             options.append("--no-worker")
