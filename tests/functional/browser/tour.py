@@ -45,7 +45,8 @@ failed.fail(
 waiting = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)
 waiting.start()
 Run.objects.filter(pk=waiting.pk).update(
-    fits_done=18, best_score=0.834, history=[[1.2, 2, 0.781], [3.5, 7, 0.812], [9.0, 15, 0.834]]
+    phase="search", phase_at=waiting.started_at, phase_done=18, phase_total=waiting.fits_total,
+    fits_done=18, best_score=0.834, history=[[1.2, 2, 0.781], [3.5, 7, 0.812], [9.0, 15, 0.834]],
 )
 AccessAttempt.objects.create(
     username="nobody", ip_address="203.0.113.7", failures_since_start=5, user_agent="Mozilla/5.0 (X11; Linux x86_64)",
