@@ -7,7 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# refusals of every managing call, of those with a body, and of those whose address may name nothing
+# problems of every managing call, of those with a body, and of those whose address may name nothing
 ALWAYS = (400, 401, 403, 406, 429, 503)
 WITH_BODY = (413, 415, 422)
 
@@ -27,8 +27,8 @@ def without_optional_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[t
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
 
 
-def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to each managing call the refusals that every one of its kind may answer with."""
+def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add to each managing call the problems that every one of its kind may answer with."""
     for path, calls in result["paths"].items():
         if not path.startswith("/api/"):
             continue

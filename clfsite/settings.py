@@ -231,7 +231,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["clfsite.openapi.without_optional_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "clfsite.openapi.with_refusals",
+        "clfsite.openapi.with_problems",
     ],
     "COMPONENT_SPLIT_REQUEST": True,
     # the groups of calls, in the order in which people need them; a call names its own

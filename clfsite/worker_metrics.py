@@ -39,13 +39,13 @@ def start(port: int) -> int:
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """The WSGI application: /health/live, and /metrics as closed as that of the web server."""
-    refusal = health.refusal_of_metrics(environ)
+    problem = health.metrics_problem(environ)
     if environ["PATH_INFO"] == "/health/live":
         status, kind, body = HTTPStatus.OK, "text/plain", b"alive"
     elif environ["PATH_INFO"] != "/metrics":
         status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", b"here are /metrics and /health/live alone"
-    elif refusal:
-        status, kind, body = refusal[0], "text/plain", refusal[1].encode()
+    elif problem:
+        status, kind, body = problem[0], "text/plain", problem[1].encode()
     else:
         status, kind, body = HTTPStatus.OK, CONTENT_TYPE_LATEST, metrics.exposition()
     headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]

@@ -114,7 +114,7 @@ class Batch(Job):
     preview = models.JSONField(
         default=dict, help_text="Its first rows, and per feature how many values are bad or were never seen."
     )
-    problems = models.JSONField(default=list, help_text="The first faults of the file by line and column.")
+    problems = models.JSONField(default=list, help_text="The first problems of the file by line and column.")
     problem_count = models.PositiveIntegerField(default=0)
     checked_at = models.DateTimeField(null=True, blank=True)
     bytes_done = models.PositiveBigIntegerField(default=0, help_text="Of the file, while it is checked.")

@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web.read_only_admin import ReadOnlyAdmin
 from training.models import Activation, Classifier, Dataset, Run, Version
 from training.versions.forms import ReasonForm
@@ -181,7 +181,7 @@ class VersionAdmin(ReadOnlyAdmin):
     def _activate(self, request: HttpRequest, version: Version, reason: str) -> None:
         try:
             activate_version(version=version, actor=request.user.get_username(), reason=reason)
-        except Refused as error:
+        except ProblemError as error:
             self.message_user(request, f"Nothing was changed: {error}.", messages.ERROR)
         else:
             self.log_change(request, version, f"Activated: {reason}")

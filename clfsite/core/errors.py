@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 
-class Refused(Exception):
+class ProblemError(Exception):
     """The request cannot be carried out as asked; nothing was changed.
 
-    `errors` says where, one mapping per fault: `row` and `feature` of a record, or `line` and `column` of a file.
-    `count` is how many faults there are where `errors` holds the first of them alone.
+    `errors` says where, one mapping per problem: `row` and `feature` of a record, or `line` and `column` of a file.
+    `count` is how many problems there are where `errors` holds the first of them alone.
     """
 
     def __init__(self, message: str, errors: Sequence[dict[str, Any]] = (), count: int = 0) -> None:
@@ -17,25 +17,25 @@ class Refused(Exception):
         self.count = max(count, len(self.errors))
 
 
-class Malformed(Refused):
+class Malformed(ProblemError):
     """The request is not of the documented shape."""
 
 
-class NotFound(Refused):
+class NotFound(ProblemError):
     """There is no such thing."""
 
 
-class Conflict(Refused):
+class Conflict(ProblemError):
     """It clashes with the present state."""
 
 
-class TooLarge(Refused):
+class TooLarge(ProblemError):
     """More than a setting allows."""
 
 
-class InvalidInput(Refused):
+class InvalidInput(ProblemError):
     """The values were read and refused."""
 
 
-class Unavailable(Refused):
+class Unavailable(ProblemError):
     """It cannot be done now; trying again in a moment makes sense."""

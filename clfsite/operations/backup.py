@@ -22,7 +22,7 @@ from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.storage.files import copy_hashed, digest
 from clfsite.operations.known_files import known_files
 
@@ -37,7 +37,7 @@ COUNTED_APPS = ("auth", "training", "predictions")
 Note = Callable[[str], None]
 
 
-class BackupError(Refused):
+class BackupError(ProblemError):
     """A backup that could not be made, read or restored; nothing that was good before is harmed."""
 
 

@@ -167,7 +167,7 @@ class BatchResult(Call):
 
 
 class BatchErrors(Call):
-    """Every fault of the file as CSV: line, column, code, message; 404 where there is none."""
+    """Every problem of the file as CSV: line, column, code, message; 404 where there is none."""
 
     scopes = {"GET": "read"}
     renderer_classes = [CSVRenderer, JSONRenderer]

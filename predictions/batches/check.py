@@ -1,4 +1,4 @@
-"""A file to score, looked at before anything is answered: its columns, its first rows, and every fault in it."""
+"""A file to score, looked at before anything is answered: its columns, its first rows, and every problem in it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from typing import Any
 from clfsite.core.errors import InvalidInput
 from clfsite.core.web import csv_output
 from clfsite.core.web.members import nearest, shorten
-from training.datasets.service import refusal
+from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract
 from training.ml.tables.reading import MAX_PROBLEMS, TableError
 
-# faults that the row of a batch keeps, and those that its file of errors lists
+# problems that the row of a batch keeps, and those that its file of errors lists
 KEPT_PROBLEMS = 100
 # columns of a file that are compared with the name of one that is missing
 MOST_COMPARED = 200
@@ -32,7 +32,7 @@ class Verdict:
 
     Attributes:
         rows, bad, unseen: all rows, those that cannot be scored, those with a value that training never saw.
-        problems: the first faults, of `problem_count`.
+        problems: the first problems, of `problem_count`.
         bad_values, unseen_values: how many there are by feature.
         first_rows: the start of the file, cells cut to a readable length.
         carried: the columns that no feature is read from.
@@ -71,7 +71,7 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
     try:
         header = read_header(path)
     except TableError as error:
-        raise refusal(error) from error
+        raise as_invalid_input(error) from error
     missing = [name for name in contract.names if name not in header]
     if missing:
         others = carried(header, contract)[:MOST_COMPARED]
@@ -109,11 +109,11 @@ def features_of(block: Block, header: list[str], contract: Contract) -> list[Any
 def check_rows(
     path: Path, contract: Contract, *, strict: bool, errors: Path, note: Callable[[int, int], None]
 ) -> Verdict:
-    """Check every row, and write every fault into a CSV file of its own.
+    """Check every row, and write every problem into a CSV file of its own.
 
     Args:
-        strict: whether a value that training never saw is a fault.
-        errors: where that file goes; it is made only if there is a fault.
+        strict: whether a value that training never saw is a problem.
+        errors: where that file goes; it is made only if there is a problem.
         note: told how many rows and bytes have been checked, after each block.
 
     Raises:
@@ -129,7 +129,7 @@ def check_rows(
                 _judge(verdict, block, checked, listing)
                 note(verdict.rows, block.offset)
     except TableError as error:
-        refused = refusal(error)
+        refused = as_invalid_input(error)
         refused.errors = [*verdict.problems, *refused.errors]
         raise refused from error
     if not verdict.rows:
@@ -142,10 +142,10 @@ def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing"
     verdict.empty_lines += block.empty
     verdict.bad += len(block.problems) + len(checked.errors)
     verdict.unseen += len(checked.warnings)
-    for issues in checked.errors.values():
-        verdict.bad_values.update(issue.feature for issue in issues)
-    for issues in checked.warnings.values():
-        verdict.unseen_values.update(issue.feature for issue in issues)
+    for problems in checked.errors.values():
+        verdict.bad_values.update(problem.feature for problem in problems)
+    for problems in checked.warnings.values():
+        verdict.unseen_values.update(problem.feature for problem in problems)
     for problem in _problems(block, checked):
         verdict.problem_count += 1
         if len(verdict.problems) < KEPT_PROBLEMS:
@@ -159,15 +159,15 @@ def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing"
 
 
 def _problems(block: Block, checked: Checked) -> Iterator[Problem]:
-    """The faults of a block, in the order of its rows."""
+    """The problems of a block, in the order of its rows."""
     by_row: dict[int, list[Problem]] = {
         row: [_problem(each.line, each.column, "wrong_length", each.message)]
         for row, each in block.problems.items()
     }
-    for place, issues in checked.errors.items():
+    for place, problems in checked.errors.items():
         line = block.lines[place]
         by_row[block.kept[place]] = [
-            _problem(line, issue.feature, issue.code, issue.message) for issue in issues
+            _problem(line, problem.feature, problem.code, problem.message) for problem in problems
         ]
     for row in sorted(by_row):
         yield from by_row[row]
@@ -178,7 +178,7 @@ def _problem(line: int, column: str, code: str, message: str) -> Problem:
 
 
 class _Listing:
-    """The file of all faults, made with the first one and ended at a million."""
+    """The file of all problems, made with the first one and ended at a million."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

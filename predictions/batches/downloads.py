@@ -1,4 +1,4 @@
-"""The files of a batch to take along: its answers, and the faults of what came in."""
+"""The files of a batch to take along: its answers, and the problems of what came in."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ def answers(batch: Batch) -> StreamingHttpResponse:
 
 
 def errors(batch: Batch) -> FileResponse:
-    """All faults that the check of a batch found, as a response.
+    """All problems that the check of a batch found, as a response.
 
     Raises:
         NotFound: there are none, or their file is gone from storage.

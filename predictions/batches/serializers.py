@@ -4,8 +4,8 @@ from rest_framework import serializers
 
 from clfsite.core.web.schema import MULTIPART, example
 from clfsite.core.web.serializers import (
-    FaultSerializer,
     OneFileField,
+    ProblemItemSerializer,
     StrictBooleanField,
     StrictCharField,
     StrictChoiceField,
@@ -112,7 +112,9 @@ class BatchSerializer(BatchListSerializer):
     empty_lines = serializers.SerializerMethodField(
         help_text="Lines that were skipped because they hold nothing; in a file of one column they are rows."
     )
-    problems = FaultSerializer(many=True, help_text="The first faults of the file; /errors has all of them.")
+    problems = ProblemItemSerializer(
+        many=True, help_text="The first problems of the file; /errors has all of them."
+    )
     problem_count = serializers.IntegerField()
 
     class Meta(BatchListSerializer.Meta):

@@ -25,7 +25,7 @@ from django.db import (
     transaction,
 )
 
-from clfsite.core.errors import Conflict, InvalidInput, Refused
+from clfsite.core.errors import Conflict, InvalidInput, ProblemError
 from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import LEASE
 from clfsite.core.jobs.queue import wake
@@ -39,7 +39,7 @@ from predictions.log import rows as log
 from predictions.models import Batch
 from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live, models
-from training.datasets.service import refusal
+from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import read_blocks
 from training.ml.tables.reading import TableError, delimiter_of
 
@@ -150,7 +150,7 @@ def execute_batch(batch: Batch) -> bool:
             _carry_out(batch)
         except _Left:
             pass
-        except Refused as error:
+        except ProblemError as error:
             batch.fail(str(error), **_problems(batch, error))
         except Exception as error:
             if space.says_full(error):
@@ -165,8 +165,8 @@ def execute_batch(batch: Batch) -> bool:
     return True
 
 
-def _problems(batch: Batch, error: Refused) -> dict[str, Any]:
-    """The faults that a refusal names; those of the check stay where it names none."""
+def _problems(batch: Batch, error: ProblemError) -> dict[str, Any]:
+    """The problems that an error names; those of the check stay where it names none."""
     if not error.errors:
         return {}
     return {"problems": error.errors, "problem_count": max(batch.problem_count, len(error.errors))}
@@ -234,7 +234,7 @@ def _score(batch: Batch, live: Live, path: Path) -> None:
                 pace = (answers.end - before) / (time.monotonic() - began)
                 _log(batch, live, number, answers, pace)
     except TableError as error:
-        raise refusal(error) from error
+        raise as_invalid_input(error) from error
     summary = batch_counts.add(batch.parts.values_list("summary", flat=True).iterator())
     batch.succeed(summary)
 

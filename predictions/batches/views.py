@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from clfsite.core.errors import Conflict, NotFound, ProblemError, Unavailable
 from clfsite.core.web import csv_output
 from clfsite.core.web.charts import Chart
 from clfsite.core.web.forms import read_text
@@ -79,7 +79,7 @@ def _create(request: StaffRequest, form: BatchForm) -> str | None:
 
     try:
         return send_once(request, create)
-    except Refused as error:
+    except ProblemError as error:
         form.refuse(error)
         return None
 
@@ -212,7 +212,7 @@ def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
     if form.is_valid():
         try:
             batches.start_scoring(batch=batch, mode=form.cleaned_data["mode"])
-        except (Conflict, Refused) as error:
+        except (Conflict, ProblemError) as error:
             messages.error(request, f"Nothing was started: {error}.")
     else:
         messages.error(request, "Nothing was started: the form does not say what to do with bad rows.")
@@ -258,7 +258,7 @@ def batch_result(request: StaffRequest, pk: str) -> HttpResponseBase:
 @staff()
 @require_safe
 def batch_errors(request: StaffRequest, pk: str) -> HttpResponseBase:
-    """Every fault of the file as CSV."""
+    """Every problem of the file as CSV."""
     try:
         return batch_downloads.errors(get_object_or_404(Batch, pk=pk))
     except NotFound as error:

@@ -97,13 +97,13 @@ def _read(body: Any) -> tuple[str, bool]:
     """
     body = read_object(body, required=("label",), optional=("replace",))
     label, replace = body["label"], body.get("replace", False)
-    faults = []
+    problems = []
     if not isinstance(label, str | bool | int | float):
         message = "expected a class: a text, a number, true or false"
-        faults.append({"field": "label", "code": "not_text", "message": message})
+        problems.append({"field": "label", "code": "not_text", "message": message})
     if not isinstance(replace, bool):
-        faults.append({"field": "replace", "code": "not_a_boolean", "message": "expected true or false"})
-    if faults:
-        raise InvalidInput("the feedback was refused", faults)
+        problems.append({"field": "replace", "code": "not_a_boolean", "message": "expected true or false"})
+    if problems:
+        raise InvalidInput("the feedback was refused", problems)
     # as a table would have it; JSON has numbers and booleans of its own
     return label if isinstance(label, str) else json.dumps(label), replace

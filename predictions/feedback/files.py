@@ -12,10 +12,10 @@ from django.db import transaction
 
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from clfsite.core.storage.files import uploaded_path
-from predictions.feedback.service import Change, Fault, Truth, store, weigh
+from predictions.feedback.service import Change, FeedbackProblem, Truth, store, weigh
 from predictions.models import Feedback
-from training.datasets.service import refusal
-from training.ml.tables.reading import Problem, TableError, rows
+from training.datasets.service import as_invalid_input
+from training.ml.tables.reading import FileProblem, TableError, rows
 
 COLUMNS = ("id", "label")
 # the ids of a file are kept in memory, about 200 bytes each, to find those that stand twice
@@ -44,12 +44,12 @@ def import_feedback(
     with uploaded_path(source) as path:
         _check(path, replace)
         stored: Counter[Change] = Counter()
-        clashes: list[Problem] = []
+        clashes: list[FileProblem] = []
         for piece in _pieces(_read(path)):
             with transaction.atomic():
-                weighed, faults = weigh(_truths(piece), replace=replace, lock=True)
+                weighed, truth_problems = weigh(_truths(piece), replace=replace, lock=True)
                 stored += store(weighed, actor=actor, source=via)
-            clashes += map(_problem, faults)
+            clashes += map(_in_file, truth_problems)
     if clashes:
         raise Conflict(
             f"{len(clashes):,} rows were judged by somebody else in the meantime and are not stored; "
@@ -60,18 +60,18 @@ def import_feedback(
 
 
 def _check(path: Path, replace: bool) -> None:
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     count = bad = 0
     try:
         for piece in _pieces(_read(path)):
-            _, faults = weigh(_truths(piece), replace=replace)
-            found = [each for each in piece if isinstance(each, Problem)]
-            found = sorted([*found, *map(_problem, faults)], key=attrgetter("line"))
+            _, truth_problems = weigh(_truths(piece), replace=replace)
+            found = [each for each in piece if isinstance(each, FileProblem)]
+            found = sorted([*found, *map(_in_file, truth_problems)], key=attrgetter("line"))
             count += len(piece)
             bad += len(found)
             problems += found[: MAX_PROBLEMS - len(problems)]
     except TableError as error:
-        raise refusal(error) from error
+        raise as_invalid_input(error) from error
     if not count:
         raise InvalidInput("the file has a header and no rows; add at least one row")
     if problems:
@@ -81,7 +81,7 @@ def _check(path: Path, replace: bool) -> None:
         )
 
 
-def _read(path: Path) -> Iterator[Truth | Problem]:
+def _read(path: Path) -> Iterator[Truth | FileProblem]:
     """Yield what each row says, or what is wrong with it as far as the row alone can tell."""
     reader = rows(path)
     header = next(reader)[1]
@@ -99,23 +99,23 @@ def _read(path: Path) -> Iterator[Truth | Problem]:
         try:
             key = UUID(text)
         except ValueError:
-            yield Problem(line, "id", f'"{text[:60]}" is not the id of a prediction')
+            yield FileProblem(line, "id", f'"{text[:60]}" is not the id of a prediction')
             continue
         if key in seen:
-            yield Problem(line, "id", f"the prediction stands in line {seen[key]} already")
+            yield FileProblem(line, "id", f"the prediction stands in line {seen[key]} already")
             continue
         seen[key] = line
         yield Truth(key, row["label"], line)
 
 
-def _pieces(read: Iterator[Truth | Problem]) -> Iterator[list[Truth | Problem]]:
+def _pieces(read: Iterator[Truth | FileProblem]) -> Iterator[list[Truth | FileProblem]]:
     while piece := list(islice(read, PIECE)):
         yield piece
 
 
-def _truths(piece: list[Truth | Problem]) -> list[Truth]:
+def _truths(piece: list[Truth | FileProblem]) -> list[Truth]:
     return [each for each in piece if isinstance(each, Truth)]
 
 
-def _problem(fault: Fault) -> Problem:
-    return Problem(fault.truth.line, fault.column, fault.message)
+def _in_file(problem: FeedbackProblem) -> FileProblem:
+    return FileProblem(problem.truth.line, problem.column, problem.message)

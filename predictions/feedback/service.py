@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from clfsite.core.errors import Conflict, InvalidInput, NotFound, Refused
+from clfsite.core.errors import Conflict, InvalidInput, NotFound, ProblemError
 from predictions.models import Feedback, FeedbackCount, Prediction, hour_of
 from training.ml.tables.contract import Contract
 from training.models import Version
@@ -36,7 +36,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Fault:
+class FeedbackProblem:
     """Why a truth cannot be taken; `column` is the one at fault."""
 
     truth: Truth
@@ -61,7 +61,7 @@ class Weighed:
         return Change.UNCHANGED if self.known.label == self.label else Change.CORRECTED
 
 
-_REFUSALS: dict[str, type[Refused]] = {
+_ERRORS: dict[str, type[ProblemError]] = {
     "unknown_prediction": NotFound,
     "unknown_label": InvalidInput,
     "other_label": Conflict,
@@ -82,16 +82,18 @@ def give_feedback(
     """
     truth = Truth(prediction_id, label)
     with transaction.atomic():
-        weighed, faults = weigh([truth], replace=replace, lock=True)
-        if faults:
-            fault = faults[0]
-            places = [{"field": fault.column, "code": fault.code, "message": fault.message}]
-            raise _REFUSALS[fault.code](fault.message, places)
+        weighed, problems = weigh([truth], replace=replace, lock=True)
+        if problems:
+            problem = problems[0]
+            places = [{"field": problem.column, "code": problem.code, "message": problem.message}]
+            raise _ERRORS[problem.code](problem.message, places)
         store(weighed, actor=actor, source=source)
     return weighed[0].change
 
 
-def weigh(truths: Sequence[Truth], *, replace: bool, lock: bool = False) -> tuple[list[Weighed], list[Fault]]:
+def weigh(
+    truths: Sequence[Truth], *, replace: bool, lock: bool = False
+) -> tuple[list[Weighed], list[FeedbackProblem]]:
     """Compare truths, one per prediction, with the log and with what is known.
 
     Args:
@@ -102,26 +104,26 @@ def weigh(truths: Sequence[Truth], *, replace: bool, lock: bool = False) -> tupl
     predictions = {row.pk: row for row in (rows.select_for_update(no_key=True) if lock else rows)}
     contracts = _contracts({row.version_id for row in predictions.values()})
     known = {row.prediction_id: row for row in Feedback.objects.in_force().filter(prediction__in=predictions)}
-    weighed, faults = [], []
+    weighed, problems = [], []
     for truth in truths:
         prediction = predictions.get(truth.prediction_id)
         if prediction is None:
             message = f"there is no prediction {truth.prediction_id}"
-            faults.append(Fault(truth, "id", "unknown_prediction", message))
+            problems.append(FeedbackProblem(truth, "id", "unknown_prediction", message))
             continue
         contract, before = contracts[prediction.version_id], known.get(prediction.pk)
         label = contract.label_of(truth.label)
         if label is None:
             message = _not_a_class(truth.label, contract.classes)
-            faults.append(Fault(truth, "label", "unknown_label", message))
+            problems.append(FeedbackProblem(truth, "label", "unknown_label", message))
             continue
         each = Weighed(label, prediction, contract.classes, before)
         if before and each.change is Change.CORRECTED and not replace:
             message = f"{_quoted(before.label)} was given before; to correct it, ask for it with replace"
-            faults.append(Fault(truth, "label", "other_label", message))
+            problems.append(FeedbackProblem(truth, "label", "other_label", message))
         else:
             weighed.append(each)
-    return weighed, faults
+    return weighed, problems
 
 
 def store(weighed: Sequence[Weighed], *, actor: str, source: Feedback.Source) -> Counter[Change]:

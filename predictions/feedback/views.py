@@ -8,7 +8,7 @@ from django.template.defaultfilters import capfirst
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web.charts import Chart
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
@@ -52,7 +52,7 @@ def prediction_feedback(request: StaffRequest, pk: str) -> HttpResponse:
             actor=request.user.get_username(),
             source=Feedback.Source.FORM,
         )
-    except Refused as error:
+    except ProblemError as error:
         messages.error(request, f"Nothing was stored: {error}.")
     else:
         messages.success(request, GIVEN[change])
@@ -102,7 +102,7 @@ def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
             actor=request.user.get_username(),
             via=Feedback.Source.CSV,
         )
-    except Refused as error:
+    except ProblemError as error:
         form.refuse(error)
         return False
     counted = (f"{stored[Change.CREATED]:,} new", f"{stored[Change.CORRECTED]:,} corrected")

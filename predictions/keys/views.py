@@ -8,7 +8,7 @@ from django.template.defaultfilters import capfirst
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
@@ -60,7 +60,7 @@ def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:
 
     try:
         send_once(request, create)
-    except Refused as error:
+    except ProblemError as error:
         form.add_error(None, capfirst(str(error)))
         return None
     if not made:

@@ -121,7 +121,7 @@ class GroupCommit:
                 "the log could not be written, so that the prediction may not be stored; try again"
             ) from waiting.error
 
-    def fault(self) -> str:
+    def problem(self) -> str:
         """What is wrong with the writer, or an empty string; one that ended is begun anew."""
         if self._owner == os.getpid() and self._thread is not None and not self._thread.is_alive():
             self._start()

@@ -58,7 +58,7 @@ def prediction_export(request: StaffRequest) -> HttpResponseBase:
     """What the filters find as CSV, sent while it is read."""
     form = LogForm(request.GET)
     if not form.is_valid():
-        return HttpResponseBadRequest(_faults(form), content_type="text/plain; charset=utf-8")
+        return HttpResponseBadRequest(_problems(form), content_type="text/plain; charset=utf-8")
     pieces = log_export.write(
         form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
     )
@@ -69,7 +69,7 @@ def prediction_export(request: StaffRequest) -> HttpResponseBase:
     )
 
 
-def _faults(form: LogForm) -> str:
+def _problems(form: LogForm) -> str:
     """What is wrong with the filters, a line for each."""
     return "".join(f"{name}: {message}\n" for name, found in form.errors.items() for message in found)
 

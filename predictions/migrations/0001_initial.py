@@ -199,7 +199,7 @@ class Migration(migrations.Migration):
                 (
                     "problems",
                     models.JSONField(
-                        default=list, help_text="The first faults of the file by line and column."
+                        default=list, help_text="The first problems of the file by line and column."
                     ),
                 ),
                 ("problem_count", models.PositiveIntegerField(default=0)),

@@ -49,7 +49,7 @@ ERROR_CODES = {
 class MlflowView(ProtocolView):
     """Refuses as MLflow does: the message beside one of its error codes."""
 
-    def refusal(self, status: int, message: str) -> dict[str, str]:
+    def problem_body(self, status: int, message: str) -> dict[str, str]:
         """Return the error code and the message."""
         return {"error_code": ERROR_CODES.get(HTTPStatus(status), "BAD_REQUEST"), "message": message}
 
@@ -77,9 +77,9 @@ class PingView(MlflowView):
 
     @extend_schema(**schema.PING)
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, str]:
-        faults = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
-        if faults:
-            raise Unavailable("; ".join(faults))
+        problems = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
+        if problems:
+            raise Unavailable("; ".join(problems))
         return {"status": "ok"}
 
 
@@ -269,12 +269,12 @@ def _check_columns(columns: Iterable[str], contract: Contract) -> None:
     """
     columns = list(columns)
     found, known = set(columns), set(contract.names)
-    faults = [
+    problems = [
         {"feature": name, "code": "missing", "message": "no column has this feature"}
         for name in contract.names
         if name not in found
     ]
-    faults += [
+    problems += [
         {
             "feature": shorten(name),
             "code": "unknown_feature",
@@ -282,5 +282,5 @@ def _check_columns(columns: Iterable[str], contract: Contract) -> None:
         }
         for name in islice((name for name in columns if name not in known), MOST_TOLD)
     ]
-    if faults:
-        raise InvalidInput("the columns do not fit the model; nothing was stored", faults)
+    if problems:
+        raise InvalidInput("the columns do not fit the model; nothing was stored", problems)

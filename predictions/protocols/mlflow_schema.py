@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
-from predictions.protocols.schema import JSON, answer, object_of, refusals
+from predictions.protocols.schema import JSON, answer, object_of, problems
 
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": {}}, "minItems": 1}
@@ -36,7 +36,7 @@ PING: dict[str, Any] = {
     "summary": "Whether the site can answer",
     "responses": {
         200: answer(object_of("status", status={"type": "string"}), "It can.", {"status": "ok"}),
-        **refusals(_MLFLOW_ERROR, 406, 503),
+        **problems(_MLFLOW_ERROR, 406, 503),
     },
 }
 VERSION: dict[str, Any] = {
@@ -45,7 +45,7 @@ VERSION: dict[str, Any] = {
     "summary": "The version of MLflow whose protocol this is",
     "responses": {
         (200, "text/plain"): answer({"type": "string"}, "A version.", "2.0.0"),
-        **refusals(_MLFLOW_ERROR, 400, 406),
+        **problems(_MLFLOW_ERROR, 400, 406),
     },
 }
 INVOCATIONS: dict[str, Any] = {
@@ -72,7 +72,7 @@ INVOCATIONS: dict[str, Any] = {
             object_of("predictions", predictions={"type": "array", "items": {}}),
             description="A label a row; with predict_proba a list of probabilities, in the order of the classes.",
         ),
-        **refusals(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
+        **problems(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },
     "examples": [
         OpenApiExample(

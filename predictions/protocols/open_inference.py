@@ -52,7 +52,7 @@ READING = frozenset({"predict", "read"})
 class OpenInferenceView(ProtocolView):
     """Refuses as the protocol says: one text."""
 
-    def refusal(self, status: int, message: str) -> dict[str, str]:
+    def problem_body(self, status: int, message: str) -> dict[str, str]:
         """Return the message as the member that clients show."""
         return {"error": message}
 
@@ -74,7 +74,7 @@ class OpenInferenceView(ProtocolView):
 
 @extend_schema(exclude=True)
 class UnknownView(OpenInferenceView):
-    """Any other address of the protocol, so that its clients can read the refusal."""
+    """Any other address of the protocol, so that its clients can read the problem."""
 
     call = "v2-unknown"
 
@@ -105,9 +105,9 @@ class ReadyView(OpenInferenceView):
 
     @extend_schema(**schema.READY)
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, bool]:
-        faults = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
-        if faults:
-            raise Unavailable("; ".join(faults))
+        problems = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
+        if problems:
+            raise Unavailable("; ".join(problems))
         return {"live": True, "ready": True}
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from predictions.protocols.schema import JSON, answer, object_of, refusals
+from predictions.protocols.schema import JSON, answer, object_of, problems
 from predictions.protocols.tensors import DATATYPES
 
 _TAGS = ["Open Inference Protocol"]
@@ -70,7 +70,7 @@ def _get(name: str, summary: str, shape: dict[str, Any], example: Any, *statuses
         "summary": summary,
         "responses": {
             (200, JSON): answer(shape, "As asked.", example),
-            **refusals(_ERROR, *statuses),
+            **problems(_ERROR, *statuses),
         },
     }
 
@@ -182,7 +182,7 @@ INFER: dict[str, Any] = {
         (200, "application/octet-stream"): OpenApiResponse(
             _BINARY, description="The outputs as bytes, where the request wants them so."
         ),
-        **refusals(_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
+        **problems(_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },
     "examples": [
         OpenApiExample(

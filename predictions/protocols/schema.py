@@ -1,4 +1,4 @@
-"""What the schemas of the serving protocols share: refusals, each in its protocol's shape."""
+"""What the schemas of the serving protocols share: problems, each in its protocol's shape."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _MEANING = {
 }
 
 
-def refusals(shape: dict[str, Any], *statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+def problems(shape: dict[str, Any], *statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     """Return the schema's entries for these statuses."""
     return {(status, JSON): OpenApiResponse(shape, description=_MEANING[status]) for status in statuses}
 

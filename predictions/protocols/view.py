@@ -1,4 +1,4 @@
-"""What the serving protocols share: the site's refusals in their own shape, and addresses that need no key."""
+"""What the serving protocols share: the site's problems in their own shape, and addresses that need no key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +12,15 @@ from predictions.serving.api import ServingView
 # the scopes of a method that anyone may call
 OPEN: frozenset[str] = frozenset()
 ANYONE = keys.KeyCaller(0, "anyone", frozenset())
-# faults told in a message; the count of the rest is told with them
-MAX_FAULTS = 10
+# problems listed in a message; it gives the count of the rest
+MAX_PROBLEMS = 10
 
 
 class ProtocolView(ServingView):
-    """A serving view that refuses in its protocol's own words."""
+    """A serving view that reports problems in its protocol's own shape."""
 
-    def refusal(self, status: int, message: str) -> dict[str, Any]:
-        """Return a refusal as the protocol writes it."""
+    def problem_body(self, status: int, message: str) -> dict[str, Any]:
+        """Return a problem as the protocol writes it."""
         raise NotImplementedError
 
     def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
@@ -36,7 +36,7 @@ class ProtocolView(ServingView):
         message = sentence(orjson.loads(problem.content))
         headers = {name: value for name, value in problem.items() if name.lower() != "content-type"}
         return HttpResponse(
-            orjson.dumps(self.refusal(problem.status_code, message)),
+            orjson.dumps(self.problem_body(problem.status_code, message)),
             status=problem.status_code,
             content_type="application/json",
             headers=headers,
@@ -44,17 +44,17 @@ class ProtocolView(ServingView):
 
 
 def sentence(problem: dict[str, Any]) -> str:
-    """A problem document in one text: what was refused, and the first faults with their places."""
-    faults = [
-        _fault(fault) for fault in problem["errors"][:MAX_FAULTS] if fault["message"] != problem["detail"]
+    """A problem document in one text: what was refused, and the first problems with their places."""
+    problems = [
+        _listed(item) for item in problem["errors"][:MAX_PROBLEMS] if item["message"] != problem["detail"]
     ]
-    more = len(problem["errors"][MAX_FAULTS:])
+    more = len(problem["errors"][MAX_PROBLEMS:])
     if more:
-        faults.append(f"and {more:,} more")
-    return ": ".join(filter(None, [problem["detail"], "; ".join(faults)]))
+        problems.append(f"and {more:,} more")
+    return ": ".join(filter(None, [problem["detail"], "; ".join(problems)]))
 
 
-def _fault(fault: dict[str, Any]) -> str:
-    row = f"row {fault['row']}" if "row" in fault else ""
-    place = ", ".join(filter(None, [row, fault.get("feature", "")]))
-    return ": ".join(filter(None, [place, fault["message"]]))
+def _listed(item: dict[str, Any]) -> str:
+    row = f"row {item['row']}" if "row" in item else ""
+    place = ", ".join(filter(None, [row, item.get("feature", "")]))
+    return ": ".join(filter(None, [place, item["message"]]))

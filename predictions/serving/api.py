@@ -250,7 +250,7 @@ def _records(value: Any) -> list[dict[str, Any]]:
     check_row_count(len(value))
     strange = [row for row, record in enumerate(value) if not isinstance(record, dict)]
     if strange:
-        faults = [
+        problems = [
             {
                 "row": row,
                 "feature": "",
@@ -260,5 +260,5 @@ def _records(value: Any) -> list[dict[str, Any]]:
             }
             for row in strange[:MOST_ERRORS]
         ]
-        raise Malformed(f"{len(strange):,} of {len(value):,} records are not objects", faults, len(strange))
+        raise Malformed(f"{len(strange):,} of {len(value):,} records are not objects", problems, len(strange))
     return value

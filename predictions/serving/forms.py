@@ -6,7 +6,7 @@ from urllib.parse import quote
 from django import forms
 from django.template.defaultfilters import capfirst
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web.forms import carry, read_text
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
@@ -57,12 +57,12 @@ class FeaturesForm(forms.Form):
         # names of features may hold spaces, which no id in HTML may
         return f"feature-{quote(field_name, safe='')}"
 
-    def refuse(self, error: Refused) -> None:
+    def refuse(self, error: ProblemError) -> None:
         """Show what the contract said of each feature, or else of the whole."""
-        faults = [fault for fault in error.errors if fault.get("feature") in self.fields]
-        for fault in faults:
-            self.add_error(fault["feature"], fault["message"])
-        if not faults:
+        problems = [problem for problem in error.errors if problem.get("feature") in self.fields]
+        for problem in problems:
+            self.add_error(problem["feature"], problem["message"])
+        if not problems:
             self.add_error(None, capfirst(str(error)))
 
 

@@ -11,7 +11,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.jobs.models import Heartbeat
 from clfsite.core.storage import database, space
 from clfsite.core.web import metrics
@@ -51,13 +51,13 @@ def ready(request: HttpRequest) -> HttpResponse:
 @reading_alone
 def prometheus(request: HttpRequest) -> HttpResponse:
     """Metrics, for the holder of the metrics token."""
-    if refusal := refusal_of_metrics(request.META):
-        status, message = refusal
+    if refused := metrics_problem(request.META):
+        status, message = refused
         return problem(status, message, headers={"WWW-Authenticate": "Bearer"})
     return HttpResponse(metrics.exposition() + gauges.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
-def refusal_of_metrics(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None:
+def metrics_problem(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None:
     """The status and reason with which a WSGI request for metrics is turned down; None where it may see them.
 
     A proxy on this machine asks from this machine, too, whether it names whom it asks for or not: only the operator
@@ -99,7 +99,7 @@ def worker() -> str:
 
 def disk() -> str:
     """Whether there is room for what writes files: "ok" or what waits."""
-    return space.fault() or "ok"
+    return space.problem() or "ok"
 
 
 def _database() -> str:
@@ -115,7 +115,7 @@ def _database() -> str:
 def _model() -> str:
     try:
         models.get()
-    except Refused as error:
+    except ProblemError as error:
         return str(error)
     except Error:
         return "the active version cannot be read; were the migrations applied?"
@@ -127,4 +127,4 @@ def _log() -> str:
         Prediction.objects.only("id").first()
     except Error:
         return "the prediction log cannot be read; were the migrations applied?"
-    return group_commit.log.fault() or "ok"
+    return group_commit.log.problem() or "ok"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 from django.db.models import Max
 
-from clfsite.core.errors import Conflict, NotFound, Refused, Unavailable
+from clfsite.core.errors import Conflict, NotFound, ProblemError, Unavailable
 from predictions.serving import metrics
 from predictions.serving.batcher import JointScoring
 from training.ml.tables.contract import Contract
@@ -78,7 +78,7 @@ class LiveModels:
         self._checked = self._loaded = 0.0
         self._state: object = None
         self._is_followed = False
-        self.faults: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
 
     def get(self, model: str | None = None, version: int | None = None) -> Live:
         """Return the version that answers.
@@ -100,8 +100,8 @@ class LiveModels:
         if model and ("\x00" in model or not Classifier.objects.filter(name=model).exists()):
             raise NotFound(f"there is no classifier {model[:100]!r}; /info lists those that answer")
         name = model or "any classifier"
-        fault = self.faults.get(model or self._default_name())
-        raise Unavailable(fault or f"no version of {name} is active; train one and activate it")
+        problem = self.problems.get(model or self._default_name())
+        raise Unavailable(problem or f"no version of {name} is active; train one and activate it")
 
     def all(self) -> list[Live]:
         """Every classifier's active version, the default first."""
@@ -111,7 +111,7 @@ class LiveModels:
     def forget(self) -> None:
         """Drop everything loaded; the next call reads the database again."""
         with self._lock:
-            self._active, self._pinned, self.faults = {}, {}, {}
+            self._active, self._pinned, self.problems = {}, {}, {}
             self._checked, self._state, self._is_followed = 0.0, None, False
 
     def _default(self) -> Live | None:
@@ -145,7 +145,7 @@ class LiveModels:
 
     def _look(self) -> None:
         state, now = self._read_state(), time.monotonic()
-        if state != self._state or (self.faults and now - self._loaded > RETRY_SECONDS):
+        if state != self._state or (self.problems and now - self._loaded > RETRY_SECONDS):
             self._reload()
             self._state, self._loaded = state, now
         self._checked = now
@@ -165,14 +165,14 @@ class LiveModels:
                 active[classifier.name] = self._load(
                     classifier, activation.version, activation.created_at, before
                 )
-                self.faults.pop(classifier.name, None)
-            except Refused as error:
+                self.problems.pop(classifier.name, None)
+            except ProblemError as error:
                 logger.exception("%s stays as it was", classifier)
-                self.faults[classifier.name] = str(error)
+                self.problems[classifier.name] = str(error)
                 if before:
                     active[classifier.name] = before
         self._active = active
-        metrics.faulty_classifiers.set(len(self.faults))
+        metrics.faulty_classifiers.set(len(self.problems))
 
     def _load(
         self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None

@@ -24,7 +24,7 @@ from predictions.serving import metrics
 from predictions.serving.batcher import Piece
 from predictions.serving.live_models import Live, models
 from training.ml.tables.checks import check_records, read_records
-from training.ml.tables.contract import Issue
+from training.ml.tables.contract import FeatureProblem
 
 # from here on the checks by column are faster than those by record
 ROWS_FOR_COLUMNS = 100
@@ -87,7 +87,7 @@ class Tried:
     label: str
     probability: float
     probabilities: dict[str, float]
-    warnings: list[Issue]
+    warnings: list[FeatureProblem]
 
 
 def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
@@ -107,7 +107,7 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
 class _Scored:
     """Accepted records: `warnings` by row for those that have any, the seconds of the check, answers a piece at a time."""
 
-    warnings: Mapping[int, Sequence[Issue]]
+    warnings: Mapping[int, Sequence[FeatureProblem]]
     seconds: float
     pieces: Iterable[Piece]
 
@@ -219,11 +219,11 @@ def log_rows(
     )
 
 
-def write_warnings(warned: Mapping[int, Sequence[Issue]], count: int) -> list[str]:
+def write_warnings(warned: Mapping[int, Sequence[FeatureProblem]], count: int) -> list[str]:
     """The warnings of each of so many rows as JSON texts."""
     texts = ["[]"] * count
-    for row, issues in warned.items():
-        texts[row] = orjson.dumps([asdict(issue) for issue in issues]).decode()
+    for row, problems in warned.items():
+        texts[row] = orjson.dumps([asdict(problem) for problem in problems]).decode()
     return texts
 
 
@@ -246,13 +246,15 @@ def count(live: Live, blocks: Iterable[LogRows], unseen: Sequence[str]) -> None:
         child(metrics.warnings_total, live.classifier, code).inc(number)
 
 
-def _check_each(live: Live, records: Sequence[Mapping[str, Any]], path: str = "") -> list[list[Issue]]:
+def _check_each(
+    live: Live, records: Sequence[Mapping[str, Any]], path: str = ""
+) -> list[list[FeatureProblem]]:
     """Return each record's warnings.
 
     Raises:
         InvalidInput: any record has an error, or a warning where the classifier is strict.
     """
-    found: dict[int, Sequence[Issue]] = {}
+    found: dict[int, Sequence[FeatureProblem]] = {}
     warnings = []
     for row, record in enumerate(records):
         errors, warned = live.contract.check(record)
@@ -265,22 +267,22 @@ def _check_each(live: Live, records: Sequence[Mapping[str, Any]], path: str = ""
     return warnings
 
 
-def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[Issue]], path: str) -> None:
+def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[FeatureProblem]], path: str) -> None:
     """Raise InvalidInput where any of so many records has errors, with the first of them in the order of rows."""
     if not errors:
         return
     what = "the record was refused" if count == 1 else f"{len(errors):,} of {count:,} records were refused"
-    issues = ((row, issue) for row, found in errors.items() for issue in found)
-    told = [_fault(row, issue, path) for row, issue in islice(issues, MOST_ERRORS)]
+    problems = ((row, problem) for row, of_row in errors.items() for problem in of_row)
+    listed = [_error(row, problem, path) for row, problem in islice(problems, MOST_ERRORS)]
     raise InvalidInput(
         f"{what} by the contract of {live.classifier} version {live.number}; nothing was stored",
-        told,
+        listed,
         sum(map(len, errors.values())),
     )
 
 
-def _fault(row: int, issue: Issue, path: str) -> dict[str, Any]:
-    fault = {"row": row, **asdict(issue)}
+def _error(row: int, problem: FeatureProblem, path: str) -> dict[str, Any]:
+    error = {"row": row, **asdict(problem)}
     if path:
-        fault["field"] = ".".join(filter(None, [path.format(row=row), issue.feature]))
-    return fault
+        error["field"] = ".".join(filter(None, [path.format(row=row), problem.feature]))
+    return error

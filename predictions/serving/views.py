@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from clfsite.core.errors import NotFound, Refused, Unavailable
+from clfsite.core.errors import NotFound, ProblemError, Unavailable
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.models import Prediction
@@ -34,7 +34,7 @@ def predict(request: StaffRequest) -> HttpResponse:
         raise Http404 from error
     except Unavailable as error:
         return render(
-            request, "predictions/serving/predict.html", {"fault": str(error), "lives": models.all()}
+            request, "predictions/serving/predict.html", {"problem": str(error), "lives": models.all()}
         )
     form = FeaturesForm(live.contract, form_data(request) or None, shown.features if shown else None)
     context: dict[str, Any] = {"form": form, "live": live, "lives": models.all(), "prediction": shown}
@@ -65,17 +65,17 @@ def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[st
     if form.is_valid():
         try:
             tried = services.explore(live=live, record=form.cleaned_data)
-        except Refused as error:
+        except ProblemError as error:
             form.refuse(error)
         else:
             return {
                 "tried": tried,
                 **ranked(tried.label, tried.probabilities, before.probabilities if before else None),
             }
-    faults = [
+    problems = [
         ("" if name == "__all__" else name, each) for name, found in form.errors.items() for each in found
     ]
-    return {"tried": None, "faults": faults}
+    return {"tried": None, "problems": problems}
 
 
 def ranked(
@@ -128,6 +128,6 @@ def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None
 
     try:
         return send_once(request, answer)
-    except Refused as error:
+    except ProblemError as error:
         form.refuse(error)
         return None

@@ -64,7 +64,7 @@ def import_dataset(
         try:
             found = frames.survey(path, target, categories)
         except (TableError, ContractError) as error:
-            raise refusal(error) from error
+            raise as_invalid_input(error) from error
         if not stored:
             with path.open("rb") as file:
                 files.datasets().save(f"{sha256}.csv", File(file))
@@ -89,7 +89,7 @@ def _is_stored(name: str, sha256: str) -> bool:
         return False
 
 
-def refusal(error: Exception) -> InvalidInput:
+def as_invalid_input(error: Exception) -> InvalidInput:
     """What the pure core refused, with the places in the file where it names them."""
     problems = error.problems if isinstance(error, TableError) else []
     return InvalidInput(str(error), [vars(problem) for problem in problems])

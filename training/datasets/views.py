@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web import charts
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
@@ -60,7 +60,7 @@ def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
             categories=data["categories"],
             user=request.user,
         )
-    except Refused as error:
+    except ProblemError as error:
         form.refuse(error)
         return None
     if dataset.created_at < began:

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
 from rich.table import Column, Table
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract, Feature
 from training.ml.tables.corrections import Choice, Corrections, Spellings
@@ -90,7 +90,7 @@ def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) 
             return import_dataset(name=name, target=target, source=file, categories=list(categories))
     except OSError as error:
         raise CommandError(f"cannot read {csv}: {error.strerror}") from error
-    except Refused as error:
+    except ProblemError as error:
         raise CommandError(str(error)) from error
 
 

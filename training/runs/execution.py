@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 from django.conf import settings
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.storage import space
 from training.datasets.frames import load_corrected
 from training.ml.progress import Phase, Progress
 from training.ml.trainer import Trained, train
 from training.models import Run, Version
 from training.runs import tracking
-from training.runs.service import REFUSALS
+from training.runs.service import INPUT_ERRORS
 from training.versions.registry import register_version
 from training.versions.service import activate_version
 
@@ -41,7 +41,7 @@ def execute_run(
         trained = train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
         note(Progress(0, 1, phase=Phase.SAVE))
         version = register_version(run=run, trained=trained)
-    except (*REFUSALS, Refused) as error:
+    except (*INPUT_ERRORS, ProblemError) as error:
         run.fail(str(error))
         return None
     except KeyboardInterrupt:
@@ -71,7 +71,7 @@ def _activate(run: Run, version: Version) -> None:
     actor = run.created_by.get_username() if run.created_by else "command line"
     try:
         activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
-    except Refused as error:
+    except ProblemError as error:
         logger.warning("%s was not activated: %s", version, error)
         run.warn(f"{version} was not activated: {error}")
 

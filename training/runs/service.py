@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from clfsite.core.errors import Conflict, InvalidInput
 from clfsite.core.jobs import queue
-from training.datasets.service import refusal
+from training.datasets.service import as_invalid_input
 from training.ml.search.recipe import Recipe, RecipeError
 from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.corrections import AS_INFERRED, Corrections, Spellings
@@ -18,7 +18,7 @@ from training.models import Classifier, Dataset, Run, Version
 from training.names import check_name
 
 # exceptions of the pure core that tell a person what to change
-REFUSALS = (TableError, ContractError, RecipeError)
+INPUT_ERRORS = (TableError, ContractError, RecipeError)
 
 
 def request_run(
@@ -47,8 +47,8 @@ def request_run(
     check_name(name, "classifier")
     try:
         agreed = _agree(dataset, corrections, recipe)
-    except REFUSALS as error:
-        raise refusal(error) from error
+    except INPUT_ERRORS as error:
+        raise as_invalid_input(error) from error
     with transaction.atomic():
         owner, created = Classifier.objects.get_or_create(name=name)
         if created:
@@ -68,7 +68,7 @@ def request_run(
 
 
 def _agree(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> Contract:
-    """The contract of what the run makes; raises one of REFUSALS unless the table can be trained on so."""
+    """The contract of what the run makes; raises one of INPUT_ERRORS unless the table can be trained on so."""
     # pandas and scikit-learn, without which a site starts that is asked for nothing yet
     from training.datasets.frames import load_corrected
     from training.ml import trainer

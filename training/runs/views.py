@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from clfsite.core.errors import Conflict, Refused
+from clfsite.core.errors import Conflict, ProblemError
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
@@ -113,7 +113,7 @@ def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> str 
                 )
             ),
         )
-    except Refused as error:
+    except ProblemError as error:
         form.add_error(None, capfirst(str(error)))
         columns.problems = error.errors
         return None
@@ -207,7 +207,7 @@ def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
 
     try:
         address = send_once(request, start)
-    except Refused as error:
+    except ProblemError as error:
         messages.error(request, f"Nothing was started: {error}.")
         address = None
     return redirect(address or reverse("training:version-detail", args=[version.pk]))

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clfsite.core.errors import Conflict, NotFound, Refused
+from clfsite.core.errors import Conflict, NotFound, ProblemError
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from training.models import Classifier, Version
@@ -76,7 +76,7 @@ def version_compare(request: StaffRequest) -> HttpResponse:
     chosen = request.GET.getlist("versions")
     try:
         versions = comparison.chosen(chosen)
-    except Refused as error:
+    except ProblemError as error:
         return _list(request, problem=str(error), chosen=chosen)
     labels, wanted = comparison.labels(versions), request.GET.get("class", "")
     label = wanted if wanted in labels else next(iter(labels), "")
@@ -170,7 +170,7 @@ def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
 def _activate(request: StaffRequest, version: Version, reason: str) -> None:
     try:
         activate_version(version=version, actor=request.user.get_username(), reason=reason)
-    except Refused as error:
+    except ProblemError as error:
         messages.error(request, f"Nothing was changed: {error}.")
     else:
         messages.success(request, f"{version} is active: it answers from now on.")

@@ -51,7 +51,7 @@ def every_hour(chore: Callable[[], object]) -> None:
 
 def must_wait() -> bool:
     """Whether jobs are left in their queue, as a disk without room would fail them; the sweeper looks again."""
-    if reason := space.fault():
+    if reason := space.problem():
         logger.warning("jobs wait: %s", reason)
     return bool(reason)
 
@@ -68,7 +68,7 @@ def carry_out(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
             work(job)
         finally:
             _give_back(model)
-        is_over = stopping.is_set() or space.fault()
+        is_over = stopping.is_set() or space.problem()
         job = None if is_over else waiting.filter(pk__gt=job).first()
 
 
@@ -111,7 +111,7 @@ def kept_alive(job: Job) -> Iterator[None]:
 
 def sweep() -> None:
     """Send another message for jobs that wait too long or whose owner is lost, as many as this worker has places for."""
-    if space.fault():
+    if space.problem():
         return
     # a row of the future was written by a machine whose clock is fast
     long_ago = Q(created_at__lt=Now() - FORGOTTEN) | Q(created_at__gt=Now())

@@ -24,12 +24,12 @@ def free_bytes() -> tuple[int, int]:
     return usage.free, usage.total
 
 
-def fault() -> str:
+def problem() -> str:
     """What a lack of room on disk stops at present, or an empty string."""
     try:
         free, _ = free_bytes()
     except OSError:
-        # a folder that is gone is another fault, of which whatever uses it tells
+        # a folder that is gone is another problem, of which whatever uses it tells
         return ""
     if free >= LEAST_BYTES:
         return ""
@@ -57,5 +57,5 @@ def _is_full_sqlite(code: int) -> bool:
     # the lowest byte names the kind
     kind = code & 0xFF
     return kind == sqlite3.SQLITE_FULL or (
-        kind in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and bool(fault())
+        kind in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and bool(problem())
     )

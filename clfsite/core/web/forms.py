@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.template.defaultfilters import capfirst, filesizeformat
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web.uploads import was_cut
 
 
@@ -60,7 +60,7 @@ def _as_browsers_send(text: str) -> str:
 
 
 class UploadForm(forms.Form):
-    """A form with a CSV; `problems` are the faults found in it, by line and column."""
+    """A form with a CSV; `problems` are the problems found in it, by line and column."""
 
     file = forms.FileField(
         label="CSV file",
@@ -86,7 +86,7 @@ class UploadForm(forms.Form):
             raise forms.ValidationError(f"{count} files came with the form; choose one file.")
         return self.cleaned_data["file"]
 
-    def refuse(self, error: Refused) -> None:
+    def refuse(self, error: ProblemError) -> None:
         """Show what a service said about the file."""
         self.problems = error.errors
         self.add_error("file", capfirst(str(error)))

@@ -34,21 +34,21 @@ def read_object(
         example = ", ".join(f'"{name}": ...' for name in required or known[:1])
         raise Malformed(
             f"{what} is not an object; expected {{{example}}}",
-            [_fault(path, "not_an_object", "not an object")],
+            [_problem(path, "not_an_object", "not an object")],
         )
-    faults = [
-        _fault(_join(path, name), "missing", f'the member "{name}" is missing')
+    problems = [
+        _problem(_join(path, name), "missing", f'the member "{name}" is missing')
         for name in required
         if name not in value
     ]
-    faults += unknown_members(value, known, path)
-    if faults:
-        raise Malformed(faults[0]["message"], faults)
+    problems += unknown_members(value, known, path)
+    if problems:
+        raise Malformed(problems[0]["message"], problems)
     return value
 
 
 def unknown_members(names: Iterable[str], known: Sequence[str], path: str = "") -> list[dict[str, Any]]:
-    """The faults of the first 100 names that are not known."""
+    """The problems of the first 100 names that are not known."""
     strange: list[str] = []
     for name in names:
         if name not in known:
@@ -56,7 +56,7 @@ def unknown_members(names: Iterable[str], known: Sequence[str], path: str = "") 
             if len(strange) == MOST_TOLD:
                 break
     return [
-        _fault(
+        _problem(
             _join(path, shorten(name)),
             UNKNOWN,
             unknown(name, known if place < MOST_COMPARED else (), "member"),
@@ -74,14 +74,14 @@ def check_parameters(given: Mapping[str, Any], known: Sequence[str]) -> None:
     Raises:
         Malformed: naming each.
     """
-    faults = []
+    problems = []
     for name in list(given)[:MOST_TOLD]:
         if name not in known:
-            faults.append(_fault(shorten(name), "unknown_parameter", unknown(name, known, "parameter")))
+            problems.append(_problem(shorten(name), "unknown_parameter", unknown(name, known, "parameter")))
         elif len(given.getlist(name)) > 1:  # type: ignore[attr-defined]
-            faults.append(_fault(name, "repeated", f'the parameter "{name}" is given twice'))
-    if faults:
-        raise Malformed(faults[0]["message"], faults)
+            problems.append(_problem(name, "repeated", f'the parameter "{name}" is given twice'))
+    if problems:
+        raise Malformed(problems[0]["message"], problems)
 
 
 def unknown(name: str, known: Sequence[str], what: str) -> str:
@@ -110,5 +110,5 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _fault(field: str, code: str, message: str) -> dict[str, Any]:
+def _problem(field: str, code: str, message: str) -> dict[str, Any]:
     return {"field": field, "code": code, "message": message}

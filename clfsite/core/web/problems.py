@@ -30,7 +30,7 @@ RETRY_SECONDS = 2
 MOST_ERRORS = 100
 MOST_CHARACTERS = 40_000
 DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
-STATUS: dict[type[errors.Refused], HTTPStatus] = {
+STATUS: dict[type[errors.ProblemError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -43,13 +43,13 @@ STATUS: dict[type[errors.Refused], HTTPStatus] = {
 def problem(
     status: int,
     detail: str,
-    faults: list[dict[str, Any]] | None = None,
+    problems: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
     count: int = 0,
 ) -> HttpResponse:
-    """Return a problem document; the first of the `faults` become its member `errors`, the detail counts all of them."""
-    listed = _first(faults or [])
-    count = max(count, len(faults or []))
+    """Return a problem document; the first of the `problems` become its member `errors`, the detail counts all of them."""
+    listed = _first(problems or [])
+    count = max(count, len(problems or []))
     if len(listed) < count:
         detail = f"{detail}; the first {len(listed):,} of {count:,} errors are listed"
     body: dict[str, Any] = {
@@ -65,22 +65,22 @@ def problem(
     return HttpResponse(content, status=status, content_type="application/problem+json", headers=headers)
 
 
-def _first(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _first(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The first errors, as many as an answer may hold."""
     listed: list[dict[str, Any]] = []
     characters = 0
-    for fault in faults[:MOST_ERRORS]:
-        characters += sum(len(value) for value in fault.values() if isinstance(value, str))
+    for item in problems[:MOST_ERRORS]:
+        characters += sum(len(value) for value in item.values() if isinstance(value, str))
         if listed and characters > MOST_CHARACTERS:
             break
-        listed.append(fault)
+        listed.append(item)
     return listed
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """Answer any exception of an API view; DRF's EXCEPTION_HANDLER."""
     error = _passing(error) or error
-    if isinstance(error, errors.Refused):
+    if isinstance(error, errors.ProblemError):
         retry = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, errors.Unavailable) else None
         status = STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
         return problem(status, str(error), error.errors, retry, error.count)
@@ -118,22 +118,22 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
     if getattr(error, "wait", None):
         headers["Retry-After"] = str(math.ceil(error.wait))  # type: ignore[attr-defined]
     if isinstance(error, exceptions.ValidationError):
-        faults = list(_faults(error.detail))
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields were refused", faults, headers)
+        problems = list(_field_problems(error.detail))
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields were refused", problems, headers)
     return problem(error.status_code, str(error.detail), None, headers)
 
 
-def _faults(detail: Any, field: str = "") -> list[dict[str, Any]]:
+def _field_problems(detail: Any, field: str = "") -> list[dict[str, Any]]:
     """The errors of DRF's fields, each with its whole path: `aim.goal`, `categories.0`."""
     if isinstance(detail, dict):
-        return [fault for name, inner in detail.items() for fault in _faults(inner, _path(field, name))]
+        return [item for name, inner in detail.items() for item in _field_problems(inner, _path(field, name))]
     if isinstance(detail, list):
         # the errors of a list's items come as texts in a list where there is one item, as mappings where they nest
         nested = any(isinstance(inner, dict | list) for inner in detail)
         return [
-            fault
+            item
             for place, inner in enumerate(detail)
-            for fault in _faults(inner, _path(field, place) if nested else field)
+            for item in _field_problems(inner, _path(field, place) if nested else field)
         ]
     return [{"field": field, "code": getattr(detail, "code", "invalid"), "message": str(detail)}]
 

@@ -27,5 +27,5 @@ def csv_file(description: str, text: str) -> dict[tuple[int, str], OpenApiRespon
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
-    """Schema entries for the refusals that a call may answer with."""
+    """Schema entries for the problems that a call may answer with."""
     return {(status, "application/problem+json"): PROBLEM for status in statuses}

@@ -22,8 +22,8 @@ _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _SWITCH = {"true": True, "false": False, "1": True, "0": False}
 
 
-class FaultSerializer(serializers.Serializer[dict[str, object]]):
-    """One fault: of a record (row from 0, feature), of a file (line from 1, column), or of a form (field)."""
+class ProblemItemSerializer(serializers.Serializer[dict[str, object]]):
+    """One problem: of a record (row from 0, feature), of a file (line from 1, column), or of a form (field)."""
 
     row = serializers.IntegerField(required=False)
     feature = serializers.CharField(required=False)
@@ -41,7 +41,7 @@ class ProblemSerializer(serializers.Serializer[dict[str, object]]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
-    errors = FaultSerializer(many=True)  # type: ignore[assignment]
+    errors = ProblemItemSerializer(many=True)  # type: ignore[assignment]
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -51,18 +51,18 @@ class StrictSerializer(serializers.Serializer[Any]):
         if not isinstance(data, Mapping):
             message = f"expected an object, got {_kind(data)}"
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]}, "not_an_object")
-        faults: dict[str, Any] = {
-            fault["field"]: ErrorDetail(fault["message"], UNKNOWN)
-            for fault in unknown_members(data, self.known)
+        problems: dict[str, Any] = {
+            problem["field"]: ErrorDetail(problem["message"], UNKNOWN)
+            for problem in unknown_members(data, self.known)
         }
         if html.is_html_input(data):
-            faults |= {
+            problems |= {
                 name: ErrorDetail(f'"{name}" came more than once', "repeated")
                 for name, field in self.fields.items()
                 if not isinstance(field, serializers.ListField | OneFileField) and len(data.getlist(name)) > 1  # type: ignore[attr-defined]
             }
-        if faults:
-            raise serializers.ValidationError(faults)
+        if problems:
+            raise serializers.ValidationError(problems)
         return super().to_internal_value(data)
 
     @property

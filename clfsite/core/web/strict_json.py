@@ -143,7 +143,9 @@ def _count_quotes(data: bytes) -> int:
     return data.count(b'"')
 
 
-def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_null: bool, finite: bool) -> Any:
+def _read_slowly(
+    data: bytes, first_error: orjson.JSONDecodeError | None, nan_is_null: bool, finite: bool
+) -> Any:
     """Read with the standard library: slower, but it says what is wrong and takes huge numbers as infinite."""
     nulls: list[str] = []
 
@@ -170,10 +172,14 @@ def _read_slowly(data: bytes, refusal: orjson.JSONDecodeError | None, nan_is_nul
     _check_text(value)
     place = _infinite(value)
     if place is not None and finite:
-        fault = {"field": place[:_LONGEST_PATH], "code": "not_finite", "message": "expected a finite number"}
-        raise InvalidInput("a number is too large; expected finite numbers", [fault])
-    if refusal is not None and not nulls and place is None:
-        raise Malformed(f"the body is not JSON: {refusal}") from refusal
+        problem = {
+            "field": place[:_LONGEST_PATH],
+            "code": "not_finite",
+            "message": "expected a finite number",
+        }
+        raise InvalidInput("a number is too large; expected finite numbers", [problem])
+    if first_error is not None and not nulls and place is None:
+        raise Malformed(f"the body is not JSON: {first_error}") from first_error
     return value
 
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from clfsite import demo
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from predictions.keys import service as keys
 from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import Recipe
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             )
         try:
             lines = [self._login(), self._key()]
-        except Refused as error:
+        except ProblemError as error:
             raise CommandError(f"DEMO_API_KEY: {error}") from error
         for line in filter(None, lines):
             self.stdout.write(line)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.core.management.base import BaseCommand, CommandError
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from clfsite.core.web.permissions import SCOPES
 from predictions.keys import service as keys
 
@@ -40,6 +40,6 @@ class Command(BaseCommand):
             _, key = keys.create(name=name, scopes=scope, expires_in=life, rate=rate)
         except OverflowError as error:
             raise CommandError(f"--expires is {expires}; expected fewer days") from error
-        except Refused as error:
+        except ProblemError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(key)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from clfsite.core.errors import NotFound, Refused
+from clfsite.core.errors import NotFound, ProblemError
 from training.management import columns, terminal
 from training.models import Classifier, Dataset, Version
 from training.runs.service import request_retrain
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             if not options["json"]:
                 columns.show_warnings(run.data_warnings, self.stderr)
             made = terminal.execute(run, jobs=options["jobs"], quiet=options["json"])
-        except Refused as error:
+        except ProblemError as error:
             raise CommandError(str(error)) from error
         terminal.show(made, time.monotonic() - began, self.stdout, as_json=options["json"])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from clfsite.core.errors import Refused
+from clfsite.core.errors import ProblemError
 from training.management import columns, terminal
 from training.ml.judge.aim import Aim, AimError
 from training.ml.judge.names import METRICS
@@ -88,7 +88,7 @@ class Command(BaseCommand):
         try:
             run = self._request(csv, target, recipe, corrections, options)
             version = terminal.execute(run, jobs=options["jobs"], quiet=options["json"])
-        except Refused as error:
+        except ProblemError as error:
             raise CommandError(str(error)) from error
         terminal.show(version, time.monotonic() - began, self.stdout, as_json=options["json"])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from training.ml.tables.reading import (
-    Problem,
+    FileProblem,
     TableError,
     check_header,
     delimiter_of,
@@ -53,7 +53,7 @@ class Block:
     lines: Sequence[int]
     columns: Sequence[Sequence[str]]
     texts: Sequence[str] | None
-    problems: dict[int, Problem] = field(default_factory=dict)
+    problems: dict[int, FileProblem] = field(default_factory=dict)
     offset: int = 0
     empty: int = 0
 
@@ -137,7 +137,7 @@ class _Reader:
             raise TableError(not_utf8(self._path)) from error
         if taken and len(taken[-1]) >= LONGEST_LINE:
             message = f"the line has more than {LONGEST_LINE:,} characters; is a line end missing?"
-            problem = Problem(self._lines + len(taken), "", message)
+            problem = FileProblem(self._lines + len(taken), "", message)
             raise TableError("the file is not a table", [problem])
         return taken
 
@@ -167,7 +167,9 @@ class _Reader:
             for text in chain(taken, self._texts):
                 used += 1
                 if "\x00" in text:
-                    raise TableError("the file is not text", [Problem(begin + used, "", "holds a NUL byte")])
+                    raise TableError(
+                        "the file is not text", [FileProblem(begin + used, "", "holds a NUL byte")]
+                    )
                 yield text
 
         reader = csv.reader(feed(), delimiter=self._delimiter, strict=True)

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from training.ml.tables.contract import LARGEST, Contract, Feature, Issue, Kind
+from training.ml.tables.contract import LARGEST, Contract, Feature, FeatureProblem, Kind
 from training.ml.tables.digits import EXACT
 from training.ml.tables.reading import MISSING
 
@@ -29,7 +29,7 @@ LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64
 _LONGEST_INTEGER = 20
 # records with other names than the contract's, of which each name is told
 MOST_ODD = 100
-_OTHER_NAMES = Issue("", "other_features", "the record's names are not the features of this model")
+_OTHER_NAMES = FeatureProblem("", "other_features", "the record's names are not the features of this model")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Checked:
     rows: int
     arrays: Mapping[str, NDArray[Any]]
     texts: Sequence[Sequence[str]]
-    errors: Mapping[int, Sequence[Issue]]
-    warnings: Mapping[int, Sequence[Issue]]
+    errors: Mapping[int, Sequence[FeatureProblem]]
+    warnings: Mapping[int, Sequence[FeatureProblem]]
 
     def accepted(self) -> NDArray[np.bool_]:
         """Which rows may be scored, shape (rows,)."""
@@ -180,8 +180,8 @@ class _Remarks:
     """Errors and warnings by row while the columns are gone through."""
 
     def __init__(self) -> None:
-        self.errors: dict[int, list[Issue]] = {}
-        self.warnings: dict[int, list[Issue]] = {}
+        self.errors: dict[int, list[FeatureProblem]] = {}
+        self.warnings: dict[int, list[FeatureProblem]] = {}
 
     def look_at(self, feature: Feature, suspects: Iterable[int], value_of: Callable[[int], Any]) -> None:
         """Let the contract judge single values, and keep what it says."""

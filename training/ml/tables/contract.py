@@ -64,7 +64,7 @@ _TYPES: dict[Kind, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True)
-class Issue:
+class FeatureProblem:
     """One remark on one feature of one record: an error, or a warning that comes with the answer."""
 
     feature: str
@@ -84,12 +84,12 @@ class Feature:
     low: float | None = None
     high: float | None = None
 
-    def check(self, value: Any) -> tuple[Issue | None, Issue | None]:
+    def check(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
         """Return (error, warning) for one JSON value; at most one of the two is set."""
         if value is None:
             if self.missing:
                 return None, None
-            return self._issue(
+            return self._problem(
                 "null_not_allowed", f"{self.name} had no missing values in training; send {self.kind.article}"
             ), None
         if self.kind is Kind.CATEGORY:
@@ -97,48 +97,48 @@ class Feature:
         if self.kind is Kind.BOOLEAN:
             if isinstance(value, bool):
                 return None, None
-            return self._issue("not_a_boolean", f"expected true or false, got {quote(value)}"), None
+            return self._problem("not_a_boolean", f"expected true or false, got {quote(value)}"), None
         return self._check_number(value)
 
-    def _check_number(self, value: Any) -> tuple[Issue | None, Issue | None]:
+    def _check_number(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self._issue("not_a_number", f"expected a number, got {quote(value)}"), None
+            return self._problem("not_a_number", f"expected a number, got {quote(value)}"), None
         if not _is_finite(value):
-            return self._issue(
+            return self._problem(
                 "not_finite", "expected a finite number, got one too large or not a number"
             ), None
         if abs(value) > LARGEST:
-            return self._issue(
+            return self._problem(
                 "too_large", f"expected a number from -{LARGEST:g} to {LARGEST:g}, got {quote(value)}"
             ), None
         if self.kind is Kind.INTEGER and value != int(value):
-            return self._issue("not_an_integer", f"expected a whole number, got {quote(value)}"), None
+            return self._problem("not_an_integer", f"expected a whole number, got {quote(value)}"), None
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             given, low, high = apart(value, self.low, self.high)
             message = f"{given} is outside the training range: training saw {low} to {high}"
-            return None, self._issue("out_of_range", message)
+            return None, self._problem("out_of_range", message)
         return None, None
 
-    def _check_category(self, value: Any) -> tuple[Issue | None, Issue | None]:
+    def _check_category(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
         if not isinstance(value, str):
-            return self._issue("not_text", f"expected a text, got {quote(value)}"), None
+            return self._problem("not_text", f"expected a text, got {quote(value)}"), None
         if value in self.categories:
             return None, None
         if len(value) > MAX_TEXT:
-            return self._issue(
+            return self._problem(
                 "too_long", f"expected at most {MAX_TEXT:,} characters, got {len(value):,}"
             ), None
         if "\x00" in value or not _is_unicode(value):
-            return self._issue(
+            return self._problem(
                 "invalid_text", "the text holds a NUL or half a surrogate pair, which no database can keep"
             ), None
         known = ", ".join(self.categories[:8]) + (", ..." if len(self.categories) > 8 else "")  # noqa: PLR2004
-        return None, self._issue(
+        return None, self._problem(
             "unknown_category", f"{quote(value)} was never seen in training; known: {known}"
         )
 
-    def _issue(self, code: str, message: str) -> Issue:
-        return Issue(self.name, code, message)
+    def _problem(self, code: str, message: str) -> FeatureProblem:
+        return FeatureProblem(self.name, code, message)
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class Contract:
         """A record that the contract accepts: every feature at its default."""
         return {feature.name: feature.default for feature in self.features}
 
-    def check(self, record: Mapping[str, Any]) -> tuple[list[Issue], list[Issue]]:
+    def check(self, record: Mapping[str, Any]) -> tuple[list[FeatureProblem], list[FeatureProblem]]:
         """Judge one record of JSON values.
 
         Returns:
@@ -252,12 +252,12 @@ class Contract:
         """
         if self._is_plain(record):
             return [], []
-        errors: list[Issue] = []
-        warnings: list[Issue] = []
+        errors: list[FeatureProblem] = []
+        warnings: list[FeatureProblem] = []
         for feature in self.features:
             if feature.name not in record:
                 errors.append(
-                    Issue(
+                    FeatureProblem(
                         feature.name,
                         "missing",
                         f"the feature {feature.name} is missing; send {feature.kind.article}",
@@ -274,17 +274,17 @@ class Contract:
             errors += self._unknown([name for name in record if name not in known])
         return errors, warnings
 
-    def _unknown(self, names: Sequence[str]) -> list[Issue]:
+    def _unknown(self, names: Sequence[str]) -> list[FeatureProblem]:
         """The errors of names that are no features: the first hundred, and how many there are beyond."""
         errors = []
         for place, name in enumerate(names[:MOST_UNKNOWN]):
             close = self._nearest(name) if place < MOST_COMPARED else None
             hint = f"; did you mean {close}?" if close else ""
             message = f"{quote(name)} is not a feature of this model{hint}"
-            errors.append(Issue(name[:MAX_TEXT], "unknown_feature", message))
+            errors.append(FeatureProblem(name[:MAX_TEXT], "unknown_feature", message))
         if len(names) > MOST_UNKNOWN:
             more = f"{len(names) - MOST_UNKNOWN:,} more names are not features of this model"
-            errors.append(Issue("", "unknown_feature", more))
+            errors.append(FeatureProblem("", "unknown_feature", more))
         return errors
 
     def _nearest(self, name: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from training.ml.tables.contract import LARGEST
-from training.ml.tables.reading import MAX_PROBLEMS, MISSING, Problem, TableError, delimiter_of, rows
+from training.ml.tables.reading import MAX_PROBLEMS, MISSING, FileProblem, TableError, delimiter_of, rows
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _NUMBER_WITH_COMMAS = re.compile(rf"[+-]?\d+,\d+|{_THOUSANDS.pattern}")
@@ -77,10 +77,10 @@ def _numbers_to_numbers(frame: pd.DataFrame, numbers: Collection[str]) -> pd.Dat
 
 def _bad_numbers(
     frame: pd.DataFrame, path: Path, *, texts: Collection[str], numbers: Collection[str]
-) -> Iterator[Problem]:
+) -> Iterator[FileProblem]:
     suspects: dict[str, list[int]] = {}
     for name in frame.columns.difference(list(texts), sort=False):
-        bad = _faults(frame[name], must_be_numbers=name in numbers)
+        bad = _unreadable(frame[name], must_be_numbers=name in numbers)
         if bad is not None and bad.any():
             suspects[str(name)] = [int(position) for position in bad.to_numpy().nonzero()[0][:MAX_PROBLEMS]]
     if not suspects:
@@ -92,10 +92,10 @@ def _bad_numbers(
     for name, positions in suspects.items():
         for position in positions:
             line, cells = lines[position]
-            yield Problem(line, name, _why(cells[header.index(name)]))
+            yield FileProblem(line, name, _why(cells[header.index(name)]))
 
 
-def _faults(column: pd.Series, *, must_be_numbers: bool) -> pd.Series | None:
+def _unreadable(column: pd.Series, *, must_be_numbers: bool) -> pd.Series | None:
     """Mark the values that are no usable numbers where numbers are expected; None where nothing is."""
     if _is_numeric(column):
         return column.astype(float).abs() > LARGEST

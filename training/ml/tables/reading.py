@@ -48,8 +48,8 @@ _MAGIC = {
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One fault of a file: the line as an editor counts it, the column's name where one is known."""
+class FileProblem:
+    """One problem of a file: the line as an editor counts it, the column's name where one is known."""
 
     line: int
     column: str
@@ -63,7 +63,7 @@ class Problem:
 class TableError(ValueError):
     """The file is not a table; `problems` says where."""
 
-    def __init__(self, message: str, problems: list[Problem] | None = None) -> None:
+    def __init__(self, message: str, problems: list[FileProblem] | None = None) -> None:
         self.problems = problems or []
         shown = "; ".join(map(str, self.problems[:3]))
         more = f" (and {len(self.problems) - 3} more)" if len(self.problems) > 3 else ""  # noqa: PLR2004
@@ -74,7 +74,7 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, cells) of a CSV file, the checked header first; never holds more than a row.
 
     Raises:
-        TableError: at the first fault of form.
+        TableError: at the first problem of form.
     """
     delimiter = delimiter_of(path)
     header: list[str] = []
@@ -106,13 +106,13 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def malformed(error: csv.Error, line: int) -> TableError:
     """What to raise for a row that the CSV reader gave up on."""
     message = "a quote is opened and never closed" if "unexpected end" in str(error) else str(error)
-    return TableError("the file is not well-formed CSV", [Problem(line, "", message)])
+    return TableError("the file is not well-formed CSV", [FileProblem(line, "", message)])
 
 
-def ragged(line: int, found: int, expected: int) -> Problem:
-    """The fault of a row that is longer or shorter than the header."""
+def ragged(line: int, found: int, expected: int) -> FileProblem:
+    """The problem of a row that is longer or shorter than the header."""
     what = "the delimiter" if found > expected else "a line end"
-    return Problem(
+    return FileProblem(
         line,
         "",
         f"{found:,} cells where the header has {expected:,}; a value that holds {what} belongs in quotes",
@@ -141,7 +141,7 @@ def delimiter_of(path: Path) -> str:
 def _no_nul(file: io.TextIOWrapper) -> Iterator[str]:
     for number, text in enumerate(file, start=1):
         if "\x00" in text:
-            raise TableError("the file is not text", [Problem(number, "", "holds a NUL byte")])
+            raise TableError("the file is not text", [FileProblem(number, "", "holds a NUL byte")])
         yield text
 
 
@@ -169,10 +169,10 @@ def check_header(header: list[str], line: int) -> None:
     seen: dict[str, int] = {}
     for position, name in enumerate(header, start=1):
         if not name.strip():
-            problems.append(Problem(line, "", f"column {position} has no name; give every column a name"))
+            problems.append(FileProblem(line, "", f"column {position} has no name; give every column a name"))
         elif name in seen:
             problems.append(
-                Problem(line, name, f"the name stands twice, as column {seen[name]} and {position}")
+                FileProblem(line, name, f"the name stands twice, as column {seen[name]} and {position}")
             )
         seen.setdefault(name, position)
     if problems:

@@ -271,9 +271,9 @@ def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
         patch.setattr(group_commit, "write", fail)
         with pytest.raises(Unavailable, match="could not be written"):
             record(log_rows(version))
-    assert "could not be written" in group_commit.log.fault()
+    assert "could not be written" in group_commit.log.problem()
     record(log_rows(version))
-    assert group_commit.log.fault() == ""
+    assert group_commit.log.problem() == ""
 
 
 # the thread's own last words are the point
@@ -291,7 +291,7 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
         patch.setattr(group_commit, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
             record(log_rows(version))
-    assert "had ended" in group_commit.log.fault()
-    assert group_commit.log.fault() == ""
+    assert "had ended" in group_commit.log.problem()
+    assert group_commit.log.problem() == ""
     record(log_rows(version))
     assert Prediction.objects.count() == counted() == 1

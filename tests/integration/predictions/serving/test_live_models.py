@@ -77,7 +77,7 @@ def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) 
         classifier=second.classifier, number=2, version=second, actor="tests", reason="x"
     )
     assert live_models.models.get("churn").number == version.number
-    assert "SHA-256" in live_models.models.faults["churn"]
+    assert "SHA-256" in live_models.models.problems["churn"]
 
 
 def test_a_missing_artifact_makes_the_site_unready(client: Client, version: Version) -> None:
@@ -116,7 +116,7 @@ def test_a_bucket_that_comes_back_is_served_from_without_another_activation(
         buckets.make_bucket(url, "late")
         storages["artifacts"].save(entry["name"], ContentFile(content))
         assert live_models.models.get("churn").number == version.number
-    assert live_models.models.faults == {}
+    assert live_models.models.problems == {}
 
 
 def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(

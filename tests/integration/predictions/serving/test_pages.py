@@ -206,7 +206,7 @@ def test_what_if_names_what_keeps_it_from_answering(
 ) -> None:
     response = analyst.post(WHAT_IF, data(**changes))
     assert response.context["tried"] is None
-    ((name, message),) = response.context["faults"]
+    ((name, message),) = response.context["problems"]
     assert (name, words in message) == (feature, True)
 
 

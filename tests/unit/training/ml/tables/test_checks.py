@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from training.ml.tables.checks import Checked, check_cells, check_records, read_cell
-from training.ml.tables.contract import LARGEST, MAX_TEXT, Contract, Feature, Issue, Kind
+from training.ml.tables.contract import LARGEST, MAX_TEXT, Contract, Feature, FeatureProblem, Kind
 from training.ml.tables.digits import EXACT
 
 AMOUNT = Feature("amount", Kind.NUMBER, True, 1.5, (), 0.0, 10.0)
@@ -81,7 +81,7 @@ CELLS = [
 STRICT = pytest.mark.parametrize("strict", [False, True], ids=["warning", "strict"])
 
 
-def one_by_one(records: list[dict[str, Any]], *, strict: bool) -> tuple[dict[int, list[Issue]], ...]:
+def one_by_one(records: list[dict[str, Any]], *, strict: bool) -> tuple[dict[int, list[FeatureProblem]], ...]:
     """What the contract says of each record alone."""
     errors, warnings = {}, {}
     for row, record in enumerate(records):
