@@ -390,9 +390,9 @@ def _found(setting: Setting, text: str) -> str:
 
 def _refuse_placeholder(name: str, secret: str) -> None:
     """Refuse a secret that everybody knows; no message repeats it, as it may be a part of a real one."""
-    if found := _PLACEHOLDER.search(secret):
+    if match := _PLACEHOLDER.search(secret):
         raise ImproperlyConfigured(
-            f"{name} holds {found[0][:20]!r} as an example does; expected a random value, "
+            f"{name} holds {match[0][:20]!r} as an example does; expected a random value, "
             "such as the output of: openssl rand -hex 32"
         )
     if len(set(secret)) < _TOO_FEW_CHARACTERS:
@@ -407,8 +407,8 @@ def _database(name: str, value: str) -> dict[str, Any]:
         config: dict[str, Any] = {**dj_database_url.parse(value)}
     except ValueError:
         raise ImproperlyConfigured(f"{name} is not a URL; expected {_DATABASE_FORM}") from None
-    if found := _PLACEHOLDER.search(config.get("PASSWORD") or ""):
-        raise ImproperlyConfigured(f"{name} has {found[0][:20]!r} in its password; expected the real one")
+    if match := _PLACEHOLDER.search(config.get("PASSWORD") or ""):
+        raise ImproperlyConfigured(f"{name} has {match[0][:20]!r} in its password; expected the real one")
     if config["ENGINE"].endswith("sqlite3"):
         # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut; IMMEDIATE takes
         # the write lock at BEGIN, without which concurrent read-then-write transactions fail as "locked".

@@ -29,7 +29,9 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """How near to a lock a login is, AXES_FAILURE_LIMIT being one."""
-        of_pair, of_address = (_failures(each) for each in self.get_user_attempts(request, credentials))
+        of_pair, of_address = (
+            _failures(attempts) for attempts in self.get_user_attempts(request, credentials)
+        )
         return max(of_pair, of_address * settings.AXES_FAILURE_LIMIT // ADDRESS_LIMIT)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
@@ -42,9 +44,9 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
         limits = (settings.AXES_FAILURE_LIMIT, ADDRESS_LIMIT)
         attempts = zip(self.get_user_attempts(request, credentials), limits, strict=True)
         ends = [
-            each.latest("attempt_time").attempt_time + settings.AXES_COOLOFF_TIME
-            for each, limit in attempts
-            if _failures(each) >= limit
+            rows.latest("attempt_time").attempt_time + settings.AXES_COOLOFF_TIME
+            for rows, limit in attempts
+            if _failures(rows) >= limit
         ]
         return max(ends, default=timezone.now())
 
@@ -65,13 +67,13 @@ def address_of(request: HttpRequest) -> str:
     seen = forwarded[-min(count, len(forwarded))].strip() if count else ""
     for text in (seen, request.META.get("REMOTE_ADDR", "")):
         try:
-            found = ip_address(text)
+            address = ip_address(text)
         except ValueError:
             continue
-        if isinstance(found, IPv6Address):
-            mapped = found.ipv4_mapped
-            return str(mapped or ip_network((int(found), IPV6_PREFIX), strict=False).network_address)
-        return str(found)
+        if isinstance(address, IPv6Address):
+            mapped = address.ipv4_mapped
+            return str(mapped or ip_network((int(address), IPV6_PREFIX), strict=False).network_address)
+        return str(address)
     return "::"  # behind a socket without addresses all share one count
 
 

@@ -191,10 +191,10 @@ class Batch(Job):
         """Show how far the scoring is after a part that no later attempt does again; False when it is no longer ours."""
         return self.change(self.OWNED, rows_done=rows_done, pace=pace, attempts_without_progress=0)
 
-    def close_check(self, *, hold: bool, **found: Any) -> bool:
+    def close_check(self, *, hold: bool, **results: Any) -> bool:
         """Write down what the check found, and wait for `start_scoring` where it is to be held."""
         waits = {"state": self.State.CHECKED, "attempt": 0, "lease_until": None} if hold else {}
-        values = {"attempts_without_progress": 0, **found, **waits}
+        values = {"attempts_without_progress": 0, **results, **waits}
         return self.change(self.OWNED, checked_at=timezone.now(), rows_done=0, pace=None, **values)
 
     @property

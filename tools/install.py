@@ -63,13 +63,13 @@ def has_uv(uv: Path) -> bool:
 def pip_settings() -> dict[str, list[str]]:
     """What pip is configured with, values by name: its files, then `install`'s own section, then its variables."""
     done = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False)
-    found: dict[str, list[str]] = {}
+    settings: dict[str, list[str]] = {}
     for section in ("global", "install", ":env:"):
         for line in done.stdout.splitlines():
             name, _, value = line.partition("=")
             if name.startswith(f"{section}."):
-                found[name.removeprefix(f"{section}.")] = ast.literal_eval(value).split()
-    return found
+                settings[name.removeprefix(f"{section}.")] = ast.literal_eval(value).split()
+    return settings
 
 
 def uv_environment(environment: Mapping[str, str], settings: Mapping[str, list[str]]) -> dict[str, str]:

@@ -110,7 +110,7 @@ class Answerer:
                 labels,
                 proba,
             ),
-            unseen=[each.code for warned in checked.warnings.values() for each in warned],
+            unseen=[problem.code for warned in checked.warnings.values() for problem in warned],
         )
 
     def _content(

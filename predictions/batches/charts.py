@@ -108,18 +108,18 @@ def label_by_group(
         groups: what the values are gathered in, in the order to show; those without a row are left out.
         table: rows by group and class.
     """
-    found = [(name, row) for name, row in zip(groups, table, strict=True) if sum(row)]
-    totals = [sum(row[place] for _, row in found) for place in range(len(classes))]
+    counted = [(name, row) for name, row in zip(groups, table, strict=True) if sum(row)]
+    totals = [sum(row[place] for _, row in counted) for place in range(len(classes))]
     shown = sorted(sorted(range(len(classes)), key=lambda place: -totals[place])[:SHOWN_LABELS])
     figure = plot(
         [
             bars(
                 name=text(classes[place]),
                 orientation="h",
-                x=[row[place] / sum(row) for _, row in found],
-                y=list(range(len(found))),
+                x=[row[place] / sum(row) for _, row in counted],
+                y=list(range(len(counted))),
                 marker={"color": f"var(--chart-{order + 1})"},
-                customdata=[[html.escape(name, quote=False), row[place], sum(row)] for name, row in found],
+                customdata=[[html.escape(name, quote=False), row[place], sum(row)] for name, row in counted],
                 hovertemplate=f"%{{customdata[0]}}: {text(classes[place])} %{{x:.1%}}"
                 " (%{customdata[1]:,} of %{customdata[2]:,} rows)<extra></extra>",
             )
@@ -128,7 +128,7 @@ def label_by_group(
         {
             # no more ticks than stand side by side on a phone, beside long names
             "xaxis": {"title": {"text": "Share of the rows"}, **SHARES, "tickvals": [0, 0.5, 1]},
-            "yaxis": {**labelled_axis(feature, [name for name, _ in found]), "autorange": "reversed"},
+            "yaxis": {**labelled_axis(feature, [name for name, _ in counted]), "autorange": "reversed"},
             "barmode": "stack",
             "bargap": 0.3,
         },
@@ -143,6 +143,6 @@ def label_by_group(
         figure=figure,
         table={
             "headers": [feature, "Rows", *classes],
-            "rows": [[name, f"{sum(row):,}", *(f"{count:,}" for count in row)] for name, row in found],
+            "rows": [[name, f"{sum(row):,}", *(f"{count:,}" for count in row)] for name, row in counted],
         },
     )

@@ -82,9 +82,9 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
             _problem(1, shorten(name), "unknown_column", "this column is not a feature of the model")
             for name in mistyped
         ]
-        found = [f"no column for {', '.join(missing[:5])}"]
-        found += [f"no feature called {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
-        raise InvalidInput(f"the columns do not fit the model: {'; '.join(found)}", problems[:MAX_PROBLEMS])
+        reasons = [f"no column for {', '.join(missing[:5])}"]
+        reasons += [f"no feature called {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
+        raise InvalidInput(f"the columns do not fit the model: {'; '.join(reasons)}", problems[:MAX_PROBLEMS])
     return header
 
 
@@ -161,8 +161,8 @@ def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing"
 def _problems(block: Block, checked: Checked) -> Iterator[Problem]:
     """The problems of a block, in the order of its rows."""
     by_row: dict[int, list[Problem]] = {
-        row: [_problem(each.line, each.column, "wrong_length", each.message)]
-        for row, each in block.problems.items()
+        row: [_problem(problem.line, problem.column, "wrong_length", problem.message)]
+        for row, problem in block.problems.items()
     }
     for place, problems in checked.errors.items():
         line = block.lines[place]

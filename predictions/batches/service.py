@@ -199,7 +199,7 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
             with errors.open("rb") as file:
                 files().save(batch.errors_name, File(file))
     reason = _refused(verdict, batch)
-    found = {
+    results = {
         "rows_total": verdict.rows,
         "rows_bad": verdict.bad,
         "rows_unseen": verdict.unseen,
@@ -207,7 +207,7 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
         "problems": verdict.problems,
         "problem_count": verdict.problem_count,
     }
-    _go_on(batch, batch.close_check(hold=batch.hold and not reason, **found))
+    _go_on(batch, batch.close_check(hold=batch.hold and not reason, **results))
     if reason:
         raise InvalidInput(reason, verdict.problems)
 

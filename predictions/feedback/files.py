@@ -65,11 +65,11 @@ def _check(path: Path, replace: bool) -> None:
     try:
         for piece in _pieces(_read(path)):
             _, truth_problems = weigh(_truths(piece), replace=replace)
-            found = [each for each in piece if isinstance(each, FileProblem)]
-            found = sorted([*found, *map(_in_file, truth_problems)], key=attrgetter("line"))
+            in_piece = [item for item in piece if isinstance(item, FileProblem)]
+            in_piece = sorted([*in_piece, *map(_in_file, truth_problems)], key=attrgetter("line"))
             count += len(piece)
-            bad += len(found)
-            problems += found[: MAX_PROBLEMS - len(problems)]
+            bad += len(in_piece)
+            problems += in_piece[: MAX_PROBLEMS - len(problems)]
     except TableError as error:
         raise as_invalid_input(error) from error
     if not count:
@@ -86,9 +86,9 @@ def _read(path: Path) -> Iterator[Truth | FileProblem]:
     reader = rows(path)
     header = next(reader)[1]
     if sorted(header) != sorted(COLUMNS):
-        found = ", ".join(name[:40] for name in header[:5])
+        names = ", ".join(name[:40] for name in header[:5])
         raise TableError(
-            f"the columns are {found}; expected {' and '.join(COLUMNS)}: a prediction's id and its true label"
+            f"the columns are {names}; expected {' and '.join(COLUMNS)}: a prediction's id and its true label"
         )
     seen: dict[UUID, int] = {}
     for count, (line, cells) in enumerate(reader, start=1):
@@ -114,7 +114,7 @@ def _pieces(read: Iterator[Truth | FileProblem]) -> Iterator[list[Truth | FilePr
 
 
 def _truths(piece: list[Truth | FileProblem]) -> list[Truth]:
-    return [each for each in piece if isinstance(each, Truth)]
+    return [item for item in piece if isinstance(item, Truth)]
 
 
 def _in_file(problem: FeedbackProblem) -> FileProblem:

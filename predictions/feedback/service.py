@@ -117,26 +117,26 @@ def weigh(
             message = _not_a_class(truth.label, contract.classes)
             problems.append(FeedbackProblem(truth, "label", "unknown_label", message))
             continue
-        each = Weighed(label, prediction, contract.classes, before)
-        if before and each.change is Change.CORRECTED and not replace:
+        item = Weighed(label, prediction, contract.classes, before)
+        if before and item.change is Change.CORRECTED and not replace:
             message = f"{_quoted(before.label)} was given before; to correct it, ask for it with replace"
             problems.append(FeedbackProblem(truth, "label", "other_label", message))
         else:
-            weighed.append(each)
+            weighed.append(item)
     return weighed, problems
 
 
 def store(weighed: Sequence[Weighed], *, actor: str, source: Feedback.Source) -> Counter[Change]:
     """Write weighed truths and count them; call it in the transaction that weighed and locked them."""
-    news = [each for each in weighed if each.change is not Change.UNCHANGED]
-    corrected = [each.known.pk for each in news if each.known]
+    news = [item for item in weighed if item.change is not Change.UNCHANGED]
+    corrected = [item.known.pk for item in news if item.known]
     if corrected:
         Feedback.objects.filter(pk__in=corrected).update(superseded_at=timezone.now())
     Feedback.objects.bulk_create(
-        [Feedback(prediction=each.prediction, label=each.label, actor=actor, source=source) for each in news]
+        [Feedback(prediction=item.prediction, label=item.label, actor=actor, source=source) for item in news]
     )
     _count(news)
-    return Counter(each.change for each in weighed)
+    return Counter(item.change for item in weighed)
 
 
 def _contracts(versions: set[int]) -> Mapping[int, Contract]:
@@ -158,13 +158,13 @@ def _quoted(label: str) -> str:
 def _count(news: Sequence[Weighed]) -> None:
     """Add to the hours' counts, and take away what was corrected, in one statement on PostgreSQL and SQLite."""
     cells: Counter[tuple[Any, ...]] = Counter()
-    for each in news:
-        hour = hour_of(each.prediction.created_at)
-        predicted = each.classes.index(each.prediction.label)
-        row = (each.prediction.version_id, hour, predicted)
-        cells[*row, each.classes.index(each.label)] += 1
-        if each.known:
-            cells[*row, each.classes.index(each.known.label)] -= 1
+    for item in news:
+        hour = hour_of(item.prediction.created_at)
+        predicted = item.classes.index(item.prediction.label)
+        row = (item.prediction.version_id, hour, predicted)
+        cells[*row, item.classes.index(item.label)] += 1
+        if item.known:
+            cells[*row, item.classes.index(item.known.label)] -= 1
     if not cells:
         return
     table = FeedbackCount._meta.db_table

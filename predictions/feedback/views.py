@@ -74,8 +74,8 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))
     qualities = quality.of_versions(page.object_list)
-    lately = quality.lately([each.version.pk for each in qualities], timezone.now())
-    chosen = next((each for each in qualities if str(each.version.pk) == request.GET.get("version")), None)
+    lately = quality.lately([row.version.pk for row in qualities], timezone.now())
+    chosen = next((row for row in qualities if str(row.version.pk) == request.GET.get("version")), None)
     chosen = chosen or next(iter(qualities), None)
     context = {
         "form": form,
@@ -83,9 +83,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
         "sort": sort,
         "qualities": qualities,
         "dropped": [
-            each
-            for each in qualities
-            if lately[each.version.pk].has_dropped(each.version.metrics["accuracy"])
+            row for row in qualities if lately[row.version.pk].has_dropped(row.version.metrics["accuracy"])
         ],
         "chosen": chosen,
         "chart": _confusion(chosen) if chosen else None,

@@ -102,49 +102,49 @@ class Event:
 
 def glances(now: datetime) -> list[Glance]:
     """Every classifier, the default one first, in seven queries however many there are."""
-    found = {each.pk: Glance(each) for each in Classifier.objects.order_by("-is_default", "name")}
+    by_classifier = {row.pk: Glance(row) for row in Classifier.objects.order_by("-is_default", "name")}
     active = Activation.objects.in_force().select_related("version")
     for activation in active.defer(*Version.bulky("held_out", path="version__")):
-        found[activation.classifier_id].activation = activation
+        by_classifier[activation.classifier_id].activation = activation
     newest = Version.objects.order_by().filter(activations=None).values_list("classifier")
     for classifier, number in newest.annotate(Max("number")):
-        found[classifier].newest = number
+        by_classifier[classifier].newest = number
     last = Run.objects.filter(classifier=OuterRef("classifier")).order_by("-id").values("id")[:1]
     for run in Run.objects.filter(pk=Subquery(last)).defer("candidates", "recipe_data", "corrections_data"):
-        found[run.classifier_id].last_run = run
-    _add_traffic(found, now)
-    _add_feedback(found, now)
-    return list(found.values())
+        by_classifier[run.classifier_id].last_run = run
+    _add_traffic(by_classifier, now)
+    _add_feedback(by_classifier, now)
+    return list(by_classifier.values())
 
 
-def _add_traffic(found: Mapping[int, Glance], now: datetime) -> None:
+def _add_traffic(glances: Mapping[int, Glance], now: datetime) -> None:
     first = hour_of(now) - timedelta(hours=HOURS - 1)
     counted = HourlyCount.objects.filter(hour__gte=first).order_by()
     for classifier, hour, label, total in counted.values_list(
         "version__classifier", "hour", "label"
     ).annotate(Sum("predictions")):
         place = min((hour - first) // timedelta(hours=1), HOURS - 1)
-        found[classifier].hourly[place] += total
-        found[classifier].labels[label] += total
+        glances[classifier].hourly[place] += total
+        glances[classifier].labels[label] += total
     timed = HourlyLatency.objects.filter(hour__gte=first).order_by()
     for classifier, bucket, total in timed.values_list("version__classifier", "bucket").annotate(
         Sum("predictions")
     ):
-        found[classifier].latency[bucket] += total
+        glances[classifier].latency[bucket] += total
 
 
-def _add_feedback(found: Mapping[int, Glance], now: datetime) -> None:
+def _add_feedback(glances: Mapping[int, Glance], now: datetime) -> None:
     active = {
-        glance.activation.version_id: glance for glance in found.values() if glance.activation is not None
+        glance.activation.version_id: glance for glance in glances.values() if glance.activation is not None
     }
     for version, score in quality.lately(active, now).items():
         active[version].score = score
 
 
-def advice(found: Sequence[Glance]) -> list[Advice]:
+def advice(glances: Sequence[Glance]) -> list[Advice]:
     """What there is to do, the most pressing first."""
-    listed = [each for glance in found for each in _advice_on(glance)]
-    return sorted(listed, key=lambda each: ("danger", "warning", "info").index(each.kind))
+    listed = [item for glance in glances for item in _advice_on(glance)]
+    return sorted(listed, key=lambda item: ("danger", "warning", "info").index(item.kind))
 
 
 def _advice_on(glance: Glance) -> list[Advice]:
@@ -208,41 +208,41 @@ def events(now: datetime) -> list[Event]:
     activations = Activation.objects.filter(created_at__gte=since).select_related("version__classifier")
     rows = [
         Event(
-            each.created_at,
+            row.created_at,
             "active",
-            f"{each.version} answers",
-            f"{each.actor}: {each.reason}",
-            reverse("training:version-detail", args=[each.version_id]),
+            f"{row.version} answers",
+            f"{row.actor}: {row.reason}",
+            reverse("training:version-detail", args=[row.version_id]),
         )
-        for each in activations.only(
+        for row in activations.only(
             *("created_at", "actor", "reason", "version__number", "version__classifier__name")
         )[:EVENTS]
     ]
     runs = Run.objects.filter(finished_at__gte=since).select_related("classifier").order_by("-finished_at")
     rows += [
         Event(
-            each.finished_at or now,
-            each.state,
-            f"Run {each.pk} of {each.classifier} {each.state}",
-            _brief(each.error),
-            reverse("training:run-detail", args=[each.pk]),
+            row.finished_at or now,
+            row.state,
+            f"Run {row.pk} of {row.classifier} {row.state}",
+            _brief(row.error),
+            reverse("training:run-detail", args=[row.pk]),
         )
-        for each in runs.only("finished_at", "state", "error", "classifier__name")[:EVENTS]
+        for row in runs.only("finished_at", "state", "error", "classifier__name")[:EVENTS]
     ]
     batches = Batch.objects.filter(finished_at__gte=since).order_by("-finished_at")
     rows += [
         Event(
-            each.finished_at or now,
-            each.state,
-            f"{each.file_name}: {each.rows_done:,} rows scored"
-            if each.state == Batch.State.SUCCEEDED
-            else f"{each.file_name} {each.state}",
-            f"by {each.caller}" if each.state == Batch.State.SUCCEEDED else _brief(each.error),
-            reverse("predictions:batch-detail", args=[each.pk]),
+            row.finished_at or now,
+            row.state,
+            f"{row.file_name}: {row.rows_done:,} rows scored"
+            if row.state == Batch.State.SUCCEEDED
+            else f"{row.file_name} {row.state}",
+            f"by {row.caller}" if row.state == Batch.State.SUCCEEDED else _brief(row.error),
+            reverse("predictions:batch-detail", args=[row.pk]),
         )
-        for each in batches.only("finished_at", "state", "error", "file_name", "rows_done", "caller")[:EVENTS]
+        for row in batches.only("finished_at", "state", "error", "file_name", "rows_done", "caller")[:EVENTS]
     ]
-    return sorted(rows, key=lambda each: each.at, reverse=True)[:EVENTS]
+    return sorted(rows, key=lambda row: row.at, reverse=True)[:EVENTS]
 
 
 def _brief(reason: str) -> str:

@@ -109,8 +109,8 @@ def create(
     """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        found = f"there is no scope {', '.join(unknown)}" if unknown else "a key needs at least one scope"
-        raise InvalidInput(f"{found}; choose from {', '.join(SCOPES)}")
+        message = f"there is no scope {', '.join(unknown)}" if unknown else "a key needs at least one scope"
+        raise InvalidInput(f"{message}; choose from {', '.join(SCOPES)}")
     if not name.strip():
         raise InvalidInput("a key needs a name that says who calls with it")
     if rate is not None and not 0 <= rate <= MAX_RATE:

@@ -58,6 +58,6 @@ def _input(feature: Feature, value: Any, remark: str, column: dict[str, Any], ro
         return Input(feature, value, remark, bars=spark(column["counts"]), mark=mark)
     if value is None:
         return Input(feature, value, remark, share=column["missing"] / rows if column else None)
-    top = {str(each).lower(): count for each, count in column.get("top", [])}
+    top = {str(text).lower(): count for text, count in column.get("top", [])}
     count = top.get(str(value).lower())
     return Input(feature, value, remark, share=count / rows if count is not None else None)

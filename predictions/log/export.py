@@ -30,16 +30,14 @@ def write(wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool =
     names = _features(classifier) if classifier else []
     features = names if classifier else ["features"]
     yield csv_output.text([csv_output.header([*csv_output.beside(HEADER, names), *features])])
-    for found in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
+    for page in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
         whole = Prediction.objects.select_related("version__classifier").only(
             *("id", "created_at", "label", "probability", "source", "caller", "warnings", "latency_ms"),
             *("features", "version__number", "version__classifier__name"),
         )
         in_force = Prefetch("feedback", Feedback.objects.in_force(), to_attr="truths")
-        rows = whole.prefetch_related(in_force).in_bulk([each.pk for each in found])
-        yield csv_output.text(
-            csv_output.lines(_cells(rows[each.pk], names) for each in found if each.pk in rows)
-        )
+        rows = whole.prefetch_related(in_force).in_bulk([row.pk for row in page])
+        yield csv_output.text(csv_output.lines(_cells(rows[row.pk], names) for row in page if row.pk in rows))
 
 
 def _features(classifier: Classifier) -> list[str]:
@@ -63,6 +61,6 @@ def _cells(row: Prediction, names: list[str]) -> list[Any]:
         row.source,
         row.caller,
         row.latency_ms,
-        "; ".join(f"{each['feature']}: {each['code']}" for each in row.warnings),
+        "; ".join(f"{warning['feature']}: {warning['code']}" for warning in row.warnings),
         *features,
     ]

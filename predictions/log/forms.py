@@ -140,4 +140,4 @@ class LogForm(forms.Form):
 def labels() -> list[str]:
     """Every class of every version: a short list, where asking the log would read all of it."""
     classes = Version.objects.order_by().values_list("contract_data__classes", flat=True).distinct()
-    return list(in_order({label for each in classes for label in each}))
+    return list(in_order({label for names in classes for label in names}))

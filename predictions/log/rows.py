@@ -141,7 +141,7 @@ def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
     has_uuids = connection.features.has_native_uuid_field
     # every sequence that ends is as long as the ids
     return zip(
-        block.ids if has_uuids else [each.replace("-", "") for each in block.ids],
+        block.ids if has_uuids else [key.replace("-", "") for key in block.ids],
         block.features,
         block.labels,
         block.probability,

@@ -52,8 +52,8 @@ class Wanted:
     def equal(self) -> dict[str, Any]:
         """The conditions that one value of a column meets."""
         version = self.versions[0] if self.versions and len(self.versions) == 1 else None
-        found = {name: getattr(self, name) for name in ("caller", "batch", "source", "label")}
-        return {name: value for name, value in {**found, "version": version}.items() if value}
+        values = {name: getattr(self, name) for name in ("caller", "batch", "source", "label")}
+        return {name: value for name, value in {**values, "version": version}.items() if value}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Found:
+class Page:
     """A page of the log, in the order that was asked for.
 
     `older` and `newer` are the ids that the next search in that direction begins beside; None where it would find
@@ -106,7 +106,7 @@ def find(
     before: UUID | None = None,
     after: UUID | None = None,
     oldest_first: bool = False,
-) -> Found:
+) -> Page:
     """Find a page of predictions: the first, or those next to an id, on the side of the older or the newer ones."""
     ascending = after is not None or (oldest_first and before is None)
     start = after if ascending else before
@@ -120,7 +120,7 @@ def find(
     back = (read[0].pk if read else start) if start else None
     older, newer = (back, onwards) if ascending else (onwards, back)
     page = read if ascending == oldest_first else read[::-1]
-    return Found(page, older=older, newer=newer, looked_to=looked_to)
+    return Page(page, older=older, newer=newer, looked_to=looked_to)
 
 
 def walk(
@@ -131,11 +131,11 @@ def walk(
     left = most
     while left > 0:
         beside = {"after" if oldest_first else "before": start}
-        found = find(wanted, size=min(at_once, left), oldest_first=oldest_first, **beside)
-        if found.rows:
-            yield found.rows
-        left -= len(found.rows)
-        start = found.newer if oldest_first else found.older
+        page = find(wanted, size=min(at_once, left), oldest_first=oldest_first, **beside)
+        if page.rows:
+            yield page.rows
+        left -= len(page.rows)
+        start = page.newer if oldest_first else page.older
         if start is None:
             return
 
@@ -226,10 +226,10 @@ def _edge(wanted: Wanted, span: Span, ascending: bool) -> datetime | None:
         queries.append(_judged_counts(wanted))
     for query in queries:
         hour = query.filter(**span.hours).order_by("hour" if ascending else "-hour")
-        found = hour.values_list("hour", flat=True).first()
-        if found is None:
+        edge = hour.values_list("hour", flat=True).first()
+        if edge is None:
             return None
-        hours.append(found)
+        hours.append(edge)
     return max(hours) if ascending else min(hours)
 
 

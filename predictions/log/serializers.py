@@ -39,4 +39,6 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
         ]  # fmt: skip
 
     def get_truth(self, prediction: Prediction) -> str | None:
-        return next((each.label for each in prediction.feedback.all() if each.superseded_at is None), None)
+        return next(
+            (feedback.label for feedback in prediction.feedback.all() if feedback.superseded_at is None), None
+        )

@@ -27,9 +27,9 @@ def prediction_list(request: StaffRequest) -> HttpResponse:
     is_valid = form.is_valid()
     if {"before", "after"} & set(form.errors):
         raise Http404
-    found, oldest_first = search.Found([]), _is_oldest_first(request)
+    results, oldest_first = search.Page([]), _is_oldest_first(request)
     if is_valid:
-        found = search.find(
+        results = search.find(
             form.wanted,
             size=PER_PAGE,
             before=form.cleaned_data["before"],
@@ -38,7 +38,7 @@ def prediction_list(request: StaffRequest) -> HttpResponse:
         )
     context = {
         "form": form,
-        "found": found,
+        "results": results,
         "is_filtered": form.is_filtered,
         "is_first": not (form.cleaned_data.get("before") or form.cleaned_data.get("after")),
         "oldest_first": oldest_first,
@@ -71,7 +71,7 @@ def prediction_export(request: StaffRequest) -> HttpResponseBase:
 
 def _problems(form: LogForm) -> str:
     """What is wrong with the filters, a line for each."""
-    return "".join(f"{name}: {message}\n" for name, found in form.errors.items() for message in found)
+    return "".join(f"{name}: {message}\n" for name, messages in form.errors.items() for message in messages)
 
 
 @staff()
@@ -80,13 +80,13 @@ def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """One answer with its input against what training saw."""
     prediction = get_object_or_404(Prediction.objects.select_related("version__classifier", "batch"), pk=pk)
     contract = prediction.version.contract
-    told = list(prediction.feedback.all())
-    truth = next((each for each in told if each.superseded_at is None), None)
+    given = list(prediction.feedback.all())
+    truth = next((row for row in given if row.superseded_at is None), None)
     context = {
         "prediction": prediction,
         "contract": contract,
         "inputs": compared_inputs.of_prediction(prediction, contract),
-        "told": told,
+        "given": given,
         "truth": truth,
         "form": FeedbackForm(contract.classes, known=truth.label if truth else None),
         **ranked(prediction.label, prediction.probabilities),

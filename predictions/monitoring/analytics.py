@@ -80,11 +80,13 @@ class Report:
 
     @property
     def all_judged(self) -> int:
-        return sum(each.judged for each in self.qualities)
+        return sum(quality.judged for quality in self.qualities)
 
     @property
     def accuracy(self) -> float | None:
-        return sum(each.correct for each in self.qualities) / self.all_judged if self.all_judged else None
+        return (
+            sum(quality.correct for quality in self.qualities) / self.all_judged if self.all_judged else None
+        )
 
 
 def report(versions: Sequence[Version], period: Period, now: datetime) -> Report:
@@ -113,25 +115,25 @@ def report(versions: Sequence[Version], period: Period, now: datetime) -> Report
     )
 
 
-def expected_labels(versions: Sequence[Version], found: Report) -> dict[str, float]:
+def expected_labels(versions: Sequence[Version], report: Report) -> dict[str, float]:
     """The share of each label among the answers to held-out rows, of each version as much as it answered; empty for none."""
     shares: Counter[str] = Counter()
     for version in versions:
-        answered = sum(found.by_version[version.pk])
+        answered = sum(report.by_version[version.pk])
         columns = [sum(column) for column in zip(*version.held_out["confusion"], strict=True)]
         rows = sum(columns)
         for label, count in zip(version.contract.classes, columns, strict=True):
-            shares[label] += answered / found.total * count / rows if found.total else 0
+            shares[label] += answered / report.total * count / rows if report.total else 0
     return dict(shares)
 
 
-def moved(expected: dict[str, float], found: dict[str, int]) -> float | None:
+def moved(expected: dict[str, float], counts: dict[str, int]) -> float | None:
     """The share of answers that would have to be others for both mixes to be alike (total variation distance)."""
-    total = sum(found.values())
+    total = sum(counts.values())
     if not total or not expected:
         return None
-    labels = expected.keys() | found.keys()
-    return sum(abs(found.get(label, 0) / total - expected.get(label, 0.0)) for label in labels) / 2
+    labels = expected.keys() | counts.keys()
+    return sum(abs(counts.get(label, 0) / total - expected.get(label, 0.0)) for label in labels) / 2
 
 
 def positive_tenths(positive: str, deciles: dict[str, list[int]]) -> list[int]:

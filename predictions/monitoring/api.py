@@ -29,15 +29,15 @@ class ClassifierLive(Call):
         versions = classifier.versions.order_by("-number").annotate(active=Exists(active))
         live = [
             {
-                "version": each.version.number,
-                "active": each.version.active,  # type: ignore[attr-defined]
-                "judged": each.judged,
-                "correct": each.correct,
-                "accuracy": each.accuracy,
-                "held_out_accuracy": each.version.metrics["accuracy"],
-                "classes": each.classes,
-                "confusion": each.confusion,
+                "version": row.version.number,
+                "active": row.version.active,  # type: ignore[attr-defined]
+                "judged": row.judged,
+                "correct": row.correct,
+                "accuracy": row.accuracy,
+                "held_out_accuracy": row.version.metrics["accuracy"],
+                "classes": row.classes,
+                "confusion": row.confusion,
             }
-            for each in quality.of_versions(versions)
+            for row in quality.of_versions(versions)
         ]
         return Response({"model": name, "versions": live})

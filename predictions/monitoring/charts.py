@@ -168,17 +168,19 @@ def accuracy(
     )
 
 
-def against_training(expected: Mapping[str, float], found: Mapping[str, int], note: str) -> Chart:
+def against_training(expected: Mapping[str, float], counts: Mapping[str, int], note: str) -> Chart:
     """The mix of labels beside the one that held-out rows were answered with.
 
     Args:
         expected: label to share, from 0 to 1.
-        found: label to answers.
+        counts: label to answers.
     """
-    total = max(sum(found.values()), 1)
-    ranked = sorted({**dict.fromkeys(expected, 0), **found}, key=lambda label: -found.get(label, 0))
+    total = max(sum(counts.values()), 1)
+    ranked = sorted({**dict.fromkeys(expected, 0), **counts}, key=lambda label: -counts.get(label, 0))
     in_order = (
-        ranked if len(ranked) > SHOWN_CLASSES else [*found, *(each for each in ranked if each not in found)]
+        ranked
+        if len(ranked) > SHOWN_CLASSES
+        else [*counts, *(label for label in ranked if label not in counts)]
     )
     shown = in_order[:SHOWN_CLASSES]
     left_out = len(in_order) - len(shown)
@@ -190,7 +192,7 @@ def against_training(expected: Mapping[str, float], found: Mapping[str, int], no
         else note,
         figure=_mixes(
             shown,
-            {label: found.get(label, 0) / total for label in shown},
+            {label: counts.get(label, 0) / total for label in shown},
             {label: expected.get(label, 0.0) for label in shown},
         ),
         table={
@@ -198,8 +200,8 @@ def against_training(expected: Mapping[str, float], found: Mapping[str, int], no
             "rows": [
                 [
                     label,
-                    f"{found.get(label, 0):,}",
-                    percent(found.get(label, 0) / total),
+                    f"{counts.get(label, 0):,}",
+                    percent(counts.get(label, 0) / total),
                     percent(expected.get(label, 0)),
                 ]
                 for label in in_order

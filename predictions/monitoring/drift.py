@@ -45,14 +45,14 @@ def of_inputs(names: Sequence[str], dataset: Dataset, rows: Sequence[Mapping[str
     if not rows:
         return []
     columns = {column["name"]: column for column in dataset.profile}
-    found = []
+    drifts = []
     for name in names:
         column, values = columns.get(name, {}), [row.get(name) for row in rows]
         if "edges" in column:
-            found.append(_of_numbers(column, values))
+            drifts.append(_of_numbers(column, values))
         elif column.get("top"):
-            found.append(_of_values(column, dataset.rows, values))
-    return sorted(found, key=lambda each: each.by_chance - each.moved)
+            drifts.append(_of_values(column, dataset.rows, values))
+    return sorted(drifts, key=lambda drift: drift.by_chance - drift.moved)
 
 
 def _of_numbers(column: Mapping[str, Any], values: Sequence[Any]) -> Drift:

@@ -14,20 +14,20 @@ class AnalyticsForm(forms.Form):
     classifier = forms.ChoiceField(required=False)
     version = forms.ChoiceField(required=False)
     period = forms.ChoiceField(
-        required=False, label="Time", choices=[(name, each.title) for name, each in PERIODS.items()]
+        required=False, label="Time", choices=[(name, span.title) for name, span in PERIODS.items()]
     )
 
     DEFAULT_PERIOD = "30d"
 
     def __init__(self, data: Any) -> None:
         classifiers = list(Classifier.objects.order_by("-is_default", "name"))
-        asked = [each for each in classifiers if each.name == data.get("classifier")]
+        asked = [classifier for classifier in classifiers if classifier.name == data.get("classifier")]
         self.chosen = next(iter([*asked, *classifiers]), None)
         rows = Version.objects.with_active().filter(classifier=self.chosen).select_related("classifier")
         unread = Version.bulky("contract_data", "held_out")
         self.all_versions = list(rows.defer(*unread).order_by("-number"))
         self.span = data["period"] if data.get("period") in PERIODS else self.DEFAULT_PERIOD
-        named = [each for each in self.all_versions if str(each.number) == data.get("version")]
+        named = [version for version in self.all_versions if str(version.number) == data.get("version")]
         self.versions = named or self.all_versions
         super().__init__(
             {
@@ -36,8 +36,8 @@ class AnalyticsForm(forms.Form):
                 "period": self.span,
             }
         )
-        self._choose("classifier", [(each.name, each.name) for each in classifiers])
-        numbers = [(str(each.number), f"Version {each.number}") for each in self.all_versions]
+        self._choose("classifier", [(classifier.name, classifier.name) for classifier in classifiers])
+        numbers = [(str(version.number), f"Version {version.number}") for version in self.all_versions]
         self._choose("version", [("", "All versions"), *numbers])
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:

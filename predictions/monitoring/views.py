@@ -30,10 +30,10 @@ def analytics_page(request: StaffRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form}
     if form.chosen:
         versions, now = form.versions, timezone.now()
-        found = analytics.report(versions, PERIODS[form.span], now)
-        context |= {"found": found, "versions": versions, "period": PERIODS[form.span]}
-        if found.total:
-            context |= _figures(versions, found) | {"dropped": _dropped(versions, now)}
+        report = analytics.report(versions, PERIODS[form.span], now)
+        context |= {"report": report, "versions": versions, "period": PERIODS[form.span]}
+        if report.total:
+            context |= _figures(versions, report) | {"dropped": _dropped(versions, now)}
     return render(request, "predictions/monitoring/analytics.html", context)
 
 
@@ -46,25 +46,25 @@ def _dropped(versions: list[Version], now: datetime) -> str:
     return ""
 
 
-def _figures(versions: list[Version], found: Report) -> dict[str, Any]:
+def _figures(versions: list[Version], report: Report) -> dict[str, Any]:
     """The numbers above and the charts below, of what was answered at all."""
-    used = [version for version in versions if any(found.by_version[version.pk])]
-    named = {str(version): found.by_version[version.pk] for version in reversed(used)}
-    expected = analytics.expected_labels(used, found)
-    distance = analytics.moved(expected, found.labels)
-    buckets = found.buckets
+    used = [version for version in versions if any(report.by_version[version.pk])]
+    named = {str(version): report.by_version[version.pk] for version in reversed(used)}
+    expected = analytics.expected_labels(used, report)
+    distance = analytics.moved(expected, report.labels)
+    buckets = report.buckets
     return {
         "median": counts.quantile(buckets, 0.5),
         "p99": counts.quantile(buckets, 0.99),
         "distance": distance,
-        "is_moved": distance is not None and distance >= MOVED and found.total >= ENOUGH,
+        "is_moved": distance is not None and distance >= MOVED and report.total >= ENOUGH,
         "charts": [
-            traffic_charts.volume("volume-version", "Predictions by version", found.steps, named),
-            traffic_charts.volume("volume-label", "Predictions by label", found.steps, found.by_label),
-            traffic_charts.against_training(expected, found.labels, _mix_note(distance)),
-            _probability(used, found),
-            _latency(found),
-            *_judged(used, found),
+            traffic_charts.volume("volume-version", "Predictions by version", report.steps, named),
+            traffic_charts.volume("volume-label", "Predictions by label", report.steps, report.by_label),
+            traffic_charts.against_training(expected, report.labels, _mix_note(distance)),
+            _probability(used, report),
+            _latency(report),
+            *_judged(used, report),
         ],
     }
 
@@ -75,42 +75,43 @@ def _mix_note(distance: float | None) -> str:
     return f"For both to be alike, {percent(distance)} of the answers would have to be others."
 
 
-def _probability(used: list[Version], found: Report) -> Chart:
+def _probability(used: list[Version], report: Report) -> Chart:
     contracts = [version.contract for version in used]
     positive = contracts[0].positive
     meaning = {(contract.classes, contract.positive) for contract in contracts}
     if positive and len(meaning) == 1:
-        tenths = analytics.positive_tenths(positive, found.deciles)
+        tenths = analytics.positive_tenths(positive, report.deciles)
         return traffic_charts.tenths(tenths, positive, analytics.held_out_tenths(used[0]))
-    summed = [sum(column) for column in zip(*found.deciles.values(), strict=True)]
+    summed = [sum(column) for column in zip(*report.deciles.values(), strict=True)]
     return traffic_charts.tenths(summed, "the label")
 
 
-def _latency(found: Report) -> Chart:
+def _latency(report: Report) -> Chart:
     titles = {0.5: "median", 0.9: "90 %", 0.99: "99 %"}
     lines = {
-        title: [counts.quantile(each, share) for each in found.latency] for share, title in titles.items()
+        title: [counts.quantile(buckets, share) for buckets in report.latency]
+        for share, title in titles.items()
     }
-    return traffic_charts.latency(found.steps, lines)
+    return traffic_charts.latency(report.steps, lines)
 
 
-def _judged(used: list[Version], found: Report) -> list[Chart]:
+def _judged(used: list[Version], report: Report) -> list[Chart]:
     """Accuracy over time, and the confusion of each version that has feedback, the newest first."""
-    known = [each for each in found.qualities if each.judged]
+    known = [quality for quality in report.qualities if quality.judged]
     if not known:
         return []
-    judged = {str(each.version): found.judged[each.version.pk] for each in reversed(known)}
-    held_out = {str(each.version): each.version.metrics["accuracy"] for each in known}
+    judged = {str(quality.version): report.judged[quality.version.pk] for quality in reversed(known)}
+    held_out = {str(quality.version): quality.version.metrics["accuracy"] for quality in known}
     matrices: list[Chart] = [
         {
             **confusion(
-                each.confusion,
-                each.classes,
-                name=f"confusion-{each.version.pk}",
-                title=f"Confusion matrix of {each.version}",
+                quality.confusion,
+                quality.classes,
+                name=f"confusion-{quality.version.pk}",
+                title=f"Confusion matrix of {quality.version}",
             ),
             "note": "Predictions whose truth is known by their actual class and the one predicted, with the share of the actual class.",
         }
-        for each in known[:2]
+        for quality in known[:2]
     ]
-    return [traffic_charts.accuracy(found.steps, judged, held_out), *matrices]
+    return [traffic_charts.accuracy(report.steps, judged, held_out), *matrices]

@@ -77,7 +77,7 @@ class PingView(MlflowView):
 
     @extend_schema(**schema.PING)
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, str]:
-        problems = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
+        problems = [f"{name}: {state}" for name, state in health.check().items() if state != "ok"]
         if problems:
             raise Unavailable("; ".join(problems))
         return {"status": "ok"}
@@ -149,12 +149,12 @@ def _read_query(request: HttpRequest) -> Query:
     body = parse_json(data, nan_is_null=True)
     name, params = _members(body)
     live = models.get(model_of(params), version_of(params))
-    found = READERS[name](name, body[name])
-    if not found.records:
+    table = READERS[name](name, body[name])
+    if not table.records:
         raise Malformed(f'"{name}" holds no row; send at least one')
-    if found.columns is not None:
-        _check_columns(found.columns, live.contract)
-    return Query(live, found.records, _function(params))
+    if table.columns is not None:
+        _check_columns(table.columns, live.contract)
+    return Query(live, table.records, _function(params))
 
 
 def _members(body: Any) -> tuple[str, dict[str, Any]]:
@@ -190,9 +190,9 @@ def _read_split(name: str, value: Any) -> Rows:
     check_row_count(len(data))
     for position, row in enumerate(data):
         if not isinstance(row, list) or len(row) != len(columns):
-            found = f"{len(row)} values" if isinstance(row, list) else "no list"
+            length = f"{len(row)} values" if isinstance(row, list) else "no list"
             raise Malformed(
-                f'row {position} of "{name}" holds {found} where {len(columns)} columns are named'
+                f'row {position} of "{name}" holds {length} where {len(columns)} columns are named'
             )
     return Rows([dict(zip(columns, row, strict=True)) for row in data], columns)
 
@@ -223,10 +223,10 @@ def _read_tensors(name: str, value: Any) -> Rows:
     if single is not None:
         raise Malformed(f'"{single[:60]}" of "{name}" is not a list of values, as others are')
     if len(set(lengths.values())) > 1:
-        found = ", ".join(
+        listed = ", ".join(
             f'"{column[:60]}" {length:,}' for column, length in list(lengths.items())[:MAX_QUOTED]
         )
-        raise Malformed(f'the features of "{name}" differ in their number of values: {found}')
+        raise Malformed(f'the features of "{name}" differ in their number of values: {listed}')
     check_row_count(len(value[columns[0]]))
     return Rows([dict(zip(columns, row, strict=True)) for row in zip(*value.values(), strict=True)], columns)
 
@@ -268,11 +268,11 @@ def _check_columns(columns: Iterable[str], contract: Contract) -> None:
         InvalidInput: naming each column too few or too many.
     """
     columns = list(columns)
-    found, known = set(columns), set(contract.names)
+    given, known = set(columns), set(contract.names)
     problems = [
         {"feature": name, "code": "missing", "message": "no column has this feature"}
         for name in contract.names
-        if name not in found
+        if name not in given
     ]
     problems += [
         {

@@ -105,7 +105,7 @@ class ReadyView(OpenInferenceView):
 
     @extend_schema(**schema.READY)
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, bool]:
-        problems = [f"{name}: {found}" for name, found in health.check().items() if found != "ok"]
+        problems = [f"{name}: {state}" for name, state in health.check().items() if state != "ok"]
         if problems:
             raise Unavailable("; ".join(problems))
         return {"live": True, "ready": True}
@@ -269,7 +269,7 @@ def _wanted(body: dict[str, Any]) -> list[Wanted]:
         read_object(output, required=("name",), optional=("parameters",), path=f"outputs.{output['name']}")
         parameters = parameters_of(output, f'the output "{output["name"]}"')
         wanted.append(Wanted(output["name"], _flag(parameters, "binary_data", everywhere)))
-    twice = repeated(each.name for each in wanted)
+    twice = repeated(output.name for output in wanted)
     if twice is not None:
         raise Malformed(f'the output "{twice}" is asked for twice')
     return wanted
@@ -337,16 +337,16 @@ def _reply(request_id: str | None, answer: predict.Answer, wanted: list[Wanted])
     """The outputs in JSON, or those wanted as bytes behind the JSON."""
     outputs = []
     raw = []
-    for each in wanted:
-        if each.name == PREDICT:
+    for output in wanted:
+        if output.name == PREDICT:
             labels = answer.labels
             head: dict[str, Any] = {"name": PREDICT, "datatype": "BYTES", "shape": [len(labels)]}
-            data, content = labels, write_bytes(labels) if each.binary else b""
+            data, content = labels, write_bytes(labels) if output.binary else b""
         else:
             proba = np.array(answer.proba)
             head = {"name": PREDICT_PROBA, "datatype": "FP64", "shape": list(proba.shape)}
-            data, content = proba.ravel().tolist(), write_floats(proba) if each.binary else b""
-        if each.binary:
+            data, content = proba.ravel().tolist(), write_floats(proba) if output.binary else b""
+        if output.binary:
             outputs.append({**head, "parameters": {"binary_data_size": len(content)}})
             raw.append(content)
         else:

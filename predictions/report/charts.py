@@ -135,7 +135,7 @@ def metrics(
         )
         spread = [[value - interval[0]], [interval[1] - value]] if interval else None
         if spread:
-            spread = [[max(each[0], 0)] for each in spread]
+            spread = [[max(side[0], 0)] for side in spread]
         axes.errorbar(
             value,
             place + 0.16,
@@ -165,11 +165,11 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):
                 share = shares[actual][predicted]
-                said = f"{count:,}\n{percent(share, 0)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
+                text = f"{count:,}\n{percent(share, 0)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
                 axes.text(
                     predicted,
                     actual,
-                    said,
+                    text,
                     ha="center",
                     va="center",
                     fontsize=9 if size <= 6 else 7,  # noqa: PLR2004
@@ -245,8 +245,8 @@ def importance(figure: Figure, features: Sequence[Mapping[str, Any]]) -> float:
         height=0.6,
         error_kw={"ecolor": MUTED, "elinewidth": 1, "capsize": 2},
     )
-    said = [f"{row['mean']:.4f} ± {row['std']:.4f}" for row in shown]
-    axes.bar_label(drawn, said, padding=4, fontsize=7)
+    texts = [f"{row['mean']:.4f} ± {row['std']:.4f}" for row in shown]
+    axes.bar_label(drawn, texts, padding=4, fontsize=7)
     axes.margins(x=0.2)
     name_axis(axes, [row["feature"] for row in shown])
     axes.set_xlabel("Drop in ROC-AUC")

@@ -106,10 +106,10 @@ class Facts:
 
     def column(self, name: str) -> dict[str, Any] | None:
         """The dataset's profile of one column."""
-        found: dict[str, Any] | None = next(
-            (each for each in self.dataset.profile if each["name"] == name), None
+        profile: dict[str, Any] | None = next(
+            (column for column in self.dataset.profile if column["name"] == name), None
         )
-        return found
+        return profile
 
 
 def collect(version: Version) -> Facts:
@@ -126,7 +126,7 @@ def collect(version: Version) -> Facts:
         .defer(*Version.bulky("contract_data", "held_out"), "run__candidates", "run__dataset__profile")
         .order_by("-number")
     )
-    qualities = {each.version.pk: each for each in quality.of_versions(versions)}
+    qualities = {row.version.pk: row for row in quality.of_versions(versions)}
     return Facts(
         version=version,
         contract=version.contract,
@@ -170,19 +170,19 @@ def _in_order(counts: dict[str, int], classes: Sequence[str]) -> dict[str, int]:
 def _monitoring(version: Version, judged: Quality) -> Monitoring:
     days = FeedbackCount.objects.filter(version=version).scores(day=TruncDay("hour", tzinfo=UTC))
     latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", "features")
-    found = list(latest[:LOOKED_AT])
-    warned = [warnings for warnings, _ in found if warnings]
+    rows = list(latest[:LOOKED_AT])
+    warned = [warnings for warnings, _ in rows if warnings]
     names = [feature.name for feature in version.contract.features]
     return Monitoring(
         quality=judged,
         lately=quality.lately([version.pk], timezone.now())[version.pk],
         days={day: Score(judged=judged, correct=right) for day, judged, right in days.order_by("day")},
-        looked_at=len(found),
+        looked_at=len(rows),
         warned=len(warned),
         warnings=dict(
             Counter(
                 (warning["feature"], warning["code"]) for warnings in warned for warning in warnings
             ).most_common()
         ),
-        drifts=drift.of_inputs(names, version.run.dataset, [features for _, features in found]),
+        drifts=drift.of_inputs(names, version.run.dataset, [features for _, features in rows]),
     )

@@ -42,9 +42,9 @@ def _dejavu() -> TemporaryDirectory[str]:
 def undrawable(text: str) -> list[str]:
     """The characters of a text that no font of the PDF has a glyph for, in Unicode's order."""
     wanted = {
-        each
-        for each in set(text)
-        if unicodedata.category(each) not in _WITHOUT_GLYPH and each not in _SELECTORS
+        character
+        for character in set(text)
+        if unicodedata.category(character) not in _WITHOUT_GLYPH and character not in _SELECTORS
     }
     return sorted(_without_glyph(frozenset(wanted)))
 
@@ -75,7 +75,7 @@ def remark(text: str) -> str:
     missing = undrawable(text)
     if not missing:
         return ""
-    shown = ", ".join(_name(each) for each in missing[:SHOWN])
+    shown = ", ".join(_name(character) for character in missing[:SHOWN])
     more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
     return (
         f"This PDF shows a box in place of some characters, because no font on the server has them: {shown}{more}. Install "

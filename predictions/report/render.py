@@ -46,12 +46,12 @@ def as_pdf(made: Report) -> bytes:
 
     Texts reach Typst as data, never as its markup.
     """
-    said = json.dumps(made.to_dict(), ensure_ascii=False)
+    report = json.dumps(made.to_dict(), ensure_ascii=False)
     return typst.compile(
         TYPST,
         output=None,
         font_paths=fonts.of_pdf(),
-        sys_inputs={"report": said, "remark": fonts.remark(said)},
+        sys_inputs={"report": report, "remark": fonts.remark(report)},
     )
 
 

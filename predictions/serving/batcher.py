@@ -94,9 +94,9 @@ class JointScoring:
     def _answer(self, calls: Sequence[Call]) -> None:
         began = time.perf_counter()
         labels, proba = self._score(list(chain.from_iterable(call.records for call in calls)))
-        self._seconds = each = (time.perf_counter() - began) / len(labels)
+        self._seconds = seconds = (time.perf_counter() - began) / len(labels)
         first = 0
         for call in calls:
-            some = slice(first, first + len(call.records))
-            call.piece = Piece(labels[some], proba[some], each * len(call.records))
-            first = some.stop
+            part = slice(first, first + len(call.records))
+            call.piece = Piece(labels[part], proba[part], seconds * len(call.records))
+            first = part.stop

@@ -76,7 +76,7 @@ def predict(
     rows = read_records(live.contract, records)
     scored = _score(live, rows, path)
     parts = Parts(len(rows), _log(live, rows, scored, source=source, caller=caller))
-    _commit(live, parts, [each.code for found in scored.warnings.values() for each in found])
+    _commit(live, parts, [warning.code for of_row in scored.warnings.values() for warning in of_row])
     return Answer(live, parts)
 
 
@@ -120,7 +120,7 @@ def _score(live: Live, records: Sequence[Mapping[str, Any]], path: str) -> _Scor
     """
     began = time.perf_counter()
     if len(records) < ROWS_FOR_COLUMNS:
-        warned = {row: found for row, found in enumerate(_check_each(live, records, path)) if found}
+        warned = {row: warnings for row, warnings in enumerate(_check_each(live, records, path)) if warnings}
         seconds = time.perf_counter() - began
         call = live.joint.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
         return _Scored(warned, seconds, map(live.joint.piece, [call]))
@@ -138,9 +138,9 @@ def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Itera
     size = ROWS_OF_PART if live.loaded.is_split_well(count) else count
 
     def score(first: int) -> Piece:
-        began, some = time.perf_counter(), slice(first, first + size)
+        began, part = time.perf_counter(), slice(first, first + size)
         labels, proba = live.loaded.score_arrays(
-            {name: array[some] for name, array in arrays.items()}, min(size, count - first)
+            {name: array[part] for name, array in arrays.items()}, min(size, count - first)
         )
         return Piece(labels, proba, time.perf_counter() - began)
 
@@ -254,16 +254,16 @@ def _check_each(
     Raises:
         InvalidInput: any record has an error, or a warning where the classifier is strict.
     """
-    found: dict[int, Sequence[FeatureProblem]] = {}
+    problems: dict[int, Sequence[FeatureProblem]] = {}
     warnings = []
     for row, record in enumerate(records):
         errors, warned = live.contract.check(record)
         if live.strict:
             errors = errors + warned
         if errors:
-            found[row] = errors
+            problems[row] = errors
         warnings.append(warned)
-    _refuse(live, len(records), found, path)
+    _refuse(live, len(records), problems, path)
     return warnings
 
 

@@ -73,7 +73,9 @@ def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[st
                 **ranked(tried.label, tried.probabilities, before.probabilities if before else None),
             }
     problems = [
-        ("" if name == "__all__" else name, each) for name, found in form.errors.items() for each in found
+        ("" if name == "__all__" else name, message)
+        for name, messages in form.errors.items()
+        for message in messages
     ]
     return {"tried": None, "problems": problems}
 

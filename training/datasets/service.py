@@ -62,7 +62,7 @@ def import_dataset(
         )
 
         try:
-            found = frames.survey(path, target, categories)
+            survey = frames.survey(path, target, categories)
         except (TableError, ContractError) as error:
             raise as_invalid_input(error) from error
         if not stored:
@@ -76,7 +76,7 @@ def import_dataset(
         sha256=sha256,
         size_bytes=size,
         created_by=user,
-        **found,
+        **survey,
     )
 
 

@@ -120,19 +120,19 @@ def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str,
 def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
     """How a column is spread in each class, as shares of the class, all drawn to one scale."""
     classes = profile.get("by_class", [])
-    shares = [[count / max(each["rows"], 1) for count in each["counts"]] for each in classes]
+    shares = [[count / max(item["rows"], 1) for count in item["counts"]] for item in classes]
     highest = max((share for row in shares for share in row), default=0)
     values = [value for value, _ in profile.get("top", [])]
-    known = [each["median"] for each in classes if each.get("median") is not None]
+    known = [item["median"] for item in classes if item.get("median") is not None]
     medians = dict(zip(known, apart(*known), strict=True))
     return [
         {
-            "label": each["label"],
+            "label": item["label"],
             "bars": charts.spark(row, highest),
-            "median": medians.get(each.get("median")),
+            "median": medians.get(item.get("median")),
             "top": sorted(zip(values, row, strict=True), key=lambda pair: -pair[1])[:TOP_OF_CLASS]
             if values
             else [],
         }
-        for each, row in zip(classes, shares, strict=True)
+        for item, row in zip(classes, shares, strict=True)
     ]

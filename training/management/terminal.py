@@ -58,24 +58,24 @@ class Watch:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[status]}"),
             # rich stops its own clock with the last part of a phase
             TextColumn("{task.elapsed:.0f} s"),
             console=self.console,
             disable=quiet or not self.console.is_terminal,
         )
-        self.task = self.bar.add_task(str(run.classifier), total=run.recipe.fits, said="")
+        self.task = self.bar.add_task(str(run.classifier), total=run.recipe.fits, status="")
 
     def report(self, progress: Progress) -> None:
         """Show the progress that the run's row has just been given."""
         unit = UNITS.get(progress.phase, "")
-        said = unit if progress.best is None else f"{unit}, best score so far {progress.best:.4f}"
+        status = unit if progress.best is None else f"{unit}, best score so far {progress.best:.4f}"
         left = self.run.seconds_left
         if left is not None and progress.done < progress.total:
-            said += f", about {duration(left)} left".replace("\u202f", " ")
+            status += f", about {duration(left)} left".replace("\u202f", " ")
         title = f"{self.run.classifier}: {progress.phase.words}"
         self.bar.update(
-            self.task, description=title, completed=progress.done, total=progress.total, said=said
+            self.task, description=title, completed=progress.done, total=progress.total, status=status
         )
         if progress.phase != self.phase:
             self.phase, self.quarters = progress.phase, 0
@@ -85,7 +85,7 @@ class Watch:
         waited = time.monotonic() - self.written_at
         if unit and (quarters > self.quarters or waited > LINE_SECONDS):
             self.quarters = quarters
-            self._write(f"{self.run.classifier}: {progress.done} of {progress.total} {said}")
+            self._write(f"{self.run.classifier}: {progress.done} of {progress.total} {status}")
 
     def _write(self, line: str) -> None:
         if self.writes_lines:

@@ -28,7 +28,7 @@ from training.ml.search.estimators import build_model, build_pipeline, can_accel
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
-from training.ml.search.searches import SHARING, Candidate, Found, Task, find
+from training.ml.search.searches import SHARING, Candidate, Result, Task, find
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
 from training.ml.tables.contract import Contract, ContractError
@@ -158,10 +158,10 @@ def train(
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
     with spread():
         task = _task(contract, recipe, X_fit, y_fit, jobs=jobs, accelerate=accelerate, clock=clock)
-        found, fits = _search(task, report)
+        search, fits = _search(task, report)
         report(Progress(0, 2, phase=Phase.REFIT))
-        winner = found.candidates[0]
-        proba = _out_of_fold(task, winner) if found.proba is None else found.proba
+        winner = search.candidates[0]
+        proba = _out_of_fold(task, winner) if search.proba is None else search.proba
     report(Progress(1, 2, phase=Phase.REFIT))
     proba = arranged(proba, np.unique(y_fit).tolist(), contract.classes)
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
@@ -177,7 +177,7 @@ def train(
         contract=contract,
         family=winner.family,
         params=winner.params,
-        candidates=found.candidates,
+        candidates=search.candidates,
         fits=fits,
         cross_validation=cross_validation,
         held_out=judged,
@@ -221,7 +221,7 @@ def _may_accelerate(recipe: Recipe) -> bool:
     return can_accelerate() and (recipe.search in SHARING or not is_mixed)
 
 
-def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Found, int]:
+def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Result, int]:
     """Return what the search found and how many fits it took, telling meanwhile how far it is."""
     reports: list[Progress] = []
 
@@ -230,8 +230,8 @@ def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Found, int]
         report(progress)
 
     with journal(task.recipe.fits, task.recipe.folds, note) as path:
-        found = find(replace(task, scorer=replace(task.scorer, journal=path)))
-    return found, reports[-1].done
+        search = find(replace(task, scorer=replace(task.scorer, journal=path)))
+    return search, reports[-1].done
 
 
 def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
@@ -293,4 +293,7 @@ def _over_folds(task: Task, proba: NDArray[np.float64], decision: Decision) -> d
     """Mean and standard deviation of the five metrics over the folds, whichever one the search looked at."""
     scores = [measure(task.y[test], proba[test], decision) for _, test in task.folds.split(task.X, task.y)]
     values = {name: [score[name] for score in scores] for name in METRICS}
-    return {name: {"mean": float(np.mean(each)), "std": float(np.std(each))} for name, each in values.items()}
+    return {
+        name: {"mean": float(np.mean(of_folds)), "std": float(np.std(of_folds))}
+        for name, of_folds in values.items()
+    }

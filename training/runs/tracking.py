@@ -140,8 +140,7 @@ def _config(version: Version) -> dict[str, Any]:
 
 def _candidates(wandb: Any, trained: Trained) -> Any:
     rows = [
-        [each.rank, each.family, str(each.params), each.mean, each.std, each.seconds]
-        for each in trained.candidates
+        [row.rank, row.family, str(row.params), row.mean, row.std, row.seconds] for row in trained.candidates
     ]
     return wandb.Table(columns=["rank", "family", "params", "mean", "std", "seconds"], data=rows)
 

@@ -81,7 +81,7 @@ def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
     )
     start = repeats.corrections if repeats else AS_INFERRED
     columns = _columns(form, data, start)
-    are_valid = [each.is_valid() for each in (form, columns) if each]
+    are_valid = [part.is_valid() for part in (form, columns) if part]
     is_sent = request.method == "POST" and all(are_valid)
     if is_sent and columns and (address := _request(request, form, columns)):
         return redirect(address)
@@ -170,7 +170,7 @@ def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, An
     sort = asked if asked.removeprefix("-") in CANDIDATE_SORTS else "rank"
     column = sort.removeprefix("-")
     # early runs name no family: all their candidates are of one
-    rows = sorted(run.candidates, key=lambda each: each.get(column, ""), reverse=sort.startswith("-"))
+    rows = sorted(run.candidates, key=lambda row: row.get(column, ""), reverse=sort.startswith("-"))
     return sort, Paginator(rows, CANDIDATES_PER_PAGE).get_page(request.GET.get("page"))
 
 

@@ -55,7 +55,7 @@ class VersionCompare(Call):
     )
     def get(self, request: Request) -> Response:
         versions = comparison.chosen(
-            [each.strip() for each in request.query_params.get("ids", "").split(",")]
+            [text.strip() for text in request.query_params.get("ids", "").split(",")]
         )
         return Response(serializers.ComparisonSerializer(comparison.as_dict(versions)).data)
 

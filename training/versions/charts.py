@@ -109,8 +109,8 @@ def overlaid(names: Sequence[str], held_out: Sequence[Mapping[str, Any]], label:
         curves = [
             # each version keeps its colour from chart to chart
             {**curve, "label": name, "color": f"var(--chart-{place})"}
-            for place, (name, each) in enumerate(zip(names, held_out, strict=True), start=1)
-            for curve in (each.get("curves") or {}).get(kind, [])
+            for place, (name, judged) in enumerate(zip(names, held_out, strict=True), start=1)
+            for curve in (judged.get("curves") or {}).get(kind, [])
             if curve["label"] == label
         ]
         if curves:
@@ -281,7 +281,9 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
     ordered = sorted(highest, key=lambda feature: -highest[feature])
     shown = ordered[:SHOWN_COMPARED]
     groups = [
-        _importance_bars(place, name, [(at, rows[each]) for at, each in enumerate(shown) if each in rows])
+        _importance_bars(
+            place, name, [(at, rows[feature]) for at, feature in enumerate(shown) if feature in rows]
+        )
         for place, (name, rows) in enumerate(zip(names, by_version, strict=True), start=1)
     ]
     left_out = len(ordered) - len(shown)

@@ -38,22 +38,22 @@ def chosen(written: Sequence[str]) -> list[Version]:
         InvalidInput: something else than two to six different numbers.
         NotFound: there is no version of one of them.
     """
-    named = [each for each in written if each]
+    named = [text for text in written if text]
     for text in named:
         if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER):
             raise InvalidInput(f"expected ids of versions, which are whole numbers, got {text[:40]!r}")
-    ids = [int(each) for each in named]
+    ids = [int(text) for text in named]
     if not LEAST <= len(ids) <= MOST:
         raise InvalidInput(f"from {LEAST} to {MOST} versions stand side by side; {len(ids)} were chosen")
-    twice = [each for each in ids if ids.count(each) > 1]
+    twice = [id_ for id_ in ids if ids.count(id_) > 1]
     if twice:
         raise InvalidInput(f"version {twice[0]} is named twice; name each version once")
     rows = Version.objects.with_active().select_related("classifier", "run__dataset")
-    found = rows.defer("golden", "artifacts", "run__candidates", "run__dataset__profile").in_bulk(ids)
-    absent = [each for each in ids if each not in found]
+    versions = rows.defer("golden", "artifacts", "run__candidates", "run__dataset__profile").in_bulk(ids)
+    absent = [id_ for id_ in ids if id_ not in versions]
     if absent:
         raise NotFound(f"there is no version with the id {absent[0]}")
-    return [found[each] for each in ids]
+    return [versions[id_] for id_ in ids]
 
 
 def metrics(versions: Sequence[Version]) -> list[Metric]:
@@ -87,43 +87,43 @@ def _figures(
     return [
         {
             "version": version.pk,
-            "value": each,
-            "difference": each - values[0],
-            "best": each == max(values),
+            "value": figure,
+            "difference": figure - values[0],
+            "best": figure == max(values),
             "std": std(version),
             "interval": interval(version),
         }
-        for version, each in zip(versions, values, strict=True)
+        for version, figure in zip(versions, values, strict=True)
     ]
 
 
 def remarks(versions: Sequence[Version]) -> list[str]:
     """Why figures and curves of these versions are not to be held against each other without a second thought."""
-    found = []
+    texts = []
     first = versions[0]
     asks = {(version.contract.target, version.contract.classes) for version in versions}
     tables = {version.run.dataset_id: str(version.run.dataset) for version in versions}
     folds = {version.run.recipe.folds for version in versions}
     if len(asks) > 1:
-        found.append(
+        texts.append(
             "They do not predict the same classes of the same column: their figures answer different questions."
         )
     if len(tables) > 1:
-        found.append(
+        texts.append(
             f"They were judged on held-out rows of different datasets ({', '.join(tables.values())}), so that their "
             "figures and curves are not strictly comparable: a difference may come from the rows."
         )
     elif len({version.run.recipe.seed for version in versions}) > 1:
-        found.append(
+        texts.append(
             f"They were judged on different fifths of {first.run.dataset}, because their seeds differ: a small difference "
             "may come from the rows."
         )
     if len(folds) > 1:
-        found.append(
+        texts.append(
             f"They were cross-validated over different numbers of folds ({', '.join(map(str, sorted(folds)))}): those with "
             "more learnt from more rows in each."
         )
-    return found
+    return texts
 
 
 def names(versions: Sequence[Version]) -> list[str]:
@@ -138,7 +138,7 @@ def libraries(versions: Sequence[Version]) -> list[list[tuple[str, str, bool]]]:
     known = dict.fromkeys(name for version in versions for name in sorted(version.libraries))
     releases = {name: [version.libraries.get(name, "not recorded") for version in versions] for name in known}
     return [
-        [(name, each[place], len(set(each)) > 1) for name, each in releases.items()]
+        [(name, row[place], len(set(row)) > 1) for name, row in releases.items()]
         for place in range(len(versions))
     ]
 

@@ -96,7 +96,7 @@ def version_compare(request: StaffRequest) -> HttpResponse:
 def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
     """The charts of a comparison: confusion matrices, the curves of one class, importance."""
     names, judged = comparison.names(versions), [version.held_out for version in versions]
-    features = [each.get("importance") or [] for each in judged]
+    features = [version.get("importance") or [] for version in judged]
     return {
         "confusions": [
             charts.confusion(

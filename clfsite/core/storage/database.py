@@ -42,11 +42,11 @@ def cut(prober: threading.Thread) -> None:
     """
     global _prober  # noqa: PLW0603  one state for each process
     _prober = prober
-    for each in list(_open):
+    for opened in list(_open):
         # one that has ended meanwhile needs no end
         with (
             contextlib.suppress(OSError, psycopg2.Error),
-            socket.socket(fileno=os.dup(each.fileno())) as duplicate,
+            socket.socket(fileno=os.dup(opened.fileno())) as duplicate,
         ):
             duplicate.shutdown(socket.SHUT_RDWR)
 
@@ -68,11 +68,11 @@ def unsafe_settings() -> str:
     names = ("fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names")
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(['current_setting(%s)'] * len(names))}", names)
-        found = dict(zip(names, cursor.fetchone(), strict=True))
+        values = dict(zip(names, cursor.fetchone(), strict=True))
     # where a commit waits for other machines, as with Neon, this one's disk may lag behind
-    if found["synchronous_standby_names"] and found["synchronous_commit"] in REPLICATED:
+    if values["synchronous_standby_names"] and values["synchronous_commit"] in REPLICATED:
         return ""
-    unsafe = [name for name in names if found[name] == "off"]
+    unsafe = [name for name in names if values[name] == "off"]
     if not unsafe:
         return ""
     return (

@@ -74,7 +74,7 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
             Path(temporary).unlink(missing_ok=True)
             raise
         try:
-            for folder in (path.parent, *(each.parent for each in made)):
+            for folder in (path.parent, *(folder_made.parent for folder_made in made)):
                 _fsync_folder(folder)
         except BaseException:
             # a name that a power cut may take back counts as not given
@@ -167,7 +167,7 @@ def copy_hashed(source: IO[bytes] | File, target: Path, limit: int) -> tuple[str
 
 def _make_folders(folder: Path) -> list[Path]:
     """Make a folder and those above it, and return the new ones; each is an entry of the one above."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
 

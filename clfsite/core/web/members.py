@@ -96,7 +96,7 @@ def unknown(name: str, known: Sequence[str], what: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that reads most like this one."""
-    folded = {each[:LONGEST_NAME].casefold().strip(): each for each in known}
+    folded = {candidate[:LONGEST_NAME].casefold().strip(): candidate for candidate in known}
     close = difflib.get_close_matches(name[:LONGEST_NAME].casefold().strip(), folded, n=1, cutoff=LEAST_ALIKE)
     return folded[close[0]] if close else None
 

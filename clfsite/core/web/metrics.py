@@ -101,6 +101,6 @@ def exposition() -> bytes:
 def _bury(folder: Path) -> None:
     """Take the gauges of processes that are gone out of the sums; what they counted stays in them."""
     for path in folder.glob("gauge_live*.db"):
-        found = _LIVE_GAUGE.fullmatch(path.name)
-        if found and not is_alive(int(found[1])):
-            mark_process_dead(found[1], str(folder))  # type: ignore[no-untyped-call]
+        match = _LIVE_GAUGE.fullmatch(path.name)
+        if match and not is_alive(int(match[1])):
+            mark_process_dead(match[1], str(folder))  # type: ignore[no-untyped-call]

@@ -43,18 +43,18 @@ class UploadParser(MultiPartParser):
         Raises:
             TooLarge: more than CLFSITE_UPLOAD_BYTES.
         """
-        found = super().parse(stream, media_type, parser_context)
+        parsed = super().parse(stream, media_type, parser_context)
         if parser_context and was_cut(parser_context["request"]._request):
             limit = settings.CLFSITE_UPLOAD_BYTES
             raise TooLarge(
                 f"the file is larger than the limit of {limit:,} bytes (CLFSITE_UPLOAD_BYTES); send a smaller one"
             )
-        return found
+        return parsed
 
 
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, dict):
-        return any(_holds_nul(each) for pair in value.items() for each in pair)
+        return any(_holds_nul(item) for pair in value.items() for item in pair)
     return isinstance(value, list) and any(map(_holds_nul, value))

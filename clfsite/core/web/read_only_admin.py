@@ -51,7 +51,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _readable(self, name: str) -> str | Callable[[Any], str]:
         """A field's name, or what shows its value where Django would show JSON, 16 digits or a name of the code."""
-        field = next((each for each in self.opts.fields if each.name == name), None)
+        field = next((candidate for candidate in self.opts.fields if candidate.name == name), None)
         is_raw = isinstance(field, models.JSONField | models.FloatField)
         if field is None or not (is_raw or name in self.labels):
             return name
@@ -79,17 +79,17 @@ def as_table(value: Any) -> str:
         return _of_rows(dict(enumerate(value, 1)))
     if isinstance(value, list) and _all(value, list):
         return _table(_rows([[as_table(cell) for cell in row] for row in value]))
-    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         return _of_pairs(dict(enumerate(value, 1)))
-    return ", ".join(as_table(each) for each in value) if isinstance(value, list) else str(value)
+    return ", ".join(as_table(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def _all(values: Any, kind: type) -> bool:
-    return all(isinstance(each, kind) and each for each in values)
+    return all(isinstance(value, kind) and value for value in values)
 
 
 def _of_pairs(value: dict[Any, Any]) -> SafeString:
-    rows = [(key, as_table(each)) for key, each in value.items()]
+    rows = [(key, as_table(item)) for key, item in value.items()]
     return _table(format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', rows))
 
 

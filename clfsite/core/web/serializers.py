@@ -150,8 +150,8 @@ class OneFileField(serializers.FileField):
     """A file that comes alone under its name."""
 
     def get_value(self, dictionary: Any) -> Any:
-        found = dictionary.getlist(self.field_name) if hasattr(dictionary, "getlist") else []
-        return found if len(found) > 1 else super().get_value(dictionary)
+        files = dictionary.getlist(self.field_name) if hasattr(dictionary, "getlist") else []
+        return files if len(files) > 1 else super().get_value(dictionary)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list):

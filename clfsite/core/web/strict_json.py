@@ -219,6 +219,6 @@ def _infinite(value: Any, path: str = "") -> str | None:
     """Where the first number stands that no float can hold; None where there is none."""
     if isinstance(value, dict | list):
         inner = value.items() if isinstance(value, dict) else enumerate(value)
-        found = (_infinite(each, f"{path}.{name}" if path else str(name)) for name, each in inner)
-        return next((place for place in found if place is not None), None)
+        places = (_infinite(item, f"{path}.{name}" if path else str(name)) for name, item in inner)
+        return next((place for place in places if place is not None), None)
     return path if isinstance(value, float) and math.isinf(value) else None

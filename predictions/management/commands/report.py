@@ -57,8 +57,8 @@ def _classifier(name: str) -> Classifier:
     names = list(Classifier.objects.values_list("name", flat=True))
     if not names:
         raise CommandError("there is no classifier yet; train one with manage.py train")
-    found = Classifier.objects.filter(name=name) if name else Classifier.objects.filter(is_default=True)
-    first = found.first()
+    classifiers = Classifier.objects.filter(name=name) if name else Classifier.objects.filter(is_default=True)
+    first = classifiers.first()
     if first is None and name:
         raise CommandError(f"there is no classifier {name!r}; there are {', '.join(names)}")
     if first is None:
@@ -71,11 +71,13 @@ def _version(classifier: Classifier, number: int | None) -> Version:
     activation = classifier.activation
     if number is None and activation:
         number = activation.version.number
-    found = versions.order_by("-number").first() if number is None else versions.filter(number=number).first()
-    if found is None:
+    version = (
+        versions.order_by("-number").first() if number is None else versions.filter(number=number).first()
+    )
+    if version is None:
         numbers = classifier.versions.order_by("number").values_list("number", flat=True)
         there = ", ".join(map(str, numbers)) or "none; train one with manage.py train"
         raise CommandError(
             f"{classifier} has no version{'' if number is None else f' {number}'}; there are: {there}"
         )
-    return found
+    return version

@@ -69,7 +69,7 @@ def tiles(facts: Facts) -> list[Tile]:
 def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
     positive = facts.contract.positive
     if positive is None:
-        weakest = min(facts.held_out["per_class"], key=lambda each: each["recall"])
+        weakest = min(facts.held_out["per_class"], key=lambda row: row["recall"])
         return [
             f"{numbers.percent(metrics['accuracy'])} of the rows laid aside were labelled right.",
             f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'])} of its rows.",
@@ -91,13 +91,13 @@ def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
 
 def _taken_home_live(facts: Facts) -> list[str]:
     ranked = facts.held_out.get("importance") or []
-    said = []
+    sentences = []
     if ranked:
-        said.append(f"It leans most on {', '.join(each['feature'] for each in ranked[:3])}.")
+        sentences.append(f"It leans most on {', '.join(row['feature'] for row in ranked[:3])}.")
     within = facts.serving.within_ms(0.99) if facts.serving.predictions else None
     if within is not None:
-        said.append(f"99{numbers.NARROW}% of its answers were scored within {numbers.latency(within)}.")
-    return said
+        sentences.append(f"99{numbers.NARROW}% of its answers were scored within {numbers.latency(within)}.")
+    return sentences
 
 
 def limits(facts: Facts) -> Chapter:

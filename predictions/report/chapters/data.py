@@ -127,7 +127,7 @@ def _warnings(facts: Facts) -> list[Block]:
                 "tiny classes and rows without a label. Nothing was found."
             )
         ]
-    return [Items([f"{each['column']}: {each['message']}." for each in warnings[:LISTED]])]
+    return [Items([f"{warning['column']}: {warning['message']}." for warning in warnings[:LISTED]])]
 
 
 def contract(facts: Facts) -> Chapter:
@@ -163,17 +163,19 @@ def contract(facts: Facts) -> Chapter:
         ]
     corrections = facts.run.corrections_data.get("columns") or {}
     if corrections:
-        said = ", ".join(f"{name} ({choice.replace('_', ' ')})" for name, choice in corrections.items())
-        blocks.append(Remark(f"The inferred contract was corrected by hand before training: {said}."))
+        changes = ", ".join(f"{name} ({choice.replace('_', ' ')})" for name, choice in corrections.items())
+        blocks.append(Remark(f"The inferred contract was corrected by hand before training: {changes}."))
     if agreed.merged:
-        said = "; ".join(f"{spelling} as {label}" for spelling, label in list(agreed.merged.items())[:LISTED])
-        blocks.append(Remark(f"Labels in several spellings were taken as one class: {said}."))
+        spellings = "; ".join(
+            f"{spelling} as {label}" for spelling, label in list(agreed.merged.items())[:LISTED]
+        )
+        blocks.append(Remark(f"Labels in several spellings were taken as one class: {spellings}."))
     return Chapter("contract", "Contract", blocks)
 
 
 def _seen(feature: Feature) -> str:
     if feature.kind is Kind.CATEGORY:
-        shown = ", ".join(drawing.cut(each) for each in feature.categories[:SHOWN_CATEGORIES])
+        shown = ", ".join(drawing.cut(category) for category in feature.categories[:SHOWN_CATEGORIES])
         left = len(feature.categories) - SHOWN_CATEGORIES
         return f"{shown} and {left} more" if left > 0 else shown
     if feature.kind is Kind.BOOLEAN:

@@ -84,16 +84,16 @@ def _agreement(facts: Facts) -> str:
     difference = value - fold["mean"]
     bounds = (facts.held_out.get("intervals") or {}).get("roc_auc")
     inside = bounds and bounds[0] <= fold["mean"] <= bounds[1]
-    said = (
+    verdict = (
         "as much as chance explains: the search did not fit itself to its folds"
         if inside
         else "more than chance in the choice of the rows explains"
     )
     if not bounds:
-        said = "which cannot be judged, as no intervals were recorded"
+        verdict = "which cannot be judged, as no intervals were recorded"
     return (
         f"ROC-AUC is {value:.3f} on the rows laid aside and {fold['mean']:.3f} over the folds, a difference of "
-        f"{abs(difference):.3f}, {said}. The intervals show how far the figures could be off by the choice of the rows."
+        f"{abs(difference):.3f}, {verdict}. The intervals show how far the figures could be off by the choice of the rows."
     )
 
 
@@ -124,13 +124,13 @@ def _confusion(facts: Facts) -> list[Block]:
             ["Class", "Precision", "Recall", "F1", "Rows"],
             [
                 [
-                    each["label"],
-                    numbers.score(each["precision"]),
-                    numbers.score(each["recall"]),
-                    numbers.score(each["f1"]),
-                    f"{each['rows']:,}",
+                    of_class["label"],
+                    numbers.score(of_class["precision"]),
+                    numbers.score(of_class["recall"]),
+                    numbers.score(of_class["f1"]),
+                    f"{of_class['rows']:,}",
                 ]
-                for each in held_out["per_class"][:LISTED]
+                for of_class in held_out["per_class"][:LISTED]
             ],
             numbers=(1, 2, 3, 4),
             wide=0,
@@ -141,9 +141,9 @@ def _confusion(facts: Facts) -> list[Block]:
 def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], facts: Facts) -> list[Block]:
     if not curves:
         return [Remark("No curves were recorded for this version; a version trained today has them.")]
-    shares = {each["label"]: each["rows"] / facts.held_out["rows"] for each in facts.held_out["per_class"]}
+    shares = {row["label"]: row["rows"] / facts.held_out["rows"] for row in facts.held_out["per_class"]}
     roc, precision_recall = curves["roc"], curves["precision_recall"]
-    worst = min(roc, key=lambda each: each["area"])
+    worst = min(roc, key=lambda row: row["area"])
     first = precision_recall[0]
     blocks: list[Block] = [
         Heading("Ranking"),
@@ -185,8 +185,8 @@ def _calibration(lines: Sequence[Mapping[str, Any]]) -> list[Block]:
 def _importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] | None) -> list[Block]:
     if not features:
         return []
-    top, total = features[0], sum(max(each["mean"], 0) for each in features)
-    idle = sum(each["mean"] <= each["std"] for each in features)
+    top, total = features[0], sum(max(row["mean"], 0) for row in features)
+    idle = sum(row["mean"] <= row["std"] for row in features)
     of_all = (
         f", {numbers.percent(top['mean'] / total, 0)} of the falls of all inputs together"
         if total > 0
@@ -282,13 +282,13 @@ def _aim(facts: Facts) -> str:
         return (
             f"No aim was stated, so that it is {DEFAULT_THRESHOLD:g}: the more probable class is the label."
         )
-    said = {
+    sentences = {
         "f1": "It was chosen for the best F1.",
         "precision": f"It was chosen for a precision of at least {numbers.percent(aim.value)}.",
         "recall": f"It was chosen for a recall of at least {numbers.percent(aim.value)}.",
         "cost": f"It was chosen for the least cost, where a miss costs {aim.value or 0:g} times a false alarm.",
     }
-    return said[aim.goal]
+    return sentences[aim.goal]
 
 
 def _outcome(outcome: Outcome, positive: str) -> Table:

@@ -33,20 +33,23 @@ def versions(facts: Facts) -> Chapter:
             ["Version", "Trained", "Dataset", "ROC-AUC", "F1", "Precision", "Recall", "Live accuracy"],
             [
                 [
-                    f"{each.number}{', active' if each.active else ''}",  # type: ignore[attr-defined]
-                    f"{each.created_at:%Y-%m-%d}",
-                    str(each.run.dataset),
-                    *(numbers.score(each.metrics[name]) for name in ("roc_auc", "f1", "precision", "recall")),
-                    _live(facts, each.pk),
+                    f"{version.number}{', active' if version.active else ''}",  # type: ignore[attr-defined]
+                    f"{version.created_at:%Y-%m-%d}",
+                    str(version.run.dataset),
+                    *(
+                        numbers.score(version.metrics[name])
+                        for name in ("roc_auc", "f1", "precision", "recall")
+                    ),
+                    _live(facts, version.pk),
                 ]
-                for each in facts.versions[:LISTED]
+                for version in facts.versions[:LISTED]
             ],
             numbers=(3, 4, 5, 6, 7),
             wide=2,
-            strong=[place for place, each in enumerate(facts.versions) if each.pk == facts.version.pk],
+            strong=[place for place, version in enumerate(facts.versions) if version.pk == facts.version.pk],
         ),
     ]
-    if len({each.run.dataset_id for each in facts.versions}) > 1:
+    if len({version.run.dataset_id for version in facts.versions}) > 1:
         blocks.append(
             Remark(
                 "The versions were judged on held-out rows of different datasets: a small difference between them may "
@@ -74,8 +77,8 @@ def _activations(facts: Facts) -> list[Block]:
             "Activations, the latest first" + _of(len(facts.activations)),
             ["Since", "Version", "By", "Reason"],
             [
-                [numbers.moment(each.created_at), str(each.version.number), each.actor, each.reason]
-                for each in facts.activations[:LISTED]
+                [numbers.moment(row.created_at), str(row.version.number), row.actor, row.reason]
+                for row in facts.activations[:LISTED]
             ],
             numbers=(1,),
             wide=3,
@@ -86,7 +89,7 @@ def _activations(facts: Facts) -> list[Block]:
 def _files(facts: Facts) -> list[Block]:
     engine = facts.version.engine
     name = engine.get("name", "scikit-learn")
-    said = (
+    sentence = (
         f"Single rows are scored by {name}: at registration its answers were compared with scikit-learn's on every row "
         "laid aside and on made-up extreme ones, and agreed."
         if name != "scikit-learn"
@@ -106,7 +109,7 @@ def _files(facts: Facts) -> list[Block]:
         ),
         Text(
             "A file is compared with its SHA-256 before it is loaded, and gives the answers recorded at training once more "
-            f"before it serves. {said}"
+            f"before it serves. {sentence}"
         ),
     ]
 
@@ -151,7 +154,7 @@ def serving(facts: Facts) -> Chapter:
         Table(
             "Latency percentiles",
             ["Share of the predictions", "Scored within"],
-            [[numbers.percent(each), _at_most(served.within_ms(each))] for each in PERCENTILES],
+            [[numbers.percent(share), _at_most(served.within_ms(share))] for share in PERCENTILES],
             numbers=(0, 1),
         ),
         Heading("Callers and answers"),
@@ -168,8 +171,8 @@ def serving(facts: Facts) -> Chapter:
         _certainty(served),
     ]
     if served.batches:
-        said = ", ".join(f"{count:,} {state}" for state, count in sorted(served.batches.items()))
-        blocks.append(Text(f"Files scored in the background: {said}."))
+        counts = ", ".join(f"{count:,} {state}" for state, count in sorted(served.batches.items()))
+        blocks.append(Text(f"Files scored in the background: {counts}."))
     return Chapter("serving", "Serving", blocks)
 
 
@@ -190,16 +193,16 @@ def _volume(served: Serving) -> Figure:
         place = hour if by_hour else hour.replace(hour=0)
         counts[place] = counts.get(place, 0) + count
     form = "%m-%d %H:00" if by_hour and hours > 24 else "%H:00" if by_hour else "%m-%d"  # noqa: PLR2004  hours of a day
-    each = "hour" if by_hour else "day"
+    unit = "hour" if by_hour else "day"
     return Figure(
         charts.bars(
             [f"{place:{form}}" for place in counts],
             list(counts.values()),
-            f"{each.title()} (UTC)",
+            f"{unit.title()} (UTC)",
             "Predictions",
         ),
-        f"Predictions by {each}; one without a prediction is not shown",
-        f"{numbers.count(len(counts), each)} with predictions, {served.predictions / len(counts):,.0f} each on average.",
+        f"Predictions by {unit}; one without a prediction is not shown",
+        f"{numbers.count(len(counts), unit)} with predictions, {served.predictions / len(counts):,.0f} each on average.",
     )
 
 
@@ -228,7 +231,7 @@ def _certainty(served: Serving) -> Figure:
 
 def life_pairs(facts: Facts) -> Pairs:
     """Since when the version answers, for how long it trained, and by whom it was put in place."""
-    mine = [each for each in facts.activations if each.version_id == facts.version.pk]
+    mine = [row for row in facts.activations if row.version_id == facts.version.pk]
     return Pairs(
         [
             ("State", "answers now" if facts.is_active else "answered before" if mine else "never active"),

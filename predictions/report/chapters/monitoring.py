@@ -90,12 +90,12 @@ def _verdict(facts: Facts) -> str:
 
 def _per_class(facts: Facts) -> str:
     judged = facts.monitoring.quality
-    said = [
+    shares = [
         f"{numbers.percent(row[place] / sum(row))} of the {sum(row):,} that were {label}"
         for place, (label, row) in enumerate(zip(judged.classes, judged.confusion, strict=True))
         if sum(row)
     ][:5]
-    return f"Right were {', '.join(said)}. Who gives feedback chooses which rows it is about, so that these need not be typical."
+    return f"Right were {', '.join(shares)}. Who gives feedback chooses which rows it is about, so that these need not be typical."
 
 
 def _label_mix(facts: Facts) -> list[Block]:
@@ -152,14 +152,14 @@ def _unseen(facts: Facts) -> list[Block]:
     watched = facts.monitoring
     if not watched.looked_at:
         return [Text("There are no predictions to look at.")]
-    said = (
+    sentence = (
         f"Of the latest {numbers.count(watched.looked_at, 'prediction')} of this version "
         f"{watched.warned:,} ({numbers.percent(watched.warned / watched.looked_at)}) carried a warning."
     )
     if not watched.warnings:
-        return [Text(f"{said} Callers send what training saw.")]
+        return [Text(f"{sentence} Callers send what training saw.")]
     return [
-        Text(said),
+        Text(sentence),
         Table(
             "Warnings by input",
             ["Input", "What was sent", "Predictions", "Share"],
@@ -178,7 +178,7 @@ def _drifts(facts: Facts) -> list[Block]:
     if not watched.drifts:
         return [Text("There are no predictions whose inputs could be compared with the table.")]
     far = moved_far(facts)
-    said = (
+    sentence = (
         f"Farther than chance explains moved {numbers.count(len(far), 'input')}, first of all {far[0].feature}: callers send "
         "other rows than training saw."
         if far
@@ -188,15 +188,20 @@ def _drifts(facts: Facts) -> list[Block]:
         Text(
             f"The latest {numbers.count(watched.looked_at, 'prediction')} of this version beside the table it learned from. "
             "An input has moved by the share of rows that would have to have another value for both to be spread alike; "
-            f"so few rows of the table itself would be apart by chance. {said}"
+            f"so few rows of the table itself would be apart by chance. {sentence}"
         ),
         Table(
             "How far inputs have moved"
             + (f": the first {LISTED} of {len(watched.drifts):,}" if len(watched.drifts) > LISTED else ""),
             ["Input", "Moved", "By chance", "What is compared", "In the table", "Sent"],
             [
-                [each.feature, numbers.percent(each.moved), numbers.percent(each.by_chance), *_middle(each)]
-                for each in watched.drifts[:LISTED]
+                [
+                    drift.feature,
+                    numbers.percent(drift.moved),
+                    numbers.percent(drift.by_chance),
+                    *_middle(drift),
+                ]
+                for drift in watched.drifts[:LISTED]
             ],
             numbers=(1, 2, 4, 5),
             wide=3,
@@ -207,11 +212,11 @@ def _drifts(facts: Facts) -> list[Block]:
 
 def moved_far(facts: Facts) -> list[Drift]:
     """The inputs that moved farther than chance explains."""
-    return [each for each in facts.monitoring.drifts if each.moved > max(SURELY * each.by_chance, SHIFT)]
+    return [drift for drift in facts.monitoring.drifts if drift.moved > max(SURELY * drift.by_chance, SHIFT)]
 
 
-def _middle(found: Drift) -> tuple[str, str, str]:
-    if found.value is None:
-        then, *now = apart(found.then, *([] if found.now is None else [found.now]))
+def _middle(drift: Drift) -> tuple[str, str, str]:
+    if drift.value is None:
+        then, *now = apart(drift.then, *([] if drift.now is None else [drift.now]))
         return "median", then, now[0] if now else "none"
-    return f"share of {drawing.cut(found.value)}", numbers.percent(found.then), numbers.percent(found.now)
+    return f"share of {drawing.cut(drift.value)}", numbers.percent(drift.then), numbers.percent(drift.now)

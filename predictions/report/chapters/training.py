@@ -96,10 +96,10 @@ def search(facts: Facts) -> Chapter:
     run, recipe = facts.run, facts.run.recipe
     tried = run.candidates
     scoring = metric(recipe.scoring)
-    families = len({each["family"] for each in tried})
+    families = len({row["family"] for row in tried})
     names = [
-        f"{each['rank']}. {estimator(each['family'])}" if families > 1 else f"Candidate {each['rank']}"
-        for each in tried
+        f"{row['rank']}. {estimator(row['family'])}" if families > 1 else f"Candidate {row['rank']}"
+        for row in tried
     ]
     blocks: list[Block] = [
         Text(
@@ -129,14 +129,14 @@ def search(facts: Facts) -> Chapter:
             ["Rank", "Estimator", "Settings", scoring, "Spread", "Seconds a fit"],
             [
                 [
-                    str(each["rank"]),
-                    estimator(each["family"]),
-                    _settings(each["params"]),
-                    f"{each['mean']:.4f}",
-                    f"{each['std']:.4f}",
-                    f"{each['seconds']:.2f}",
+                    str(row["rank"]),
+                    estimator(row["family"]),
+                    _settings(row["params"]),
+                    f"{row['mean']:.4f}",
+                    f"{row['std']:.4f}",
+                    f"{row['seconds']:.2f}",
                 ]
-                for each in tried[:LISTED]
+                for row in tried[:LISTED]
             ],
             numbers=(0, 3, 4, 5),
             wide=2,
@@ -156,7 +156,7 @@ def _settings(params: Mapping[str, Any]) -> str:
 def _reading(facts: Facts) -> str:
     """Whether the winner stands out or is one of several as good."""
     best, *others = facts.run.candidates
-    alike = sum(each["mean"] >= best["mean"] - best["std"] for each in others)
+    alike = sum(row["mean"] >= best["mean"] - best["std"] for row in others)
     if not alike:
         return "The first is better than every other by more than its own spread over the folds."
     return (

@@ -66,15 +66,15 @@ def _version(name: str, number: int | None) -> Version:
     versions = Version.objects.filter(classifier=classifier).select_related("classifier", "run__dataset")
     active = classifier.activation
     wanted = number if number is not None or active is None else active.version.number
-    found = versions.first() if wanted is None else versions.filter(number=wanted).first()
-    if found is None:
+    version = versions.first() if wanted is None else versions.filter(number=wanted).first()
+    if version is None:
         numbers = ", ".join(map(str, versions.values_list("number", flat=True)[:20]))
         raise NotFound(
             f"there is no version {wanted} of {name}; there is {numbers}"
             if numbers
             else f"{name} has no version yet whose recipe could be taken; train one first"
         )
-    return found
+    return version
 
 
 def _dataset(name: str, number: int) -> Dataset:

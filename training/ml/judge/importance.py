@@ -76,17 +76,17 @@ def importance(
         mixed = many.copy(deep=False)
         mixed[name] = many[name].take(shuffled).array
         proba = probabilities(pipeline, mixed, classes)
-        return np.array([score - roc_auc(truth, each, decision) for each in np.split(proba, effort.repeats)])
+        return np.array([score - roc_auc(truth, part, decision) for part in np.split(proba, effort.repeats)])
 
     # threads, as trees are walked without Python's lock, and processes would take seconds to start
     results = Parallel(n_jobs=jobs, require="sharedmem", return_as="generator")(
         delayed(falls)(place, str(name)) for place, name in enumerate(X.columns)
     )
-    measured, told = [], time.monotonic()
+    measured, reported = [], time.monotonic()
     for name, fall in zip(X.columns, results, strict=True):
         measured.append({"feature": name, "mean": float(fall.mean()), "std": float(fall.std())})
-        if time.monotonic() - told >= REPORT_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - reported >= REPORT_SECONDS:
+            reported = time.monotonic()
             report(Progress(len(measured), total, phase=Phase.IMPORTANCE))
     return sorted(measured, key=lambda row: -row["mean"]), Effort(len(kept), effort.repeats)
 

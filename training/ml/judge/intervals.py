@@ -57,5 +57,5 @@ def _measure(confusion: NDArray[Any], auc: float, judged: list[int]) -> list[flo
     precision = np.divide(right, called, out=np.zeros(len(right)), where=called > 0)
     recall = right / true
     f1 = 2 * right / (called + true)
-    means = [each[judged].mean() for each in (f1, precision, recall)]
+    means = [scores[judged].mean() for scores in (f1, precision, recall)]
     return [right.sum() / true.sum(), means[0], auc, *means[1:]]

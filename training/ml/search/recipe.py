@@ -106,12 +106,12 @@ class Recipe:
             return {self.estimator: given or FAMILIES[self.estimator].space}
         unknown = sorted(set(given) - set(FAMILIES))
         if unknown or not all(isinstance(space, Mapping) for space in given.values()):
-            found = (
+            message = (
                 f"there is no family {unknown[0]!r}"
                 if unknown
                 else "the space of auto maps families to spaces"
             )
-            raise RecipeError(f"{found}; choose from {', '.join(FAMILIES)}")
+            raise RecipeError(f"{message}; choose from {', '.join(FAMILIES)}")
         return {family: given.get(family) or FAMILIES[family].space for family in families_of(AUTO)}
 
     @property

@@ -53,7 +53,7 @@ Tried = tuple[Mapping[str, Any], float, float, float]
 
 
 @dataclass(frozen=True)
-class Found:
+class Result:
     """The candidates, the best first, and where the search kept them the best one's out-of-fold probabilities."""
 
     candidates: list[Candidate]
@@ -151,14 +151,14 @@ def _deadline(task: Task) -> Callable[[], bool]:
     return lambda: task.clock() > ends
 
 
-def find(task: Task) -> Found:
+def find(task: Task) -> Result:
     """Try the recipe's candidates, the best first."""
     return {"grid": _listed, "random": _listed, "halving": _halving, "optuna": _optuna}[task.recipe.search](
         task
     )
 
 
-def _listed(task: Task) -> Found:
+def _listed(task: Task) -> Result:
     """Grid and randomized search: a list of settings, all of them or a seeded sample."""
     recipe, is_over = task.recipe, _deadline(task)
     if recipe.search == "random" or recipe.candidates < recipe.size:
@@ -175,7 +175,7 @@ def _listed(task: Task) -> Found:
     winner = min(tried, key=lambda place: (-tried[place][1], place))
     # of an accelerated forest they are close to its own, which ranks settings; a threshold for an aim wants its own
     is_close = task.accelerate and task.recipe.aim
-    return Found(candidates, None if winner in rest or is_close else proba)
+    return Result(candidates, None if winner in rest or is_close else proba)
 
 
 def _one_by_one(
@@ -242,14 +242,14 @@ def _joined(
     return joined
 
 
-def _halving(task: Task) -> Found:
+def _halving(task: Task) -> Result:
     """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
     recipe = task.recipe
     rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
     fewest = min(len(task.y), math.ceil(HALVING_ROWS * recipe.folds / rarest))
     # so many rows at first that the last round, by which the best is chosen, has all of them
     rounds = min(
-        int(math.log(each, HALVING_FACTOR) + 1e-9) for each in (recipe.candidates, len(task.y) // fewest)
+        int(math.log(limit, HALVING_FACTOR) + 1e-9) for limit in (recipe.candidates, len(task.y) // fewest)
     )
     fewest = max(fewest, len(task.y) // HALVING_FACTOR**rounds)
     settings: list[dict[str, Any]] = task.grids()
@@ -268,17 +268,17 @@ def _halving(task: Task) -> Found:
     last = {repr(params): place for place, params in enumerate(search.cv_results_["params"])}
     tried = list(_tried(search.cv_results_))
     order = sorted(last.values(), key=lambda place: (-rounds[place], -tried[place][1]))
-    return Found(_ranked(task, [tried[place] for place in order], presorted=True))
+    return Result(_ranked(task, [tried[place] for place in order], presorted=True))
 
 
-def _optuna(task: Task) -> Found:
+def _optuna(task: Task) -> Result:
     """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
     import optuna  # takes a second, which every start of the site would pay
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe, is_over = task.recipe, _deadline(task)
     splits = list(task.folds.split(task.X, task.y))
-    found: dict[str, Tried] = {}
+    results: dict[str, Tried] = {}
     best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
     # by setting, those given up among them: drawn again, it goes on from where it ended
     judged: dict[str, list[tuple[float, NDArray[np.float64]]]] = {}
@@ -294,8 +294,8 @@ def _optuna(task: Task) -> Found:
         }
         setting = {"model": task.model(family), **{f"model__{name}": value for name, value in params.items()}}
         key = repr((family, params))
-        if key in found:
-            return found[key][1]
+        if key in results:
+            return results[key][1]
         parts = judged.setdefault(key, [])
         began = task.clock()
         for step, (fit, test) in enumerate(splits):
@@ -310,7 +310,7 @@ def _optuna(task: Task) -> Found:
                 raise optuna.TrialPruned
         seconds, scores = (task.clock() - began) / len(splits), [score for score, _ in parts]
         mean = float(np.mean(scores))
-        found[key] = (setting, mean, float(np.std(scores)), seconds)
+        results[key] = (setting, mean, float(np.std(scores)), seconds)
         if mean > best[0]:
             best = (mean, _joined(splits, [proba for _, proba in parts]))
         return mean
@@ -324,7 +324,7 @@ def _optuna(task: Task) -> Found:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=0)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.optimize(objective, callbacks=[stop])
-    return Found(_ranked(task, list(found.values())), best[1])
+    return Result(_ranked(task, list(results.values())), best[1])
 
 
 def _tried(results: Mapping[str, Any]) -> Iterator[Tried]:

@@ -45,10 +45,10 @@ def load(data: bytes, sha256: str) -> Any:
     Raises:
         ArtifactError: the bytes differ from those recorded, or were written by another scikit-learn.
     """
-    found = digest(data)
-    if not hmac.compare_digest(found, sha256):
+    actual = digest(data)
+    if not hmac.compare_digest(actual, sha256):
         raise ArtifactError(
-            f"the artifact's SHA-256 is {found[:12]}..., recorded was {sha256[:12]}...; restore it or train again"
+            f"the artifact's SHA-256 is {actual[:12]}..., recorded was {sha256[:12]}...; restore it or train again"
         )
     try:
         with warnings.catch_warnings():
@@ -89,6 +89,6 @@ def check_golden(pipeline: Any, contract: Contract, golden: Mapping[str, Any]) -
         ArtifactError: any probability moved.
     """
     expected = np.array(golden["proba"])
-    found = pipeline.predict_proba(contract.frame(golden["records"]))
-    if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=TOLERANCE):
+    actual = pipeline.predict_proba(contract.frame(golden["records"]))
+    if actual.shape != expected.shape or not np.allclose(actual, expected, rtol=0, atol=TOLERANCE):
         raise ArtifactError("the model no longer gives the answers recorded when it was trained; train again")

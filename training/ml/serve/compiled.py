@@ -136,10 +136,10 @@ def _arranging(
 
 def agrees(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame, decision: Decision) -> bool:
     """Whether labels are equal and probabilities within 1e-6 on every row of a prepared frame."""
-    expected, found = probabilities(pipeline, frame, decision.classes), compiled.proba(frame)
+    expected, actual = probabilities(pipeline, frame, decision.classes), compiled.proba(frame)
     return bool(
-        np.abs(expected - found).max(initial=0.0) <= TOLERANCE
-        and (decision.places(expected) == decision.places(found)).all()
+        np.abs(expected - actual).max(initial=0.0) <= TOLERANCE
+        and (decision.places(expected) == decision.places(actual)).all()
     )
 
 
@@ -160,7 +160,7 @@ def edge_rows(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
                 row[feature.name] = value
                 varied.append(row)
     varied += [
-        pd.Series({each.name: choose(_extremes(each), key=_order) for each in contract.features})
+        pd.Series({feature.name: choose(_extremes(feature), key=_order) for feature in contract.features})
         for choose in (min, max)
     ]
     return pd.DataFrame(varied, columns=frame.columns).astype(frame.dtypes.to_dict())
@@ -223,7 +223,7 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
         for name, known, rare in zip(
             contract.categories, encoder.categories_, encoder.infrequent_categories_, strict=True
         ):
-            block, size = _block(name, [str(each) for each in known], rare, width)
+            block, size = _block(name, [str(category) for category in known], rare, width)
             blocks.append(block)
             width += size
     return Preprocessor(tuple(numbers), medians, means, scales, tuple(blocks), width)
@@ -231,9 +231,9 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
 
 def _block(name: str, known: list[str], rare: NDArray[np.object_] | None, first: int) -> tuple[Block, int]:
     """The block that begins at a column, and how wide it is; rare categories share its last column."""
-    infrequent = set() if rare is None else {str(each) for each in rare}
-    frequent = [each for each in known if each not in infrequent]
-    places = {each: first + place for place, each in enumerate(frequent)}
+    infrequent = set() if rare is None else {str(category) for category in rare}
+    frequent = [category for category in known if category not in infrequent]
+    places = {category: first + place for place, category in enumerate(frequent)}
     shared = first + len(frequent) if infrequent else -1
     places |= dict.fromkeys(infrequent, shared)
     return Block(name, places, places.get(MISSING_CATEGORY, shared), shared), len(frequent) + bool(infrequent)

@@ -154,13 +154,13 @@ class _Reader:
 
     def _quoted_block(self, taken: list[str]) -> Block | None:
         """Let the csv module read lines, and those after them that their last row goes on in."""
-        found = self._quoted_rows(taken)
-        rows = [cells for _, cells in found]
-        return self._block([line for line, _ in found], list(map(len, rows)), None, rows)
+        numbered = self._quoted_rows(taken)
+        rows = [cells for _, cells in numbered]
+        return self._block([line for line, _ in numbered], list(map(len, rows)), None, rows)
 
     def _quoted_rows(self, taken: list[str]) -> list[tuple[int, list[str]]]:
         begin, used = self._lines, 0
-        found = []
+        numbered = []
 
         def feed() -> Iterator[str]:
             nonlocal used
@@ -179,7 +179,7 @@ class _Reader:
                 line = begin + used + 1
                 cells = next(reader)
                 if cells or self._is_narrow:
-                    found.append((line, cells or [""]))
+                    numbered.append((line, cells or [""]))
                 else:
                     self._empty += 1
         except csv.Error as error:
@@ -187,7 +187,7 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise TableError(not_utf8(self._path)) from error
         self._lines = begin + used
-        return found
+        return numbered
 
     def _block(
         self,

@@ -202,10 +202,12 @@ class _Remarks:
         strict: bool,
     ) -> Checked:
         if strict:
-            for row, found in self.warnings.items():
-                self.errors[row] = [*self.errors.get(row, ()), *found]
-        errors = {row: found for row, found in sorted(self.errors.items()) if found}
-        warnings = {} if strict else {row: found for row, found in sorted(self.warnings.items()) if found}
+            for row, problems in self.warnings.items():
+                self.errors[row] = [*self.errors.get(row, ()), *problems]
+        errors = {row: problems for row, problems in sorted(self.errors.items()) if problems}
+        warnings = (
+            {} if strict else {row: problems for row, problems in sorted(self.warnings.items()) if problems}
+        )
         return Checked(contract, rows, arrays, texts, errors, warnings)
 
 

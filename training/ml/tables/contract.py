@@ -218,10 +218,10 @@ class Contract:
 
     @cached_property
     def _by_value(self) -> dict[str, str]:
-        found: dict[str, list[str]] = {}
+        by_value: dict[str, list[str]] = {}
         for label in self.classes:
-            found.setdefault(value_of(label), []).append(label)
-        return {value: names[0] for value, names in found.items() if len(names) == 1}
+            by_value.setdefault(value_of(label), []).append(label)
+        return {value: names[0] for value, names in by_value.items() if len(names) == 1}
 
     def labels_of(self, table: "pd.DataFrame") -> "pd.Series":
         """The class of each row of a table as read from CSV that has a label.
@@ -289,7 +289,7 @@ class Contract:
 
     def _nearest(self, name: str) -> str | None:
         """The feature that a name not known most likely means."""
-        folded = {each.casefold(): each for each in self.names[:MAX_TEXT]}
+        folded = {known.casefold(): known for known in self.names[:MAX_TEXT]}
         close = difflib.get_close_matches(
             name[:MAX_QUOTE].casefold().strip(), folded, n=1, cutoff=LEAST_ALIKE
         )

@@ -197,16 +197,16 @@ def _look_up(
     answers = votes.argmax(axis=1)
     missing = len(uniques) > 0 and bool(np.isnan(uniques[-1]))
     numbers = uniques[: len(uniques) - missing]
-    found = np.full(len(asked), answers[-1] if missing else -1)
+    values = np.full(len(asked), answers[-1] if missing else -1)
     present = ~np.isnan(asked)
     if not len(numbers):
-        found[present] = -1
-        return found
+        values[present] = -1
+        return values
     after = np.searchsorted(numbers, asked[present]).clip(1, max(len(numbers) - 1, 1))
     before = after - 1
     after = after.clip(max=len(numbers) - 1)
     closer = np.abs(numbers[before] - asked[present]) <= np.abs(numbers[after] - asked[present])
     place = np.where(closer, before, after)
     exact = numbers[place] == asked[present]
-    found[present] = np.where(exact | nearest, answers[place], -1)
-    return found
+    values[present] = np.where(exact | nearest, answers[place], -1)
+    return values

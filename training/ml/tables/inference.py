@@ -123,8 +123,8 @@ def _listed(columns: Iterable[object]) -> str:
 
 def _contract(start: Contract, decisions: Mapping[str, Feature | str]) -> Contract:
     """Fill in the features, and the reasons of the columns that are none."""
-    features = tuple(each for each in decisions.values() if isinstance(each, Feature))
-    left_out = {name: each for name, each in decisions.items() if isinstance(each, str)}
+    features = tuple(decision for decision in decisions.values() if isinstance(decision, Feature))
+    left_out = {name: decision for name, decision in decisions.items() if isinstance(decision, str)}
     if not features:
         shown = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:SHOWN_COLUMNS])
         raise ContractError(
@@ -149,9 +149,9 @@ def _spelled(contract: Contract, labelled: pd.DataFrame, choice: Spellings | Non
 
 def tell_alike(groups: Sequence[Sequence[str]]) -> str:
     """Say which labels look like one class."""
-    told = [" and ".join(map(quote, group)) for group in groups[:SHOWN_GROUPS]]
+    listed = [" and ".join(map(quote, group)) for group in groups[:SHOWN_GROUPS]]
     more = f" and {len(groups) - SHOWN_GROUPS} more groups" if len(groups) > SHOWN_GROUPS else ""
-    return f"{'; '.join(told)}{more} look like one class in different spellings"
+    return f"{'; '.join(listed)}{more} look like one class in different spellings"
 
 
 def _with_classes(contract: Contract, column: pd.Series, choice: Spellings | None) -> Contract:

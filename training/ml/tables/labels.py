@@ -48,10 +48,10 @@ def distinct(labels: Iterable[str]) -> int:
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     """Labels in the order of every list and chart: numbers by their size, texts by their characters."""
-    found = list(labels)
-    if all(_NUMBER.fullmatch(label) for label in found):
-        return tuple(sorted(found, key=lambda label: (Fraction(label), label)))
-    return tuple(sorted(found))
+    names = list(labels)
+    if all(_NUMBER.fullmatch(label) for label in names):
+        return tuple(sorted(names, key=lambda label: (Fraction(label), label)))
+    return tuple(sorted(names))
 
 
 def alike(counts: Mapping[str, int]) -> list[tuple[str, ...]]:

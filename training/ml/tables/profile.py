@@ -67,8 +67,8 @@ def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
     }
     codes = classes.codes[present] if classes else None
     if profile["kind"] in {Kind.NUMBER, Kind.INTEGER}:
-        found = _describe_numbers(values.to_numpy(np.float64), classes, codes)
-        return {**profile, "distinct": int(values.nunique()), **found}
+        figures = _describe_numbers(values.to_numpy(np.float64), classes, codes)
+        return {**profile, "distinct": int(values.nunique()), **figures}
     places, uniques = pd.factorize(values)
     counts = np.bincount(places, minlength=len(uniques))
     order = np.argsort(-counts, kind="stable")[:TOP_VALUES]
@@ -82,8 +82,8 @@ def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
         np.bincount(places[codes == code], minlength=len(uniques)) for code in range(len(classes.labels))
     ]
     profile["by_class"] = [
-        {"label": label, "rows": int(each.sum()), "counts": each[order].tolist()}
-        for label, each in zip(classes.labels, of_class, strict=True)
+        {"label": label, "rows": int(rows.sum()), "counts": rows[order].tolist()}
+        for label, rows in zip(classes.labels, of_class, strict=True)
     ]
     return profile
 

@@ -109,13 +109,13 @@ def malformed(error: csv.Error, line: int) -> TableError:
     return TableError("the file is not well-formed CSV", [FileProblem(line, "", message)])
 
 
-def ragged(line: int, found: int, expected: int) -> FileProblem:
+def ragged(line: int, length: int, expected: int) -> FileProblem:
     """The problem of a row that is longer or shorter than the header."""
-    what = "the delimiter" if found > expected else "a line end"
+    what = "the delimiter" if length > expected else "a line end"
     return FileProblem(
         line,
         "",
-        f"{found:,} cells where the header has {expected:,}; a value that holds {what} belongs in quotes",
+        f"{length:,} cells where the header has {expected:,}; a value that holds {what} belongs in quotes",
     )
 
 
@@ -152,8 +152,8 @@ def not_utf8(path: Path) -> str:
             try:
                 text.decode()
             except UnicodeDecodeError as error:
-                found = f"byte 0x{text[error.start]:02x} on line {number}"
-                return f"the file is not UTF-8 ({found}); save it as CSV (UTF-8) and try again"
+                place = f"byte 0x{text[error.start]:02x} on line {number}"
+                return f"the file is not UTF-8 ({place}); save it as CSV (UTF-8) and try again"
     return "the file is not UTF-8; save it as CSV (UTF-8) and try again"
 
 

@@ -140,7 +140,7 @@ def test_the_log_is_filtered_by_feedback(judge: Client, row: Version) -> None:
     tell(judge, wrong, label="no")
 
     def found(wanted: str, **more: str) -> list[Prediction]:
-        return list(judge.get(LOG, {"feedback": wanted, **more}).context["found"].rows)
+        return list(judge.get(LOG, {"feedback": wanted, **more}).context["results"].rows)
 
     assert found("with") == [wrong, right]
     assert found("wrong") == [wrong]

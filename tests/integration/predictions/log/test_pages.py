@@ -14,7 +14,7 @@ from django.urls import reverse
 from predictions.feedback.service import give_feedback
 from predictions.log import export as log_export
 from predictions.log import search
-from predictions.log.search import Found, Wanted
+from predictions.log.search import Page, Wanted
 from predictions.models import Feedback, Prediction, first_id, new_id
 from tests.support.factories import BatchFactory, PredictionFactory, VersionFactory, tiny
 from tests.support.portal import staff_client
@@ -26,10 +26,10 @@ LOG = reverse("predictions:prediction-list")
 EXPORT = reverse("predictions:prediction-export")
 
 
-def found(client: Any, **query: Any) -> Found:
+def found(client: Any, **query: Any) -> Page:
     response = client.get(LOG, query)
     assert response.status_code == 200
-    page: Found = response.context["found"]
+    page: Page = response.context["results"]
     return page
 
 
@@ -303,7 +303,7 @@ def test_a_filter_that_makes_no_sense_is_named_and_finds_nothing(name: str, valu
     PredictionFactory.create(version=row)
     response = staff_client().get(LOG, {name: value})
     assert response.context["form"].errors[name]
-    assert response.context["found"].rows == []
+    assert response.context["results"].rows == []
 
 
 def test_a_span_that_ends_before_it_begins_is_named(row: Version) -> None:

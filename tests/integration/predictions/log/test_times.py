@@ -43,7 +43,7 @@ def found(**query: str) -> dict[str, int]:
     api = Client(headers={"authorization": "Bearer clf_reader"}).get("/api/predictions", query)
     assert page.status_code == 200
     return {
-        "page": len(page.context["found"].rows) if page.context["form"].is_valid() else -1,
+        "page": len(page.context["results"].rows) if page.context["form"].is_valid() else -1,
         "export": export.getvalue().count(b"\n") - 1 if export.status_code == 200 else -1,
         "api": len(api.json()["results"]) if api.status_code == 200 else -1,
     }

@@ -134,7 +134,7 @@ def test_filters_choose_classifier_version_and_time_and_nonsense_falls_to_the_de
     client = staff_client()
 
     def total(**query: str) -> Any:
-        return client.get(ANALYTICS, query).context["found"].total
+        return client.get(ANALYTICS, query).context["report"].total
 
     assert total() == 3
     assert total(version="1", period="24h") == 2
@@ -154,7 +154,7 @@ def test_many_versions_take_no_more_queries(row: Version, django_assert_max_num_
         PredictionFactory.create(version=version, created_at=timezone.now())
     client = staff_client()
     with django_assert_max_num_queries(11):
-        assert client.get(ANALYTICS).context["found"].total == 9
+        assert client.get(ANALYTICS).context["report"].total == 9
 
 
 STEPS = PERIODS["24h"].steps(NOW)
