@@ -38,7 +38,7 @@ from predictions.batches.check import Verdict, check_columns, check_rows
 from predictions.log import rows as log
 from predictions.models import Batch
 from predictions.serving import metrics, predict
-from predictions.serving.live_models import Live, models
+from predictions.serving.live_models import Live, live_models
 from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import read_blocks
 from training.ml.tables.reading import TableError, delimiter_of
@@ -77,7 +77,7 @@ def create_batch(
         InvalidInput: not CSV, or its columns are not those of the contract.
         NotFound, Unavailable: see `LiveModels.get`.
     """
-    live = models.get(model, version)
+    live = live_models.get(model, version)
     with uploaded_path(source) as path:
         header = check_columns(path, live.contract)
         batch = Batch(
@@ -173,7 +173,7 @@ def _problems(batch: Batch, error: ProblemError) -> dict[str, Any]:
 
 
 def _carry_out(batch: Batch) -> None:
-    live = models.get(batch.version.classifier.name, batch.version.number)
+    live = live_models.get(batch.version.classifier.name, batch.version.number)
     with local_path(files(), batch.source_name) as path:
         if not batch.checked_at:
             _check(batch, live, path)

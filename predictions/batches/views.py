@@ -27,7 +27,7 @@ from predictions.batches.answers import own_columns
 from predictions.batches.check import carried
 from predictions.batches.forms import BatchForm, StartForm
 from predictions.models import Batch
-from predictions.serving.live_models import models
+from predictions.serving.live_models import live_models
 from training.ml.tables.contract import Contract
 
 PER_PAGE = 25
@@ -53,7 +53,7 @@ BULKY = ("header", "preview", "problems", "summary")
 @require_http_methods(["GET", "HEAD", "POST"])
 def batch_list(request: StaffRequest) -> HttpResponse:
     """Every file handed in, the newest first, and the form for the next."""
-    lives = models.all()
+    lives = live_models.all()
     form = BatchForm(request, lives)
     if form.is_valid() and (address := _create(request, form)):
         return redirect(address)
@@ -89,7 +89,7 @@ def _create(request: StaffRequest, form: BatchForm) -> str | None:
 def batch_sample(request: StaffRequest) -> HttpResponse:
     """A file that a classifier accepts: its header and one row."""
     try:
-        live = models.get(request.GET.get("model"))
+        live = live_models.get(request.GET.get("model"))
     except (NotFound, Unavailable) as error:
         raise Http404 from error
     example = live.contract.example

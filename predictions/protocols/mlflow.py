@@ -24,7 +24,7 @@ from predictions.models import Prediction
 from predictions.protocols import mlflow_schema as schema
 from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
-from predictions.serving.live_models import Live, models
+from predictions.serving.live_models import Live, live_models
 from predictions.serving.request import check_row_count, model_of, version_of
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract
@@ -144,11 +144,11 @@ def _read_query(request: HttpRequest) -> Query:
     check_media_type(request, ("application/json", "text/csv"))
     data = read_bytes(request)
     if request.content_type == "text/csv":
-        live = models.get()
+        live = live_models.get()
         return Query(live, _read_csv(data, live.contract))
     body = parse_json(data, nan_is_null=True)
     name, params = _members(body)
-    live = models.get(model_of(params), version_of(params))
+    live = live_models.get(model_of(params), version_of(params))
     table = READERS[name](name, body[name])
     if not table.records:
         raise Malformed(f'"{name}" holds no row; send at least one')

@@ -31,7 +31,7 @@ from predictions.protocols.tensors import (
 )
 from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
-from predictions.serving.live_models import Live, models
+from predictions.serving.live_models import Live, live_models
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.models import Version
@@ -64,12 +64,12 @@ class OpenInferenceView(ProtocolView):
         """
         model, version = self.kwargs["model"], self.kwargs.get("version")
         if version is None:
-            return models.get(model)
+            return live_models.get(model)
         if not (version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS and int(version)):
             raise NotFound(
                 f"there is no version {version[:20]!r} of {model[:100]!r}; versions are whole numbers"
             )
-        return models.get(model, int(version))
+        return live_models.get(model, int(version))
 
 
 @extend_schema(exclude=True)

@@ -26,7 +26,7 @@ from clfsite.core.web.strict_json import accepts, drain, read_bytes, read_json
 from predictions.keys import service as keys
 from predictions.models import Prediction
 from predictions.serving import idempotency, metrics, predict, serializers
-from predictions.serving.live_models import Live, models
+from predictions.serving.live_models import Live, live_models
 from predictions.serving.request import check_row_count, model_of, version_of
 
 ONCE = OpenApiParameter(
@@ -201,7 +201,7 @@ class InfoView(ServingView):
         responses={200: serializers.InfoSerializer, **problems(400, 401, 403, 406, 429, 503)},
     )
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
-        lives = models.all()
+        lives = live_models.all()
         return {
             "default": next((live.classifier for live in lives if live.is_default), None),
             "limits": {"batch_rows": settings.CLFSITE_BATCH_ROWS, "body_bytes": settings.CLFSITE_BODY_BYTES},

@@ -42,7 +42,7 @@ class Call:
         self.error: Exception | None = None
 
 
-class JointScoring:
+class Batcher:
     """What waits to be scored by one version."""
 
     def __init__(self, score: Score) -> None:

@@ -14,7 +14,7 @@ from django.db import Error, close_old_connections, connection
 
 from clfsite.core.storage import database
 from predictions.keys import service as keys
-from predictions.serving.live_models import models
+from predictions.serving.live_models import live_models
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def _look_up_keys() -> None:
 
 
 def _look_up_versions() -> None:
-    _look(models.refresh)
+    _look(live_models.refresh)
 
 
 def _load_versions() -> None:

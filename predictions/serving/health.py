@@ -19,7 +19,7 @@ from clfsite.core.web.problems import RETRY_SECONDS, problem, reading_alone
 from predictions.log import group_commit
 from predictions.models import Prediction
 from predictions.monitoring import gauges
-from predictions.serving.live_models import models
+from predictions.serving.live_models import live_models
 
 
 def check() -> dict[str, str]:
@@ -114,7 +114,7 @@ def _database() -> str:
 
 def _model() -> str:
     try:
-        models.get()
+        live_models.get()
     except ProblemError as error:
         return str(error)
     except Error:

@@ -14,7 +14,7 @@ from django.db.models import Max
 
 from clfsite.core.errors import Conflict, NotFound, ProblemError, Unavailable
 from predictions.serving import metrics
-from predictions.serving.batcher import JointScoring
+from predictions.serving.batcher import Batcher
 from training.ml.tables.contract import Contract
 from training.models import Activation, Classifier, Version
 
@@ -53,9 +53,9 @@ class Live:
         return {label: place for place, label in enumerate(self.contract.classes)}
 
     @cached_property
-    def joint(self) -> JointScoring:
+    def batcher(self) -> Batcher:
         """Rows of requests that are scored together."""
-        return JointScoring(self.loaded.score)
+        return Batcher(self.loaded.score)
 
     def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
         """The probabilities of each row, given in the order of the classes, as a JSON object."""
@@ -214,4 +214,4 @@ class LiveModels:
         return live
 
 
-models = LiveModels()
+live_models = LiveModels()

@@ -22,7 +22,7 @@ from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
 from predictions.serving import metrics
 from predictions.serving.batcher import Piece
-from predictions.serving.live_models import Live, models
+from predictions.serving.live_models import Live, live_models
 from training.ml.tables.checks import check_records, read_records
 from training.ml.tables.contract import FeatureProblem
 
@@ -72,7 +72,7 @@ def predict(
     Raises:
         InvalidInput: the contract refuses a record; nothing was stored. NotFound, Unavailable: see `LiveModels.get`.
     """
-    live = models.get(model, version)
+    live = live_models.get(model, version)
     rows = read_records(live.contract, records)
     scored = _score(live, rows, path)
     parts = Parts(len(rows), _log(live, rows, scored, source=source, caller=caller))
@@ -122,8 +122,8 @@ def _score(live: Live, records: Sequence[Mapping[str, Any]], path: str) -> _Scor
     if len(records) < ROWS_FOR_COLUMNS:
         warned = {row: warnings for row, warnings in enumerate(_check_each(live, records, path)) if warnings}
         seconds = time.perf_counter() - began
-        call = live.joint.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
-        return _Scored(warned, seconds, map(live.joint.piece, [call]))
+        call = live.batcher.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
+        return _Scored(warned, seconds, map(live.batcher.piece, [call]))
     checked = check_records(live.contract, records, strict=live.strict)
     _refuse(live, len(records), checked.errors, path)
     seconds = time.perf_counter() - began

@@ -16,7 +16,7 @@ from clfsite.core.web.staff import StaffRequest, staff
 from predictions.models import Prediction
 from predictions.serving import predict as services
 from predictions.serving.forms import FeaturesForm
-from predictions.serving.live_models import Live, models
+from predictions.serving.live_models import Live, live_models
 
 # of many classes the page shows the most probable
 SHOWN_CLASSES = 12
@@ -29,15 +29,15 @@ def predict(request: StaffRequest) -> HttpResponse:
     shown = _shown(request.GET.get("prediction", ""))
     model = shown.version.classifier.name if shown else request.GET.get("model")
     try:
-        live = models.get(model)
+        live = live_models.get(model)
     except NotFound as error:
         raise Http404 from error
     except Unavailable as error:
         return render(
-            request, "predictions/serving/predict.html", {"problem": str(error), "lives": models.all()}
+            request, "predictions/serving/predict.html", {"problem": str(error), "lives": live_models.all()}
         )
     form = FeaturesForm(live.contract, form_data(request) or None, shown.features if shown else None)
-    context: dict[str, Any] = {"form": form, "live": live, "lives": models.all(), "prediction": shown}
+    context: dict[str, Any] = {"form": form, "live": live, "lives": live_models.all(), "prediction": shown}
     if "try" in request.POST:
         context["what_if"] = _tried(live, form, None)
     elif request.method == "POST" and form.is_valid() and (address := _answer(request, live, form)):
@@ -52,7 +52,7 @@ def predict(request: StaffRequest) -> HttpResponse:
 def predict_what_if(request: StaffRequest) -> HttpResponse:
     """The piece beside the form that says what the answer would be; nothing is logged or counted."""
     try:
-        live = models.get(request.GET.get("model"))
+        live = live_models.get(request.GET.get("model"))
     except NotFound as error:
         raise Http404 from error
     form = FeaturesForm(live.contract, request.POST)

@@ -74,7 +74,7 @@ def _empty_caches() -> Iterator[None]:
     yield
     group_commit.log.stop()
     keys.forget()
-    live_models.models.forget()
+    live_models.live_models.forget()
     gauges.forget()
 
 

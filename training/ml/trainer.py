@@ -28,7 +28,7 @@ from training.ml.search.estimators import build_model, build_pipeline, can_accel
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
-from training.ml.search.searches import SHARING, Candidate, Result, Task, find
+from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, find
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
 from training.ml.tables.contract import Contract, ContractError
@@ -221,7 +221,7 @@ def _may_accelerate(recipe: Recipe) -> bool:
     return can_accelerate() and (recipe.search in SHARING or not is_mixed)
 
 
-def _search(task: Task, report: Callable[[Progress], None]) -> tuple[Result, int]:
+def _search(task: Task, report: Callable[[Progress], None]) -> tuple[SearchResult, int]:
     """Return what the search found and how many fits it took, telling meanwhile how far it is."""
     reports: list[Progress] = []
 

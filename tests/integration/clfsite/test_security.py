@@ -134,7 +134,7 @@ def test_neither_the_database_nor_the_log_holds_a_usable_key_or_password(
         )
     for password in (PASSWORD, f"{PASSWORD}-mistyped"):
         client.post("/accounts/login/", {"username": "ada", "password": password})
-    assert live_models.models.get().classifier == "churn"
+    assert live_models.live_models.get().classifier == "churn"
     dump = "\n".join(map(repr, rows()))
     assert "churn" in dump
     assert "ada" in dump

@@ -28,7 +28,7 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 
-from predictions.serving.live_models import models
+from predictions.serving.live_models import live_models
 from tests.integration.conftest import Post
 from tests.support.factories import ApiKeyFactory
 from training.datasets.service import import_dataset
@@ -177,7 +177,7 @@ def oracle(request: pytest.FixtureRequest) -> Oracle:
     version = execute_run(run, jobs=1)
     run.refresh_from_db()
     assert version, run.error
-    models.forget()
+    live_models.forget()
     table = pd.read_csv(io.BytesIO(csv), dtype={"y": str})
     y = table["y"].replace(case.merged or {}).to_numpy(dtype=object)
     with storages["artifacts"].open(version.artifacts["pipeline"]["name"]) as file:

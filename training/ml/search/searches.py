@@ -53,7 +53,7 @@ Tried = tuple[Mapping[str, Any], float, float, float]
 
 
 @dataclass(frozen=True)
-class Result:
+class SearchResult:
     """The candidates, the best first, and where the search kept them the best one's out-of-fold probabilities."""
 
     candidates: list[Candidate]
@@ -151,14 +151,14 @@ def _deadline(task: Task) -> Callable[[], bool]:
     return lambda: task.clock() > ends
 
 
-def find(task: Task) -> Result:
+def find(task: Task) -> SearchResult:
     """Try the recipe's candidates, the best first."""
     return {"grid": _listed, "random": _listed, "halving": _halving, "optuna": _optuna}[task.recipe.search](
         task
     )
 
 
-def _listed(task: Task) -> Result:
+def _listed(task: Task) -> SearchResult:
     """Grid and randomized search: a list of settings, all of them or a seeded sample."""
     recipe, is_over = task.recipe, _deadline(task)
     if recipe.search == "random" or recipe.candidates < recipe.size:
@@ -175,7 +175,7 @@ def _listed(task: Task) -> Result:
     winner = min(tried, key=lambda place: (-tried[place][1], place))
     # of an accelerated forest they are close to its own, which ranks settings; a threshold for an aim wants its own
     is_close = task.accelerate and task.recipe.aim
-    return Result(candidates, None if winner in rest or is_close else proba)
+    return SearchResult(candidates, None if winner in rest or is_close else proba)
 
 
 def _one_by_one(
@@ -242,7 +242,7 @@ def _joined(
     return joined
 
 
-def _halving(task: Task) -> Result:
+def _halving(task: Task) -> SearchResult:
     """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
     recipe = task.recipe
     rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
@@ -268,10 +268,10 @@ def _halving(task: Task) -> Result:
     last = {repr(params): place for place, params in enumerate(search.cv_results_["params"])}
     tried = list(_tried(search.cv_results_))
     order = sorted(last.values(), key=lambda place: (-rounds[place], -tried[place][1]))
-    return Result(_ranked(task, [tried[place] for place in order], presorted=True))
+    return SearchResult(_ranked(task, [tried[place] for place in order], presorted=True))
 
 
-def _optuna(task: Task) -> Result:
+def _optuna(task: Task) -> SearchResult:
     """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
     import optuna  # takes a second, which every start of the site would pay
 
@@ -324,7 +324,7 @@ def _optuna(task: Task) -> Result:
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=0)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     study.optimize(objective, callbacks=[stop])
-    return Result(_ranked(task, list(results.values())), best[1])
+    return SearchResult(_ranked(task, list(results.values())), best[1])
 
 
 def _tried(results: Mapping[str, Any]) -> Iterator[Tried]:

@@ -172,7 +172,7 @@ def test_what_is_wrong_is_said(version: Version, monkeypatch: pytest.MonkeyPatch
     def broken(*_: Any) -> None:
         raise Unavailable("the artifact's SHA-256 is another")
 
-    monkeypatch.setattr(live_models.models, "get", broken)
+    monkeypatch.setattr(live_models.live_models, "get", broken)
     shown = page()
     assert "Not ready to serve" in shown
     assert "The artifact&#x27;s SHA-256 is another" in shown
@@ -200,7 +200,7 @@ def test_more_of_everything_takes_no_more_queries(
     RunFactory.create_batch(3)
     PredictionFactory.create_batch(15, version=version)
     BatchFactory.create_batch(3, version=version, succeeded=True)
-    live_models.models.get()
+    live_models.live_models.get()
     client = staff_client()
     with django_assert_max_num_queries(18):
         assert len(client.get(HOME).context["glances"]) == 9

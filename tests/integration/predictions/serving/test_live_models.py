@@ -34,20 +34,20 @@ def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_activation_is_followed(version: Version) -> None:
-    assert live_models.models.get("churn").number == version.number
+    assert live_models.live_models.get("churn").number == version.number
     second = trained_version(classifier="churn", activate=True)
-    assert live_models.models.get("churn").number == second.number
+    assert live_models.live_models.get("churn").number == second.number
     activate_version(version=version, actor="tests", reason="back")
-    assert live_models.models.get("churn").number == version.number
+    assert live_models.live_models.get("churn").number == version.number
 
 
 def test_a_version_that_stays_active_is_loaded_once(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = live_models.models.get("churn")
+    first = live_models.live_models.get("churn")
     monkeypatch.setattr(registry, "load_model", pytest.fail)
     trained_version(classifier="other")
-    assert live_models.models.get("churn").loaded is first.loaded
+    assert live_models.live_models.get("churn").loaded is first.loaded
 
 
 @pytest.mark.fault
@@ -55,8 +55,8 @@ def test_a_version_that_stays_active_is_loaded_once(
 def test_a_thousand_reloads_keep_no_memory(version: Version) -> None:
     def reload(times: int) -> int:
         for _ in range(times):
-            live_models.models.forget()
-            assert live_models.models.get("churn").number == version.number
+            live_models.live_models.forget()
+            assert live_models.live_models.get("churn").number == version.number
         gc.collect()
         held: int = psutil.Process().memory_info().rss
         return held
@@ -66,7 +66,7 @@ def test_a_thousand_reloads_keep_no_memory(version: Version) -> None:
 
 
 def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) -> None:
-    assert live_models.models.get("churn").number == version.number
+    assert live_models.live_models.get("churn").number == version.number
     second = trained_version(classifier="churn")
     path = artifact_of(second)
     data = bytearray(path.read_bytes())
@@ -76,14 +76,14 @@ def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) 
     Activation.objects.create(
         classifier=second.classifier, number=2, version=second, actor="tests", reason="x"
     )
-    assert live_models.models.get("churn").number == version.number
-    assert "SHA-256" in live_models.models.problems["churn"]
+    assert live_models.live_models.get("churn").number == version.number
+    assert "SHA-256" in live_models.live_models.problems["churn"]
 
 
 def test_a_missing_artifact_makes_the_site_unready(client: Client, version: Version) -> None:
     artifact_of(version).unlink()
     with pytest.raises(Unavailable, match="gone from storage"):
-        live_models.models.get("churn")
+        live_models.live_models.get("churn")
     response = client.get("/health/ready")
     assert response.status_code == 503
     assert "gone from storage" in response.json()["checks"]["model"]
@@ -98,7 +98,7 @@ def test_a_pinned_version_whose_artifact_is_gone_is_refused(
 
 
 def test_a_version_in_a_bucket_answers(bucket: str, version: Version) -> None:
-    assert live_models.models.get("churn").number == version.number
+    assert live_models.live_models.get("churn").number == version.number
 
 
 def test_a_bucket_that_comes_back_is_served_from_without_another_activation(
@@ -111,12 +111,12 @@ def test_a_bucket_that_comes_back_is_served_from_without_another_activation(
     content = artifact_of(version).read_bytes()
     settings.STORAGES = buckets.in_bucket(f"http://127.0.0.1:{port}", "late", settings.STORAGES)
     with pytest.raises(Unavailable, match=r"bucket late at .* does not answer"):
-        live_models.models.get("churn")
+        live_models.live_models.get("churn")
     with buckets.s3_server(port) as url:
         buckets.make_bucket(url, "late")
         storages["artifacts"].save(entry["name"], ContentFile(content))
-        assert live_models.models.get("churn").number == version.number
-    assert live_models.models.problems == {}
+        assert live_models.live_models.get("churn").number == version.number
+    assert live_models.live_models.problems == {}
 
 
 def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
@@ -125,7 +125,7 @@ def test_a_storage_that_does_not_answer_is_left_in_peace_for_a_while(
     url = f"http://127.0.0.1:{free_port()}"
     settings.STORAGES = buckets.in_bucket(url, "nowhere", settings.STORAGES)
     with pytest.raises(Unavailable):
-        live_models.models.get("churn")
+        live_models.live_models.get("churn")
     monkeypatch.setattr(registry, "load_model", pytest.fail)
     with pytest.raises(Unavailable, match="nowhere"):
-        live_models.models.get("churn")
+        live_models.live_models.get("churn")

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from predictions.models import Prediction
-from predictions.serving.live_models import models
+from predictions.serving.live_models import live_models
 from tests.integration.conftest import Post, problem_of
 from tests.support.factories import tiny, trained_version
 from training.models import Classifier, Version
@@ -241,7 +241,7 @@ def test_a_warm_prediction_costs_one_message_on_postgresql_and_a_transaction_on_
     post: Post, version: Version, example: dict[str, Any], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     post("/predict", {"features": example})
-    models._checked += 60  # the look for a new activation is not due
+    live_models._checked += 60  # the look for a new activation is not due
     # the row and its two kinds of counts; SQLite's in a savepoint of the test's transaction
     with django_assert_num_queries(1 if connection.vendor == "postgresql" else 5):
         post("/predict", {"features": example})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clfsite.core.errors import InvalidInput
-from predictions.serving.live_models import models
+from predictions.serving.live_models import live_models
 from tests.support.factories import ClassifierFactory
 from training.datasets.service import import_dataset
 from training.ml.search.recipe import Recipe
@@ -78,7 +78,7 @@ def test_strictness_comes_from_the_run_or_is_forced_by_the_classifier(
     ClassifierFactory.create(name=dataset.name, strict=of_classifier)
     version = version_of(dataset, Corrections(strict=of_run))
     activate_version(version=version, actor="tests", reason="a test needs it")
-    assert models.get(dataset.name).strict is strict
+    assert live_models.get(dataset.name).strict is strict
 
 
 def test_run_without_corrections_has_the_contract_of_its_dataset(dataset: Dataset) -> None:
