@@ -61,7 +61,7 @@ class Sharing(LoadScopeScheduling):  # type: ignore[misc]
         module = nodeid.partition("::")[0]
         if module == self.TOUR:
             return module
-        if folder := next((each for each in self.FOLDERS if nodeid.startswith(each)), ""):
+        if folder := next((item for item in self.FOLDERS if nodeid.startswith(item)), ""):
             return folder
         return module if nodeid.startswith(self.MODULES) else nodeid
 

@@ -60,16 +60,16 @@ def score(caller: httpx.Client, path: Path) -> tuple[float, float]:
     address = f"/api/batches/{answer.json()['id']}"
 
     def ended() -> dict[str, str] | None:
-        found: dict[str, str] = caller.get(address).json()
-        return found if found["state"] in {"succeeded", "failed"} else None
+        actual: dict[str, str] = caller.get(address).json()
+        return actual if actual["state"] in {"succeeded", "failed"} else None
 
-    found = wait_for(ended, "the batch to end", LIMIT_SECONDS)
-    assert found["state"] == "succeeded", found["error"]
+    actual = wait_for(ended, "the batch to end", LIMIT_SECONDS)
+    assert actual["state"] == "succeeded", actual["error"]
     with caller.stream("GET", f"{address}/result") as result:
         lines = sum(chunk.count(b"\n") for chunk in result.iter_bytes())
-    assert lines == found["rows_total"] + 1
+    assert lines == actual["rows_total"] + 1
     started, checked, finished = (
-        pd.Timestamp(found[name]) for name in ("started_at", "checked_at", "finished_at")
+        pd.Timestamp(actual[name]) for name in ("started_at", "checked_at", "finished_at")
     )
     return (checked - started).total_seconds(), (finished - checked).total_seconds()
 
@@ -112,7 +112,7 @@ def main(rows: int) -> None:
 def _web(site: Site) -> int:
     """The most memory of the web server's processes."""
     server = psutil.Process(site.processes[0].pid)
-    return max(peak(each.pid) for each in [server, *server.children(recursive=True)])
+    return max(peak(item.pid) for item in [server, *server.children(recursive=True)])
 
 
 if __name__ == "__main__":

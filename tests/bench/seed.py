@@ -82,7 +82,7 @@ def prepare() -> list[Any]:
 
     call_command("setup_demo", estimator="logistic_regression", stdout=io.StringIO())
     first = Version.objects.select_related("run", "classifier").earliest("pk")
-    found = [first]
+    result = [first]
     other, _ = Classifier.objects.get_or_create(name="renewal")
     for classifier, number in ((first.classifier, 2), (other, 1)):
         version = Version.objects.filter(classifier=classifier, number=number).first()
@@ -97,8 +97,8 @@ def prepare() -> list[Any]:
             Activation.objects.create(
                 classifier=classifier, version=version, number=last + 1, reason="seeded", actor="bench"
             )
-        found.append(version)
-    return found
+        result.append(version)
+    return result
 
 
 def seed(versions: list[Any], rows: int, days: int) -> int:
@@ -143,7 +143,9 @@ def sample_records(version: Any) -> list[str]:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, nrows=RECORDS)
     contract = version.contract
     return [
-        orjson.dumps({each.name: read_cell(each, row[each.name]) for each in contract.features}).decode()
+        orjson.dumps(
+            {feature.name: read_cell(feature, row[feature.name]) for feature in contract.features}
+        ).decode()
         for row in table.to_dict("records")
     ]
 

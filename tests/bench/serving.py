@@ -47,9 +47,9 @@ SLICE_SECONDS = 5
 
 def table() -> pd.DataFrame:
     """The table with its label column; names as an API has them."""
-    found = load_breast_cancer(as_frame=True)
-    frame: pd.DataFrame = found.data.rename(columns=lambda name: name.replace(" ", "_"))
-    return frame.assign(**{TARGET: found.target.map({0: "malignant", 1: "benign"})})
+    result = load_breast_cancer(as_frame=True)
+    frame: pd.DataFrame = result.data.rename(columns=lambda name: name.replace(" ", "_"))
+    return frame.assign(**{TARGET: result.target.map({0: "malignant", 1: "benign"})})
 
 
 @contextmanager
@@ -146,11 +146,11 @@ def measure(url: str, folder: Path, one: Path, seconds: int, key: str = "") -> d
         "16 connections": (f"{url}/predict", one, 16),
         f"{BATCH:,}-row batch": (f"{url}/predict-batch", many, 1),
     }
-    found = {}
+    result = {}
     for name, (address, body, connections) in calls.items():
         wrk.post(address, body, connections=connections, seconds=1, key=key)
-        found[name] = wrk.post(address, body, connections=connections, seconds=seconds, key=key)
-    return found
+        result[name] = wrk.post(address, body, connections=connections, seconds=seconds, key=key)
+    return result
 
 
 def write_bodies(folder: Path, frame: pd.DataFrame) -> None:
@@ -176,23 +176,23 @@ def compare(seconds: int, threads: int | None) -> int:
         with clfsite(folder, database, threads) as (site, key):
             ours = measure(site.url, folder, folder / "one.json", seconds, key)
             answered = sum(
-                (each.requests - each.errors) * (BATCH if "batch" in call else 1)
-                for call, each in ours.items()
+                (item.requests - item.errors) * (BATCH if "batch" in call else 1)
+                for call, item in ours.items()
             )
             logged = count_logged(database)
         for call, figures in ours.items():
             rows = BATCH if "batch" in call else 1
-            for side, each in (("baseline", theirs[call]), ("clfsite", figures)):
+            for side, item in (("baseline", theirs[call]), ("clfsite", figures)):
                 print(
-                    f"  {call:15} {side:9} {each.rate * rows:9.0f} rows/s  p50 {each.p50_ms:7.2f} ms"
-                    f"  p99 {each.p99_ms:7.2f} ms  errors {each.errors}"
+                    f"  {call:15} {side:9} {item.rate * rows:9.0f} rows/s  p50 {item.p50_ms:7.2f} ms"
+                    f"  p99 {item.p99_ms:7.2f} ms  errors {item.errors}"
                 )
             print(
                 f"  {call:15} {figures.rate / theirs[call].rate:.1f} times the baseline; asked: {ASKED[call]}"
             )
     print(f"  {logged:,} rows in the log, {answered:,} of them answered while it was timed")
     print(f"  churn, one row through contract and engine: {engine.microseconds():.0f} us; asked: below 100")
-    return int(any(each.errors for each in ours.values()) or logged < answered)
+    return int(any(item.errors for item in ours.values()) or logged < answered)
 
 
 def count_logged(database: str) -> int:
@@ -252,7 +252,7 @@ class Activator(threading.Thread):
 def memory_mb(site: Site) -> float:
     """What the web processes hold."""
     server = psutil.Process(site.processes[-1].pid)
-    held: float = sum(each.memory_info().rss for each in (server, *server.children(recursive=True)))
+    held: float = sum(item.memory_info().rss for item in (server, *server.children(recursive=True)))
     return held / 1e6
 
 

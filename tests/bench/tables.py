@@ -102,10 +102,10 @@ def train(csv: Path, target: str, state: Path) -> Outcome:
     seconds = time.monotonic() - began
     if done.returncode == 0:
         return Outcome(seconds, auc=json.loads(done.stdout)["held_out"]["roc_auc"])
-    said = done.stderr.strip().splitlines()
-    if done.returncode != 1 or len(said) != 1:
+    text = done.stderr.strip().splitlines()
+    if done.returncode != 1 or len(text) != 1:
         raise RuntimeError(f"{csv.stem}: exit status {done.returncode}\n{done.stderr}")
-    return Outcome(seconds, reason=said[0].removeprefix("CommandError: "))
+    return Outcome(seconds, reason=text[0].removeprefix("CommandError: "))
 
 
 def fetch(table: Table) -> pd.DataFrame:

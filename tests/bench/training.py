@@ -138,7 +138,7 @@ def watched(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        found = call()
+        result = call()
     finally:
         over.set()
         watcher.join()
@@ -146,7 +146,7 @@ def watched(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     get_reusable_executor().shutdown(wait=True)
     used = os.times()
     cpu = used.user + used.system + used.children_user + used.children_system
-    return {**found, "memory_mb": peak, "cpu_seconds": cpu}
+    return {**result, "memory_mb": peak, "cpu_seconds": cpu}
 
 
 def apart(name: str, side: str) -> dict[str, Any]:
@@ -157,17 +157,17 @@ def apart(name: str, side: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
     )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
-def line(side: str, found: dict[str, Any], baseline: dict[str, Any]) -> str:
+def line(side: str, figures: dict[str, Any], baseline: dict[str, Any]) -> str:
     """What one side gave, and how many times faster than the plain grid it was."""
-    whole = f"  (whole training {found['whole']:.1f} s)" if "whole" in found else ""
+    whole = f"  (whole training {figures['whole']:.1f} s)" if "whole" in figures else ""
     return (
-        f"  {side:8} {found['seconds']:7.1f} s  {baseline['seconds'] / found['seconds']:5.2f}x"
-        f"  fits {found['fits']:3}  cross-validation {found['best']:.4f}  held-out {found['held_out']:.4f}"
-        f"  peak {found['memory_mb']:6.0f} MB  processor {found['cpu_seconds']:.0f} s{whole}"
+        f"  {side:8} {figures['seconds']:7.1f} s  {baseline['seconds'] / figures['seconds']:5.2f}x"
+        f"  fits {figures['fits']:3}  cross-validation {figures['best']:.4f}  held-out {figures['held_out']:.4f}"
+        f"  peak {figures['memory_mb']:6.0f} MB  processor {figures['cpu_seconds']:.0f} s{whole}"
     )
 
 
@@ -182,10 +182,10 @@ def compare(name: str, faster: float) -> bool:
     kept = {
         f"the grid {faster:g} times as fast as the plain one": plain["seconds"] >= faster * grid["seconds"],
         f"every held-out ROC-AUC within {WITHIN} of the plain grid's": all(
-            abs(each["held_out"] - plain["held_out"]) <= WITHIN for each in (grid, *sparing)
+            abs(item["held_out"] - plain["held_out"]) <= WITHIN for item in (grid, *sparing)
         ),
         "halving or optuna reaches the grid's score in half of its fits": any(
-            each["best"] >= plain["best"] - WITHIN and 2 * each["fits"] <= plain["fits"] for each in sparing
+            item["best"] >= plain["best"] - WITHIN and 2 * item["fits"] <= plain["fits"] for item in sparing
         ),
     }
     for promise, is_kept in kept.items():

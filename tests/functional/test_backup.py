@@ -40,15 +40,15 @@ def second_database(database: dict[str, str]) -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": url}
 
 
-def told(title: str) -> list[str]:
+def commands_below(title: str) -> list[str]:
     """The commands under a heading of the page, in their order."""
     text = PAGE.read_text()
     first = text[: text.index(f"### {title}\n")].count("\n")
     following = [
         number for number, line in enumerate(text.splitlines()) if line.startswith("#") and number > first
     ]
-    found = [block for block in blocks(PAGE) if first < block.line <= following[0]]
-    return [command for block in found for command in _commands(block)]
+    result = [block for block in blocks(PAGE) if first < block.line <= following[0]]
+    return [command for block in result for command in _commands(block)]
 
 
 def _commands(block: Block) -> list[str]:
@@ -75,7 +75,7 @@ def asked(site: Site) -> tuple[Any, list[Any]]:
         answers = (
             caller.post("/predict-batch", json={"records": rows}).raise_for_status().json()["predictions"]
         )
-        return served, [(each["label"], each["probabilities"]) for each in answers]
+        return served, [(answer["label"], answer["probabilities"]) for answer in answers]
 
 
 def test_a_site_restored_from_a_backup_answers_the_same(
@@ -92,7 +92,7 @@ def test_a_site_restored_from_a_backup_answers_the_same(
         environ = first.environ
         if second_database:
             environ["NEW_DATABASE_URL"] = second_database["DATABASE_URL"]
-        for command in told("With PostgreSQL" if second_database else "With SQLite"):
+        for command in commands_below("With PostgreSQL" if second_database else "With SQLite"):
             run(command, work, environ)
         with first.client() as caller:
             logged = caller.get("/api/predictions").json()["results"]

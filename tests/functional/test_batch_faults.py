@@ -46,8 +46,8 @@ def hand_in(caller: httpx.Client, path: Path) -> int:
 
 
 def look(caller: httpx.Client, batch: int) -> dict[str, Any]:
-    found: dict[str, Any] = caller.get(f"/api/batches/{batch}").json()
-    return found
+    actual: dict[str, Any] = caller.get(f"/api/batches/{batch}").json()
+    return actual
 
 
 def over(caller: httpx.Client, batch: int, site: Site) -> dict[str, Any]:
@@ -67,9 +67,9 @@ def logged(site: Site, batch: int) -> tuple[int, int]:
         cursor.execute(
             "SELECT count(*), count(DISTINCT row) FROM predictions_prediction WHERE batch_id = %s", [batch]
         )
-        found: tuple[int, int] = cursor.fetchone()
+        actual: tuple[int, int] = cursor.fetchone()
     server.close()
-    return found
+    return actual
 
 
 @pytest.mark.promise(5)
@@ -93,13 +93,13 @@ def test_workers_killed_in_check_and_scoring_leave_the_same_bytes_and_each_row_o
     assert left["state"] == "running"
     assert 0 < left["rows_done"] < left["rows_total"]
     third = site.start(*WORKER)
-    found = over(caller, batch, site)
-    assert (found["attempt"], found["rows_bad"]) == (3, 1)
+    actual = over(caller, batch, site)
+    assert (actual["attempt"], actual["rows_bad"]) == (3, 1)
     undisturbed = hand_in(caller, table)
     assert over(caller, undisturbed, site)["attempt"] == 1
     kill(third)
     assert result(caller, batch) == result(caller, undisturbed)
-    good = found["rows_total"] - 1
+    good = actual["rows_total"] - 1
     assert logged(site, batch) == logged(site, undisturbed) == (good, good)
 
 

@@ -72,8 +72,8 @@ def run(machines: tuple[Site, Site], key: str) -> dict[str, object]:
         assert asked.status_code == httpx.codes.CREATED, asked.text
 
         def finished() -> dict[str, object] | None:
-            found: dict[str, object] = trainer.get(f"/api/runs/{asked.json()['id']}").json()
-            return found if found["state"] in {"succeeded", "failed"} else None
+            result: dict[str, object] = trainer.get(f"/api/runs/{asked.json()['id']}").json()
+            return result if result["state"] in {"succeeded", "failed"} else None
 
         over: dict[str, object] = wait_for(finished, "the run to end", 120)
     assert over["state"] == "succeeded", (over, machines[1].logs())
@@ -83,12 +83,16 @@ def run(machines: tuple[Site, Site], key: str) -> dict[str, object]:
 
 def serves(site: Site, key: str) -> bool:
     with site.client(key) as caller:
-        return "small" in [each["model"] for each in caller.get("/info").json()["classifiers"]]
+        return "small" in [classifier["model"] for classifier in caller.get("/info").json()["classifiers"]]
 
 
 def answer(site: Site, key: str) -> httpx.Response:
     with site.client(key) as caller:
-        served = next(each for each in caller.get("/info").json()["classifiers"] if each["model"] == "small")
+        served = next(
+            classifier
+            for classifier in caller.get("/info").json()["classifiers"]
+            if classifier["model"] == "small"
+        )
         return caller.post("/predict", json={"model": "small", "features": served["example"]})
 
 
@@ -98,9 +102,9 @@ def test_a_run_asked_for_on_one_machine_is_trained_on_the_other_and_served_by_bo
     answers = []
     for site in machines:
         wait_for(partial(serves, site, key), "the new version to be served", 10)
-        found = answer(site, key)
-        assert found.status_code == httpx.codes.OK, found.text
-        answers.append({name: found.json()[name] for name in ("label", "probabilities", "version")})
+        result = answer(site, key)
+        assert result.status_code == httpx.codes.OK, result.text
+        answers.append({name: result.json()[name] for name in ("label", "probabilities", "version")})
     assert answers[0] == answers[1]
     assert answers[0]["version"] == run["version"]
 
@@ -108,8 +112,8 @@ def test_a_run_asked_for_on_one_machine_is_trained_on_the_other_and_served_by_bo
 def test_nothing_that_both_need_lies_in_a_state_folder(
     machines: tuple[Site, Site], run: dict[str, object], s3_url: str
 ) -> None:
-    found = buckets.client(s3_url).list_objects_v2(Bucket=BUCKET)["Contents"]
-    kinds = {entry["Key"].removeprefix(f"{PREFIX}/").split("/")[0] for entry in found}
+    result = buckets.client(s3_url).list_objects_v2(Bucket=BUCKET)["Contents"]
+    kinds = {entry["Key"].removeprefix(f"{PREFIX}/").split("/")[0] for entry in result}
     assert kinds == {"datasets", "artifacts"}
     for site in machines:
         names = {path.name for path in Path(site.state).rglob("*") if path.is_file()}
@@ -132,7 +136,7 @@ def test_a_version_whose_object_was_changed_or_deleted_is_refused_and_the_one_lo
     client.put_object(Bucket=BUCKET, Key=pipeline, Body=content[:-1] + bytes([content[-1] ^ 1]))
     with second.client(key) as caller:
         versions = caller.get("/api/versions", params={"page_size": 100}).json()["results"]
-        (version,) = [each["id"] for each in versions if each["run"] == run["id"]]
+        (version,) = [item["id"] for item in versions if item["run"] == run["id"]]
         refused = caller.post(f"/api/versions/{version}/activate", json={"reason": "again"})
         assert refused.status_code == httpx.codes.CONFLICT, refused.text
         assert "SHA-256" in refused.json()["detail"]

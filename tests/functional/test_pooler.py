@@ -21,8 +21,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if why := pooler.missing():
         pytest.skip(why)
     folder = tmp_path_factory.mktemp("pooler")
-    for each in (folder, *list(folder.parents)[:2]):
-        os.chmod(each, 0o755)  # noqa: S103  pgbouncer runs as another user
+    for item in (folder, *list(folder.parents)[:2]):
+        os.chmod(item, 0o755)  # noqa: S103  pgbouncer runs as another user
     state: Path = tmp_path_factory.mktemp("site")
     with (
         database() as direct,

@@ -63,19 +63,19 @@ def ask(trainer: httpx.Client, dataset: int, space: dict[str, list[int]]) -> int
 
 
 def look(trainer: httpx.Client, run: int) -> dict[str, Any]:
-    found: dict[str, Any] = trainer.get(f"/api/runs/{run}").json()
-    return found
+    result: dict[str, Any] = trainer.get(f"/api/runs/{run}").json()
+    return result
 
 
 def at_work(trainer: httpx.Client, run: int) -> dict[str, Any]:
     """The run, once it fits models."""
 
     def fits() -> dict[str, Any] | None:
-        found = look(trainer, run)
-        return found if found["state"] == "running" and found["fits_done"] else None
+        result = look(trainer, run)
+        return result if result["state"] == "running" and result["fits_done"] else None
 
-    found: dict[str, Any] = wait_for(fits, "the run to fit models", 60)
-    return found
+    result: dict[str, Any] = wait_for(fits, "the run to fit models", 60)
+    return result
 
 
 def over(trainer: httpx.Client, run: int, site: Site) -> dict[str, Any]:
@@ -87,18 +87,18 @@ def succeeded(client: httpx.Client, path: str, site: Site) -> dict[str, Any]:
     """The job at an address of the API, once it is over, as it should be."""
 
     def ended() -> dict[str, Any] | None:
-        found: dict[str, Any] = client.get(path).json()
-        return found if found["state"] in {"succeeded", "failed", "cancelled"} else None
+        result: dict[str, Any] = client.get(path).json()
+        return result if result["state"] in {"succeeded", "failed", "cancelled"} else None
 
-    found: dict[str, Any] = wait_for(ended, f"{path} to end", 150)
-    assert found["state"] == "succeeded", (found, site.logs())
-    return found
+    result: dict[str, Any] = wait_for(ended, f"{path} to end", 150)
+    assert result["state"] == "succeeded", (result, site.logs())
+    return result
 
 
 def versions_of(trainer: httpx.Client, run: int) -> int:
     """How many versions a run made."""
-    found = trainer.get("/api/versions", params={"page_size": 100}).json()["results"]
-    return sum(each["run"] == run for each in found)
+    result = trainer.get("/api/versions", params={"page_size": 100}).json()["results"]
+    return sum(item["run"] == run for item in result)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -69,8 +69,8 @@ def test_a_queued_run_is_trained_by_the_worker_and_its_version_answers(
     assert run.status_code == httpx.codes.CREATED, run.text
 
     def finished() -> dict[str, object] | None:
-        found: dict[str, object] = trainer.get(f"/api/runs/{run.json()['id']}").json()
-        return found if found["state"] in {"succeeded", "failed"} else None
+        result: dict[str, object] = trainer.get(f"/api/runs/{run.json()['id']}").json()
+        return result if result["state"] in {"succeeded", "failed"} else None
 
     over = wait_for(finished, "the run to end", 120)
     assert over["state"] == "succeeded", site.logs()
@@ -85,8 +85,8 @@ def test_a_queued_run_is_trained_by_the_worker_and_its_version_answers(
     )
     answer = wait_for(
         lambda: (
-            (found := trainer.post("/predict", json={"model": "small", "features": example})).is_success
-            and found
+            (result := trainer.post("/predict", json={"model": "small", "features": example})).is_success
+            and result
         ),
         "the new version to answer",
         5,

@@ -127,24 +127,24 @@ def problem_of(response: Any, status: int) -> dict[str, Any]:
     return body
 
 
-Told = Callable[[], list[tuple[str, list[int]]]]
+Messages = Callable[[], list[tuple[str, list[int]]]]
 Files = Callable[[str], list[str]]
 
 
 @pytest.fixture
-def told() -> Told:
+def messages() -> Messages:
     """Take the messages that wait for a worker, as (task, arguments); what other tests sent is gone."""
 
     def take() -> list[tuple[str, list[int]]]:
         for thread in threading.enumerate():
             if thread.name.startswith("wake "):
                 thread.join()
-        found = []
+        result = []
         with celery_app.connection_for_read() as connection:
             channel: Any = connection.default_channel
             while message := channel.basic_get("celery", no_ack=True):
-                found.append((message.headers["task"], message.decode()[0]))
-        return found
+                result.append((message.headers["task"], message.decode()[0]))
+        return result
 
     # the queue is not there before something is sent
     celery_app.send_task("nothing")

@@ -143,4 +143,4 @@ def test_a_chart_is_plain_json_that_plotly_takes_without_a_template_or_colours_o
     # raises for a property that Plotly does not know, or a value that it does not take
     go.Figure(json.loads(re.sub(r"var\(--chart-\d\)", "black", written)))
     assert "template" not in chart["figure"]["layout"]
-    assert not [each for each in ("#", "rgb", "bdata", "<b>") if each in written]
+    assert not [item for item in ("#", "rgb", "bdata", "<b>") if item in written]

@@ -237,28 +237,28 @@ def test_the_document_is_valid_and_is_what_callers_download(client: Client) -> N
 def test_every_call_has_a_title_and_stands_in_a_group_that_says_what_for() -> None:
     calls = [call for path in DOCUMENT["paths"].values() for call in path.values()]
     assert [call["operationId"] for call in calls if not call.get("summary")] == []
-    assert {name for call in calls for name in call["tags"]} == {each["name"] for each in DOCUMENT["tags"]}
+    assert {name for call in calls for name in call["tags"]} == {tag["name"] for tag in DOCUMENT["tags"]}
 
 
 def plain(part: Any) -> Any:
     """A schema of the document as JSON Schema: references resolved, null where it is allowed."""
     if isinstance(part, list):
-        return [plain(each) for each in part]
+        return [plain(item) for item in part]
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
         return plain(DOCUMENT["components"]["schemas"][part["$ref"].rpartition("/")[2]])
     # a text that is empty or an address is both for who does not check formats
     names = {"oneOf": "anyOf"}
-    found = {names.get(name, name): plain(each) for name, each in part.items() if name != "nullable"}
-    return {"anyOf": [found, {"type": "null"}]} if part.get("nullable") else found
+    result = {names.get(name, name): plain(item) for name, item in part.items() if name != "nullable"}
+    return {"anyOf": [result, {"type": "null"}]} if part.get("nullable") else result
 
 
 def bodies(operation: Any) -> Iterator[dict[str, Any]]:
     """The media types of an operation's request and good answers, but those of bytes."""
     raw = operation.definition.raw
     parts = [raw.get("requestBody", {})]
-    parts += [each for status, each in raw["responses"].items() if int(status) < 400]
+    parts += [response for status, response in raw["responses"].items() if int(status) < 400]
     for part in parts:
         for name, media in part.get("content", {}).items():
             if name != "application/octet-stream":
@@ -268,8 +268,8 @@ def bodies(operation: Any) -> Iterator[dict[str, Any]]:
 def test_every_call_has_examples_of_the_documented_shape(operation: Any) -> None:
     media = list(bodies(operation))
     assert media
-    for each in media:
-        examples = [one["value"] for one in each.get("examples", {}).values()] or [each.get("example")]
+    for item in media:
+        examples = [one["value"] for one in item.get("examples", {}).values()] or [item.get("example")]
         for example in examples:
             assert example is not None
-            jsonschema.validate(example, plain(each["schema"]))
+            jsonschema.validate(example, plain(item["schema"]))

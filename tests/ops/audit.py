@@ -25,8 +25,8 @@ def main(program: Path = PIP_AUDIT) -> int:
         done = subprocess.run([str(program), *OPTIONS, *asked], capture_output=True, text=True, check=False)
         if done.stdout.strip():
             return tell(json.loads(done.stdout)["dependencies"], host)
-        said = done.stderr.strip().splitlines()
-        unanswered.append(f"  {host}: {said[-1] if said else f'pip-audit ended with {done.returncode}'}")
+        text = done.stderr.strip().splitlines()
+        unanswered.append(f"  {host}: {text[-1] if text else f'pip-audit ended with {done.returncode}'}")
     print("Nothing was found out: nobody who knows the faults of packages answered.", *unanswered, sep="\n")
     print(
         f"Call this where {' or '.join(SERVICES.values())} can be reached; the workflow does on every push."

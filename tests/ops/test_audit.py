@@ -42,7 +42,7 @@ def test_no_answer_is_no_good_answer_and_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit.main(program(tmp_path, "echo 'no route to host' >&2; exit 1")) == 2
-    said = capsys.readouterr().out
-    assert "Nothing was found out" in said
-    assert "pypi.org: no route to host" in said
-    assert "can be reached" in said
+    text = capsys.readouterr().out
+    assert "Nothing was found out" in text
+    assert "pypi.org: no route to host" in text
+    assert "can be reached" in text

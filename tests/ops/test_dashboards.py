@@ -50,16 +50,16 @@ def test_panels_fill_their_rows_and_do_not_overlap(path: Path) -> None:
 def test_every_panel_and_variable_asks_the_provisioned_source() -> None:
     source = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"][0]
     asked = {
-        found
+        result
         for path in dashboards.paths()
-        for found in re.findall(r'"uid": "(prometheus)"', path.read_text())
+        for result in re.findall(r'"uid": "(prometheus)"', path.read_text())
     }
     assert asked == {source["uid"]}
 
 
 def test_grafana_finds_its_dashboards_and_its_source_where_it_is_told_to_look() -> None:
     services = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())["services"]
-    mounted = dict(each.split(":")[1::-1] for each in services["grafana"]["volumes"])
+    mounted = dict(volume.split(":")[1::-1] for volume in services["grafana"]["volumes"])
     assert mounted["/etc/grafana/provisioning"] == "./grafana/provisioning"
     provider = yaml.safe_load((PROVISIONING / "dashboards" / "clfsite.yml").read_text())["providers"][0]
     folder = ROOT / "docker" / mounted[provider["options"]["path"]]

@@ -55,7 +55,7 @@ def test_no_secret_stands_in_the_compose_file() -> None:
 
 def test_prometheus_asks_the_services_of_the_compose_file() -> None:
     jobs = yaml.safe_load((ROOT / "docker" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-    targets = [target for job in jobs for found in job["static_configs"] for target in found["targets"]]
+    targets = [target for job in jobs for result in job["static_configs"] for target in result["targets"]]
     worker = COMPOSE["services"]["worker"]["environment"]
     assert targets == ["web:8000", f"worker:{worker['CLFSITE_WORKER_METRICS_PORT']}"]
     # the site answers to the name that Prometheus asks for
@@ -64,11 +64,11 @@ def test_prometheus_asks_the_services_of_the_compose_file() -> None:
 
 def variables(service: dict[str, Any]) -> set[str]:
     groups = {group["name"]: group for group in BLUEPRINT["envVarGroups"]}
-    found = set()
+    result = set()
     for entry in service.get("envVars", []):
         inner = groups[entry["fromGroup"]]["envVars"] if "fromGroup" in entry else [entry]
-        found |= {each["key"] for each in inner}
-    return found
+        result |= {item["key"] for item in inner}
+    return result
 
 
 def test_the_blueprint_sets_variables_that_the_site_reads_and_refers_to_what_is_there() -> None:
@@ -120,9 +120,9 @@ def test_a_workflow_may_read_only_and_ends_in_time(path: Path) -> None:
 
 def test_the_image_starts_from_a_version_and_runs_as_nobody() -> None:
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
-    found = re.search(r"^ARG PYTHON=python:(\d\.\d+)\.\d+-slim-trixie$", dockerfile, re.MULTILINE)
-    assert found
-    assert found[1] in PYTHONS
+    result = re.search(r"^ARG PYTHON=python:(\d\.\d+)\.\d+-slim-trixie$", dockerfile, re.MULTILINE)
+    assert result
+    assert result[1] in PYTHONS
     assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == ["10001:10001"]
     assert "HEALTHCHECK" in dockerfile
 

@@ -52,8 +52,8 @@ class Prometheus:
 
     def has_data(self, expression: str) -> bool:
         """Whether a query has had an answer at any time so far."""
-        found = self.get("query_range", query=expression, start=self.began, end=time.time(), step="1s")
-        return any(value != "NaN" for series in found["result"] for _, value in series["values"])
+        result = self.get("query_range", query=expression, start=self.began, end=time.time(), step="1s")
+        return any(value != "NaN" for series in result["result"] for _, value in series["values"])
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +172,8 @@ def test_every_panel_of_every_dashboard_shows_something(site: Site, prometheus: 
 
 
 def test_web_servers_and_worker_are_found_and_every_rule_is_loaded(prometheus: Prometheus) -> None:
-    found = {"clfsite": "up", "clfsite-worker": "up"}
-    wait_for(lambda: prometheus.health() == found, "both targets to be asked", PATIENCE_SECONDS)
+    result = {"clfsite": "up", "clfsite-worker": "up"}
+    wait_for(lambda: prometheus.health() == result, "both targets to be asked", PATIENCE_SECONDS)
     rules = wait_for(prometheus.judged_rules, "every rule to be judged", PATIENCE_SECONDS)
     assert len(rules) == RULES
     assert {rule["health"] for rule in rules} == {"ok"}

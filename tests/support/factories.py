@@ -120,7 +120,7 @@ class DatasetFactory(DjangoModelFactory[Dataset]):
     target = "left"
     contract_data = LazyFunction(_contract_data)
     profile = LazyFunction(lambda: profile.describe(tiny().table, "left"))
-    warnings = LazyFunction(lambda: [vars(each) for each in findings.find(tiny().table, tiny().contract)])
+    warnings = LazyFunction(lambda: [vars(item) for item in findings.find(tiny().table, tiny().contract)])
     rows = LazyFunction(lambda: len(tiny().table))
     columns = LazyFunction(lambda: len(tiny().table.columns))
     size_bytes = LazyFunction(lambda: len(tiny().csv))
@@ -160,7 +160,7 @@ class RunFactory(DjangoModelFactory[Run]):
             state=Run.State.SUCCEEDED,
             finished_at=LazyFunction(timezone.now),
             fits_done=SelfAttribute("fits_total"),
-            candidates=LazyFunction(lambda: [vars(each) for each in tiny().trained.candidates]),
+            candidates=LazyFunction(lambda: [vars(candidate) for candidate in tiny().trained.candidates]),
             best_score=LazyFunction(lambda: tiny().trained.candidates[0].mean),
         )
         failed = Trait(

@@ -34,9 +34,9 @@ class Block:
 def blocks(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, in their order."""
     text = page.read_text()
-    for found in FENCE.finditer(text):
-        line = text.count("\n", 0, found.start()) + 1
-        yield Block(page, line, found["language"], found["text"])
+    for result in FENCE.finditer(text):
+        line = text.count("\n", 0, result.start()) + 1
+        yield Block(page, line, result["language"], result["text"])
 
 
 def commands(block: Block) -> Iterator[str]:

@@ -28,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print a line for each promise."""
     terminalreporter.section("promises")
     for number, promise in PROMISES.items():
-        found = _outcomes[number]
-        word = "BROKEN" if found["failed"] else "kept" if found["passed"] else "not tried"
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
+        result = _outcomes[number]
+        word = "BROKEN" if result["failed"] else "kept" if result["passed"] else "not tried"
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result.items()))
         terminalreporter.write_line(f"{number:>3}  {word:<9}  {promise} ({counts or 'no test'})")

@@ -127,7 +127,7 @@ class PostgresServer:
     def start(self, *settings: str) -> None:
         """Start it with settings such as `fsync=off`, and wait until it answers."""
         own = (f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1")
-        options = [part for each in (*own, *self.settings, *settings) for part in ("-c", each)]
+        options = [part for item in (*own, *self.settings, *settings) for part in ("-c", item)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data", *options],
@@ -193,8 +193,8 @@ def server_programs() -> Path:
     Raises:
         FileNotFoundError: they are not installed.
     """
-    if found := shutil.which("initdb"):
-        return Path(found).parent
+    if result := shutil.which("initdb"):
+        return Path(result).parent
     folders = [folder for pattern in SERVER_PROGRAMS for folder in Path("/").glob(pattern[1:])]
     if not folders:
         raise FileNotFoundError("initdb of PostgreSQL is not installed")

@@ -153,9 +153,9 @@ class Site:
         """End every process and what it started; at once, as a worker takes five seconds to do so when asked."""
         running = [psutil.Process(process.pid) for process in self.processes if process.poll() is None]
         started = [child for process in running for child in process.children(recursive=True)]
-        for each in (*running, *started):
+        for item in (*running, *started):
             with suppress(psutil.NoSuchProcess):
-                each.kill()
+                item.kill()
         for process in self.processes:
             process.wait()
         psutil.wait_procs(started, timeout=20)
@@ -220,7 +220,7 @@ def wait_for(condition: Any, what: str, seconds: float = 60) -> Any:
     """Wait until the condition returns something true, and return that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if found := condition():
-            return found
+        if result := condition():
+            return result
         time.sleep(0.2)
     raise AssertionError(f"waited {seconds} s for {what}")

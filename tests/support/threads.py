@@ -10,14 +10,14 @@ from django.db import connections
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Call each in a thread of its own, all at the same moment; an exception stands for its answer."""
     gate = threading.Barrier(len(calls))
-    found: list[Any] = [None] * len(calls)
+    result: list[Any] = [None] * len(calls)
 
     def work(place: int, call: Callable[[], Any]) -> None:
         gate.wait()
         try:
-            found[place] = call()
+            result[place] = call()
         except Exception as error:  # noqa: BLE001  the test looks at it
-            found[place] = error
+            result[place] = error
         finally:
             connections.close_all()
 
@@ -26,4 +26,4 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return result

@@ -43,12 +43,12 @@ class WandbServer:
     @property
     def config(self) -> dict[str, Any]:
         """The last configuration that came with a run."""
-        sent = [each["config"] for each in self.variables("UpsertBucket") if each.get("config")]
+        sent = [variable["config"] for variable in self.variables("UpsertBucket") if variable.get("config")]
         return {name: item["value"] for name, item in json.loads(sent[-1]).items()}
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """Those streamed to a file of the run, in their order."""
-        parts = [each["files"][name] for each in self.streamed if name in each.get("files", {})]
+        parts = [item["files"][name] for item in self.streamed if name in item.get("files", {})]
         return [json.loads(line) for part in parts for line in part["content"]]
 
     def answer(self, query: dict[str, Any]) -> dict[str, Any]:
@@ -105,12 +105,12 @@ def _manifest(server: WandbServer, variables: dict[str, Any]) -> dict[str, Any]:
 def _artifact_files(server: WandbServer, variables: dict[str, Any]) -> dict[str, Any]:
     nodes = [
         {
-            "storagePath": f"{each['artifactID']}/{each['name']}",
-            **server.upload(f"{each['artifactID']}/{each['name']}"),
+            "storagePath": f"{file['artifactID']}/{file['name']}",
+            **server.upload(f"{file['artifactID']}/{file['name']}"),
             "uploadMultipartUrls": None,
-            "artifact": {"id": each["artifactID"]},
+            "artifact": {"id": file["artifactID"]},
         }
-        for each in variables["input"]["artifactFiles"]
+        for file in variables["input"]["artifactFiles"]
     ]
     return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
 

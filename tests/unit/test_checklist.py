@@ -30,8 +30,8 @@ def named(*paths: str) -> set[str]:
 
 def proved() -> set[int]:
     """The promises that a test names."""
-    found = [numbers for text in sources().values() for numbers in PROMISE.findall(text)]
-    return {int(number) for numbers in found for number in numbers.split(",")}
+    result = [numbers for text in sources().values() for numbers in PROMISE.findall(text)]
+    return {int(number) for numbers in result for number in numbers.split(",")}
 
 
 def test_every_case_has_a_test() -> None:

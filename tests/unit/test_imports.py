@@ -27,9 +27,9 @@ def test_core_imports_nothing_of_the_site() -> None:
     listing = f"import sys, {', '.join(CORE)}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = run(sys.executable, "-c", listing)
     assert done.returncode == 0, done.stderr
-    found = set(done.stdout.split())
-    assert {"training", "sklearn"} <= found
-    assert not FOREIGN & found
+    result = set(done.stdout.split())
+    assert {"training", "sklearn"} <= result
+    assert not FOREIGN & result
 
 
 def test_the_pictures_of_the_pages_can_be_asked_for() -> None:

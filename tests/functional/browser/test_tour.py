@@ -123,13 +123,13 @@ def test_a_page_is_in_order(stop: Stop, lively: Lively, pages: dict[str, Page]) 
             for size in (WIDE, PHONE):
                 page.set_viewport_size(size)
                 page.wait_for_function(FITTED)
-                found = [*grave_findings(page, rules), *page.evaluate(CHART_FAULTS)]
-                found += page.evaluate(CUT_TABLES) if size is WIDE else []
-                faults += [f"{theme}, {size['width']} px: {fault}" for fault in found]
+                result = [*grave_findings(page, rules), *page.evaluate(CHART_FAULTS)]
+                result += page.evaluate(CUT_TABLES) if size is WIDE else []
+                faults += [f"{theme}, {size['width']} px: {fault}" for fault in result]
                 width = page.evaluate("document.documentElement.scrollWidth")
                 assert width <= size["width"], f"{width} px wide in {size['width']} px"
-    said = f"Failed to load resource: the server responded with a status of {stop.status}"
-    assert [fault for fault in faults if not (stop.status >= 400 and fault.startswith(said))] == []
+    text = f"Failed to load resource: the server responded with a status of {stop.status}"
+    assert [fault for fault in faults if not (stop.status >= 400 and fault.startswith(text))] == []
 
 
 def test_a_run_under_way_is_seen_as_it_goes(lively: Lively, contexts: dict[str, BrowserContext]) -> None:
@@ -158,9 +158,9 @@ def overheard(page: Page) -> Iterator[list[str]]:
     """What the console calls an error, and what scripts raise, meanwhile."""
     faults: list[str] = []
 
-    def hear(said: ConsoleMessage) -> None:
-        if said.type == "error":
-            faults.append(f"{said.text} {said.location['url']}")
+    def hear(text: ConsoleMessage) -> None:
+        if text.type == "error":
+            faults.append(f"{text.text} {text.location['url']}")
 
     def catch(error: Error) -> None:
         faults.append(str(error))
@@ -189,10 +189,10 @@ def grave_findings(page: Page, rules: dict[str, Any]) -> list[str]:
         page.evaluate(AXE_SCRIPT)
     # axe would ask for imported style sheets in the wrong place, and write selectors that nobody reads
     options = {"resultTypes": ["violations"], "runOnly": rules, "preload": False, "selectors": False}
-    found = page.evaluate("options => axe.run(options).then((results) => results.violations)", options)
+    result = page.evaluate("options => axe.run(options).then((results) => results.violations)", options)
     return [
         f"{finding['id']} ({finding['impact']}): {node['html'][:200]} {node['failureSummary'][:300]}"
-        for finding in found
+        for finding in result
         if finding["impact"] in GRAVE
         for node in finding["nodes"][:3]
     ]
@@ -200,11 +200,11 @@ def grave_findings(page: Page, rules: dict[str, Any]) -> list[str]:
 
 def in_both_themes(page: Page) -> list[str]:
     """What `grave_findings` says of a page that is not opened by its address alone."""
-    found: list[str] = []
+    result: list[str] = []
     for theme, rules in THEMES:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        found += grave_findings(page, rules)
-    return found
+        result += grave_findings(page, rules)
+    return result
 
 
 def test_an_operation_of_the_api_and_its_key_are_in_order_when_open(
@@ -265,7 +265,7 @@ def test_a_printed_model_card_holds_every_row_on_two_pages(
     cells = page.locator("main tbody tr td:first-child:visible")
     expected = [text.strip() for text in cells.all_inner_texts()]
     pages = PdfReader(io.BytesIO(page.pdf(format="A4"))).pages
-    printed = "\n".join(each.extract_text() for each in pages).split()
+    printed = "\n".join(item.extract_text() for item in pages).split()
     assert len(expected) > 30
     assert [name for name in set(expected) if printed.count(name) < expected.count(name)] == []
     assert len(pages) == 2, "parts that moved to the next page left gaps"

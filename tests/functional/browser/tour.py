@@ -83,7 +83,7 @@ class Stop:
     def path(self, known: dict[str, str]) -> str:
         """Where it is on a site whose ids are known."""
         query = f"?{self.query.format(**known)}" if self.query else ""
-        return reverse(self.route, args=[each.format(**known) for each in self.args]) + query
+        return reverse(self.route, args=[arg.format(**known) for arg in self.args]) + query
 
 
 TOUR = [

@@ -34,9 +34,9 @@ def test_a_process_that_ends_at_once_is_started_for_ever_after_growing_pauses(
     with caplog.at_level(logging.ERROR):
         wait_for(lambda: starts() > len(supervisor.PAUSE_SECONDS) + 1, "the process to be started again", 60)
     kept.stop(time.monotonic())
-    said = [record.getMessage() for record in caplog.records]
-    assert all("it ended with exit status 0" in text for text in said)
-    assert [text.rpartition("again ")[2] for text in said[:5]] == [
+    output = [record.getMessage() for record in caplog.records]
+    assert all("it ended with exit status 0" in text for text in output)
+    assert [text.rpartition("again ")[2] for text in output[:5]] == [
         "now",
         "in 0.1 s",
         "in 0.2 s",
@@ -57,16 +57,18 @@ def test_a_killed_web_process_is_no_outage_and_many_do_not_end_the_site(site: Si
     server = site.processes[0]
     # one after the other, each within a second of its start: granian by itself gives up at the second
     for _ in range(6):
-        first = wait_for(lambda: len(found := web_processes(site)) == 2 and found, "two web processes", 30)[0]
+        first = wait_for(lambda: len(result := web_processes(site)) == 2 and result, "two web processes", 30)[
+            0
+        ]
         first.kill()
         first.wait(5)
     wait_for(lambda: site.answers(server), "the site to answer again", 60)
-    said = site.logs()
-    assert "it starts again now" in said
-    assert "it starts again in 4 s" in said
-    pair = wait_for(lambda: len(found := web_processes(site)) == 2 and found, "two web processes", 30)
+    text = site.logs()
+    assert "it starts again now" in text
+    assert "it starts again in 4 s" in text
+    pair = wait_for(lambda: len(result := web_processes(site)) == 2 and result, "two web processes", 30)
     # both have begun to listen
-    wait_for(lambda: all(each.net_connections("tcp") for each in pair), "both to listen", 60)
+    wait_for(lambda: all(item.net_connections("tcp") for item in pair), "both to listen", 60)
     pair[0].kill()
     pair[0].wait(5)
     for _ in range(20):
@@ -77,7 +79,7 @@ def test_a_killed_web_process_is_no_outage_and_many_do_not_end_the_site(site: Si
 def test_a_killed_worker_is_started_again(site: Site) -> None:
     def worker() -> psutil.Process | None:
         children = psutil.Process(site.processes[0].pid).children()
-        return next((each for each in children if "celery" in each.cmdline()), None)
+        return next((item for item in children if "celery" in item.cmdline()), None)
 
     first = wait_for(worker, "the worker", 30)
     first.kill()

@@ -48,39 +48,39 @@ def answers(folder: Path, **more: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def responses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return answers(tmp_path_factory.mktemp("state"))
 
 
-def test_browsers_come_back_over_https_alone_for_a_year(told: dict[str, Any]) -> None:
-    assert told["secure"]["status"] == 200
-    assert told["secure"]["headers"]["strict-transport-security"] == (
+def test_browsers_come_back_over_https_alone_for_a_year(responses: dict[str, Any]) -> None:
+    assert responses["secure"]["status"] == 200
+    assert responses["secure"]["headers"]["strict-transport-security"] == (
         "max-age=31536000; includeSubDomains; preload"
     )
 
 
-def test_a_visitor_over_http_is_sent_to_https_and_a_probe_is_not(told: dict[str, Any]) -> None:
-    assert told["plain"]["status"] == 301
-    assert told["plain"]["headers"]["location"] == f"https://{HOST}{LOGIN}"
-    assert told["health"]["status"] == 200
+def test_a_visitor_over_http_is_sent_to_https_and_a_probe_is_not(responses: dict[str, Any]) -> None:
+    assert responses["plain"]["status"] == 301
+    assert responses["plain"]["headers"]["location"] == f"https://{HOST}{LOGIN}"
+    assert responses["health"]["status"] == 200
 
 
-def test_cookies_travel_over_https_alone(told: dict[str, Any]) -> None:
-    assert told["secure"]["cookies"]["csrftoken"]["secure"]
-    assert told["session"] == {"SECURE": True, "HTTPONLY": True, "SAMESITE": "Lax"}
+def test_cookies_travel_over_https_alone(responses: dict[str, Any]) -> None:
+    assert responses["secure"]["cookies"]["csrftoken"]["secure"]
+    assert responses["session"] == {"SECURE": True, "HTTPONLY": True, "SAMESITE": "Lax"}
 
 
-def test_a_name_that_is_not_the_sites_is_refused(told: dict[str, Any]) -> None:
-    assert told["stranger"]["status"] == 400
+def test_a_name_that_is_not_the_sites_is_refused(responses: dict[str, Any]) -> None:
+    assert responses["stranger"]["status"] == 400
 
 
-def test_pages_take_scripts_from_the_site_alone_and_cannot_be_framed(told: dict[str, Any]) -> None:
-    headers = told["secure"]["headers"]
+def test_pages_take_scripts_from_the_site_alone_and_cannot_be_framed(responses: dict[str, Any]) -> None:
+    headers = responses["secure"]["headers"]
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == policy["script-src"] == "'self'"
     assert policy["object-src"] == policy["frame-ancestors"] == "'none'"

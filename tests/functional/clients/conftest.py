@@ -46,8 +46,8 @@ def site() -> Site:
 def served(site: Site) -> dict[str, Any]:
     """What /info tells of the demo classifier."""
     with site.client() as caller:
-        found: dict[str, Any] = caller.get("/info").json()["classifiers"][0]
-    return found
+        result: dict[str, Any] = caller.get("/info").json()["classifiers"][0]
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +68,9 @@ def expected(site: Site, table: pd.DataFrame) -> tuple[list[str], list[list[floa
     records = json.loads(table.to_json(orient="records", double_precision=15))
     with site.client() as caller:
         answers = caller.post("/predict-batch", json={"records": records}).json()["predictions"]
-    return [each["label"] for each in answers], [list(each["probabilities"].values()) for each in answers]
+    return [answer["label"] for answer in answers], [
+        list(answer["probabilities"].values()) for answer in answers
+    ]
 
 
 def headers() -> dict[str, str]:

@@ -19,8 +19,8 @@ def client(site: Site) -> Iterator[triton.InferenceServerClient]:
 
 @pytest.fixture
 def metadata(client: triton.InferenceServerClient) -> dict[str, Any]:
-    found: dict[str, Any] = client.get_model_metadata("churn", headers=headers())
-    return found
+    result: dict[str, Any] = client.get_model_metadata("churn", headers=headers())
+    return result
 
 
 def tensors(table: pd.DataFrame, metadata: dict[str, Any], binary: bool) -> list[triton.InferInput]:
@@ -83,8 +83,8 @@ def test_many_requests_at_once_are_answered(
     with triton.InferenceServerClient(f"127.0.0.1:{site.port}", concurrency=4) as client:
         inputs = tensors(table, metadata, True)
         waiting = [client.async_infer("churn", inputs, headers=headers()) for _ in range(12)]
-        for each in waiting:
-            assert each.get_result().as_numpy("predict_proba").tolist() == expected[1]
+        for item in waiting:
+            assert item.get_result().as_numpy("predict_proba").tolist() == expected[1]
 
 
 def test_a_refusal_reaches_the_caller(

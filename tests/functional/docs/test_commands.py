@@ -136,9 +136,9 @@ def test_every_command_of_a_page_runs_in_its_order(page: Path, site: Site, folde
 
 @pytest.mark.parametrize("block", CONSOLE, ids=str)
 def test_what_is_only_shown_cannot_be_run_here_and_is_right_as_far_as_that_can_be_told(block: Block) -> None:
-    found = list(commands(block))
-    assert found, f"{block} has no prompt"
-    for command in found:
+    result = list(commands(block))
+    assert result, f"{block} has no prompt"
+    for command in result:
         name, words = _program(command)
         assert name in CANNOT, f"{block}: {command!r} could be run: mark the block `sh`"
         if name == "manage.py":

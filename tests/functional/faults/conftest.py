@@ -90,16 +90,16 @@ def database_of(site: Site) -> str:
 def example_of(site: Site) -> dict[str, Any]:
     """A row that the site's model takes."""
     with site.client() as caller:
-        found: dict[str, Any] = caller.get("/info").json()["classifiers"][0]["example"]
-    return found
+        result: dict[str, Any] = caller.get("/info").json()["classifiers"][0]["example"]
+    return result
 
 
 def web_processes(site: Site) -> list[psutil.Process]:
     """The processes that answer requests: granian's children."""
     server = psutil.Process(site.processes[-1].pid)
     family = [server, *server.children(recursive=True)]
-    granian = {each.pid for each in family if "granian" in _command(each)}
-    return [each for each in family if each.pid in granian and each.ppid() in granian]
+    granian = {item.pid for item in family if "granian" in _command(item)}
+    return [item for item in family if item.pid in granian and item.ppid() in granian]
 
 
 def ready(site: Site, seconds: float = 20) -> None:
@@ -117,10 +117,10 @@ def ready(site: Site, seconds: float = 20) -> None:
 
 def kept(ledger: Ledger, site: Site, before: int) -> Comparison:
     """Compare ledger and log, which must not differ."""
-    found = compare(ledger, database_of(site), before)
-    assert found.acknowledged > 0
-    assert not found.faults, (len(found.faults), found.faults[:5], site.logs()[-3_000:])
-    return found
+    result = compare(ledger, database_of(site), before)
+    assert result.acknowledged > 0
+    assert not result.faults, (len(result.faults), result.faults[:5], site.logs()[-3_000:])
+    return result
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -68,14 +68,14 @@ def compare(ledger: Ledger, database_url: str, before: int = 0) -> Comparison:
     Args:
         before: how many predictions the log held when the ledger was begun.
     """
-    told, found = ledger.read(), _read(database_url)
-    rows = {str(row[0]).replace("-", ""): row for row in found["predictions"]}
-    result = Comparison(len(told), len(rows) - before)
-    ids = Counter(line["id"].replace("-", "") for line in told)
-    names = Counter(line["name"] for line in told if line["name"])
+    answer, actual = ledger.read(), _read(database_url)
+    rows = {str(row[0]).replace("-", ""): row for row in actual["predictions"]}
+    result = Comparison(len(answer), len(rows) - before)
+    ids = Counter(line["id"].replace("-", "") for line in answer)
+    names = Counter(line["name"] for line in answer if line["name"])
     faults = [f"{id_} was given to {times} callers" for id_, times in ids.items() if times > 1]
     faults += [f"{name} was answered {times} times" for name, times in names.items() if times > 1]
-    for line in told:
+    for line in answer:
         row = rows.get(line["id"].replace("-", ""))
         if row is None:
             faults.append(f"{line['id']} was acknowledged and is not in the log")
@@ -89,9 +89,9 @@ def compare(ledger: Ledger, database_url: str, before: int = 0) -> Comparison:
             if logged[name] != line[name]
         ]
     faults += [
-        f"{name} {found[name][0][0]} predictions, the log has {len(rows)}"
+        f"{name} {actual[name][0][0]} predictions, the log has {len(rows)}"
         for name in ("counted", "timed")
-        if found[name][0][0] != len(rows)
+        if actual[name][0][0] != len(rows)
     ]
     result.faults = faults
     return result

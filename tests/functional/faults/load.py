@@ -60,11 +60,11 @@ class Load:
 
     def by_status(self, since: float = 0.0) -> dict[int, int]:
         """How many calls that began after a moment ended with each status; 0 stands for a broken connection."""
-        found: dict[int, int] = {}
+        result: dict[int, int] = {}
         for call in list(self.calls):
             if call.began >= since:
-                found[call.status] = found.get(call.status, 0) + 1
-        return found
+                result[call.status] = result.get(call.status, 0) + 1
+        return result
 
     def refused(self, since: float = 0.0) -> list[Call]:
         """The calls that were not answered with a prediction."""

@@ -32,8 +32,8 @@ def caller(site: Site, manager: str) -> Iterator[httpx.Client]:
 
 def versions(caller: httpx.Client) -> dict[int, int]:
     """The ids of churn's versions by their numbers."""
-    found = caller.get("/api/versions", params={"page_size": 100}).json()["results"]
-    return {each["number"]: each["id"] for each in found}
+    result = caller.get("/api/versions", params={"page_size": 100}).json()["results"]
+    return {item["number"]: item["id"] for item in result}
 
 
 def activate(caller: httpx.Client, version: int) -> int:

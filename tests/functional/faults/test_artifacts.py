@@ -56,11 +56,11 @@ HARMS |= {"swap": swap, "link": link, "delete": delete}
 
 def pipelines(site: Site, caller: httpx.Client) -> dict[int, Path]:
     """The pipeline files of the versions by number."""
-    found = caller.get("/api/versions", params={"page_size": 100}).json()["results"]
+    result = caller.get("/api/versions", params={"page_size": 100}).json()["results"]
     folder = site.state / "artifacts"
     return {
-        each["number"]: next(path for path in folder.glob(f"run-{each['run']}/*/pipeline.joblib"))
-        for each in found
+        item["number"]: next(path for path in folder.glob(f"run-{item['run']}/*/pipeline.joblib"))
+        for item in result
     }
 
 
@@ -82,8 +82,8 @@ def test_no_spoiled_artifact_is_activated_or_served(small_site: Site) -> None:
     with small_site.client(make_key(small_site, "keeper", "read", "activate", "predict")) as caller:
         files = pipelines(small_site, caller)
         ids = {
-            each["number"]: each["id"]
-            for each in caller.get("/api/versions", params={"page_size": 100}).json()["results"]
+            item["number"]: item["id"]
+            for item in caller.get("/api/versions", params={"page_size": 100}).json()["results"]
         }
         answered = caller.post("/predict", json={"features": example}).json()
         for name, harm in HARMS.items():

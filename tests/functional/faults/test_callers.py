@@ -35,9 +35,9 @@ def test_sigterm_answers_whatever_it_has_accepted(site: Site, ledger: Ledger) ->
         assert not failed, failed[:3]
         assert status == 0
         assert took < 10
-    found = kept(ledger, site, before)
+    result = kept(ledger, site, before)
     # whatever was committed was answered too
-    assert found.logged == found.acknowledged
+    assert result.logged == result.acknowledged
 
 
 @pytest.mark.case("F27")

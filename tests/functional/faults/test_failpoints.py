@@ -54,7 +54,7 @@ def test_a_call_whose_process_ended_around_its_commit_is_made_once_when_it_is_re
             caller.post(f"{url}/predict", json=body)
         assert not failpoint.exists()
         answers = [caller.post(f"{site.url}/predict", json=body) for _ in range(2)]
-    assert [each.status_code for each in answers] == [200, 200], answers[0].text
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
     assert answers[0].json() == answers[1].json()
     assert count(database_of(site), point) == 1
 

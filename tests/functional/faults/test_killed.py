@@ -31,18 +31,18 @@ def test_fifty_kills_lose_and_repeat_no_acknowledged_prediction(site: Site, ledg
         load.wait_for_answers(20)
         for _ in range(KILLS):
             # one after the other: granian gives up on a process that dies twice within 5.5 s
-            pair = wait_for(lambda: len(found := web_processes(site)) == 2 and found, "two processes", 10)
+            pair = wait_for(lambda: len(result := web_processes(site)) == 2 and result, "two processes", 10)
             min(pair, key=psutil.Process.create_time).kill()
             load.wait_for_answers(random.randint(1, 60))  # noqa: S311  not for secrets
         ready(site)
         load.wait_for_answers(20)
         named.wait_for_answers(5)
-    found = kept(ledger, site, before)
+    result = kept(ledger, site, before)
     repeated = sum(1 for line in ledger.read() if line["name"])
     assert count(database, "once") - named_before - repeated <= len(named.unanswered)
     statuses = load.by_status()
     assert set(statuses) <= {0, 200}, statuses
-    print(f"{KILLS} kills: {found.acknowledged} acknowledged, {found.logged} logged, {statuses}")
+    print(f"{KILLS} kills: {result.acknowledged} acknowledged, {result.logged} logged, {statuses}")
 
 
 @pytest.mark.promise(1)

@@ -135,7 +135,7 @@ def test_a_postgresql_without_a_free_connection_is_a_503_in_time(
     with under_load(site, ledger, once) as load, ExitStack() as stack:
         began = time.monotonic()
         held = [take_all(postgres)]
-        stack.callback(lambda: [each.close() for each in held[0]])
+        stack.callback(lambda: [item.close() for item in held[0]])
         with held[0][0].cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

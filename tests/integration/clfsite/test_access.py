@@ -164,13 +164,13 @@ def call(client: Client, method: str, path: str) -> int:
 def test_every_route_is_in_a_table() -> None:
     listed = {*ACCESS, *API, *SERVING, *OPEN}
     # the administration has a test of its own; what has no name there leads on to what has one
-    found = {name for name in listed_routes() if not name.startswith(("admin:", "/admin/"))}
-    assert found - listed == set(), "say here who may call them"
-    assert listed - found == set(), "these are gone"
+    result = {name for name in listed_routes() if not name.startswith(("admin:", "/admin/"))}
+    assert result - listed == set(), "say here who may call them"
+    assert listed - result == set(), "these are gone"
 
 
 def test_every_permission_that_a_page_asks_for_belongs_to_a_role() -> None:
-    asked = {each for pair in ACCESS.values() for each in pair if each}
+    asked = {item for pair in ACCESS.values() for item in pair if item}
     assert asked == set(ROLE_OF)
 
 
@@ -203,7 +203,7 @@ def test_a_role_opens_and_posts_to_its_pages_and_no_others(
         path = reverse(name, args=arguments.get(name, []))
         for method in METHODS:
             wanted = [needs] if method in {"GET", "HEAD"} else [needs, to_post]
-            refused = role == NOBODY or any(ROLE_OF[each] != role for each in wanted if each)
+            refused = role == NOBODY or any(ROLE_OF[item] != role for item in wanted if item)
             status = call(client, method, path)
             assert (status == 403) == refused, (role, method, name, status)
             assert status < 500, (role, method, name)
@@ -333,4 +333,4 @@ def test_what_a_page_offers_is_what_the_role_may_do(role: str, arguments: dict[s
             target = resolve(urlsplit(urljoin(path, address)).path).view_name
             opens, posts = ACCESS.get(target, ("", ""))
             wanted = {opens} if method == "GET" else {opens, posts}
-            assert all(ROLE_OF[each] == role for each in wanted if each), (role, name, method, address)
+            assert all(ROLE_OF[item] == role for item in wanted if item), (role, name, method, address)

@@ -136,7 +136,7 @@ def test_errors_are_told_up_to_a_hundred_with_their_count(version: Version, post
     assert "the first 100 of" in body["detail"]
     body = post("/predict", {"features": {f"n{number}": 1 for number in range(5_000)}}).json()
     assert len(body["errors"]) == 100
-    assert {each["code"] for each in body["errors"]} == {"missing", "unknown_feature"}
+    assert {error["code"] for error in body["errors"]} == {"missing", "unknown_feature"}
 
 
 def test_a_table_of_unknown_columns_is_refused_as_quickly(

@@ -26,10 +26,10 @@ def _set_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_demo_that_is_there_is_left_alone() -> None:
-    said = io.StringIO()
+    text = io.StringIO()
     assert demo.is_set_up()
-    call_command("setup_demo", stdout=said, stderr=said)
-    assert said.getvalue() == ""
+    call_command("setup_demo", stdout=text, stderr=text)
+    assert text.getvalue() == ""
 
 
 def test_demo_without_an_active_version_is_not_set_up() -> None:
@@ -39,12 +39,12 @@ def test_demo_without_an_active_version_is_not_set_up() -> None:
 
 def test_login_that_is_missing_is_made_and_its_password_printed() -> None:
     User.objects.all().delete()
-    said = io.StringIO()
+    text = io.StringIO()
     assert not demo.is_set_up()
-    call_command("setup_demo", stdout=said)
-    password = said.getvalue().partition("Password:")[2].split()[0]
+    call_command("setup_demo", stdout=text)
+    password = text.getvalue().partition("Password:")[2].split()[0]
     assert User.objects.get(username=demo.LOGIN).check_password(password)
-    assert "API key" not in said.getvalue()
+    assert "API key" not in text.getvalue()
     assert demo.is_set_up()
 
 

@@ -122,7 +122,7 @@ def proxies(request: pytest.FixtureRequest, settings: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("proxies", "forwarded", "remote", "found"),
+    ("proxies", "forwarded", "remote", "address"),
     [
         (0, "203.0.113.1", "198.51.100.7", "198.51.100.7"),
         (1, "203.0.113.1", "10.0.0.1", "203.0.113.1"),
@@ -138,11 +138,11 @@ def proxies(request: pytest.FixtureRequest, settings: Any) -> int:
 )
 @pytest.mark.case("U24")
 def test_an_address_is_what_the_nearest_trusted_proxy_saw(
-    proxies: int, forwarded: str, remote: str, found: str
+    proxies: int, forwarded: str, remote: str, address: str
 ) -> None:
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
     request = RequestFactory(REMOTE_ADDR=remote).get("/", headers=headers)
-    assert logins.address_of(request) == found
+    assert logins.address_of(request) == address
 
 
 @pytest.mark.case("U24")

@@ -61,7 +61,7 @@ def test_unsafe_durability_of_a_database_that_was_away_at_the_start_makes_the_si
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("found", "unsafe"),
+    ("values", "unsafe"),
     [
         (("on", "on", "on", ""), ""),
         (("on", "on", "local", ""), ""),
@@ -74,7 +74,7 @@ def test_unsafe_durability_of_a_database_that_was_away_at_the_start_makes_the_si
     ],
 )
 def test_settings_that_lose_commits_are_named(
-    monkeypatch: pytest.MonkeyPatch, found: tuple[str, ...], unsafe: str
+    monkeypatch: pytest.MonkeyPatch, values: tuple[str, ...], unsafe: str
 ) -> None:
     class Cursor:
         def __enter__(self) -> "Cursor":
@@ -87,10 +87,10 @@ def test_settings_that_lose_commits_are_named(
             pass
 
         def fetchone(self) -> tuple[str, ...]:
-            return found
+            return values
 
     monkeypatch.setattr(connection, "vendor", "postgresql", raising=False)
     monkeypatch.setattr(connection, "cursor", Cursor)
-    said = database.unsafe_settings()
-    assert unsafe in said
-    assert bool(said) == bool(unsafe)
+    text = database.unsafe_settings()
+    assert unsafe in text
+    assert bool(text) == bool(unsafe)

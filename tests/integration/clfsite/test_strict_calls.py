@@ -54,14 +54,14 @@ def post(caller: Client, path: str, body: Any) -> Any:
 
 def errors(response: Any) -> list[dict[str, Any]]:
     assert response.status_code in {400, 422}, (response.status_code, response.content[:300])
-    found: list[dict[str, Any]] = response.json()["errors"]
-    return found
+    result: list[dict[str, Any]] = response.json()["errors"]
+    return result
 
 
 def test_no_call_takes_a_parameter_that_it_does_not_know(
     caller: Client, arguments: dict[str, list[Any]]
 ) -> None:
-    paths = [(reverse(name, args=arguments.get(name, [])), list(each)) for name, each in API.items()]
+    paths = [(reverse(name, args=arguments.get(name, [])), list(item)) for name, item in API.items()]
     paths += [(path, list(methods)) for path, methods in SERVING.values()]
     for path, methods in paths:
         for method in methods:
@@ -82,7 +82,7 @@ def test_no_call_takes_a_member_that_it_does_not_know(
             response = caller.post(path, {**FORMS[name], "file": file, "zz": "1"})
         else:
             response = post(caller, path, {"zz": 1})
-        assert "zz" in {each["field"] for each in errors(response)}, name
+        assert "zz" in {error["field"] for error in errors(response)}, name
     for path, several in SERVING.values():
         if "POST" in several:
             response = post(caller, path, {"zz": 1})
@@ -105,9 +105,9 @@ def test_no_call_takes_a_member_that_it_does_not_know(
 def test_a_name_mistyped_is_told_with_its_path_and_the_one_that_was_meant(
     path: str, body: Any, field: str, words: str, caller: Client
 ) -> None:
-    found = {each["field"]: each["message"] for each in errors(post(caller, path, body))}
-    assert words in found[field]
-    assert found[field].startswith("unknown member")
+    result = {error["field"]: error["message"] for error in errors(post(caller, path, body))}
+    assert words in result[field]
+    assert result[field].startswith("unknown member")
 
 
 def test_a_form_field_mistyped_or_given_twice_is_told(caller: Client) -> None:
@@ -155,8 +155,8 @@ WRONG = [
 
 @pytest.mark.parametrize(("body", "field"), WRONG)
 def test_a_wrong_value_is_told_with_its_whole_path(body: bytes, field: str, caller: Client) -> None:
-    found = errors(post(caller, "/api/runs", body))
-    assert field in {each["field"] for each in found}, found
+    result = errors(post(caller, "/api/runs", body))
+    assert field in {item["field"] for item in result}, result
     assert not Run.objects.exists()
 
 
@@ -273,19 +273,19 @@ def test_what_get_tells_of_a_run_can_be_sent_back_and_means_the_same(caller: Cli
     body = {"dataset": DatasetFactory.create().pk, "classifier": "mine", "recipe": recipe}
     first = post(caller, "/api/runs", body)
     assert first.status_code == 201, first.content
-    told = caller.get(f"/api/runs/{first.json()['id']}").json()
+    answer = caller.get(f"/api/runs/{first.json()['id']}").json()
     # the positive class is that of the dataset where the recipe names none
-    assert told["recipe"] == {**Recipe(**recipe).to_dict(), "positive": "yes"}
-    again = post(caller, "/api/runs", told)
+    assert answer["recipe"] == {**Recipe(**recipe).to_dict(), "positive": "yes"}
+    again = post(caller, "/api/runs", answer)
     assert again.status_code == 201, again.content
     same = ("dataset", "classifier", "recipe", "corrections")
-    assert [again.json()[name] for name in same] == [told[name] for name in same]
-    assert again.json()["id"] != told["id"]
+    assert [again.json()[name] for name in same] == [answer[name] for name in same]
+    assert again.json()["id"] != answer["id"]
 
 
 def test_a_recipe_stands_in_one_place(caller: Client) -> None:
     body = {"dataset": DatasetFactory.create().pk, "recipe": {"folds": 3}, "folds": 4}
-    assert [each["field"] for each in errors(post(caller, "/api/runs", body))] == ["folds"]
+    assert [error["field"] for error in errors(post(caller, "/api/runs", body))] == ["folds"]
 
 
 def test_a_recipe_of_the_api_has_every_part_of_a_recipe() -> None:
@@ -307,8 +307,8 @@ def test_a_refused_value_of_a_record_has_its_path(caller: Client, arguments: dic
     assert (fault["row"], fault["feature"], fault["field"]) == (1, "tenure", "records.1.tenure")
     (fault,) = errors(post(caller, "/predict", {"features": records[1]}))
     assert fault["field"] == "features.tenure"
-    told = errors(post(caller, "/predict", {"features": {**record, "tenur": 5}}))
-    assert "did you mean tenure?" in told[0]["message"]
+    answer = errors(post(caller, "/predict", {"features": {**record, "tenur": 5}}))
+    assert "did you mean tenure?" in answer[0]["message"]
 
 
 def test_nothing_is_stored_by_a_form_with_an_unknown_field(caller: Client) -> None:

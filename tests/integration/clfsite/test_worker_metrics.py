@@ -16,11 +16,11 @@ def url() -> str:
 def test_a_worker_tells_what_it_counts_and_nothing_else(url: str, settings: Any) -> None:
     token = {"Authorization": f"Bearer {settings.CLFSITE_METRICS_TOKEN}"}
     with httpx.Client(base_url=url, trust_env=False) as caller:
-        told = caller.get("/metrics", headers=token)
-        assert told.status_code == 200
-        assert "# TYPE clfsite_predictions_total counter" in told.text
+        answer = caller.get("/metrics", headers=token)
+        assert answer.status_code == 200
+        assert "# TYPE clfsite_predictions_total counter" in answer.text
         # the web server tells what the database knows
-        assert "clfsite_runs" not in told.text
+        assert "clfsite_runs" not in answer.text
         assert caller.get("/health/live").status_code == 200
         assert caller.get("/portal/").status_code == 404
 

@@ -47,7 +47,7 @@ def act(client: Client, path: str, action: str, *chosen: Any, **more: str) -> An
     return client.post(path, data, follow=True)
 
 
-def found(client: Client, **query: str) -> list[Any]:
+def search(client: Client, **query: str) -> list[Any]:
     """What the log lists for a query."""
     return list(client.get(LOG, query).context["cl"].result_list)
 
@@ -92,10 +92,10 @@ def test_the_log_is_searched_by_the_whole_id_and_by_the_caller(admin: Client) ->
     version = VersionFactory.create()
     wanted = PredictionFactory.create(version=version, caller="shop 1")
     PredictionFactory.create(version=version, caller="shop 10")
-    assert found(admin, q=str(wanted.pk)) == [wanted]
-    assert found(admin, q=f" {str(wanted.pk).upper()} ") == [wanted]
-    assert found(admin, q="shop 1") == [wanted]
-    assert found(admin, q="shop") == []
+    assert search(admin, q=str(wanted.pk)) == [wanted]
+    assert search(admin, q=f" {str(wanted.pk).upper()} ") == [wanted]
+    assert search(admin, q="shop 1") == [wanted]
+    assert search(admin, q="shop") == []
 
 
 def test_the_log_is_filtered_by_time_label_source_and_classifier(admin: Client) -> None:
@@ -104,13 +104,13 @@ def test_the_log_is_filtered_by_time_label_source_and_classifier(admin: Client) 
     PredictionFactory.create(version=version, id=old)
     wanted = PredictionFactory.create(version=version, label="no", source="form")
     other = PredictionFactory.create()
-    assert set(found(admin, days="1")) == {wanted, other}
-    assert len(found(admin, days="7")) == 3
-    assert found(admin, label="no") == [wanted]
-    assert found(admin, source__exact="form") == [wanted]
-    assert found(admin, version__classifier__id__exact=str(other.version.classifier_id)) == [other]
-    assert len(found(admin, days="nonsense")) == 3
-    assert len(found(admin, label="a\0b")) == 3
+    assert set(search(admin, days="1")) == {wanted, other}
+    assert len(search(admin, days="7")) == 3
+    assert search(admin, label="no") == [wanted]
+    assert search(admin, source__exact="form") == [wanted]
+    assert search(admin, version__classifier__id__exact=str(other.version.classifier_id)) == [other]
+    assert len(search(admin, days="nonsense")) == 3
+    assert len(search(admin, label="a\0b")) == 3
 
 
 def test_the_log_is_read_without_counting_it_and_without_distinct(admin: Client) -> None:
@@ -162,12 +162,12 @@ def test_what_administrators_decided_stands_in_the_history_of_the_row(admin: Cli
     version = trained_version(classifier="churn")
     act(admin, VERSIONS, "activate", version, confirmed="yes", reason="fewer false alarms")
     act(admin, CLASSIFIERS, "make_default", version.classifier)
-    told = admin.get(reverse("admin:training_version_history", args=[version.pk])).content.decode()
-    assert "Activated: fewer false alarms" in told
-    told = admin.get(
+    answer = admin.get(reverse("admin:training_version_history", args=[version.pk])).content.decode()
+    assert "Activated: fewer false alarms" in answer
+    answer = admin.get(
         reverse("admin:training_classifier_history", args=[version.classifier_id])
     ).content.decode()
-    assert "Made the default classifier." in told
+    assert "Made the default classifier." in answer
 
 
 def test_a_classifier_shows_which_version_answers(admin: Client) -> None:
@@ -175,7 +175,7 @@ def test_a_classifier_shows_which_version_answers(admin: Client) -> None:
     before = ActivationFactory.create(version__classifier__name="churn")
     newest = ActivationFactory.create(version__classifier=before.classifier)
     page = admin.get(CLASSIFIERS)
-    answers = {row.name: [each.version for each in row.in_force] for row in page.context["cl"].result_list}
+    answers = {row.name: [item.version for item in row.in_force] for row in page.context["cl"].result_list}
     assert answers == {"churn": [newest.version], "idle": []}
     assert reverse("admin:training_version_change", args=[newest.version_id]) in page.content.decode()
 

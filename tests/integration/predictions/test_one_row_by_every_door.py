@@ -194,25 +194,25 @@ def doors(post: Post, version: Version) -> Doors:
 def test_a_row_has_one_answer_by_every_door(row: dict[str, str], doors: Doors) -> None:
     features = {feature.name: feature for feature in tiny().contract.features}
     record = {name: typed(features[name], cell) for name, cell in row.items()}
-    found = {}
+    result = {}
     for name in NAMES:
         taken = getattr(doors, name)(row, record)
-        found[name] = logged() if taken else None
-    expected = found.pop("predict")
-    assert found == dict.fromkeys(found, expected), row
+        result[name] = logged() if taken else None
+    expected = result.pop("predict")
+    assert result == dict.fromkeys(result, expected), row
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_means_the_same_by_every_door(text: str, doors: Doors) -> None:
     record = {**tiny().contract.example, "plan": text}
     row = {name: shown(value) for name, value in record.items()}
-    found = {}
+    result = {}
     for name in NAMES:
         assert getattr(doors, name)(row, record), name
-        found[name] = logged()
+        result[name] = logged()
     expected = None if text.strip() in MISSING else text
-    assert {name: each["features"]["plan"] for name, each in found.items()} == dict.fromkeys(NAMES, expected)
-    assert len({orjson.dumps(each) for each in found.values()}) == 1
+    assert {name: item["features"]["plan"] for name, item in result.items()} == dict.fromkeys(NAMES, expected)
+    assert len({orjson.dumps(item) for item in result.values()}) == 1
 
 
 def test_what_a_record_shows_can_be_sent_back_and_is_answered_alike(post: Post, version: Version) -> None:

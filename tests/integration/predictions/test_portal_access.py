@@ -129,12 +129,12 @@ def opened(name: str) -> int:
 
 def statuses(paths: dict[str, str], send: Any) -> dict[str, int]:
     """What each address answers; downloads are read to their end, which closes the file."""
-    found = {}
+    result = {}
     for name, path in paths.items():
         response = send(path)
         response.getvalue()
-        found[name] = response.status_code
-    return found
+        result[name] = response.status_code
+    return result
 
 
 def test_someone_unknown_logs_in_first_and_then_comes_back(paths: dict[str, str], client: Client) -> None:
@@ -162,7 +162,7 @@ def test_staff_without_a_permission_open_and_post_to_what_needs_none(paths: dict
     }
 
 
-@pytest.mark.parametrize("permission", sorted({each for pair in ACCESS.values() for each in pair if each}))
+@pytest.mark.parametrize("permission", sorted({item for pair in ACCESS.values() for item in pair if item}))
 def test_a_permission_opens_its_pages_and_no_others(permission: str, paths: dict[str, str]) -> None:
     client = staff_client(permission)
     allowed = {"", permission}

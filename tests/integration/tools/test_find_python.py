@@ -42,8 +42,8 @@ def test_a_shim_with_nothing_behind_it_is_passed_over(folder: Path) -> None:
     for name in {"python3.13", "python3.12", "python3.11"} - {HERE}:
         command(folder, name, f"echo 'pyenv: {name}: command not found' >&2; exit 127")
     (folder / HERE).symlink_to(BASE)
-    found = find(folder)
-    assert Path(found.stdout.strip()).samefile(BASE), found.stderr
+    result = find(folder)
+    assert Path(result.stdout.strip()).samefile(BASE), result.stderr
 
 
 def test_the_newest_that_works_is_taken(folder: Path) -> None:
@@ -73,24 +73,24 @@ def test_a_python_without_venv_is_passed_over_and_named_with_what_to_install(fol
     # Debian's Python without its package python3-venv
     lacking = "import sys; sys.modules['ensurepip'] = None; exec(sys.argv[1])"
     command(folder, "python3", f'exec {BASE} -c "{lacking}" "$2"')
-    found = find(folder)
-    assert found.returncode == 1
-    assert f"(on Debian and Ubuntu: apt install {HERE}-venv)" in found.stderr
+    result = find(folder)
+    assert result.returncode == 1
+    assert f"(on Debian and Ubuntu: apt install {HERE}-venv)" in result.stderr
 
 
 def test_what_was_tried_is_told_where_nothing_works(folder: Path) -> None:
     command(folder, "python3", "exit 3")
     command(folder, "python3.12", "echo 'pyenv: python3.12: command not found' >&2; exit 127")
-    found = find(folder)
-    assert (found.returncode, found.stdout) == (1, "")
-    assert "python3.13: not installed\n" in found.stderr
-    assert "python3.12: pyenv: python3.12: command not found\n" in found.stderr
-    assert "make PYTHON=/path/to/python3.12" in found.stderr
+    result = find(folder)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "python3.13: not installed\n" in result.stderr
+    assert "python3.12: pyenv: python3.12: command not found\n" in result.stderr
+    assert "make PYTHON=/path/to/python3.12" in result.stderr
 
 
 def test_another_release_than_the_three_is_refused_in_words(folder: Path) -> None:
     older = "import sys; sys.version_info = (3, 10, 1); exec(sys.argv[1])"
     command(folder, "python3.10", f'exec {BASE} -c "{older}" "$2"')
-    found = find(folder, "python3.10")
-    assert found.returncode == 1
-    assert "python3.10: it is Python 3.10\n" in found.stderr
+    result = find(folder, "python3.10")
+    assert result.returncode == 1
+    assert "python3.10: it is Python 3.10\n" in result.stderr

@@ -107,8 +107,8 @@ def test_pip_settings_reach_uv_under_its_own_names() -> None:
 @pytest.mark.parametrize("variable", sorted(install.UV_INDEXES))
 def test_indexes_that_uv_was_given_are_not_replaced(variable: str) -> None:
     settings = {"index-url": ["https://a/simple"], "extra-index-url": ["https://b"], "cert": ["/ca.pem"]}
-    found = install.uv_environment({variable: "mine"}, settings)
-    assert found == {variable: "mine", "SSL_CERT_FILE": "/ca.pem", "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    result = install.uv_environment({variable: "mine"}, settings)
+    assert result == {variable: "mine", "SSL_CERT_FILE": "/ca.pem", "UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def test_a_variable_of_pip_goes_before_its_files(requirements: Path, monkeypatch: pytest.MonkeyPatch) -> None:

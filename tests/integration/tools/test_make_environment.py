@@ -32,13 +32,13 @@ def other(tmp_path: Path) -> Path:
 
 
 def test_a_new_environment_has_the_python_that_was_asked_for(tmp_path: Path) -> None:
-    said = make(tmp_path / "new", sys.executable)
-    assert said == f"Making the virtual environment {tmp_path}/new with Python {platform.python_version()}\n"
+    text = make(tmp_path / "new", sys.executable)
+    assert text == f"Making the virtual environment {tmp_path}/new with Python {platform.python_version()}\n"
     python = tmp_path / "new" / "bin" / "python"
-    found = subprocess.check_output(
+    result = subprocess.check_output(
         [python, "-c", "import platform; print(platform.python_version())"], text=True
     )
-    assert found.strip() == platform.python_version()
+    assert result.strip() == platform.python_version()
     made = (tmp_path / "new" / "made").stat().st_mtime_ns
     assert make(tmp_path / "new", sys.executable) == ""
     assert make(tmp_path / "new") == ""
@@ -46,10 +46,10 @@ def test_a_new_environment_has_the_python_that_was_asked_for(tmp_path: Path) -> 
 
 
 def test_an_environment_of_another_python_is_replaced_when_one_is_asked_for(other: Path) -> None:
-    said = make(other, sys.executable)
+    text = make(other, sys.executable)
     here = platform.python_version()
-    assert f"it was made with Python 3.12.99, and {sys.executable} is Python {here}\n" in said
-    assert f"Making the virtual environment {other} with Python {here}\n" in said
+    assert f"it was made with Python 3.12.99, and {sys.executable} is Python {here}\n" in text
+    assert f"Making the virtual environment {other} with Python {here}\n" in text
     # what was installed for the other is gone with it
     assert not (other / "runs").exists()
 

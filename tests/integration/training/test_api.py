@@ -85,22 +85,24 @@ def test_a_dataset_tells_its_contract_its_profile_and_its_warnings(client: Clien
     data = {"name": "shops", "target": "left", "file": file(f"number,size,left\n{rows}".encode())}
     headers = bearer("train", "read")
     made = client.post("/api/datasets", data, headers=headers).json()
-    found = client.get(f"/api/datasets/{made['id']}", headers=headers).json()
-    assert found == made
-    assert [feature["name"] for feature in found["contract"]["features"]] == ["number", "size"]
-    size = next(column for column in found["profile"] if column["name"] == "size")
-    assert (size["kind"], [each["label"] for each in size["by_class"]]) == ("integer", ["yes", "no"])
-    (warning,) = found["warnings"]
+    result = client.get(f"/api/datasets/{made['id']}", headers=headers).json()
+    assert result == made
+    assert [feature["name"] for feature in result["contract"]["features"]] == ["number", "size"]
+    size = next(column for column in result["profile"] if column["name"] == "size")
+    assert (size["kind"], [item["label"] for item in size["by_class"]]) == ("integer", ["yes", "no"])
+    (warning,) = result["warnings"]
     assert (warning["code"], warning["column"]) == ("identifier", "number")
     (listed,) = client.get("/api/datasets", headers=headers).json()["results"]
-    assert listed == {name: value for name, value in found.items() if name != "profile"}
+    assert listed == {name: value for name, value in result.items() if name != "profile"}
 
 
 def test_columns_of_codes_are_named_with_the_upload(client: Client) -> None:
     content = b"code,zip,left\n" + b"100,01234,yes\n200,99999,no\n" * 20 + b"A12,01234,yes\n"
     data = {"name": "codes", "target": "left", "file": file(content)}
     refused = client.post("/api/datasets", data, headers=bearer("train"))
-    assert [(each["line"], each["column"]) for each in problem_of(refused, 422)["errors"]] == [(42, "code")]
+    assert [(error["line"], error["column"]) for error in problem_of(refused, 422)["errors"]] == [
+        (42, "code")
+    ]
     data = {**data, "file": file(content), "categories": ["code", "zip"]}
     response = client.post("/api/datasets", data, headers=bearer("train"))
     assert response.status_code == 201, response.content

@@ -109,13 +109,13 @@ def test_rare_class_is_positive_and_a_dear_miss_is_answered(fraud: Path) -> None
     assert predicted["fraud"] >= 8
     curve = version.held_out["curves"]["roc"][0]
     assert curve["label"] == "fraud"
-    recall = {each["label"]: each["recall"] for each in version.held_out["per_class"]}
+    recall = {row["label"]: row["recall"] for row in version.held_out["per_class"]}
     assert version.metrics["recall"] == recall["fraud"]
 
 
 def test_other_class_is_positive_by_choice(fraud: Path) -> None:
-    found = json.loads(train(fraud, "--positive", "legit", "--json")[0])
-    assert found["positive"] == "legit"
+    result = json.loads(train(fraud, "--positive", "legit", "--json")[0])
+    assert result["positive"] == "legit"
     version = Version.objects.get()
     assert (version.contract.positive, version.run.recipe.positive) == ("legit", "legit")
 
@@ -185,7 +185,7 @@ def test_api_takes_the_positive_class_and_tells_it(call: Callable[..., Any]) -> 
 
 def test_api_refuses_alike_labels_until_it_is_said_what_they_are(call: Callable[..., Any]) -> None:
     dataset = upload(MIXED)
-    assert [each["code"] for each in dataset.warnings] == ["alike_labels"]
+    assert [warning["code"] for warning in dataset.warnings] == ["alike_labels"]
     body = {"dataset": dataset.pk, "folds": 2}
     assert "look like one class" in problem_of(call("/api/runs", body), 422)["detail"]
     for labels in ("merge", "keep"):
@@ -259,7 +259,7 @@ def test_truth_is_read_as_the_target_column_by_every_door(
     texts = [way for way in ways if isinstance(way, str)]
     for door in ("api", "portal"):
         logged = [PredictionFactory.create(version=version, label=classes[0]) for _ in texts]
-        lines = [f'{each.pk},"{text}"' for each, text in zip(logged, texts, strict=True)]
+        lines = [f'{prediction.pk},"{text}"' for prediction, text in zip(logged, texts, strict=True)]
         file = SimpleUploadedFile("truth.csv", "\n".join(["id,label", *lines]).encode(), "text/csv")
         if door == "api":
             response = client.post(

@@ -97,8 +97,8 @@ class Oracle:
 
     @property
     def classes(self) -> list[str]:
-        found = sorted(set(self.y))
-        return sorted(found, key=float) if all(each.isdigit() for each in found) else found
+        result = sorted(set(self.y))
+        return sorted(result, key=float) if all(item.isdigit() for item in result) else result
 
     def by_class(self, rows: NDArray[np.intp]) -> pd.DataFrame:
         proba = self.pipeline.predict_proba(self.X.iloc[rows])
@@ -192,13 +192,11 @@ def test_figures_of_the_held_out_rows(oracle: Oracle) -> None:
     proba = oracle.by_class(oracle.held_out)
     assert list(version.contract.classes) == oracle.classes
     assert version.metrics == pytest.approx(oracle.measured(y, proba), abs=1e-12)
-    found, labels = version.held_out, oracle.decided(proba)
-    assert found["confusion"] == confusion_matrix(y, labels, labels=oracle.classes).tolist()
-    assert [each["rows"] for each in found["per_class"]] == [
-        int((y == name).sum()) for name in oracle.classes
-    ]
+    result, labels = version.held_out, oracle.decided(proba)
+    assert result["confusion"] == confusion_matrix(y, labels, labels=oracle.classes).tolist()
+    assert [row["rows"] for row in result["per_class"]] == [int((y == name).sum()) for name in oracle.classes]
     recalls = recall_score(y, labels, labels=oracle.classes, average=None, zero_division=0)
-    assert [each["recall"] for each in found["per_class"]] == pytest.approx(recalls.tolist())
+    assert [row["recall"] for row in result["per_class"]] == pytest.approx(recalls.tolist())
 
 
 def test_curves_of_the_held_out_rows(oracle: Oracle) -> None:
@@ -206,7 +204,7 @@ def test_curves_of_the_held_out_rows(oracle: Oracle) -> None:
     positive, curves = oracle.version.contract.positive, oracle.version.held_out["curves"]
     names = oracle.classes if positive is None else [positive]
     for kind in curves.values():
-        assert [each["label"] for each in kind] == names
+        assert [item["label"] for item in kind] == names
     for place, name in enumerate(names):
         truth, score = y == name, proba[name]
         false_rate, true_rate, _ = roc_curve(truth, score)
@@ -239,7 +237,7 @@ def test_threshold_serves_its_aim_on_the_scores_that_it_was_chosen_on(oracle: Or
     y, proba = oracle.out_of_fold()
     truth, score = y == positive, proba[positive].to_numpy()
     chosen = score >= threshold
-    ways = [score >= each for each in np.unique(score)]
+    ways = [score >= item for item in np.unique(score)]
     value = aim["value"]
     if aim["goal"] == "f1":
         assert f1_score(truth, chosen) == max(f1_score(truth, way) for way in ways)
@@ -263,9 +261,9 @@ def test_figures_over_the_folds(oracle: Oracle) -> None:
     y, proba = oracle.out_of_fold()
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(y, y)
     measured = [oracle.measured(y[rows], proba.iloc[rows].reset_index(drop=True)) for _, rows in folds]
-    for name, found in oracle.version.cross_validation.items():
-        each = [scores[name] for scores in measured]
-        assert found == pytest.approx({"mean": np.mean(each), "std": np.std(each)}, abs=1e-9)
+    for name, result in oracle.version.cross_validation.items():
+        item = [scores[name] for scores in measured]
+        assert result == pytest.approx({"mean": np.mean(item), "std": np.std(item)}, abs=1e-9)
 
 
 def test_answers_and_live_accuracy(oracle: Oracle, post: Post, client: Client) -> None:
@@ -284,9 +282,9 @@ def test_answers_and_live_accuracy(oracle: Oracle, post: Post, client: Client) -
     labels = [answer["label"] for answer in answers]
     assert labels == oracle.decided(expected)
     single = [post("/predict", {"features": record}).json() for record in records[:5]]
-    assert [each["label"] for each in single] == labels[:5]
+    assert [item["label"] for item in single] == labels[:5]
     truth = oracle.y[oracle.held_out]
-    lines = [f"{each['prediction_id']},{label}" for each, label in zip(answers, truth, strict=True)]
+    lines = [f"{item['prediction_id']},{label}" for item, label in zip(answers, truth, strict=True)]
     ApiKeyFactory.create(secret="clf_judge", scopes=("feedback", "read"))
     headers = {"authorization": "Bearer clf_judge"}
     file = SimpleUploadedFile("truth.csv", "\n".join(["id,label", *lines]).encode(), "text/csv")

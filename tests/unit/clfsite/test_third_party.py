@@ -23,12 +23,12 @@ def vendored() -> dict[str, re.Match[str]]:
 
 def test_third_party_files_are_what_their_table_says() -> None:
     listed = vendored()
-    found = {
+    result = {
         str(path.relative_to(VENDOR))
         for path in VENDOR.rglob("*")
         if path.is_file() and path.name not in {"README.md", "LICENSE"}
     }
-    assert found == set(listed)
+    assert result == set(listed)
     for name, row in listed.items():
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == row["sha256"], name
         assert LICENCES[row["licence"]] in (VENDOR / name).with_name("LICENSE").read_text(), name

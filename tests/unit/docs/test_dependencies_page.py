@@ -14,8 +14,8 @@ def required() -> Iterator[str]:
     """The names in requirements*.in, without extras and bounds."""
     for path in ROOT.glob("requirements*.in"):
         for line in path.read_text().splitlines():
-            if found := re.match(r"[a-z][a-z0-9-]*", line):
-                yield found[0]
+            if result := re.match(r"[a-z][a-z0-9-]*", line):
+                yield result[0]
 
 
 def test_every_requirement_has_its_reason() -> None:

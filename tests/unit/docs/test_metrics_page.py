@@ -11,8 +11,8 @@ NAME = re.compile(r'f?"(clfsite_(?:[a-z0-9_]|\{name\})+)"')
 def made() -> set[str]:
     """The names that the code gives to metrics."""
     sources = [path for app in ("clfsite", "predictions", "training") for path in (ROOT / app).rglob("*.py")]
-    found = {name for path in sources for name in NAME.findall(path.read_text())}
-    return {name.replace("{name}", job) for name in found for job in ("runs", "batches")}
+    result = {name for path in sources for name in NAME.findall(path.read_text())}
+    return {name.replace("{name}", job) for name in result for job in ("runs", "batches")}
 
 
 def test_the_page_names_every_metric_and_no_other() -> None:

@@ -26,9 +26,9 @@ def test_characters_without_a_font_are_named() -> None:
     assert fonts.undrawable("churn \u732b yes \U0001f436 \u306d\u3053") == list(
         "\u3053\u306d\u732b\U0001f436"
     )
-    said = fonts.remark("kind: \u732b")
-    assert "U+732B CJK UNIFIED IDEOGRAPH-732B" in said
-    assert "HTML" in said
+    text = fonts.remark("kind: \u732b")
+    assert "U+732B CJK UNIFIED IDEOGRAPH-732B" in text
+    assert "HTML" in text
 
 
 @pytest.mark.usefixtures("wheels_alone")
@@ -41,7 +41,7 @@ def test_what_dejavu_has_needs_no_remark(text: str) -> None:
 def test_font_of_last_resort_is_not_taken() -> None:
     families = {font.family for font in fonts.of_pdf().fonts()}
     assert "DejaVu Sans" in families
-    assert not {each for each in families if "Last Resort" in each}
+    assert not {family for family in families if "Last Resort" in family}
     assert any("LastResort" in path.name for path in fonts.MATPLOTLIB.iterdir())
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import LEASE, Heartbeat
-from tests.integration.conftest import Told
+from tests.integration.conftest import Messages
 from tests.support.factories import RunFactory
 from training.models import Run
 from training.tasks import TASK
@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 
 @pytest.fixture(params=[OFF, -OFF], ids=["fast", "slow"])
 def off(request: pytest.FixtureRequest) -> timedelta:
-    found: timedelta = request.param
-    return found
+    result: timedelta = request.param
+    return result
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def test_a_lost_run_of_a_machine_whose_clock_is_off_begins_anew_after_its_lease(
     assert run.start()
 
 
-def test_a_database_whose_clock_is_set_back_keeps_no_lost_run_for_as_long(told: Told) -> None:
+def test_a_database_whose_clock_is_set_back_keeps_no_lost_run_for_as_long(messages: Messages) -> None:
     run = RunFactory.create()
     owner = begun(run)
     database_clock_moved(-OFF)
     worker.sweep()
-    assert told() == [(TASK, [run.pk])]
+    assert messages() == [(TASK, [run.pk])]
     # an owner that lives is heard of within seconds, and keeps its run
     assert owner.renew()
     assert not run.start()
@@ -110,10 +110,10 @@ def test_a_database_whose_clock_is_set_forward_leaves_a_run_to_whoever_is_quicke
     assert not owner.succeed([{"mean": 1.0}])
 
 
-def test_a_run_asked_for_on_a_machine_whose_clock_is_fast_is_reminded_of(told: Told) -> None:
+def test_a_run_asked_for_on_a_machine_whose_clock_is_fast_is_reminded_of(messages: Messages) -> None:
     run = RunFactory.create(created_at=timezone.now() + OFF)
     worker.sweep()
-    assert told() == [(TASK, [run.pk])]
+    assert messages() == [(TASK, [run.pk])]
 
 
 @pytest.mark.case("F25")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clfsite.core.jobs.queue import wake
-from tests.integration.conftest import Told
+from tests.integration.conftest import Messages
 
 ROOT = Path(__file__).resolve().parents[4]
 WITHOUT_BROKER = """
@@ -23,9 +23,9 @@ thread.join()
 """
 
 
-def test_message_names_the_task_and_the_row(told: Told) -> None:
+def test_message_names_the_task_and_the_row(messages: Messages) -> None:
     wake("training.tasks.train_run", 7)
-    assert told() == [("training.tasks.train_run", [7])]
+    assert messages() == [("training.tasks.train_run", [7])]
 
 
 @pytest.mark.parametrize("broker", ["redis://127.0.0.1:1/0", "filesystem://"])

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from clfsite.core.jobs import worker
 from predictions.models import Batch
-from tests.integration.conftest import Told
+from tests.integration.conftest import Messages
 from tests.support.factories import RunFactory
 from training.models import Run
 
@@ -92,15 +92,15 @@ def test_without_a_place_whoever_has_one_takes_the_job_when_its_own_is_over() ->
     assert done == [run.pk]
 
 
-def test_a_worker_without_a_place_rings_for_nothing(told: Told) -> None:
+def test_a_worker_without_a_place_rings_for_nothing(messages: Messages) -> None:
     long_ago = timezone.now() - timedelta(minutes=5)
     runs = RunFactory.create_batch(worker.EACH + 1, created_at=long_ago)
     with taken(Run):
         worker.sweep()
-        assert told() == []
+        assert messages() == []
     with taken(Run, worker.EACH - 1):
         worker.sweep()
-    assert told() == [(TASK, [runs[0].pk])]
+    assert messages() == [(TASK, [runs[0].pk])]
 
 
 def test_runs_in_all_their_places_hold_up_no_batch() -> None:

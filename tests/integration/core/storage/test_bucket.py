@@ -42,8 +42,8 @@ def keys(bucket: str, s3_url: str) -> Callable[[], list[str]]:
     """Name every object of the bucket."""
 
     def names() -> list[str]:
-        found = buckets.client(s3_url).list_objects_v2(Bucket=bucket)
-        return sorted(entry["Key"] for entry in found.get("Contents", []))
+        result = buckets.client(s3_url).list_objects_v2(Bucket=bucket)
+        return sorted(entry["Key"] for entry in result.get("Contents", []))
 
     return names
 

@@ -142,10 +142,10 @@ def test_the_second_of_two_clicks_waits_for_what_the_first_one_makes() -> None:
         assert go_on.wait(10)
         return "/portal/runs/7"
 
-    found = list[str | None]()
+    result = list[str | None]()
 
     def send() -> None:
-        found.append(sent_forms.send_once(Request(), create))  # type: ignore[arg-type]
+        result.append(sent_forms.send_once(Request(), create))  # type: ignore[arg-type]
         connection.close()
 
     threads = [threading.Thread(target=send) for _ in range(2)]
@@ -155,7 +155,7 @@ def test_the_second_of_two_clicks_waits_for_what_the_first_one_makes() -> None:
     go_on.set()
     for thread in threads:
         thread.join(20)
-    assert (made, found) == (["made"], ["/portal/runs/7"] * 2)
+    assert (made, result) == (["made"], ["/portal/runs/7"] * 2)
 
 
 @pytest.mark.django_db

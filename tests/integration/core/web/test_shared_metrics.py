@@ -56,8 +56,8 @@ def test_a_file_of_values_is_read_back_and_grows(tmp_path: Path) -> None:
             before, _ = values.read_value(f"series {number:0100}")
             values.write_value(f"series {number:0100}", before + 1, 0.0)
         values.close()  # type: ignore[no-untyped-call]
-    found = {key: value for key, value, _, _ in read(path)}
-    assert found == {f"series {number:0100}": 2.0 for number in range(2_000)}
+    result = {key: value for key, value, _, _ in read(path)}
+    assert result == {f"series {number:0100}": 2.0 for number in range(2_000)}
     # no hole: every byte has its place on the disk
     assert path.stat().st_blocks * 512 >= path.stat().st_size > FIRST_SIZE
 

@@ -45,7 +45,7 @@ def ask(path: str, body: bytes, content_type: str, missing: int | None) -> tuple
 
     None of them is missing to a length that was not announced.
     """
-    told: list[Any] = []
+    answer: list[Any] = []
     length = {"HTTP_TRANSFER_ENCODING": "chunked"}
     if missing is not None:
         length = {"CONTENT_LENGTH": str(len(body) + missing)}
@@ -61,8 +61,8 @@ def ask(path: str, body: bytes, content_type: str, missing: int | None) -> tuple
         "wsgi.input": io.BytesIO(body),
         "wsgi.url_scheme": "http",
     }
-    content = b"".join(application(environ, lambda status, headers: told.append(status)))
-    return int(told[0].split()[0]), content
+    content = b"".join(application(environ, lambda status, headers: answer.append(status)))
+    return int(answer[0].split()[0]), content
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ def done(caller: Client, text: str = GOOD, **fields: Any) -> dict[str, Any]:
     response = send(caller, text, **fields)
     assert response.status_code == 201, response.content
     execute_batch(Batch.objects.get(pk=response.json()["id"]))
-    found: dict[str, Any] = caller.get(f"/api/batches/{response.json()['id']}").json()
-    return found
+    result: dict[str, Any] = caller.get(f"/api/batches/{response.json()['id']}").json()
+    return result
 
 
 def table(caller: Client, address: str) -> list[dict[str, str]]:
@@ -62,19 +62,19 @@ def test_an_upload_is_scored_and_its_answers_fetched(
         "key shop",
     )
     execute_batch(Batch.objects.get())
-    found = caller.get(f"/api/batches/{queued['id']}").json()
-    assert (found["state"], found["rows_total"], found["rows_done"], found["rows_bad"]) == (
+    result = caller.get(f"/api/batches/{queued['id']}").json()
+    assert (result["state"], result["rows_total"], result["rows_done"], result["rows_bad"]) == (
         "succeeded",
         2,
         2,
         0,
     )
-    assert found["rows_per_second"] > 0
+    assert result["rows_per_second"] > 0
     rows = table(caller, f"/api/batches/{queued['id']}/result")
     logged = {str(row.pk): row for row in Prediction.objects.all()}
     assert [logged[row["prediction_id"]].label for row in rows] == [row["label"] for row in rows]
     listed = caller.get("/api/batches").json()["results"]
-    assert [each["id"] for each in listed] == [queued["id"]]
+    assert [item["id"] for item in listed] == [queued["id"]]
     assert "problems" not in listed[0]
 
 
@@ -87,21 +87,21 @@ def test_a_version_can_be_pinned_and_an_unknown_one_is_not_found(caller: Client,
 
 
 def test_strict_stops_before_any_row_is_scored(caller: Client, version: Version) -> None:
-    found = done(caller, MIXED)
-    assert (found["state"], found["rows_bad"], found["problem_count"]) == ("failed", 2, 2)
-    assert "2 of 4 rows were refused; nothing was scored" in found["error"]
-    places = [(each["line"], each["column"], each["code"]) for each in found["problems"]]
+    result = done(caller, MIXED)
+    assert (result["state"], result["rows_bad"], result["problem_count"]) == ("failed", 2, 2)
+    assert "2 of 4 rows were refused; nothing was scored" in result["error"]
+    places = [(problem["line"], problem["column"], problem["code"]) for problem in result["problems"]]
     assert places == [(3, "spend", "not_a_number"), (4, "", "wrong_length")]
     assert not Prediction.objects.exists()
-    problem_of(caller.get(f"/api/batches/{found['id']}/result"), 409)
-    assert [row["line"] for row in table(caller, f"/api/batches/{found['id']}/errors")] == ["3", "4"]
+    problem_of(caller.get(f"/api/batches/{result['id']}/result"), 409)
+    assert [row["line"] for row in table(caller, f"/api/batches/{result['id']}/errors")] == ["3", "4"]
 
 
 def test_lenient_lists_bad_rows_and_scores_the_others(caller: Client, version: Version) -> None:
-    found = done(caller, MIXED, mode="lenient")
-    assert (found["state"], found["rows_total"], found["rows_bad"]) == ("succeeded", 4, 2)
-    assert [row["tenure"] for row in table(caller, f"/api/batches/{found['id']}/result")] == ["5", "40"]
-    errors = table(caller, f"/api/batches/{found['id']}/errors")
+    result = done(caller, MIXED, mode="lenient")
+    assert (result["state"], result["rows_total"], result["rows_bad"]) == ("succeeded", 4, 2)
+    assert [row["tenure"] for row in table(caller, f"/api/batches/{result['id']}/result")] == ["5", "40"]
+    errors = table(caller, f"/api/batches/{result['id']}/errors")
     assert [(row["line"], row["column"], row["code"]) for row in errors] == [
         ("3", "spend", "not_a_number"),
         ("4", "", "wrong_length"),
@@ -110,34 +110,34 @@ def test_lenient_lists_bad_rows_and_scores_the_others(caller: Client, version: V
 
 
 def test_a_file_without_a_good_row_fails_in_either_mode(caller: Client, version: Version) -> None:
-    found = done(caller, f"{HEADER}\nmuch,5,true,pro\n", mode="lenient")
-    assert found["state"] == "failed"
-    assert "all 1 rows were refused" in found["error"]
+    result = done(caller, f"{HEADER}\nmuch,5,true,pro\n", mode="lenient")
+    assert result["state"] == "failed"
+    assert "all 1 rows were refused" in result["error"]
 
 
 def test_a_strict_classifier_refuses_what_training_never_saw(caller: Client, version: Version) -> None:
     version.classifier.strict = True
     version.classifier.save()
-    found = done(caller, f"{HEADER}\n100,5,true,ultra\n")
-    assert (found["state"], found["problems"][0]["code"]) == ("failed", "unknown_category")
+    result = done(caller, f"{HEADER}\n100,5,true,ultra\n")
+    assert (result["state"], result["problems"][0]["code"]) == ("failed", "unknown_category")
 
 
 def test_warnings_are_counted_and_logged(caller: Client, version: Version) -> None:
-    found = done(caller, f"{HEADER}\n100,5,true,ultra\n100,5,true,pro\n")
-    assert (found["state"], found["rows_unseen"]) == ("succeeded", 1)
+    result = done(caller, f"{HEADER}\n100,5,true,ultra\n100,5,true,pro\n")
+    assert (result["state"], result["rows_unseen"]) == ("succeeded", 1)
     warned = Prediction.objects.get(row=0).warnings
-    assert [(each["feature"], each["code"]) for each in warned] == [("plan", "unknown_category")]
+    assert [(item["feature"], item["code"]) for item in warned] == [("plan", "unknown_category")]
 
 
 def test_a_preview_waits_until_it_is_started(caller: Client, version: Version) -> None:
-    found = done(caller, MIXED, preview="true")
-    assert (found["state"], found["rows_bad"]) == ("checked", 2)
-    start = f"/api/batches/{found['id']}/start"
+    result = done(caller, MIXED, preview="true")
+    assert (result["state"], result["rows_bad"]) == ("checked", 2)
+    start = f"/api/batches/{result['id']}/start"
     refused = problem_of(caller.post(start, {"mode": "strict"}, "application/json"), 422)
     assert "start it leniently" in refused["detail"]
     assert caller.post(start, {"mode": "lenient"}, "application/json").json()["state"] == "queued"
     problem_of(caller.post(start, {"mode": "lenient"}, "application/json"), 409)
-    execute_batch(Batch.objects.get(pk=found["id"]))
+    execute_batch(Batch.objects.get(pk=result["id"]))
     assert Prediction.objects.count() == 2
 
 
@@ -172,7 +172,7 @@ def test_what_is_no_good_upload_is_refused_and_stores_nothing(
     two = [SimpleUploadedFile("one.csv", b"a"), SimpleUploadedFile("two.csv", b"b")]
     assert "one file" in problem_of(caller.post("/api/batches", {"file": two}), 422)["errors"][0]["message"]
     refused = problem_of(send(caller, "Spend,tenure,member,plan\n1,2,true,pro\n"), 422)
-    assert [each["column"] for each in refused["errors"]] == ["spend", "Spend"]
+    assert [error["column"] for error in refused["errors"]] == ["spend", "Spend"]
     assert 'is it the one called "Spend"?' in refused["errors"][0]["message"]
     settings.CLFSITE_UPLOAD_BYTES = len(GOOD) - 1
     problem_of(send(caller), 413)

@@ -51,9 +51,9 @@ def test_they_are_told_before_the_start(version: Version, client: Client) -> Non
     page = staff_client().get(reverse("predictions:batch-detail", args=[batch.pk])).content.decode()
     assert "Not used, but kept in the result: order_no, état" in page
     ApiKeyFactory.create(secret="clf_reader", scopes=("read",))
-    told = client.get(f"/api/batches/{batch.pk}", headers={"authorization": "Bearer clf_reader"}).json()
-    assert told["carried_columns"] == ["order_no", "état"]
-    assert told["empty_lines"] == 0
+    answer = client.get(f"/api/batches/{batch.pk}", headers={"authorization": "Bearer clf_reader"}).json()
+    assert answer["carried_columns"] == ["order_no", "état"]
+    assert answer["empty_lines"] == 0
 
 
 @pytest.mark.parametrize("name", ["tenur", "Tenure", "tenure ", "tenures"])

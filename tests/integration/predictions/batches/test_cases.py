@@ -107,12 +107,12 @@ def test_file_that_cannot_be_scored_is_refused_with_line_and_column(case: str, v
     try:
         batch = run(bad.content)
     except InvalidInput as error:
-        said, problems = str(error), error.errors
+        text, problems = str(error), error.errors
         assert not Batch.objects.exists()
     else:
         assert batch.state == "failed"
-        said, problems = batch.error, batch.problems
-    assert bad.words in said + "".join(each["message"] for each in problems)
+        text, problems = batch.error, batch.problems
+    assert bad.words in text + "".join(problem["message"] for problem in problems)
     assert not Prediction.objects.exists()
     if bad.line:
         assert (problems[0]["line"], problems[0]["column"]) == (bad.line, bad.column)

@@ -244,7 +244,7 @@ def test_the_page_shows_what_is_in_a_file_before_anything_is_scored(
     assert "1 row has a value outside the training data" in shown
     assert "Not used, but kept in the result: left" in shown
     assert [
-        (each["feature"].name, each["place"], each["unseen"]) for each in response.context["columns"]
+        (column["feature"].name, column["place"], column["unseen"]) for column in response.context["columns"]
     ] == [
         ("spend", 2, 0),
         ("tenure", 3, 0),
@@ -349,4 +349,4 @@ def test_the_list_of_files_is_sorted_as_asked(sort: str, names: str, analyst: Cl
     BatchFactory.create(file_name="b", version=second, checked=True, rows_total=30)
     BatchFactory.create(file_name="a", version=first, running=True, rows_total=10)
     BatchFactory.create(file_name="c", version=other, rows_total=20)
-    assert "".join(each.file_name for each in analyst.get(LIST, {"sort": sort}).context["page"]) == names
+    assert "".join(item.file_name for item in analyst.get(LIST, {"sort": sort}).context["page"]) == names

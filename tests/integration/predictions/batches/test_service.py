@@ -60,8 +60,8 @@ def test_a_file_is_answered_as_json_records_are(version: Version) -> None:
         {"spend": 120.25, "tenure": 40, "member": False, "plan": "basic"},
     ]
     expected = tiny().trained.pipeline.predict_proba(tiny().contract.frame(records))
-    found = [[float(line["probability_no"]), float(line["probability_yes"])] for line in result_of(batch)]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    result = [[float(line["probability_no"]), float(line["probability_yes"])] for line in result_of(batch)]
+    np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def upload(client: Client) -> Callable[..., Any]:
 
 
 def csv_of(predictions: list[Prediction], label: str = "no") -> str:
-    return "id,label\n" + "".join(f"{each.pk},{label}\n" for each in predictions)
+    return "id,label\n" + "".join(f"{prediction.pk},{label}\n" for prediction in predictions)
 
 
 def test_a_file_of_truths_is_stored_and_counted(upload: Callable[..., Any], row: Version) -> None:

@@ -139,15 +139,15 @@ def test_the_log_is_filtered_by_feedback(judge: Client, row: Version) -> None:
     tell(judge, right, label="yes", replace="on")
     tell(judge, wrong, label="no")
 
-    def found(wanted: str, **more: str) -> list[Prediction]:
+    def search(wanted: str, **more: str) -> list[Prediction]:
         return list(judge.get(LOG, {"feedback": wanted, **more}).context["results"].rows)
 
-    assert found("with") == [wrong, right]
-    assert found("wrong") == [wrong]
-    assert found("without") == [unknown]
-    assert found("with", before=str(wrong.pk)) == [right]
-    assert found("with", label="no") == []
-    assert len(found("")) == 3
+    assert search("with") == [wrong, right]
+    assert search("wrong") == [wrong]
+    assert search("without") == [unknown]
+    assert search("with", before=str(wrong.pk)) == [right]
+    assert search("with", label="no") == []
+    assert len(search("")) == 3
 
 
 @pytest.mark.parametrize(
@@ -168,4 +168,4 @@ def test_versions_are_sorted_by_how_they_do(sort: str, order: list[int], judge: 
             prediction = PredictionFactory.create(version=version, label="yes")
             tell(judge, prediction, label={"y": "yes", "n": "no"}[label])
     listed = judge.get(FEEDBACK, {"sort": sort}).context["qualities"]
-    assert [each.version.number for each in listed] == order
+    assert [item.version.number for item in listed] == order

@@ -40,7 +40,7 @@ def judge(client: Client) -> Callable[..., Any]:
 def counted() -> dict[tuple[datetime, int, int], int]:
     """The cells of the counts that are not 0, as (hour, predicted, truth)."""
     cells = FeedbackCount.objects.exclude(predictions=0)
-    return {(each.hour, each.predicted, each.truth): each.predictions for each in cells}
+    return {(cell.hour, cell.predicted, cell.truth): cell.predictions for cell in cells}
 
 
 def test_the_truth_joins_its_prediction(judge: Callable[..., Any]) -> None:
@@ -79,8 +79,8 @@ def test_another_truth_is_refused_unless_it_is_to_replace_the_first(judge: Calla
     assert body["errors"] == [{"field": "label", "code": "other_label", "message": body["detail"]}]
     corrected = judge(prediction.pk, {"label": "yes", "replace": True})
     assert (corrected.status_code, corrected.json()["change"]) == (201, "corrected")
-    told = Feedback.objects.order_by("pk").values_list("label", "superseded_at")
-    assert [(label, superseded is None) for label, superseded in told] == [("no", False), ("yes", True)]
+    answer = Feedback.objects.order_by("pk").values_list("label", "superseded_at")
+    assert [(label, superseded is None) for label, superseded in answer] == [("no", False), ("yes", True)]
 
 
 @pytest.mark.case("U35")
@@ -149,7 +149,7 @@ def test_the_log_of_the_api_shows_the_truth_in_force(judge: Callable[..., Any]) 
     judge(known.pk, {"label": "no"})
     judge(known.pk, {"label": "yes", "replace": True})
     client = Client(headers={"authorization": "Bearer clf_reader"})
-    listed = {each["id"]: each["truth"] for each in client.get("/api/predictions").json()["results"]}
+    listed = {item["id"]: item["truth"] for item in client.get("/api/predictions").json()["results"]}
     assert listed == {str(known.pk): "yes", str(unknown.pk): None}
     assert client.get(f"/api/predictions/{known.pk}").json()["truth"] == "yes"
 
@@ -192,13 +192,13 @@ def test_the_database_itself_keeps_one_truth_in_force() -> None:
 def test_of_eight_who_judge_one_prediction_at_once_one_is_first() -> None:
     prediction = PredictionFactory.create()
     labels = ["no", "yes"] * 4
-    found = at_once([partial(give, prediction.pk, label) for label in labels])
-    created = [each for each in found if each is Change.CREATED]
+    result = at_once([partial(give, prediction.pk, label) for label in labels])
+    created = [item for item in result if item is Change.CREATED]
     assert len(created) == 1
     assert Feedback.objects.count() == 1
     stored = Feedback.objects.get().label
-    assert sum(each is Change.UNCHANGED for each in found) == labels.count(stored) - 1
-    assert sum(isinstance(each, Conflict) for each in found) == 8 - labels.count(stored)
+    assert sum(item is Change.UNCHANGED for item in result) == labels.count(stored) - 1
+    assert sum(isinstance(item, Conflict) for item in result) == 8 - labels.count(stored)
     assert list(counted().values()) == [1]
 
 
@@ -213,17 +213,17 @@ def test_corrections_at_once_leave_counts_that_a_recount_confirms() -> None:
         order = ids if worker % 2 else ids[::-1]
         for turn in range(3):
             label = ("no", "yes")[(worker + turn) % 2]
-            truths = [feedback.Truth(each, label) for each in order]
+            truths = [feedback.Truth(item, label) for item in order]
             with transaction.atomic():
                 weighed, faults = feedback.weigh(truths, replace=True, lock=True)
                 assert not faults
                 feedback.store(weighed, actor="tests", source=Feedback.Source.API)
 
-    found = at_once([partial(correct, worker) for worker in range(8)])
-    assert found == [None] * 8
+    result = at_once([partial(correct, worker) for worker in range(8)])
+    assert result == [None] * 8
     in_force = Feedback.objects.in_force()
     assert in_force.count() == len(ids)
-    truths = [each.label for each in in_force]
+    truths = [item.label for item in in_force]
     sums: dict[int, int] = {}
     for (_, _, truth), count in counted().items():
         sums[truth] = sums.get(truth, 0) + count

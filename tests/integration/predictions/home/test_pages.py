@@ -42,13 +42,13 @@ def page(*permissions: str) -> str:
 
 def glance_of(version: Version) -> Glance:
     """What the page tells of a version's classifier."""
-    found = overview.glances(timezone.now())
-    return next(each for each in found if each.classifier == version.classifier)
+    result = overview.glances(timezone.now())
+    return next(item for item in result if item.classifier == version.classifier)
 
 
 def titles(version: Version) -> list[str]:
     """What the page advises on a version's classifier."""
-    return [each.title for each in overview.advice([glance_of(version)])]
+    return [item.title for item in overview.advice([glance_of(version)])]
 
 
 def judge(version: Version, *, right: int, wrong: int) -> None:
@@ -60,9 +60,9 @@ def judge(version: Version, *, right: int, wrong: int) -> None:
 
 def test_a_long_reason_is_told_up_to_the_end_of_a_word(db: None) -> None:
     RunFactory.create(failed=True, error="the memory ran out " * 20)
-    told = next(event.text for event in overview.events(timezone.now()))
-    assert len(told) <= overview.LONGEST_REASON
-    assert told.endswith("the memory ran out the …")
+    answer = next(event.text for event in overview.events(timezone.now()))
+    assert len(answer) <= overview.LONGEST_REASON
+    assert answer.endswith("the memory ran out the …")
 
 
 def test_a_new_site_leads_a_trainer_to_the_first_table(db: None) -> None:
@@ -120,7 +120,7 @@ def test_a_classifier_without_active_version_is_told_apart_by_what_it_lacks(vers
     assert titles(waiting) == ["waiting does not answer"]
     assert "No active version." in page()
     advised = overview.advice(overview.glances(timezone.now()))
-    assert f"{unborn.name} has nothing to answer with" in [each.title for each in advised]
+    assert f"{unborn.name} has nothing to answer with" in [item.title for item in advised]
 
 
 def test_live_accuracy_below_training_is_said_once_it_is_no_chance(version: Version) -> None:
@@ -156,7 +156,7 @@ def test_what_changed_stands_newest_first_and_not_for_ever(version: Version) -> 
     BatchFactory.create(version=version, succeeded=True, finished_at=old, file_name="old.csv")
     BatchFactory.create(version=version, succeeded=True, file_name="new.csv", rows_done=7)
     RunFactory.create(classifier=version.classifier, failed=True)
-    shown = [each.title for each in overview.events(timezone.now())]
+    shown = [event.title for event in overview.events(timezone.now())]
     assert shown[1] == "new.csv: 7 rows scored"
     assert shown[0].endswith("failed")
     assert "churn v1 answers" in shown

@@ -217,8 +217,8 @@ def test_refused_calls_are_counted_in_the_metrics(client: Client, version: Versi
 
     def count() -> float:
         lines = client.get("/metrics").content.decode().splitlines()
-        found = [line for line in lines if line.startswith('clfsite_refusals_total{status="429"}')]
-        return float(found[0].split()[1]) if found else 0.0
+        result = [line for line in lines if line.startswith('clfsite_refusals_total{status="429"}')]
+        return float(result[0].split()[1]) if result else 0.0
 
     before = count()
     ApiKeyFactory.create(secret="clf_slow", rate=1)

@@ -97,8 +97,8 @@ def test_blocks_of_different_requests_are_written_at_once(version: Version, rows
     other = VersionFactory.create()
     blocks = [log_rows(version, rows), replace(log_rows(other, 2), labels=["no", "yes"])]
     write(blocks, rows + 2)
-    found = Prediction.objects.order_by("version_id", "-label").values_list("version_id", "label")
-    assert list(found) == [(version.pk, "yes")] * rows + [(other.pk, "yes"), (other.pk, "no")]
+    result = Prediction.objects.order_by("version_id", "-label").values_list("version_id", "label")
+    assert list(result) == [(version.pk, "yes")] * rows + [(other.pk, "yes"), (other.pk, "no")]
     assert counted() == rows + 2
 
 
@@ -152,7 +152,7 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
 def test_a_group_with_a_refused_row_is_narrowed_down(version: Version) -> None:
     deadline = time.monotonic() + 60
     rows = [refused(version) if number == 4 else log_rows(version) for number in range(7)]
-    group = [group_commit.Waiting(Parts.of(each), deadline) for each in rows]
+    group = [group_commit.Waiting(Parts.of(row), deadline) for row in rows]
     assert group_commit.GroupCommit()._commit(group) == []
     assert [waiting.error is not None for waiting in group] == [number == 4 for number in range(7)]
     assert Prediction.objects.count() == counted() == 6
@@ -168,7 +168,7 @@ def test_a_part_that_cannot_be_made_fails_its_own_call_and_is_not_left_out(
 
     deadline = time.monotonic() + 60
     good, bad = Parts.of(log_rows(version, rows)), Parts(rows + 1, broken())
-    group = [group_commit.Waiting(each, deadline) for each in (good, bad, Parts.of(log_rows(version)))]
+    group = [group_commit.Waiting(item, deadline) for item in (good, bad, Parts.of(log_rows(version)))]
     assert group_commit.GroupCommit()._commit(group) == []
     assert [str(waiting.error) for waiting in group] == ["None", "no such place", "None"]
     assert Prediction.objects.count() == counted() == rows + 1

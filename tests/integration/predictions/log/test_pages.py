@@ -26,7 +26,7 @@ LOG = reverse("predictions:prediction-list")
 EXPORT = reverse("predictions:prediction-export")
 
 
-def found(client: Any, **query: Any) -> Page:
+def search_log(client: Any, **query: Any) -> Page:
     response = client.get(LOG, query)
     assert response.status_code == 200
     page: Page = response.context["results"]
@@ -34,7 +34,7 @@ def found(client: Any, **query: Any) -> Page:
 
 
 def listed(**query: Any) -> list[Prediction]:
-    return found(staff_client(username=str(new_id())), **query).rows
+    return search_log(staff_client(username=str(new_id())), **query).rows
 
 
 @pytest.fixture
@@ -45,20 +45,20 @@ def row(db: None) -> Version:
 
 def test_the_newest_stand_first(row: Version) -> None:
     made = PredictionFactory.create_batch(3, version=row)
-    assert listed() == sorted(made, key=lambda each: each.pk, reverse=True)
+    assert listed() == sorted(made, key=lambda item: item.pk, reverse=True)
 
 
 def test_pages_join_in_both_directions_without_a_gap_and_without_counting(row: Version) -> None:
-    made = sorted((each.pk for each in PredictionFactory.create_batch(120, version=row)), reverse=True)
+    made = sorted((item.pk for item in PredictionFactory.create_batch(120, version=row)), reverse=True)
     client = staff_client()
     with CaptureQueriesContext(connection) as queries:
-        first = found(client)
-        second = found(client, before=first.older)
-        third = found(client, before=second.older)
-        back = found(client, after=third.newer)
-        home = found(client, after=back.newer)
+        first = search_log(client)
+        second = search_log(client, before=first.older)
+        third = search_log(client, before=second.older)
+        back = search_log(client, after=third.newer)
+        home = search_log(client, after=back.newer)
     assert [len(page.rows) for page in (first, second, third)] == [50, 50, 20]
-    assert [each.pk for page in (first, second, third) for each in page.rows] == made
+    assert [item.pk for page in (first, second, third) for item in page.rows] == made
     assert (first.newer, third.older) == (None, None)
     assert (back.rows, home.rows) == (second.rows, first.rows)
     assert home.newer is None
@@ -68,16 +68,16 @@ def test_pages_join_in_both_directions_without_a_gap_and_without_counting(row: V
 
 
 def test_the_oldest_stand_first_where_the_heading_asks_for_it_in_pages_that_join(row: Version) -> None:
-    made = sorted(each.pk for each in PredictionFactory.create_batch(120, version=row))
+    made = sorted(item.pk for item in PredictionFactory.create_batch(120, version=row))
     client = staff_client()
     with CaptureQueriesContext(connection) as queries:
-        first = found(client, sort="time")
-        second = found(client, sort="time", after=first.newer)
-        third = found(client, sort="time", after=second.newer)
-        back = found(client, sort="time", before=third.older)
-        home = found(client, sort="time", before=back.older)
+        first = search_log(client, sort="time")
+        second = search_log(client, sort="time", after=first.newer)
+        third = search_log(client, sort="time", after=second.newer)
+        back = search_log(client, sort="time", before=third.older)
+        home = search_log(client, sort="time", before=back.older)
     assert [len(page.rows) for page in (first, second, third)] == [50, 50, 20]
-    assert [each.pk for page in (first, second, third) for each in page.rows] == made
+    assert [item.pk for page in (first, second, third) for item in page.rows] == made
     assert (first.older, third.newer) == (None, None)
     assert (back.rows, home.rows) == (second.rows, first.rows)
     assert home.older is None
@@ -96,9 +96,9 @@ def test_the_heading_of_the_time_turns_the_order_round_and_begins_anew(row: Vers
     assert 'aria-sort="ascending"' in turned
     assert 'href="?caller=ada&amp;sort=-time"' in turned
     assert '<input type="hidden" name="sort" value="time">' in turned
-    onwards = found(client, caller="ada", sort="time").newer
+    onwards = search_log(client, caller="ada", sort="time").newer
     assert f'href="?caller=ada&amp;sort=time&amp;after={onwards}"' in turned
-    assert found(client, sort="nonsense").rows == found(client).rows
+    assert search_log(client, sort="nonsense").rows == search_log(client).rows
 
 
 def test_every_filter_narrows_the_list(row: Version) -> None:
@@ -145,7 +145,7 @@ def test_the_counts_say_at_once_where_nothing_can_be_found(row: Version) -> None
     PredictionFactory.create_batch(3, version=row, probability=0.95)
     client = staff_client()
     with CaptureQueriesContext(connection) as queries:
-        assert found(client, high=30).rows == []
+        assert search_log(client, high=30).rows == []
     assert not [query for query in queries if 'FROM "predictions_prediction"' in query["sql"]]
 
 
@@ -168,7 +168,7 @@ def test_a_search_stops_after_so_many_rows_and_goes_on_from_there_in_both_direct
     before: dict[str, Any] = {}
     pages = 0
     while True:
-        page = found(client, **query, **before)
+        page = search_log(client, **query, **before)
         seen += page.rows
         pages += 1
         if page.older is None:
@@ -179,7 +179,7 @@ def test_a_search_stops_after_so_many_rows_and_goes_on_from_there_in_both_direct
     again: list[Prediction] = []
     after: dict[str, Any] = {}
     while True:
-        page = found(client, **query, **after, sort="time")
+        page = search_log(client, **query, **after, sort="time")
         again += page.rows
         if page.newer is None:
             break
@@ -190,8 +190,8 @@ def test_a_search_stops_after_so_many_rows_and_goes_on_from_there_in_both_direct
 @pytest.mark.parametrize("feedback", ["with", "without", "wrong"])
 def test_the_truth_narrows_the_list(feedback: str, row: Version) -> None:
     right, wrong, unknown = PredictionFactory.create_batch(3, version=row)
-    for each, label in ((right, "yes"), (wrong, "no")):
-        give_feedback(prediction_id=each.pk, label=label, actor="tests", source=Feedback.Source.API)
+    for item, label in ((right, "yes"), (wrong, "no")):
+        give_feedback(prediction_id=item.pk, label=label, actor="tests", source=Feedback.Source.API)
     expected = {"with": [wrong, right], "without": [unknown], "wrong": [wrong]}[feedback]
     assert listed(feedback=feedback) == expected
     assert listed(feedback=feedback, label="yes", caller="tests") == expected
@@ -224,7 +224,7 @@ def test_no_search_sorts_the_log_or_reads_it_from_end_to_end(
             search.find(wanted, size=5, oldest_first=oldest_first)
         explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
         plan: list[str] = []
-        for query in [each["sql"] for each in queries if "predictions_prediction" in each["sql"]]:
+        for query in [item["sql"] for item in queries if "predictions_prediction" in item["sql"]]:
             cursor.execute(f"{explain} {query}")
             plan += [str(line[-1]) for line in cursor.fetchall()]
     refused = ("Seq Scan on predictions_", " Sort ", "TEMP B-TREE")
@@ -243,7 +243,7 @@ def test_what_is_found_is_exported_whole_with_formulas_quoted(row: Version) -> N
     assert response["Content-Type"].startswith("text/csv")
     header, *lines = csv.reader(io.StringIO(response.getvalue().decode()))
     assert header[-4:] == ["spend", "tenure", "member", "plan"]
-    assert [line[0] for line in lines] == [str(each.pk) for each in [odd, *batch[::-1]]]
+    assert [line[0] for line in lines] == [str(item.pk) for item in [odd, *batch[::-1]]]
     first = dict(zip(header, lines[0], strict=True))
     assert (first["label"], first["truth"], first["caller"]) == ("no", "yes", "'@sum")
     assert (first["spend"], first["tenure"], first["member"], first["plan"]) == ("", "7", "true", "'=1+1")
@@ -384,6 +384,9 @@ def test_more_predictions_take_no_more_queries(row: Version, django_assert_max_n
     PredictionFactory.create_batch(5)
     client = staff_client()
     with django_assert_max_num_queries(8):
-        assert len(found(client).rows) == 25
+        assert len(search_log(client).rows) == 25
     with django_assert_max_num_queries(13):
-        assert len(found(client, classifier=row.classifier.name, label="yes", feedback="without").rows) == 20
+        assert (
+            len(search_log(client, classifier=row.classifier.name, label="yes", feedback="without").rows)
+            == 20
+        )

@@ -34,7 +34,7 @@ def logged() -> Any:
     return PredictionFactory.create(version=version, id=first_id(NOON), created_at=NOON)
 
 
-def found(**query: str) -> dict[str, int]:
+def counts_of(**query: str) -> dict[str, int]:
     """How many predictions each door finds; None where it refuses."""
     ApiKeyFactory.create(secret="clf_reader", scopes=("read",))
     client = staff_client()
@@ -67,13 +67,13 @@ def found(**query: str) -> dict[str, int]:
     ],
 )
 def test_every_door_reads_a_time_alike(query: dict[str, str], count: int, logged: Any) -> None:
-    assert found(**query) == {"page": count, "export": count, "api": count}
+    assert counts_of(**query) == {"page": count, "export": count, "api": count}
 
 
 @pytest.mark.parametrize("text", NOT_ISO)
 @pytest.mark.parametrize("name", ["since", "until"])
 def test_what_is_no_iso_time_is_refused_by_every_door(name: str, text: str, logged: Any) -> None:
-    assert found(**{name: text}) == {"page": -1, "export": -1, "api": -1}
+    assert counts_of(**{name: text}) == {"page": -1, "export": -1, "api": -1}
 
 
 def test_what_is_expected_is_said(logged: Any) -> None:

@@ -68,23 +68,23 @@ def test_counts_add_up_by_version_label_probability_and_latency(
     asked(row, yesterday, 3, probability=0.95, latency_ms=1.5)
     asked(other, NOW, 2, label="no", probability=0.55, latency_ms=15)
     asked(row, NOW - timedelta(days=40))
-    found = analytics.report([other, row], PERIODS[period], NOW)
-    assert found.total == 5
-    assert (found.by_version[row.pk][place], found.by_version[other.pk][-1]) == (3, 2)
-    assert (found.by_label["yes"][place], found.by_label["no"][-1]) == (3, 2)
-    assert (found.deciles["yes"][9], found.deciles["no"][5]) == (3, 2)
-    assert analytics.positive_tenths("yes", found.deciles) == [0, 0, 0, 0, 2, 0, 0, 0, 0, 3]
-    assert sum(found.latency[place].values()) == 3
-    assert found.labels == {"no": 2, "yes": 3}
+    result = analytics.report([other, row], PERIODS[period], NOW)
+    assert result.total == 5
+    assert (result.by_version[row.pk][place], result.by_version[other.pk][-1]) == (3, 2)
+    assert (result.by_label["yes"][place], result.by_label["no"][-1]) == (3, 2)
+    assert (result.deciles["yes"][9], result.deciles["no"][5]) == (3, 2)
+    assert analytics.positive_tenths("yes", result.deciles) == [0, 0, 0, 0, 2, 0, 0, 0, 0, 3]
+    assert sum(result.latency[place].values()) == 3
+    assert result.labels == {"no": 2, "yes": 3}
 
 
 def test_accuracy_goes_by_the_time_of_the_prediction(row: Version) -> None:
     right, wrong = asked(row, NOW - timedelta(days=2), 2)
     for prediction, label in ((right, "yes"), (wrong, "no")):
         give_feedback(prediction_id=prediction.pk, label=label, actor="tests", source=Feedback.Source.API)
-    found = analytics.report([row], PERIODS["7d"], NOW)
-    assert [pair for pair in found.judged[row.pk] if pair[0]] == [(2, 1)]
-    assert (found.all_judged, found.accuracy) == (2, 0.5)
+    result = analytics.report([row], PERIODS["7d"], NOW)
+    assert [pair for pair in result.judged[row.pk] if pair[0]] == [(2, 1)]
+    assert (result.all_judged, result.accuracy) == (2, 0.5)
     assert analytics.report([row], PERIODS["24h"], NOW).accuracy is None
 
 
@@ -97,9 +97,9 @@ def test_a_mix_of_labels_moves_by_what_would_have_to_change() -> None:
 
 def test_labels_expected_from_training_weigh_versions_by_what_they_answered(row: Version) -> None:
     asked(row, NOW, 4)
-    found = analytics.report([row], PERIODS["24h"], NOW)
+    result = analytics.report([row], PERIODS["24h"], NOW)
     columns = [sum(column) for column in zip(*row.held_out["confusion"], strict=True)]
-    expected = analytics.expected_labels([row], found)
+    expected = analytics.expected_labels([row], result)
     assert expected == pytest.approx(
         {label: count / sum(columns) for label, count in zip(("no", "yes"), columns, strict=True)}
     )

@@ -39,10 +39,10 @@ def test_counts_of_an_hour_add_up_by_label_and_tenth_of_the_probability() -> Non
             counted(later, version.pk, "csv", "yes", 0.81, 1.0),
         ]
     )
-    found = HourlyCount.objects.order_by("hour", "label").values_list(
+    result = HourlyCount.objects.order_by("hour", "label").values_list(
         "hour", "version_id", "source", "label", "decile", "predictions"
     )
-    assert list(found) == [
+    assert list(result) == [
         (NOON, version.pk, "api", "no", 9, 1),
         (NOON, version.pk, "api", "yes", 8, 2),
         (later, version.pk, "csv", "yes", 8, 1),

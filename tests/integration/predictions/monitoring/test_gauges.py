@@ -16,7 +16,7 @@ from tests.support.factories import ActivationFactory, BatchFactory, RunFactory,
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
-def told() -> dict[tuple[str, str], float]:
+def gauge_values() -> dict[tuple[str, str], float]:
     """Every sample by its name and the values of its labels."""
     gauges.forget()
     return {
@@ -29,13 +29,13 @@ def told() -> dict[tuple[str, str], float]:
 def test_an_active_version_comes_with_its_held_out_metrics() -> None:
     activation = ActivationFactory.create(version__classifier__name="churn", version__number=4)
     VersionFactory.create(classifier=activation.classifier)
-    found = told()
-    assert found["clfsite_active_version", "churn"] == 4
-    assert found["clfsite_active_since_timestamp_seconds", "churn"] == activation.created_at.timestamp()
+    result = gauge_values()
+    assert result["clfsite_active_version", "churn"] == 4
+    assert result["clfsite_active_since_timestamp_seconds", "churn"] == activation.created_at.timestamp()
     for name, value in activation.version.metrics.items():
-        assert found["clfsite_held_out_metric", f"churn {name} 4"] == pytest.approx(value)
-    assert found["clfsite_versions", "churn"] == 2
-    assert found["clfsite_database_up", ""] == 1
+        assert result["clfsite_held_out_metric", f"churn {name} 4"] == pytest.approx(value)
+    assert result["clfsite_versions", "churn"] == 2
+    assert result["clfsite_database_up", ""] == 1
 
 
 def test_live_accuracy_is_told_for_the_last_days_and_for_all_time() -> None:
@@ -49,10 +49,10 @@ def test_live_accuracy_is_told_for_the_last_days_and_for_all_time() -> None:
             predicted=predicted,
             predictions=count,
         )
-    found = told()
-    assert found["clfsite_live_accuracy", "churn 1 7d"] == 0.75
-    assert found["clfsite_judged_predictions", "churn 1 7d"] == 8
-    assert found["clfsite_live_accuracy", "churn 1 all"] == 0.9
+    result = gauge_values()
+    assert result["clfsite_live_accuracy", "churn 1 7d"] == 0.75
+    assert result["clfsite_judged_predictions", "churn 1 7d"] == 8
+    assert result["clfsite_live_accuracy", "churn 1 all"] == 0.9
 
 
 def test_jobs_are_told_by_state_with_the_progress_of_those_that_run() -> None:
@@ -63,16 +63,16 @@ def test_jobs_are_told_by_state_with_the_progress_of_those_that_run() -> None:
     )
     RunFactory.create(created_at=ended - timedelta(minutes=5))
     BatchFactory.create(failed=True)
-    found = told()
-    assert found["clfsite_runs", "running"] == found["clfsite_runs", "queued"] == 1
-    assert found["clfsite_runs", "failed"] == 0
-    assert found["clfsite_batches", "failed"] == 1
-    assert found["clfsite_run_fits_done", f"churn {run.pk}"] == 3
-    assert found["clfsite_run_fits", f"churn {run.pk}"] == 9
-    assert found["clfsite_run_best_score", f"churn {run.pk}"] == 0.8
-    assert found["clfsite_run_duration_seconds", "other"] == pytest.approx(90)
-    assert found["clfsite_runs_oldest_queued_seconds", ""] == pytest.approx(300, abs=20)
-    assert found["clfsite_batches_oldest_queued_seconds", ""] == 0
+    result = gauge_values()
+    assert result["clfsite_runs", "running"] == result["clfsite_runs", "queued"] == 1
+    assert result["clfsite_runs", "failed"] == 0
+    assert result["clfsite_batches", "failed"] == 1
+    assert result["clfsite_run_fits_done", f"churn {run.pk}"] == 3
+    assert result["clfsite_run_fits", f"churn {run.pk}"] == 9
+    assert result["clfsite_run_best_score", f"churn {run.pk}"] == 0.8
+    assert result["clfsite_run_duration_seconds", "other"] == pytest.approx(90)
+    assert result["clfsite_runs_oldest_queued_seconds", ""] == pytest.approx(300, abs=20)
+    assert result["clfsite_batches_oldest_queued_seconds", ""] == 0
 
 
 def test_scrapes_within_a_few_seconds_share_a_few_queries(
@@ -92,4 +92,4 @@ def test_without_the_database_that_alone_is_told(monkeypatch: pytest.MonkeyPatch
         raise OperationalError("the server is away")
 
     monkeypatch.setattr(gauges, "_jobs", fails)
-    assert told() == {("clfsite_database_up", ""): 0}
+    assert gauge_values() == {("clfsite_database_up", ""): 0}

@@ -47,13 +47,13 @@ def packed(datatype: str, values: list[Any]) -> bytes:
 
 def binary(inputs: list[Record], **rest: Any) -> tuple[bytes, dict[str, str]]:
     """A body with the same tensors in bytes, and its header."""
-    raw = [packed(each["datatype"], each["data"]) for each in inputs]
+    raw = [packed(tensor["datatype"], tensor["data"]) for tensor in inputs]
     heads = [
         {
-            **{key: value for key, value in each.items() if key != "data"},
+            **{key: value for key, value in tensor.items() if key != "data"},
             "parameters": {"binary_data_size": len(data)},
         }
-        for each, data in zip(inputs, raw, strict=True)
+        for tensor, data in zip(inputs, raw, strict=True)
     ]
     head = orjson.dumps({"inputs": heads, **rest})
     return head + b"".join(raw), {"inference-header-content-length": str(len(head))}

@@ -97,10 +97,10 @@ def test_every_shape_is_answered_as_predict_batch_does(
 ) -> None:
     expected = post("/predict-batch", {"records": records}).json()["predictions"]
     body = {shape: SHAPES[shape](records)}
-    assert post("/invocations", body).json() == {"predictions": [each["label"] for each in expected]}
+    assert post("/invocations", body).json() == {"predictions": [answer["label"] for answer in expected]}
     body["params"] = {"pyfunc_predict_fn": "predict_proba"}
     assert post("/invocations", body).json() == {
-        "predictions": [list(each["probabilities"].values()) for each in expected]
+        "predictions": [list(answer["probabilities"].values()) for answer in expected]
     }
 
 

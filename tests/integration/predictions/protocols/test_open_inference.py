@@ -26,9 +26,9 @@ def test_rows_are_answered_as_predict_batch_does(post: Post, version: Version, r
     expected = post("/predict-batch", {"records": records}).json()["predictions"]
     response = post(INFER, {"id": "a-1", "inputs": tensors(records)})
     outputs = outputs_of(response)
-    assert outputs["predict"]["data"] == [each["label"] for each in expected]
+    assert outputs["predict"]["data"] == [answer["label"] for answer in expected]
     assert (outputs["predict"]["datatype"], outputs["predict"]["shape"]) == ("BYTES", [3])
-    proba = [share for each in expected for share in each["probabilities"].values()]
+    proba = [share for answer in expected for share in answer["probabilities"].values()]
     assert outputs["predict_proba"]["data"] == proba
     assert (outputs["predict_proba"]["datatype"], outputs["predict_proba"]["shape"]) == ("FP64", [3, 2])
     body = response.json()
@@ -69,8 +69,8 @@ def test_a_column_of_one_value_a_row_may_have_two_dimensions(
     post: Post, version: Version, records: list[Record]
 ) -> None:
     expected = outputs_of(post(INFER, {"inputs": tensors(records)}))
-    flat = [{**each, "shape": [3, 1]} for each in tensors(records)]
-    nested = [{**each, "data": [[value] for value in each["data"]]} for each in flat]
+    flat = [{**tensor, "shape": [3, 1]} for tensor in tensors(records)]
+    nested = [{**item, "data": [[value] for value in item["data"]]} for item in flat]
     assert outputs_of(post(INFER, {"inputs": flat})) == expected
     assert outputs_of(post(INFER, {"inputs": nested})) == expected
 
@@ -104,10 +104,10 @@ def test_a_boolean_that_may_be_missing_comes_as_a_number(
     post: Post, get: Get, version: Version, example: Record
 ) -> None:
     contract = tiny().contract.to_dict()
-    next(each for each in contract["features"] if each["name"] == "member")["missing"] = True
+    next(feature for feature in contract["features"] if feature["name"] == "member")["missing"] = True
     Version.objects.update(contract_data=contract)
     metadata = get("/v2/models/churn").json()
-    assert {each["name"]: each["datatype"] for each in metadata["inputs"]}["member"] == "FP64"
+    assert {tensor["name"]: tensor["datatype"] for tensor in metadata["inputs"]}["member"] == "FP64"
     values = [1.0, 0.0, float("nan")]
     body, headers = binary(tensors([{**example, "member": value} for value in values], member="FP64"))
     outputs_of(post(INFER, body, **headers))
@@ -150,6 +150,6 @@ def test_an_output_may_come_in_json_beside_one_in_bytes(
 
 
 def test_parameters_of_clients_are_no_error(post: Post, version: Version, example: Record) -> None:
-    inputs = [{**each, "parameters": {"content_type": "pd"}} for each in tensors([example])]
+    inputs = [{**tensor, "parameters": {"content_type": "pd"}} for tensor in tensors([example])]
     body = {"inputs": inputs, "parameters": {"priority": 1}, "model_name": "other", "model_version": "9"}
     outputs_of(post(INFER, body))

@@ -37,10 +37,10 @@ def test_binary_tensors_without_the_header_are_refused(post: Post, version: Vers
 @pytest.mark.parametrize("size", [-8, 0, 7, 9, 16, 10**15, True, "8", 8.0, None])
 def test_a_lying_size_is_refused(post: Post, version: Version, example: Record, size: Any) -> None:
     inputs = tensors([example])
-    raw = b"".join(packed(each["datatype"], each.pop("data")) for each in inputs)
+    raw = b"".join(packed(tensor["datatype"], tensor.pop("data")) for tensor in inputs)
     sizes = [size, 8, 1, 4 + len(example["plan"])]
-    for each, own in zip(inputs, sizes, strict=True):
-        each["parameters"] = {"binary_data_size": own}
+    for tensor, own in zip(inputs, sizes, strict=True):
+        tensor["parameters"] = {"binary_data_size": own}
     head = orjson.dumps({"inputs": inputs})
     error_of(post(INFER, head + raw, **{"inference-header-content-length": str(len(head))}), 400)
 

@@ -70,8 +70,8 @@ def test_metadata_describes_the_tensors_that_infer_takes(get: Get, version: Vers
     second = trained_version(classifier="churn", activate=True)
     body = get("/v2/models/churn").json()
     assert (body["name"], body["versions"]) == ("churn", [str(version.number), str(second.number)])
-    assert {each["name"]: each["datatype"] for each in body["inputs"]} == DATATYPES
-    assert {tuple(each["shape"]) for each in body["inputs"]} == {(-1,)}
+    assert {tensor["name"]: tensor["datatype"] for tensor in body["inputs"]} == DATATYPES
+    assert {tuple(tensor["shape"]) for tensor in body["inputs"]} == {(-1,)}
     predict, proba = body["outputs"]
     assert (predict["name"], predict["datatype"], predict["shape"]) == ("predict", "BYTES", [-1])
     assert (proba["name"], proba["datatype"], proba["shape"]) == ("predict_proba", "FP64", [-1, 2])

@@ -133,34 +133,34 @@ def test_every_metric_is_the_database_s(lived: Version, made: Report) -> None:
 
 
 def test_serving_and_monitoring_are_sums_over_the_counts(lived: Version) -> None:
-    found = report_facts.collect(lived)
+    result = report_facts.collect(lived)
     served = HourlyCount.objects.filter(version=lived).aggregate(total=Sum("predictions"))["total"]
-    assert found.serving.predictions == served == len(ANSWERS)
-    assert found.serving.labels == {"no": 3, "yes": 3}
-    assert sum(found.serving.latencies) == HourlyLatency.objects.aggregate(total=Sum("predictions"))["total"]
-    assert (found.serving.within_ms(0.5), found.serving.within_ms(0.99)) == (5, 100)
+    assert result.serving.predictions == served == len(ANSWERS)
+    assert result.serving.labels == {"no": 3, "yes": 3}
+    assert sum(result.serving.latencies) == HourlyLatency.objects.aggregate(total=Sum("predictions"))["total"]
+    assert (result.serving.within_ms(0.5), result.serving.within_ms(0.99)) == (5, 100)
     judged = FeedbackCount.objects.aggregate(total=Sum("predictions"))["total"]
-    assert found.monitoring.quality.judged == judged == 5
-    assert found.monitoring.quality == quality.of_versions([lived])[0]
-    assert found.monitoring.quality.accuracy == 3 / 5
-    assert sum(day.judged for day in found.monitoring.days.values()) == 5
-    assert (found.monitoring.warned, found.monitoring.looked_at) == (1, len(ANSWERS))
-    assert found.monitoring.warnings == {("plan", "unknown_category"): 1}
+    assert result.monitoring.quality.judged == judged == 5
+    assert result.monitoring.quality == quality.of_versions([lived])[0]
+    assert result.monitoring.quality.accuracy == 3 / 5
+    assert sum(day.judged for day in result.monitoring.days.values()) == 5
+    assert (result.monitoring.warned, result.monitoring.looked_at) == (1, len(ANSWERS))
+    assert result.monitoring.warnings == {("plan", "unknown_category"): 1}
 
 
 def test_inputs_that_moved_are_in_monitoring_and_limits(lived: Version) -> None:
     for _ in range(60):
         PredictionFactory.create(version=lived, features={**tiny().contract.example, "tenure": 900})
-    drifts = {each.feature: each for each in report_facts.collect(lived).monitoring.drifts}
+    drifts = {drift.feature: drift for drift in report_facts.collect(lived).monitoring.drifts}
     assert set(drifts) == {feature.name for feature in lived.contract.features}
     assert drifts["tenure"].now == 900
     assert drifts["tenure"].moved > 0.9
     made = render.report(lived)
     table = tables(made)["How far inputs have moved"]
-    told = [table.rows[place][0] for place in table.strong]
-    assert "tenure" in told
-    said = render.as_html(made).decode()
-    assert f"Callers send other values than training saw of {', '.join(told)}" in said
+    answer = [table.rows[place][0] for place in table.strong]
+    assert "tenure" in answer
+    text = render.as_html(made).decode()
+    assert f"Callers send other values than training saw of {', '.join(answer)}" in text
 
 
 def test_the_report_names_the_limits_of_the_model_card(lived: Version) -> None:
@@ -184,7 +184,7 @@ def test_what_the_threshold_costs_follows_from_the_confusion_matrix() -> None:
 def test_page_and_pdf_say_the_same_numbers(lived: Version, made: Report, pdf: bytes) -> None:
     page, text = render.as_html(made).decode(), pdf_text(pdf)
     metrics, confusion = lived.held_out["metrics"], lived.held_out["confusion"]
-    for said in (
+    for output in (
         f"{metrics['roc_auc']:.3f}",
         f"{lived.held_out['rows']:,} rows laid aside",
         f"{lived.threshold:.4g}",
@@ -193,8 +193,8 @@ def test_page_and_pdf_say_the_same_numbers(lived: Version, made: Report, pdf: by
         "it is better",
         lived.run.dataset.sha256,
     ):
-        assert said in page
-        assert re.sub(r"\s", "", said) in re.sub(r"[\s\u200b]", "", text)
+        assert output in page
+        assert re.sub(r"\s", "", output) in re.sub(r"[\s\u200b]", "", text)
 
 
 def test_the_page_refers_to_nothing_outside_itself(made: Report) -> None:
@@ -253,14 +253,14 @@ def test_a_version_without_use_truth_and_curves_says_so() -> None:
     version.refresh_from_db()
     made = render.report(version)
     page = render.as_html(made).decode()
-    for said in (
+    for text in (
         "has answered nothing so far",
         "No truth is known",
         "No curves were recorded",
         "not recorded",
         "never active",
     ):
-        assert said in page
+        assert text in page
     assert render.as_pdf(made).startswith(b"%PDF")
 
 
@@ -313,14 +313,14 @@ def test_the_command_takes_another_version_and_one_format(written: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "words"),
     [
         (["--classifier", "chrun"], "there is no classifier 'chrun'; there are churn"),
         (["--version", "7"], "churn has no version 7; there are: 1, 2"),
     ],
 )
-def test_the_command_says_what_there_is_instead(lived: Version, options: list[str], said: str) -> None:
-    with pytest.raises(CommandError, match=re.escape(said)):
+def test_the_command_says_what_there_is_instead(lived: Version, options: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(words)):
         call_command("report", *options)
 
 

@@ -40,7 +40,7 @@ def test_info_shows_what_is_served_with_an_example_that_works(client: Client) ->
     headers = {"authorization": "Bearer clf_caller"}
     body = client.get("/info", headers=headers).json()
     assert body["default"] == "churn"
-    assert [each["model"] for each in body["classifiers"]] == ["churn"]
+    assert [classifier["model"] for classifier in body["classifiers"]] == ["churn"]
     served = body["classifiers"][0]
     assert set(served["metrics"]) == {"accuracy", "f1", "roc_auc", "precision", "recall"}
     assert served["contract"] == tiny().contract.to_dict()

@@ -64,7 +64,7 @@ def test_scoring_and_logging_are_timed_apart_and_the_commit_for_itself(client: C
     names = ("clfsite_scoring_seconds_count", "clfsite_logging_seconds_count")
     before = [sample(name, classifier="timed") for name in names]
     assert predict(client, "clf_caller") == 200
-    assert [sample(name, classifier="timed") for name in names] == [each + 1 for each in before]
+    assert [sample(name, classifier="timed") for name in names] == [item + 1 for item in before]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -120,7 +120,7 @@ def test_processes_that_share_a_folder_are_summed_and_the_dead_wait_for_nothing(
 
     process("die")
     process("die")
-    told = process("tell")
-    assert 'clfsite_key_refusals_total{reason="missing"} 3.0' in told
-    assert "clfsite_log_queue_rows 7.0" in told
+    answer = process("tell")
+    assert 'clfsite_key_refusals_total{reason="missing"} 3.0' in answer
+    assert "clfsite_log_queue_rows 7.0" in answer
     assert len(list(tmp_path.glob("gauge_livesum_*.db"))) == 1

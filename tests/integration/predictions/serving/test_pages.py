@@ -56,8 +56,8 @@ def test_an_answer_is_logged_and_shown_beside_the_values_it_was_asked_with(
     assert 'value="17"' in shown
     assert '<option value="pro" selected>' in shown
     shares = response.context["shares"]
-    assert [each["share"] for each in shares] == sorted(logged.probabilities.values(), reverse=True)
-    assert [each["label"] for each in shares if each["is_answer"]] == [logged.label]
+    assert [share["share"] for share in shares] == sorted(logged.probabilities.values(), reverse=True)
+    assert [share["label"] for share in shares if share["is_answer"]] == [logged.label]
 
 
 def test_loading_an_answer_again_asks_nothing_again(analyst: Client, version: Version) -> None:
@@ -189,8 +189,8 @@ def test_what_if_answers_as_a_prediction_would_and_leaves_no_trace(analyst: Clie
 def test_what_if_says_how_far_the_answer_moved_from_the_logged_one(analyst: Client, version: Version) -> None:
     logged = PredictionFactory.create(version=version, probabilities={"no": 0.5, "yes": 0.5})
     response = analyst.post(f"{WHAT_IF}?prediction={logged.pk}", data())
-    for each in response.context["shares"]:
-        assert each["change"] == pytest.approx(each["share"] - 0.5)
+    for share in response.context["shares"]:
+        assert share["change"] == pytest.approx(share["share"] - 0.5)
     assert "points)" in response.content.decode()
 
 
@@ -236,9 +236,9 @@ def test_what_if_of_an_unknown_classifier_or_prediction_is_not_found(
 
 
 def test_of_many_classes_the_most_probable_are_shown_and_the_rest_counted() -> None:
-    found = ranked("c99", {f"c{number}": number / 4_950 for number in range(100)})
-    assert [each["label"] for each in found["shares"]][:2] == ["c99", "c98"]
-    assert (len(found["shares"]), found["left_out"]) == (12, 88)
+    result = ranked("c99", {f"c{number}": number / 4_950 for number in range(100)})
+    assert [share["label"] for share in result["shares"]][:2] == ["c99", "c98"]
+    assert (len(result["shares"]), result["left_out"]) == (12, 88)
 
 
 @pytest.mark.parametrize(

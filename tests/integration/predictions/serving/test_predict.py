@@ -113,7 +113,9 @@ def test_what_training_never_saw_is_answered_with_a_warning(
 ) -> None:
     response = post("/predict", {"features": {**example, feature: value}})
     assert response.status_code == 200, response.content
-    assert [(each["feature"], each["code"]) for each in response.json()["warnings"]] == [(feature, code)]
+    assert [(warning["feature"], warning["code"]) for warning in response.json()["warnings"]] == [
+        (feature, code)
+    ]
 
 
 def test_a_strict_classifier_refuses_what_training_never_saw(
@@ -139,7 +141,7 @@ def test_a_value_that_the_contract_refuses_is_named(
     post: Post, version: Version, example: dict[str, Any], case: str
 ) -> None:
     feature, value, code = VALUE_CASES[case]
-    rest = {name: each for name, each in example.items() if name != feature}
+    rest = {name: item for name, item in example.items() if name != feature}
     body = b'{"features": {"%s": %s, %s}}' % (feature.encode(), value, _members(rest))
     faults = problem_of(post("/predict", body), 422)["errors"]
     assert [(fault["row"], fault["feature"], fault["code"]) for fault in faults] == [(0, feature, code)]

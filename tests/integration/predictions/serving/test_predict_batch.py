@@ -19,9 +19,9 @@ def test_records_are_answered_in_order_and_logged(
     records = [{**example, "tenure": tenure} for tenure in range(1, 51)]
     body = post("/predict-batch", {"records": records, "model": "churn"}).json()
     assert (body["model"], body["version"], len(body["predictions"])) == ("churn", version.number, 50)
-    logged = Prediction.objects.in_bulk([each["prediction_id"] for each in body["predictions"]])
+    logged = Prediction.objects.in_bulk([prediction["prediction_id"] for prediction in body["predictions"]])
     by_id = {str(key): row for key, row in logged.items()}
-    assert [by_id[each["prediction_id"]].features for each in body["predictions"]] == records
+    assert [by_id[prediction["prediction_id"]].features for prediction in body["predictions"]] == records
 
 
 def test_a_batch_answers_each_record_as_a_single_call_does(
@@ -30,7 +30,7 @@ def test_a_batch_answers_each_record_as_a_single_call_does(
     records = [example, {**example, "spend": None, "tenure": 70}]
     together = post("/predict-batch", {"records": records}).json()["predictions"]
     alone = [post("/predict", {"features": record}).json() for record in records]
-    assert [each["probabilities"] for each in together] == [each["probabilities"] for each in alone]
+    assert [item["probabilities"] for item in together] == [item["probabilities"] for item in alone]
 
 
 @pytest.mark.case("J27")
@@ -70,7 +70,7 @@ def test_the_answers_do_not_depend_on_when_rows_are_scored(
     monkeypatch.setattr(predict, "LONG_SECONDS", seconds)
     records = [{**example, "tenure": row % 72, "spend": None if row % 7 else 20.5} for row in range(350)]
     answers = post("/predict-batch", {"records": records}).json()["predictions"]
-    assert len(answers) == len({each["prediction_id"] for each in answers}) == 350
+    assert len(answers) == len({answer["prediction_id"] for answer in answers}) == 350
     for row in (0, ROWS_OF_PART - 1, ROWS_OF_PART, 349):
         logged = Prediction.objects.get(pk=answers[row]["prediction_id"])
         alone = post("/predict", {"features": records[row]}).json()

@@ -137,7 +137,9 @@ def test_column_of_codes_that_the_table_does_not_have_is_refused() -> None:
 def test_warnings_are_stored_with_the_dataset_and_told_to_its_runs() -> None:
     lines = [f"{number * 3},{number % 5},{'yes' if number % 3 else 'no'}" for number in range(40)]
     dataset = upload("\n".join(["number,size,left", *lines]))
-    assert [(each["code"], each["column"]) for each in dataset.warnings] == [("identifier", "number")]
+    assert [(warning["code"], warning["column"]) for warning in dataset.warnings] == [
+        ("identifier", "number")
+    ]
     run = request_run(dataset=dataset, recipe=RECIPE, queued=False)
     assert run.data_warnings == dataset.warnings
     corrections = Corrections({"number": Choice.LEAVE_OUT})

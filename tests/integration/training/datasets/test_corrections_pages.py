@@ -49,11 +49,11 @@ def chosen(dataset: Dataset, **choices: str) -> dict[str, Any]:
 def test_every_column_is_listed_with_what_was_inferred_and_what_it_can_be(trainer: Client) -> None:
     dataset = shops()
     response = trainer.get(NEW)
-    found = lines_of(response.context["columns"])
-    assert list(found) == ["code", "id"]
-    assert found["id"].reason.startswith("identifier-like")
-    assert found["code"].feature == dataset.contract.features[0]
-    offered = {name: [option.data["value"] for option in column.field] for name, column in found.items()}
+    result = lines_of(response.context["columns"])
+    assert list(result) == ["code", "id"]
+    assert result["id"].reason.startswith("identifier-like")
+    assert result["code"].feature == dataset.contract.features[0]
+    offered = {name: [option.data["value"] for option in column.field] for name, column in result.items()}
     assert offered == {
         "code": ["", "number", "category", "leave_out"],
         "id": ["", "take_in", "number", "category"],
@@ -145,11 +145,11 @@ def test_repeated_run_starts_from_the_corrections_of_the_one_before(trainer: Cli
 def test_wide_table_has_selects_for_the_columns_in_question_and_lines_for_the_rest(trainer: Client) -> None:
     dataset = shops(wide=MAX_SELECTS + 30)
     columns = trainer.get(NEW).context["columns"]
-    found = lines_of(columns)
-    assert len(found) == MAX_SELECTS
+    result = lines_of(columns)
+    assert len(result) == MAX_SELECTS
     # left out, and duplicates of the first
-    assert {"id", "c1", "c2"} <= set(found)
-    rest = next(name for name in dataset.contract.names if name not in found)
+    assert {"id", "c1", "c2"} <= set(result)
+    rest = next(name for name in dataset.contract.names if name not in result)
     data = {**filled(dataset), **chosen(dataset), "others": f"{rest}: leave out\r\n\r\ncode: category"}
     assert trainer.post(NEW, data).status_code == 302
     run = Run.objects.get()

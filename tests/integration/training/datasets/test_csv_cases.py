@@ -121,11 +121,11 @@ def refusal(way: str, content: bytes, client: Client, folder: Path) -> tuple[str
     """What each way says, and the lines and columns that it names."""
     if way == "portal":
         form = by_portal(**sent(content)).context["form"]
-        return form.errors["file"][0], [(each["line"], each["column"]) for each in form.problems]
+        return form.errors["file"][0], [(item["line"], item["column"]) for item in form.problems]
     if way == "api":
         problem = problem_of(by_api(client, **sent(content)), 422)
-        places = [(each["line"], each["column"]) for each in problem["errors"] if "line" in each]
-        return problem["detail"] + "".join(each["message"] for each in problem["errors"]), places
+        places = [(error["line"], error["column"]) for error in problem["errors"] if "line" in error]
+        return problem["detail"] + "".join(error["message"] for error in problem["errors"]), places
     path = folder / "table.csv"
     path.write_bytes(content)
     with pytest.raises(CommandError) as caught:
@@ -138,15 +138,15 @@ def test_file_that_cannot_be_used_is_refused_everywhere_with_line_and_column(
     case: str, way: str, client: Client, tmp_path: Path
 ) -> None:
     bad = BAD[case]
-    said, places = refusal(way, bad.content, client, tmp_path)
-    assert bad.words in said
+    text, places = refusal(way, bad.content, client, tmp_path)
+    assert bad.words in text
     assert not Dataset.objects.exists()
     if bad.line is None:
         return
     if way in {"portal", "api"}:
         assert places[0] == (bad.line, bad.column)
     where = f'line {bad.line}, column "{bad.column}":' if bad.column else f"line {bad.line}:"
-    assert where in said
+    assert where in text
 
 
 @pytest.mark.parametrize("case", GOOD)

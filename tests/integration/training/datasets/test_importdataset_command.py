@@ -33,8 +33,8 @@ def run(csv: Path, *options: str) -> tuple[str, str]:
 def run_json(csv: Path, *options: str) -> dict[str, Any]:
     out, err = run(csv, "--json", *options)
     assert err == ""
-    found: dict[str, Any] = json.loads(out)
-    return found
+    result: dict[str, Any] = json.loads(out)
+    return result
 
 
 def test_dataset_is_shown_with_its_contract_and_what_is_left_out(csv: Path) -> None:
@@ -58,12 +58,12 @@ def test_same_bytes_are_the_same_version_and_it_says_so(csv: Path) -> None:
 
 
 def test_json_is_one_object(csv: Path) -> None:
-    found, again = run_json(csv, "--name", "leavers"), run_json(csv, "--name", "leavers")
+    result, again = run_json(csv, "--name", "leavers"), run_json(csv, "--name", "leavers")
     dataset = Dataset.objects.get()
-    assert (found["id"], found["name"], found["number"], found["new"]) == (dataset.pk, "leavers", 1, True)
-    assert again == {**found, "new": False}
-    assert found["contract"] == dataset.contract_data
-    assert [warning["code"] for warning in found["warnings"]] == ["identifier", "identifier"]
+    assert (result["id"], result["name"], result["number"], result["new"]) == (dataset.pk, "leavers", 1, True)
+    assert again == {**result, "new": False}
+    assert result["contract"] == dataset.contract_data
+    assert [warning["code"] for warning in result["warnings"]] == ["identifier", "identifier"]
 
 
 def test_column_of_codes_is_kept_as_it_is_written(csv: Path) -> None:

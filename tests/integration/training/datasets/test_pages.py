@@ -114,10 +114,10 @@ def test_columns_are_told_by_class_but_for_the_target(trainer: Client) -> None:
     dataset = DatasetFactory.create()
     response = trainer.get(reverse("training:dataset-detail", args=[dataset.pk]))
     columns = {column["name"]: column for column in response.context["columns"]}
-    assert [each["label"] for each in columns["spend"]["classes"]] == ["no", "yes"]
+    assert [class_of["label"] for class_of in columns["spend"]["classes"]] == ["no", "yes"]
     (no, yes) = columns["plan"]["classes"]
     assert len(no["top"]) == len(yes["top"]) == 2
-    assert max(bar["height"] for each in (no, yes) for bar in each["bars"]) == 100
+    assert max(bar["height"] for item in (no, yes) for bar in item["bars"]) == 100
     assert columns["left"]["classes"] == []
     assert f"median {columns['spend']['classes'][0]['median']}" in response.content.decode()
 
@@ -188,7 +188,7 @@ def test_the_list_is_paged_and_a_page_beyond_the_end_is_the_last(trainer: Client
 def test_the_list_is_sorted_as_asked(sort: str, names: str, trainer: Client) -> None:
     for name, rows, by in (("b", 30, "bea"), ("a", 10, "bob"), ("c", 20, "eve")):
         DatasetFactory.create(name=name, rows=rows, created_by=User.objects.create(username=by))
-    assert "".join(each.name for each in trainer.get(LIST, {"sort": sort}).context["page"]) == names
+    assert "".join(item.name for item in trainer.get(LIST, {"sort": sort}).context["page"]) == names
 
 
 def test_a_table_shows_those_of_its_name_and_what_was_trained_on_it(
@@ -220,10 +220,10 @@ def test_the_columns_of_a_table_are_sorted_as_asked(sort: str, trainer: Client) 
     path = reverse("training:dataset-detail", args=[dataset.pk])
     keys = {"name": "name", "-distinct": "distinct", "missing": "missing"}
     key = keys.get(sort)
-    columns = [each["name"] for each in dataset.profile]
+    columns = [item["name"] for item in dataset.profile]
     expected = (
-        [each["name"] for each in sorted(dataset.profile, key=lambda each: each[key], reverse=sort[0] == "-")]
+        [item["name"] for item in sorted(dataset.profile, key=lambda item: item[key], reverse=sort[0] == "-")]
         if key
         else columns
     )
-    assert [each["name"] for each in trainer.get(path, {"sort": sort}).context["columns"]] == expected
+    assert [column["name"] for column in trainer.get(path, {"sort": sort}).context["columns"]] == expected

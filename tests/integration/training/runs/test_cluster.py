@@ -45,10 +45,10 @@ def search(recipe: Recipe, address: str = "", report: Callable[[Progress], None]
     )
 
 
-def told(trained: Trained) -> dict[str, Any]:
+def summary(trained: Trained) -> dict[str, Any]:
     """Everything about a model but how long it took."""
     return {
-        "candidates": [{**vars(each), "seconds": None} for each in trained.candidates],
+        "candidates": [{**vars(candidate), "seconds": None} for candidate in trained.candidates],
         "fits": trained.fits,
         "cross_validation": trained.cross_validation,
         "held_out": trained.held_out.to_dict(),
@@ -72,8 +72,8 @@ def fits_by_worker(client: Client) -> Counter[str]:
 )
 def test_model_and_progress_are_those_of_one_machine(cluster: Cluster, recipe: Recipe) -> None:
     here, there = list[Progress](), list[Progress]()
-    expected = told(search(recipe, report=here.append))
-    assert told(search(recipe, cluster.address, there.append)) == expected
+    expected = summary(search(recipe, report=here.append))
+    assert summary(search(recipe, cluster.address, there.append)) == expected
     assert there[-1] == here[-1]
 
 
@@ -87,7 +87,7 @@ def test_both_workers_fit(cluster: Cluster) -> None:
 
 def test_search_outlives_the_loss_of_a_worker(cluster: Cluster) -> None:
     recipe = Recipe(folds=5, space={"n_estimators": [60], "min_samples_leaf": list(range(1, 9))})
-    expected = told(search(recipe))
+    expected = summary(search(recipe))
     lost = cluster.start_worker("--no-nanny")
     cluster.wait_for_workers(3)
 
@@ -96,7 +96,7 @@ def test_search_outlives_the_loss_of_a_worker(cluster: Cluster) -> None:
             lost.kill()
             lost.wait()
 
-    assert told(search(recipe, cluster.address, kill)) == expected
+    assert summary(search(recipe, cluster.address, kill)) == expected
     assert lost.poll() is not None
 
 

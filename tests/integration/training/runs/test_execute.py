@@ -65,14 +65,14 @@ def test_run_that_succeeded_tells_its_figures() -> None:
 
 
 def test_a_run_names_every_phase_in_its_order() -> None:
-    run, told = RunFactory.create(), list[Progress]()
+    run, answer = RunFactory.create(), list[Progress]()
     assert run.start()
-    version = execute_run(run, report=told.append)
+    version = execute_run(run, report=answer.append)
     assert version is not None
-    phases = [progress.phase for progress in told]
+    phases = [progress.phase for progress in answer]
     assert list(dict.fromkeys(phases)) == list(Phase)
     assert phases == sorted(phases, key=lambda phase: phase.number)
-    counted = [progress for progress in told if progress.phase == Phase.IMPORTANCE]
+    counted = [progress for progress in answer if progress.phase == Phase.IMPORTANCE]
     assert counted[0].total == len(version.contract.features)
     assert version.held_out["importance_effort"] == {"rows": version.held_out["rows"], "repeats": 5}
 
@@ -80,8 +80,8 @@ def test_a_run_names_every_phase_in_its_order() -> None:
 def test_same_dataset_recipe_and_seed_give_the_same_artifacts() -> None:
     dataset = DatasetFactory.create()
     first, second = (execute(RunFactory.create(dataset=dataset)) for _ in range(2))
-    assert [each["sha256"] for each in first.artifacts.values()] == [
-        each["sha256"] for each in second.artifacts.values()
+    assert [artifact["sha256"] for artifact in first.artifacts.values()] == [
+        artifact["sha256"] for artifact in second.artifacts.values()
     ]
 
 

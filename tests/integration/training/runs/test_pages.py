@@ -128,8 +128,8 @@ def test_a_run_names_its_phase_in_portal_and_api(progress: Progress, words: str,
     run.note(progress)
     assert words in trainer.get(reverse("training:run-progress", args=[run.pk])).content.decode()
     _, key = keys.create(name="reader", scopes=("read",))
-    told = Client().get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"}).json()
-    assert [told["phase"], told["phase_done"], told["phase_total"]] == [
+    answer = Client().get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"}).json()
+    assert [answer["phase"], answer["phase_done"], answer["phase_total"]] == [
         progress.phase,
         progress.done,
         progress.total,
@@ -221,7 +221,7 @@ def test_the_leaderboard_is_sorted_as_asked(sort: str, ranks: list[int], trainer
     del tried[2]["family"]
     Run.objects.filter(pk=run.pk).update(candidates=tried)
     response = trainer.get(reverse("training:run-detail", args=[run.pk]), {"sort": sort})
-    assert [each["rank"] for each in response.context["candidates"]] == ranks
+    assert [candidate["rank"] for candidate in response.context["candidates"]] == ranks
 
 
 def test_a_long_leaderboard_is_paged(trainer: Client) -> None:
@@ -229,7 +229,7 @@ def test_a_long_leaderboard_is_paged(trainer: Client) -> None:
     tried = [{**run.candidates[0], "rank": rank} for rank in range(1, 121)]
     Run.objects.filter(pk=run.pk).update(candidates=tried)
     response = trainer.get(reverse("training:run-detail", args=[run.pk]), {"page": "3"})
-    assert [each["rank"] for each in response.context["candidates"]] == list(range(101, 121))
+    assert [candidate["rank"] for candidate in response.context["candidates"]] == list(range(101, 121))
 
 
 def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
@@ -268,12 +268,12 @@ def test_runs_are_found_by_state_and_classifier(trainer: Client) -> None:
     RunFactory.create(failed=True)
     RunFactory.create(classifier=failed.classifier)
 
-    def found(**query: str) -> list[Run]:
+    def search(**query: str) -> list[Run]:
         return list(trainer.get(LIST, query).context["page"])
 
-    assert found(state="failed", classifier="churn") == [failed]
-    assert len(found(state="failed")) == 2
-    assert len(found(state="nonsense")) == 3
+    assert search(state="failed", classifier="churn") == [failed]
+    assert len(search(state="failed")) == 2
+    assert len(search(state="nonsense")) == 3
     shown = trainer.get(LIST, {"state": "cancelled"}).content.decode()
     assert "No matching runs" in shown
 

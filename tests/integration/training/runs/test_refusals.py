@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from clfsite.core.storage import files
 from predictions.keys import service as keys
-from tests.integration.conftest import Told
+from tests.integration.conftest import Messages
 from tests.integration.training.runs.test_form import filled
 from tests.support.factories import DatasetFactory, tiny, tiny_csv
 from tests.support.portal import staff_client
@@ -68,7 +68,7 @@ def by_api(case: Case, dataset: Dataset, client: Client) -> str:
     )
     assert response.status_code == 422, response.content
     problem = response.json()
-    return " ".join([problem["detail"], *(each["message"] for each in problem["errors"])])
+    return " ".join([problem["detail"], *(error["message"] for error in problem["errors"])])
 
 
 def by_command(case: Case, folder: Path) -> str:
@@ -86,19 +86,19 @@ def by_command(case: Case, folder: Path) -> str:
 @pytest.mark.parametrize("way", ["portal", "api", "command"])
 @pytest.mark.parametrize("name", CASES)
 def test_recipe_that_cannot_work_is_refused_before_anything_is_queued(
-    name: str, way: str, client: Client, tmp_path: Path, told: Told
+    name: str, way: str, client: Client, tmp_path: Path, messages: Messages
 ) -> None:
     case, dataset = CASES[name], DatasetFactory.create()
     if way == "portal":
-        said = by_portal(case, dataset)
-        assert (case.in_portal or case.words) in said
+        text = by_portal(case, dataset)
+        assert (case.in_portal or case.words) in text
     elif way == "api":
         assert (case.in_api or case.words) in by_api(case, dataset, client)
     else:
         assert case.words in by_command(case, tmp_path)
     assert not Run.objects.exists()
     assert not Classifier.objects.exists()
-    assert told() == []
+    assert messages() == []
 
 
 GONE = "is gone from storage; upload the table again"
@@ -106,7 +106,7 @@ GONE = "is gone from storage; upload the table again"
 
 @pytest.mark.parametrize("way", ["portal", "api"])
 def test_dataset_deleted_from_storage_is_refused_before_anything_is_queued(
-    way: str, client: Client, told: Told
+    way: str, client: Client, messages: Messages
 ) -> None:
     dataset = DatasetFactory.create()
     files.datasets().delete(dataset.file_name)
@@ -119,7 +119,7 @@ def test_dataset_deleted_from_storage_is_refused_before_anything_is_queued(
         response = client.post("/api/runs", body, content_type="application/json", headers=headers)
         assert (response.status_code, GONE in response.json()["detail"]) == (404, True)
     assert not Run.objects.exists()
-    assert told() == []
+    assert messages() == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from django.core.files.storage import storages
 from django.db import connections
 
 from clfsite.core.errors import Conflict, InvalidInput, NotFound
-from tests.integration.conftest import Told
+from tests.integration.conftest import Messages
 from tests.support.factories import ClassifierFactory, DatasetFactory, UserFactory, tiny
 from training.ml.search.recipe import Recipe
 from training.models import Classifier, Run
@@ -70,35 +70,37 @@ def test_run_of_a_known_classifier_changes_no_default() -> None:
 
 
 @pytest.mark.django_db
-def test_worker_is_told_after_the_commit(told: Told, django_capture_on_commit_callbacks: OnCommit) -> None:
+def test_worker_is_told_after_the_commit(
+    messages: Messages, django_capture_on_commit_callbacks: OnCommit
+) -> None:
     with django_capture_on_commit_callbacks(execute=False) as callbacks:
         run = request_run(dataset=DatasetFactory.create(), recipe=RECIPE)
-    assert told() == []
+    assert messages() == []
     for callback in callbacks:
         callback()
-    assert told() == [("training.tasks.train_run", [run.pk])]
+    assert messages() == [("training.tasks.train_run", [run.pk])]
 
 
 @pytest.mark.django_db
 def test_nobody_is_told_of_a_run_that_its_caller_executes(
-    told: Told, django_capture_on_commit_callbacks: OnCommit
+    messages: Messages, django_capture_on_commit_callbacks: OnCommit
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         request_run(dataset=DatasetFactory.create(), recipe=RECIPE, queued=False)
-    assert told() == []
+    assert messages() == []
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("change", "message"), BAD_RECIPES.values(), ids=list(BAD_RECIPES))
 def test_recipe_that_cannot_work_is_refused_before_anything_is_queued(
-    told: Told, django_capture_on_commit_callbacks: OnCommit, change: dict[str, Any], message: str
+    messages: Messages, django_capture_on_commit_callbacks: OnCommit, change: dict[str, Any], message: str
 ) -> None:
     recipe = Recipe(**{**RECIPE.to_dict(), **change})
     with django_capture_on_commit_callbacks(execute=True), pytest.raises(InvalidInput, match=message):
         request_run(dataset=DatasetFactory.create(), recipe=recipe)
     assert not Run.objects.exists()
     assert not Classifier.objects.exists()
-    assert told() == []
+    assert messages() == []
 
 
 @pytest.mark.django_db

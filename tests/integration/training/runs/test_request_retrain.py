@@ -162,9 +162,9 @@ def test_api_queues_the_run_and_answers_with_it(client: Client, version: Version
     newest = add()
     response = ask(client, version)
     assert response.status_code == 201, response.content
-    told = response.json()
-    assert (told["state"], told["classifier"], told["dataset"]) == ("queued", "churn", newest.pk)
-    assert told["recipe"]["estimator"] == "extra_trees"
+    answer = response.json()
+    assert (answer["state"], answer["classifier"], answer["dataset"]) == ("queued", "churn", newest.pk)
+    assert answer["recipe"]["estimator"] == "extra_trees"
     response = ask(client, version, {"dataset": version.run.dataset_id})
     assert response.json()["dataset"] == version.run.dataset_id
 

@@ -37,17 +37,17 @@ def retrain(*options: str) -> str:
 
 
 def retrain_json(*options: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(retrain("--json", *options))
-    return found
+    result: dict[str, Any] = json.loads(retrain("--json", *options))
+    return result
 
 
 def test_recipe_is_tried_on_the_newest_dataset_and_reported_as_train_does(first: Version) -> None:
-    found = retrain_json()
-    run = Run.objects.get(pk=found["run"])
-    assert (found["classifier"], found["version"], found["active"]) == ("churn", 2, False)
+    result = retrain_json()
+    run = Run.objects.get(pk=result["run"])
+    assert (result["classifier"], result["version"], result["active"]) == ("churn", 2, False)
     assert (run.recipe, run.dataset.number) == (first.run.recipe, 2)
-    assert found["held_out"] == Version.objects.get(number=2).metrics
-    assert set(found["artifacts"]) == {"pipeline", "model", "preprocessor"}
+    assert result["held_out"] == Version.objects.get(number=2).metrics
+    assert set(result["artifacts"]) == {"pipeline", "model", "preprocessor"}
 
 
 def test_tables_are_those_of_train(first: Version) -> None:
@@ -58,9 +58,9 @@ def test_tables_are_those_of_train(first: Version) -> None:
 
 
 def test_same_dataset_gives_the_same_figures(first: Version) -> None:
-    found = retrain_json("--dataset-version", "1")
-    assert Run.objects.get(pk=found["run"]).dataset == first.run.dataset
-    assert found["held_out"] == first.metrics
+    result = retrain_json("--dataset-version", "1")
+    assert Run.objects.get(pk=result["run"]).dataset == first.run.dataset
+    assert result["held_out"] == first.metrics
 
 
 def test_recipe_is_that_of_the_active_version_unless_another_is_named(first: Version) -> None:

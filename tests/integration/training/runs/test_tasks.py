@@ -72,10 +72,10 @@ def is_running(run: Run) -> Callable[[], bool]:
 
 def processes_of(run: Run) -> list[str]:
     """Command lines of the processes that carry out a run, those they started among them."""
-    found = subprocess.run(
+    result = subprocess.run(
         ["ps", "-ww", "-eo", "pgid,pid,args"], capture_output=True, text=True, check=True
     ).stdout
-    lines = [line.split(None, 2) for line in found.splitlines()[1:]]
+    lines = [line.split(None, 2) for line in result.splitlines()[1:]]
     groups = {group for group, _, args in lines if f"execute_run {run.pk} {stored(run).claim}" in args}
     return [args for group, _, args in lines if group in groups]
 
@@ -263,7 +263,7 @@ def test_owner_that_comes_back_to_a_run_given_back_to_the_queue_leaves_it_there(
 
 
 def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
-    told: Callable[[], list[tuple[str, list[int]]]],
+    messages: Callable[[], list[tuple[str, list[int]]]],
 ) -> None:
     long_ago = timezone.now() - timedelta(minutes=5)
     waiting = RunFactory.create(created_at=long_ago)
@@ -272,7 +272,7 @@ def test_sweeper_reminds_of_waiting_and_lost_runs_alone(
     RunFactory.create()
     RunFactory.create(failed=True)
     lifecycle.sweep()
-    assert sorted(told()) == [("training.tasks.train_run", [pk]) for pk in sorted([waiting.pk, lost.pk])]
+    assert sorted(messages()) == [("training.tasks.train_run", [pk]) for pk in sorted([waiting.pk, lost.pk])]
 
 
 def test_worker_is_heard_of_while_it_sweeps_and_forgotten_after_a_day(
@@ -290,4 +290,4 @@ def test_worker_is_heard_of_while_it_sweeps_and_forgotten_after_a_day(
         wait_for(Heartbeat.objects.alive().exists, "another beat", 10)
     finally:
         lifecycle.stopping.set()
-        wait_for(lambda: "sweeper" not in {each.name for each in threading.enumerate()}, "the end", 10)
+        wait_for(lambda: "sweeper" not in {item.name for item in threading.enumerate()}, "the end", 10)

@@ -30,9 +30,9 @@ def lines(run: Run, *progress: Progress, capfd: pytest.CaptureFixture[str], quie
     """What is said on standard error as a run advances."""
     watch = terminal.Watch(run, quiet=quiet)
     with watch.bar:
-        for each in progress:
-            run.note(each)
-            watch.report(each)
+        for item in progress:
+            run.note(item)
+            watch.report(item)
     return capfd.readouterr().err.splitlines()
 
 
@@ -50,15 +50,15 @@ def test_a_long_search_is_heard_of_between_its_quarters(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "LINE_SECONDS", 0.0)
-    said = lines(halfway(), Progress(0, 400), Progress(1, 400), Progress(2, 400, 0.7), capfd=capfd)
-    assert [line.split(" fits")[0] for line in said[1:]] == ["churn: 1 of 400", "churn: 2 of 400"]
+    text = lines(halfway(), Progress(0, 400), Progress(1, 400), Progress(2, 400, 0.7), capfd=capfd)
+    assert [line.split(" fits")[0] for line in text[1:]] == ["churn: 1 of 400", "churn: 2 of 400"]
 
 
 def test_every_phase_is_a_line_and_inputs_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
     counted = [Progress(done, 60, phase=Phase.IMPORTANCE) for done in (0, 5, 15, 16, 60)]
     progress = [Progress(0, 1, phase=Phase.JUDGE), *counted, Progress(0, 1, phase=Phase.COMPILE)]
-    said = lines(halfway(), *progress, capfd=capfd)
-    assert [line.split(", about")[0] for line in said] == [
+    text = lines(halfway(), *progress, capfd=capfd)
+    assert [line.split(", about")[0] for line in text] == [
         "churn: Judging the model on held-out rows (5 of 8)",
         "churn: Measuring how much each input matters (6 of 8)",
         "churn: 15 of 60 inputs",
@@ -95,10 +95,10 @@ def test_terminal_portal_and_api_tell_the_same(capfd: pytest.CaptureFixture[str]
     assert "about 6\u202fh 0\u202fmin left" in piece
     assert "so far: 0.81" in piece
     _, key = keys.create(name="reader", scopes=("read",))
-    told = client.get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"}).json()
-    assert (told["fits_done"], told["fits_total"], told["best_score"]) == (10, 40, 0.8125)
-    assert (told["phase"], told["phase_done"], told["phase_total"]) == ("search", 10, 40)
-    assert told["seconds_left"] == pytest.approx(21_600, abs=60)
+    answer = client.get(f"/api/runs/{run.pk}", headers={"authorization": f"Bearer {key}"}).json()
+    assert (answer["fits_done"], answer["fits_total"], answer["best_score"]) == (10, 40, 0.8125)
+    assert (answer["phase"], answer["phase_done"], answer["phase_total"]) == ("search", 10, 40)
+    assert answer["seconds_left"] == pytest.approx(21_600, abs=60)
 
 
 @pytest.mark.parametrize(

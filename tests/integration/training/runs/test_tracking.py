@@ -56,8 +56,8 @@ def records_of(state: Path) -> list[Any]:
     """Every record of the one offline run below a state folder, once wandb's service has written the last."""
 
     def complete() -> list[Any] | None:
-        found = parse(state)
-        return found if any(record.HasField("exit") for record in found) else None
+        result = parse(state)
+        return result if any(record.HasField("exit") for record in result) else None
 
     records: list[Any] = wait_for(complete, "the offline run to be written", 20)
     return records
@@ -70,7 +70,7 @@ def parse(state: Path) -> list[Any]:
     and 1 for a whole record, 2 for its first, 3 for a middle and 4 for its last piece); 7 bytes name the format.
     """
     (file,) = state.glob("wandb/offline-run-*/run-*.wandb")
-    data, place, pieces, found = file.read_bytes(), 7, b"", []
+    data, place, pieces, result = file.read_bytes(), 7, b"", []
     assert data[:4] == b":W&B"
     while place + 7 <= len(data):
         left = BLOCK - place % BLOCK
@@ -83,18 +83,18 @@ def parse(state: Path) -> list[Any]:
         if kind in {1, 4}:
             record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made by protobuf
             record.ParseFromString(pieces)
-            found.append(record)
-    return found
+            result.append(record)
+    return result
 
 
 def models_in(records: list[Any]) -> list[Any]:
     """The models logged as artifacts."""
     logged = [
-        each.request.log_artifact.artifact if each.request.HasField("log_artifact") else each.artifact
-        for each in records
-        if each.HasField("artifact") or each.request.HasField("log_artifact")
+        item.request.log_artifact.artifact if item.request.HasField("log_artifact") else item.artifact
+        for item in records
+        if item.HasField("artifact") or item.request.HasField("log_artifact")
     ]
-    return [each for each in logged if each.type == "model"]
+    return [prediction for prediction in logged if prediction.type == "model"]
 
 
 def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any, tmp_path: Path) -> None:
@@ -104,16 +104,16 @@ def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any,
     records = records_of(tmp_path / "state")
     config = {
         item.key: json.loads(item.value_json)
-        for each in records
-        if each.HasField("run")
-        for item in each.run.config.update
+        for entry in records
+        if entry.HasField("run")
+        for item in entry.run.config.update
     }
     assert config["recipe"] == version.run.recipe_data
     assert config["dataset"]["sha256"] == version.run.dataset.sha256
     history = [
-        {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in each.history.item}
-        for each in records
-        if each.HasField("history")
+        {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in entry.history.item}
+        for entry in records
+        if entry.HasField("history")
     ]
     means = [row["candidate/mean"] for row in history if "candidate/mean" in row]
     assert sorted(means) == sorted(candidate.mean for candidate in tiny().trained.candidates)
@@ -121,9 +121,9 @@ def test_offline_run_holds_recipe_metrics_tables_and_the_artifact(settings: Any,
     assert {"candidates", "confusion", "roc", "precision_recall"} <= logged
     summary = {
         (item.key or "/".join(item.nested_key)): json.loads(item.value_json)
-        for each in records
-        if each.HasField("summary")
-        for item in each.summary.update
+        for entry in records
+        if entry.HasField("summary")
+        for item in entry.summary.update
     }
     assert summary["held_out/roc_auc"] == tiny().trained.held_out.metrics["roc_auc"]
     (artifact,) = models_in(records)
@@ -168,10 +168,10 @@ def test_artifact_of_a_bucket_is_kept_for_the_run_to_send(bucket: str, settings:
 
 def tables_of(state: Path) -> dict[str, list[list[Any]]]:
     """The rows of every table of the one offline run, by the table's name."""
-    found = {}
+    result = {}
     for path in state.glob("wandb/offline-run-*/files/media/table/*.table.json"):
-        found[path.name.rsplit("_", 2)[0]] = json.loads(path.read_text())["data"]
-    return found
+        result[path.name.rsplit("_", 2)[0]] = json.loads(path.read_text())["data"]
+    return result
 
 
 def test_tables_hold_every_candidate_the_whole_confusion_matrix_and_both_curves(
@@ -182,7 +182,7 @@ def test_tables_hold_every_candidate_the_whole_confusion_matrix_and_both_curves(
     records_of(tmp_path / "state")
     tables, trained = tables_of(tmp_path / "state"), tiny().trained
     assert [row[:2] + row[3:5] for row in tables["candidates"]] == [
-        [each.rank, each.family, each.mean, each.std] for each in trained.candidates
+        [candidate.rank, candidate.family, candidate.mean, candidate.std] for candidate in trained.candidates
     ]
     classes = tiny().contract.classes
     assert tables["confusion"] == [
@@ -228,7 +228,7 @@ def test_with_a_key_a_run_goes_online_and_its_page_is_linked(tmp_path: Path) -> 
     with wandb_server() as server:
         run, log = run_in_a_process(tmp_path, {"WANDB_API_KEY": SECRET, "WANDB_BASE_URL": server.url})
     assert (run.state, run.warnings, server.unknown, server.keys) == ("succeeded", [], [], {SECRET}), log
-    (name,) = {each["name"] for each in server.variables("UpsertBucket")}
+    (name,) = {variable["name"] for variable in server.variables("UpsertBucket")}
     assert run.tracking_url == f"{server.url}/{ENTITY}/clfsite/runs/{name}"
     page = staff_client().get(reverse("training:run-detail", args=[run.pk])).content.decode()
     assert f'<a href="{run.tracking_url}"' in page
@@ -255,9 +255,9 @@ def test_what_a_server_refuses_costs_a_warning_and_nothing_else(
         run, log = run_in_a_process(tmp_path, {"WANDB_API_KEY": SECRET, "WANDB_BASE_URL": server.url})
     assert server.variables(refused)
     assert (run.state, bool(run.tracking_url)) == ("succeeded", linked), log
-    (told,) = run.warnings
-    assert told.startswith(warning)
-    assert "permission denied" in told
+    (answer,) = run.warnings
+    assert answer.startswith(warning)
+    assert "permission denied" in answer
     assert SECRET not in log + rows()
     assert not kept(SECRET, tmp_path)
 
@@ -269,7 +269,7 @@ def check_what_arrived(server: WandbServer, version: Version) -> None:
     assert server.config["dataset"]["sha256"] == run.dataset.sha256
     history = server.lines("wandb-history.jsonl")
     means = [line["candidate/mean"] for line in history if "candidate/mean" in line]
-    assert (len(means), means) == (3, [each["mean"] for each in reversed(run.candidates)])
+    assert (len(means), means) == (3, [candidate["mean"] for candidate in reversed(run.candidates)])
     summary = server.lines("wandb-summary.json")[-1]
     for metric, value in version.held_out["metrics"].items():
         assert summary[f"held_out/{metric}"] == value
@@ -277,12 +277,12 @@ def check_what_arrived(server: WandbServer, version: Version) -> None:
         assert f"run/{summary[table]['path']}" in server.files
     assert (server.streamed[-1]["complete"], server.streamed[-1]["exitcode"]) == (True, 0)
     place, sent = next(
-        (f"artifact{number}", each["input"])
-        for number, each in enumerate(server.variables("CreateArtifact"), 1)
-        if each["input"]["artifactTypeName"] == "model"
+        (f"artifact{number}", variable["input"])
+        for number, variable in enumerate(server.variables("CreateArtifact"), 1)
+        if variable["input"]["artifactTypeName"] == "model"
     )
     assert sent["artifactCollectionName"] == version.classifier.name
-    assert {each["alias"] for each in sent["aliases"]} == {"v1", "latest"}
+    assert {aliase["alias"] for aliase in sent["aliases"]} == {"v1", "latest"}
     sha256 = version.artifacts["pipeline"]["sha256"]
     assert json.loads(sent["metadata"]) == {"version": 1, "sha256": sha256}
     assert hashlib.sha256(server.files[f"{place}/pipeline.joblib"]).hexdigest() == sha256

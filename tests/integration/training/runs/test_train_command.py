@@ -39,26 +39,26 @@ def train(csv: Path, *options: str, target: str = "left", stderr: StringIO | Non
 
 
 def train_json(csv: Path, *options: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(train(csv, "--json", *options))
-    return found
+    result: dict[str, Any] = json.loads(train(csv, "--json", *options))
+    return result
 
 
 def test_json_is_one_object_of_the_documented_shape(csv: Path) -> None:
-    found = train_json(csv)
+    result = train_json(csv)
     version = Version.objects.get()
-    assert (found["run"], found["classifier"], found["version"]) == (version.run.pk, "churn", 1)
-    assert set(found["cross_validation"]) == set(found["held_out"]) == set(METRICS)
-    assert all(set(each) == {"mean", "std"} for each in found["cross_validation"].values())
-    assert found["held_out"] == version.metrics
-    assert (found["classes"], found["active"]) == (["no", "yes"], False)
-    assert found["params"] == {"C": 1.0}
-    assert found["seconds"] > 0
+    assert (result["run"], result["classifier"], result["version"]) == (version.run.pk, "churn", 1)
+    assert set(result["cross_validation"]) == set(result["held_out"]) == set(METRICS)
+    assert all(set(item) == {"mean", "std"} for item in result["cross_validation"].values())
+    assert result["held_out"] == version.metrics
+    assert (result["classes"], result["active"]) == (["no", "yes"], False)
+    assert result["params"] == {"C": 1.0}
+    assert result["seconds"] > 0
 
 
 def test_artifact_paths_lead_to_the_artifacts(csv: Path) -> None:
-    found = train_json(csv)
+    result = train_json(csv)
     recorded = {part: entry["sha256"] for part, entry in Version.objects.get().artifacts.items()}
-    assert {part: digest(Path(path).read_bytes()) for part, path in found["artifacts"].items()} == recorded
+    assert {part: digest(Path(path).read_bytes()) for part, path in result["artifacts"].items()} == recorded
 
 
 def test_output_is_nothing_but_the_object(csv: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -131,9 +131,9 @@ def test_corrections_reach_the_run_and_its_version(csv: Path) -> None:
     ]
     lines = csv.read_text().splitlines()
     csv.write_text("\n".join([f"id,{lines[0]}", *(f"{row},{line}" for row, line in enumerate(lines[1:]))]))
-    found = train_json(csv, *options)
+    result = train_json(csv, *options)
     columns = {"spend": "leave_out", "id": "take_in", "tenure": "category", "member": "category"}
-    assert found["corrections"] == {"columns": columns, "strict": True, "labels": None}
+    assert result["corrections"] == {"columns": columns, "strict": True, "labels": None}
     contract = Version.objects.get().contract
     assert (contract.names, contract.strict) == (["id", "tenure", "member", "plan"], True)
     assert contract.features[2].categories == ("False", "True")

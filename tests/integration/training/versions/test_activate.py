@@ -47,7 +47,11 @@ def test_rolling_back_is_another_activation() -> None:
     first, second = trained_version(classifier=classifier), trained_version(classifier=classifier)
     assert [activate(version).number for version in (first, second, first)] == [1, 2, 3]
     assert (first.is_active, second.is_active) == (True, False)
-    assert [each.version for each in classifier.activations.order_by("number")] == [first, second, first]
+    assert [activation.version for activation in classifier.activations.order_by("number")] == [
+        first,
+        second,
+        first,
+    ]
 
 
 @pytest.mark.django_db

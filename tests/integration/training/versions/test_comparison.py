@@ -57,8 +57,8 @@ def of_three_classes(classifier: Classifier) -> Version:
     contract = {**tiny().contract.to_dict(), "classes": ["high", "low", "middle"], "target": "level"}
     curve = {"x": [0.0, 0.5, 1.0], "y": [0.0, 0.9, 1.0], "area": 0.8}
     curves = {kind: [{"label": label, **curve} for label in contract["classes"]] for kind in charts.CURVES}
-    for each in curves["calibration"]:
-        each["counts"] = [1, 2, 3]
+    for item in curves["calibration"]:
+        item["counts"] = [1, 2, 3]
     held_out = {
         **tiny().trained.held_out.to_dict(),
         "confusion": [[3, 0, 0], [0, 3, 0], [0, 1, 2]],
@@ -90,7 +90,7 @@ def test_figures_have_spread_interval_difference_and_the_best_is_marked(
     assert (first["best"], second["best"]) == (False, True)
     assert second["difference"] == pytest.approx(0.01)
     assert rows["precision"]["held_out"][0]["best"]
-    assert [each["best"] for each in rows["roc_auc"]["held_out"]] == [True, True]
+    assert [item["best"] for item in rows["roc_auc"]["held_out"]] == [True, True]
     shown = response.content.decode()
     low, high = pair[0].held_out["intervals"]["recall"]
     assert f"{low:.3f} to {high:.3f}" in shown
@@ -102,17 +102,17 @@ def test_figures_have_spread_interval_difference_and_the_best_is_marked(
 
 def test_curves_lie_over_each_other_and_keep_their_colours(viewer: Client, pair: list[Version]) -> None:
     context = look(viewer, pair).context
-    assert [each["id"] for each in context["curves"]] == ["roc", "precision-recall", "calibration"]
-    for each in context["curves"]:
-        lines = each["figure"]["data"][:2]
+    assert [curve["id"] for curve in context["curves"]] == ["roc", "precision-recall", "calibration"]
+    for curve in context["curves"]:
+        lines = curve["figure"]["data"][:2]
         assert [line["name"].split(" (")[0] for line in lines] == ["Version 1", "Version 2"]
         assert [line["line"]["color"] for line in lines] == ["var(--chart-1)", "var(--chart-2)"]
-        assert each["table"]["headers"][0] == "Version"
-        assert {row[0] for row in each["table"]["rows"]} == {"Version 1", "Version 2"}
+        assert curve["table"]["headers"][0] == "Version"
+        assert {row[0] for row in curve["table"]["rows"]} == {"Version 1", "Version 2"}
     bars = context["importance"]["figure"]["data"]
     assert [bar["marker"]["color"] for bar in bars] == ["var(--chart-1)", "var(--chart-2)"]
     assert context["importance"]["table"]["headers"] == ["Input", "Version 1", "Version 2"]
-    assert len({each["id"] for each in context["confusions"]}) == 2
+    assert len({confusion["id"] for confusion in context["confusions"]}) == 2
 
 
 def test_versions_on_the_same_rows_need_no_remark(viewer: Client, pair: list[Version]) -> None:
@@ -133,9 +133,9 @@ def test_page_says_that_rows_of_other_datasets_are_not_strictly_comparable(
 def test_other_seeds_folds_and_classes_are_remarked_on(pair: list[Version]) -> None:
     recipe = {**pair[1].run.recipe_data, "seed": 4, "folds": 7}
     type(pair[1].run).objects.filter(pk=pair[1].run_id).update(recipe_data=recipe)
-    found = comparison.remarks(comparison.chosen([str(version.pk) for version in pair]))
+    result = comparison.remarks(comparison.chosen([str(version.pk) for version in pair]))
     assert [
-        words in remark for words, remark in zip(("different fifths", "folds (3, 7)"), found, strict=True)
+        words in remark for words, remark in zip(("different fifths", "folds (3, 7)"), result, strict=True)
     ] == [
         True,
         True,
@@ -199,7 +199,7 @@ CANNOT: dict[str, tuple[list[str], int, str]] = {
 def test_choice_that_cannot_be_compared_is_told_and_can_be_changed(
     viewer: Client, client: Client, pair: list[Version], written: list[str], status: int, words: str
 ) -> None:
-    ids = [{"V": str(pair[0].pk), "W": str(pair[1].pk)}.get(each, each) for each in written]
+    ids = [{"V": str(pair[0].pk), "W": str(pair[1].pk)}.get(item, item) for item in written]
     shown = viewer.get(PAGE, {"versions": ids})
     assert words in shown.context["problem"]
     assert ("checked" in shown.content.decode()) == ("V" in written)
@@ -228,24 +228,24 @@ def test_api_tells_what_the_page_shows(client: Client, pair: list[Version]) -> N
     ActivationFactory.create(version=pair[0])
     response = ask(client, f"{pair[1].pk}, {pair[0].pk}")
     assert response.status_code == 200, response.content
-    told = response.json()
-    assert [(each["id"], each["active"]) for each in told["versions"]] == [
+    answer = response.json()
+    assert [(version["id"], version["active"]) for version in answer["versions"]] == [
         (pair[1].pk, False),
         (pair[0].pk, True),
     ]
-    first = told["versions"][0]
+    first = answer["versions"][0]
     assert first["dataset"]["number"] == 1
     assert first["recipe"] == pair[1].run.recipe_data
     assert (first["threshold"], first["classes"]) == (0.31, ["no", "yes"])
     assert first["held_out"]["curves"]["roc"][0]["label"] == "yes"
     assert first["held_out"]["importance"]
     assert first["libraries"] == pair[1].libraries
-    assert {row["metric"] for row in told["metrics"]} == set(METRICS)
-    recall = next(row for row in told["metrics"] if row["metric"] == "recall")
-    assert [each["best"] for each in recall["held_out"]] == [True, False]
+    assert {row["metric"] for row in answer["metrics"]} == set(METRICS)
+    recall = next(row for row in answer["metrics"] if row["metric"] == "recall")
+    assert [item["best"] for item in recall["held_out"]] == [True, False]
     assert recall["held_out"][1]["difference"] == pytest.approx(-0.01)
     assert recall["cross_validation"][0]["std"] == pair[1].cross_validation["recall"]["std"]
-    assert told["remarks"] == []
+    assert answer["remarks"] == []
 
 
 def test_api_needs_a_reader(client: Client, pair: list[Version]) -> None:

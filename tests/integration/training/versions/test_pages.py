@@ -74,14 +74,14 @@ def test_intervals_stand_beside_the_held_out_metrics(approver: Client) -> None:
 
 def test_the_charts_of_a_version_have_titles_axes_and_tables(approver: Client) -> None:
     drawn = approver.get(path(VersionFactory.create())).context["charts"]
-    assert [each["id"] for each in drawn] == ["roc", "precision-recall", "calibration", "importance"]
-    for each in drawn:
-        assert each["title"]
-        assert each["note"]
-        assert each["figure"]["layout"]["xaxis"]["title"]["text"]
-        assert each["figure"]["layout"]["yaxis"]["title"]["text"]
-        assert each["table"]["rows"]
-        assert {len(row) for row in each["table"]["rows"]} == {len(each["table"]["headers"])}
+    assert [item["id"] for item in drawn] == ["roc", "precision-recall", "calibration", "importance"]
+    for item in drawn:
+        assert item["title"]
+        assert item["note"]
+        assert item["figure"]["layout"]["xaxis"]["title"]["text"]
+        assert item["figure"]["layout"]["yaxis"]["title"]["text"]
+        assert item["table"]["rows"]
+        assert {len(row) for row in item["table"]["rows"]} == {len(item["table"]["headers"])}
 
 
 @pytest.mark.parametrize("kept", [(), ("curves",), ("importance",), ("intervals",)])
@@ -150,7 +150,7 @@ def test_an_older_version_is_rolled_back_to(approver: Client) -> None:
     trained_version(classifier="churn", activate=True)
     assert "Roll back to this version" in approver.get(path(old)).content.decode()
     approver.post(path(old), {"reason": "the new one is worse"})
-    assert [each.version.number for each in Activation.objects.order_by("number")] == [1, 2, 1]
+    assert [item.version.number for item in Activation.objects.order_by("number")] == [1, 2, 1]
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
@@ -248,7 +248,7 @@ def test_the_history_says_what_answered_from_when_until_when(approver: Client) -
     ActivationFactory.create()
     path = reverse("training:classifier-history", args=[first.classifier_id])
     response = approver.get(path)
-    assert [(each.pk, each.until) for each in response.context["page"]] == [
+    assert [(item.pk, item.until) for item in response.context["page"]] == [
         (back.pk, None),
         (second.pk, back.created_at),
         (first.pk, second.created_at),
@@ -267,7 +267,7 @@ def test_a_long_history_is_paged_and_the_version_shows_its_end(
     path_to = reverse("training:classifier-history", args=[first.classifier_id])
     with django_assert_max_num_queries(8):
         assert len(approver.get(path_to).context["page"]) == 25
-    assert [each.number for each in approver.get(path_to, {"page": 2}).context["page"]] == [5, 4, 3, 2, 1]
+    assert [item.number for item in approver.get(path_to, {"page": 2}).context["page"]] == [5, 4, 3, 2, 1]
     assert len(approver.get(path(first.version)).context["spells"]) == 5
 
 
@@ -308,13 +308,13 @@ def test_a_model_card_warns_of_what_the_figures_show(approver: Client) -> None:
     version.cross_validation["roc_auc"]["mean"] = version.metrics["roc_auc"] + 0.2
     version.run.recipe_data["class_weight"] = "balanced"
     version.held_out["intervals"]["roc_auc"] = [0.5, 0.9]
-    told = " ".join(model_card.limits(version))
+    answer = " ".join(model_card.limits(version))
     for text in (
         "0.200 lower on the held-out rows",
         "are too high for those classes",
         "between 0.500 and 0.900",
     ):
-        assert text in told
+        assert text in answer
 
 
 @pytest.mark.parametrize(

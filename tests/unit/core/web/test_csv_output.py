@@ -43,11 +43,11 @@ def test_every_reader_finds_the_cells_that_were_written(
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", header=None)
     assert frame.to_numpy().tolist() == expected
     with duckdb.connect() as database:
-        found = database.read_csv(
+        result = database.read_csv(
             str(path), all_varchar=True, header=True, sep=",", quotechar='"', escapechar='"'
         )
-        rows = [["" if value is None else value for value in row] for row in found.fetchall()]
-        assert [found.columns, *rows] == expected
+        rows = [["" if value is None else value for value in row] for row in result.fetchall()]
+        assert [result.columns, *rows] == expected
 
 
 def write(path: Path, table: list[list[str]]) -> None:

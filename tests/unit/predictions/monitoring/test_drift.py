@@ -40,21 +40,21 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def found(dataset: Dataset, rows: list[dict[str, Any]]) -> dict[str, Drift]:
+def drifts(dataset: Dataset, rows: list[dict[str, Any]]) -> dict[str, Drift]:
     names = ["amount", "same", "plan", "note"]
-    return {each.feature: each for each in drift.of_inputs(names, dataset, rows)}
+    return {item.feature: item for item in drift.of_inputs(names, dataset, rows)}
 
 
 def test_the_table_itself_has_not_moved(table: pd.DataFrame, dataset: Dataset) -> None:
-    moved = found(dataset, records(table))
+    moved = drifts(dataset, records(table))
     assert set(moved) == {"amount", "same", "plan", "note"}
-    assert all(each.moved == pytest.approx(0) for each in moved.values())
+    assert all(item.moved == pytest.approx(0) for item in moved.values())
     assert moved["amount"].then == pytest.approx(moved["amount"].now, rel=0.01)
     assert (moved["plan"].value, moved["plan"].then) == ("plan 0", moved["plan"].now)
 
 
 def test_some_rows_of_the_table_moved_as_far_as_chance_says(table: pd.DataFrame, dataset: Dataset) -> None:
-    samples = [found(dataset, records(table.sample(100, random_state=seed))) for seed in range(40)]
+    samples = [drifts(dataset, records(table.sample(100, random_state=seed))) for seed in range(40)]
     for name in ("amount", "plan", "note"):
         average = np.mean([sample[name].moved for sample in samples])
         assert average == pytest.approx(samples[0][name].by_chance, rel=0.15)
@@ -64,7 +64,7 @@ def test_what_lies_beyond_the_table_has_moved_wholly_and_comes_first(
     table: pd.DataFrame, dataset: Dataset
 ) -> None:
     rows = [{**row, "amount": 1e6 + place} for place, row in enumerate(records(table))]
-    moved = found(dataset, rows)
+    moved = drifts(dataset, rows)
     assert next(iter(moved)) == "amount"
     assert moved["amount"].moved == pytest.approx(1)
     assert moved["amount"].now == pytest.approx(1e6 + ROWS / 2)
@@ -77,7 +77,7 @@ def test_unknown_categories_and_gaps_count_as_moved(table: pd.DataFrame, dataset
         {**row, "plan": "of another firm" if place % 2 else row["plan"], "note": None}
         for place, row in enumerate(known)
     ]
-    moved = found(dataset, rows)
+    moved = drifts(dataset, rows)
     gaps = sum(row["note"] is None for row in known) / ROWS
     assert moved["note"].moved == pytest.approx(1 - gaps)
     # rare plans of the table are beyond the ten that its profile lists, where unknown ones are too

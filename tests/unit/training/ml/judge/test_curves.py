@@ -13,8 +13,8 @@ PROBA = np.array([[0.9, 0.1], [0.6, 0.4], [0.65, 0.35], [0.2, 0.8]])
 
 
 def test_two_classes_have_the_curves_of_the_positive_one() -> None:
-    found = curves(Y, PROBA, Decision(("no", "yes"), "yes"))
-    assert [curve["label"] for curves_ in found.values() for curve in curves_] == ["yes", "yes", "yes"]
+    result = curves(Y, PROBA, Decision(("no", "yes"), "yes"))
+    assert [curve["label"] for curves_ in result.values() for curve in curves_] == ["yes", "yes", "yes"]
 
 
 def test_area_under_the_roc_curve_is_the_share_of_pairs_in_order() -> None:
@@ -38,8 +38,8 @@ def test_calibration_counts_every_row_once() -> None:
 def test_more_classes_have_a_curve_each() -> None:
     y = np.array(["a", "b", "c"] * 10, dtype=object)
     proba = np.random.default_rng(0).dirichlet([1, 1, 1], 30)
-    found = curves(y, proba, Decision(("a", "b", "c")))
-    assert [curve["label"] for curve in found["roc"]] == ["a", "b", "c"]
+    result = curves(y, proba, Decision(("a", "b", "c")))
+    assert [curve["label"] for curve in result["roc"]] == ["a", "b", "c"]
 
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
@@ -47,8 +47,8 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     positive = random.random(5_000) < 0.5
     score = random.random(5_000)
     y = np.where(positive, "yes", "no").astype(object)
-    found = curves(y, np.column_stack([1 - score, score]), Decision(("no", "yes"), "yes"))
-    (roc,) = found["roc"]
+    result = curves(y, np.column_stack([1 - score, score]), Decision(("no", "yes"), "yes"))
+    (roc,) = result["roc"]
     assert len(roc["x"]) <= POINTS
     assert (roc["x"][0], roc["x"][-1]) == (0, 1)
-    json.dumps(found, allow_nan=False)
+    json.dumps(result, allow_nan=False)

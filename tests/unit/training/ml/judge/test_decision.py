@@ -51,17 +51,17 @@ def test_what_was_counted_is_what_is_answered(
     columns = (1 - score, score) if name == "yes" else (score, 1 - score)
     answered = decision.labels(np.column_stack(columns)) == name
     # the documented rule, row by row
-    assert answered.tolist() == [each >= threshold for each in score.tolist()]
+    assert answered.tolist() == [item >= threshold for item in score.tolist()]
     measured = {"precision": precision_score, "recall": recall_score}.get(aim.goal)
     if measured and aim.value is not None:
-        best = [measured(positive, score >= each, zero_division=0) for each in score]
+        best = [measured(positive, score >= item, zero_division=0) for item in score]
         assert reached == (max(best) >= aim.value)
         assert measured(positive, answered, zero_division=0) >= min(aim.value, max(best))
     elif aim.goal == "f1":
-        best = [f1_score(positive, score >= each, zero_division=0) for each in score]
+        best = [f1_score(positive, score >= item, zero_division=0) for item in score]
         assert f1_score(positive, answered, zero_division=0) == pytest.approx(max(best))
     else:
-        assert _cost(positive, answered, aim) == min(_cost(positive, score >= each, aim) for each in score)
+        assert _cost(positive, answered, aim) == min(_cost(positive, score >= item, aim) for item in score)
 
 
 def _cost(positive: NDArray[np.bool_], answered: NDArray[np.bool_], aim: Aim) -> float:

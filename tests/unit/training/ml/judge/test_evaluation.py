@@ -32,20 +32,20 @@ def test_binary_metrics_speak_of_the_positive_class() -> None:
 
 
 def test_metrics_of_three_classes_are_macro_averages() -> None:
-    found = measure(Y_THREE, PROBA_THREE, THREE)
+    result = measure(Y_THREE, PROBA_THREE, THREE)
     precision = (2 / 3 + 1 / 2 + 1) / 3
     recall = (1 + 1 / 2 + 1 / 2) / 3
     f1 = (4 / 5 + 1 / 2 + 2 / 3) / 3
     # one against the rest: a is above the others in 8 of 8 pairs, b in 7 of 8, c in 8 of 8
     auc = (8 / 8 + 7 / 8 + 8 / 8) / 3
-    assert found == pytest.approx(
+    assert result == pytest.approx(
         {"accuracy": 4 / 6, "precision": precision, "recall": recall, "f1": f1, "roc_auc": auc}
     )
 
 
 def test_class_that_is_never_called_counts_as_zero() -> None:
-    found = measure(Y, np.tile([0.9, 0.1], (5, 1)), BINARY)
-    assert (found["precision"], found["recall"], found["f1"], found["roc_auc"]) == (0, 0, 0, 0.5)
+    result = measure(Y, np.tile([0.9, 0.1], (5, 1)), BINARY)
+    assert (result["precision"], result["recall"], result["f1"], result["roc_auc"]) == (0, 0, 0, 0.5)
 
 
 class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -77,9 +77,9 @@ def test_confusion_matrix_has_the_truth_in_its_rows() -> None:
 
 def test_every_class_is_judged_on_its_own() -> None:
     evaluation = judge(Y, PROBA, BINARY)
-    assert [(each["label"], each["rows"]) for each in evaluation.per_class] == [("no", 2), ("yes", 3)]
-    assert [each["precision"] for each in evaluation.per_class] == pytest.approx([1 / 2, 2 / 3])
-    assert [each["recall"] for each in evaluation.per_class] == pytest.approx([1 / 2, 2 / 3])
+    assert [(row["label"], row["rows"]) for row in evaluation.per_class] == [("no", 2), ("yes", 3)]
+    assert [row["precision"] for row in evaluation.per_class] == pytest.approx([1 / 2, 2 / 3])
+    assert [row["recall"] for row in evaluation.per_class] == pytest.approx([1 / 2, 2 / 3])
 
 
 def test_evaluation_counts_its_rows_and_holds_the_five_metrics() -> None:
@@ -111,9 +111,9 @@ def test_probability_that_is_the_threshold_is_enough() -> None:
 def test_positive_class_may_be_the_first() -> None:
     decision = Decision(("no", "yes"), "no", 0.75)
     assert decision.labels(PROBA).tolist() == ["yes", "yes", "yes", "yes", "no"]
-    found = measure(Y, PROBA, decision)
+    result = measure(Y, PROBA, decision)
     # no is called once, rightly; of the two there are one is missed
-    assert found == pytest.approx(
+    assert result == pytest.approx(
         {"accuracy": 4 / 5, "precision": 1, "recall": 1 / 2, "f1": 2 / 3, "roc_auc": 4 / 6}
     )
 

@@ -79,7 +79,7 @@ def test_a_slow_model_on_many_features_keeps_to_the_budget_and_tells_how_far_it_
     random = np.random.default_rng(1)
     X = pd.DataFrame(random.normal(size=(1_500, 100)), columns=[f"x{number}" for number in range(100)])
     y = np.where(X["x7"] > 0, "yes", "no").astype(object)
-    told: list[Progress] = []
+    answer: list[Progress] = []
     began = time.thread_time()
     features, effort = importance(
         Pipeline([("model", Slow())]).fit(X, y),
@@ -88,14 +88,14 @@ def test_a_slow_model_on_many_features_keeps_to_the_budget_and_tells_how_far_it_
         Decision(("no", "yes"), "yes"),
         seed=0,
         jobs=1,
-        report=told.append,
+        report=answer.append,
     )
     # at full effort it would take 75 s
     assert time.thread_time() - began < 4
     assert effort == Effort(effort.rows, 1)
     assert 150 <= effort.rows <= 152
     assert features[0]["feature"] == "x7"
-    assert {each.phase for each in told} == {Phase.IMPORTANCE}
-    assert (told[0].done, told[0].total) == (0, 100)
-    assert [each.done for each in told] == sorted(each.done for each in told)
-    assert len(told) > 2
+    assert {item.phase for item in answer} == {Phase.IMPORTANCE}
+    assert (answer[0].done, answer[0].total) == (0, 100)
+    assert [item.done for item in answer] == sorted(item.done for item in answer)
+    assert len(answer) > 2

@@ -35,35 +35,35 @@ def test_every_resample_is_measured_as_scikit_learn_does(decision: Decision) -> 
         [random.choice(np.flatnonzero(y == label), (y == label).sum()) for label in classes]
     )
     expected = measure(y[rows], proba[rows], decision)
-    found = intervals(y, proba, decision, seed=9, resamples=1)
-    assert list(found) == list(METRICS)
+    result = intervals(y, proba, decision, seed=9, resamples=1)
+    assert list(result) == list(METRICS)
     for name in METRICS:
-        assert found[name] == pytest.approx([expected[name]] * 2, abs=1e-6)
+        assert result[name] == pytest.approx([expected[name]] * 2, abs=1e-6)
 
 
 def test_interval_holds_the_metric_and_narrows_with_more_rows() -> None:
     widths = []
     for rows in (40, 1_000):
         y, proba = problem(("no", "yes"), rows)
-        found = intervals(y, proba, YES, seed=0, resamples=100)
+        result = intervals(y, proba, YES, seed=0, resamples=100)
         metrics = measure(y, proba, YES)
-        assert all(low <= metrics[name] <= high for name, (low, high) in found.items())
-        widths.append({name: high - low for name, (low, high) in found.items()})
+        assert all(low <= metrics[name] <= high for name, (low, high) in result.items())
+        widths.append({name: high - low for name, (low, high) in result.items()})
     assert all(widths[1][name] < widths[0][name] for name in METRICS)
 
 
 def test_faultless_model_leaves_no_doubt() -> None:
     y, _ = problem(("no", "yes"), 30)
     proba = np.column_stack([y == "no", y == "yes"]).astype(float)
-    found = intervals(y, proba, YES, seed=0, resamples=20)
-    assert found == {name: [1.0, 1.0] for name in METRICS}
+    result = intervals(y, proba, YES, seed=0, resamples=20)
+    assert result == {name: [1.0, 1.0] for name in METRICS}
 
 
 def test_class_that_is_never_called_counts_as_zero() -> None:
     y, _ = problem(("no", "yes"), 30)
-    found = intervals(y, np.tile([0.9, 0.1], (30, 1)), YES, seed=0, resamples=20)
-    assert (found["precision"], found["recall"], found["f1"]) == ([0.0, 0.0],) * 3
-    assert found["roc_auc"] == [0.5, 0.5]
+    result = intervals(y, np.tile([0.9, 0.1], (30, 1)), YES, seed=0, resamples=20)
+    assert (result["precision"], result["recall"], result["f1"]) == ([0.0, 0.0],) * 3
+    assert result["roc_auc"] == [0.5, 0.5]
 
 
 def test_same_seed_gives_the_same_interval() -> None:

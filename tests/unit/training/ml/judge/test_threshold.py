@@ -19,7 +19,7 @@ def scores(rows: int = 400, seed: int = 3) -> tuple[NDArray[np.bool_], NDArray[n
 def test_best_f1_is_found() -> None:
     positive, score = scores()
     threshold, reached = choose(positive, score, Aim("f1"))
-    every = [f1_score(positive, score >= each, zero_division=0) for each in np.linspace(0, 1, 1_001)]
+    every = [f1_score(positive, score >= item, zero_division=0) for item in np.linspace(0, 1, 1_001)]
     assert reached
     assert f1_score(positive, score >= threshold) == pytest.approx(max(every))
 
@@ -30,9 +30,9 @@ def test_precision_is_reached_with_the_most_recall() -> None:
     assert reached
     assert precision_score(positive, score >= threshold) >= 0.8
     enough = [
-        recall_score(positive, score >= each)
-        for each in np.linspace(0, 0.99, 991)
-        if precision_score(positive, score >= each, zero_division=0) >= 0.8
+        recall_score(positive, score >= item)
+        for item in np.linspace(0, 0.99, 991)
+        if precision_score(positive, score >= item, zero_division=0) >= 0.8
     ]
     assert recall_score(positive, score >= threshold) == pytest.approx(max(enough))
 
@@ -43,9 +43,9 @@ def test_recall_is_reached_with_the_most_precision() -> None:
     assert reached
     assert recall_score(positive, score >= threshold) >= 0.9
     enough = [
-        precision_score(positive, score >= each, zero_division=0)
-        for each in np.linspace(0, 1, 1_001)
-        if recall_score(positive, score >= each) >= 0.9
+        precision_score(positive, score >= item, zero_division=0)
+        for item in np.linspace(0, 1, 1_001)
+        if recall_score(positive, score >= item) >= 0.9
     ]
     assert precision_score(positive, score >= threshold) == pytest.approx(max(enough))
 
@@ -60,11 +60,11 @@ def test_cost_is_the_least_that_there_is() -> None:
     positive, score = scores()
     threshold, _ = choose(positive, score, Aim("cost", 5))
 
-    def cost(each: float) -> float:
-        chosen = score >= each
+    def cost(item: float) -> float:
+        chosen = score >= item
         return float(5 * (positive & ~chosen).sum() + (~positive & chosen).sum())
 
-    assert cost(threshold) == min(cost(each) for each in np.linspace(0, 1, 1_001))
+    assert cost(threshold) == min(cost(item) for item in np.linspace(0, 1, 1_001))
 
 
 def test_aim_out_of_reach_gives_the_nearest_and_says_so() -> None:

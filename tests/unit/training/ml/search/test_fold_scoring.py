@@ -41,9 +41,9 @@ def test_best_is_the_mean_over_all_folds_of_a_setting_in_the_latest_round(
     journal.touch()
     for line in written:
         note(str(journal), line)
-    found = read(journal, 6, folds=2)
-    assert (found.done, found.total) == (expected.done, expected.total)
-    assert found.best == (None if expected.best is None else pytest.approx(expected.best))
+    result = read(journal, 6, folds=2)
+    assert (result.done, result.total) == (expected.done, expected.total)
+    assert result.best == (None if expected.best is None else pytest.approx(expected.best))
 
 
 def test_line_half_written_is_left_for_the_next_look(tmp_path: Path) -> None:

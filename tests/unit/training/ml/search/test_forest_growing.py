@@ -132,5 +132,5 @@ def test_shares_of_mixed_leaves_are_found_from_the_rows_that_were_learned(depth:
     (proba,) = nested_forests._members(grown, [nested_forests.Member(0, 30, depth)], X, X, y)
     # a few rows lie so close to a threshold that rounding decides
     assert np.abs(proba - forest.predict_proba(X)).mean() < 0.003
-    told = np.mean([tree.predict_proba(X) for tree in forest.estimators_], axis=0)
-    assert np.abs(told - proba).mean() > 0.05
+    answer = np.mean([tree.predict_proba(X) for tree in forest.estimators_], axis=0)
+    assert np.abs(answer - proba).mean() > 0.05

@@ -63,8 +63,8 @@ def test_full_depth_scores_are_those_of_scikit_learns_grid_search(family: str) -
     recipe = Recipe(estimator=family, folds=3, space={"n_estimators": [4, 7, 11], "min_samples_leaf": [1, 3]})
     trained = train(table, contract, recipe, jobs=1, accelerate=False)
     from_search = {
-        (each.params["n_estimators"], each.params["min_samples_leaf"]): each.mean
-        for each in trained.candidates
+        (candidate.params["n_estimators"], candidate.params["min_samples_leaf"]): candidate.mean
+        for candidate in trained.candidates
     }
     expected = _grid_search(table, contract, recipe)
     assert from_search.keys() == expected.keys()

@@ -57,7 +57,7 @@ def test_every_kind_of_problem_is_learned_and_judged(make: Callable[[], pd.DataF
     assert np.array(trained.held_out.confusion).sum() == trained.held_out.rows
     assert trained.held_out.metrics["roc_auc"] > 0.5
     assert set(trained.cross_validation) == set(METRICS)
-    assert all(0 <= each["mean"] <= 1 and each["std"] >= 0 for each in trained.cross_validation.values())
+    assert all(0 <= item["mean"] <= 1 and item["std"] >= 0 for item in trained.cross_validation.values())
     assert trained.threshold == (0.5 if classes == 2 else None)
 
 
@@ -75,7 +75,7 @@ def test_every_search_tries_its_candidates_and_takes_the_first_of_its_ranking(se
     assert len(tried) == len(set(tried))
     # optuna gives up on poor settings before they have a score on every fold
     assert 1 <= len(tried) <= recipe.candidates if search == "optuna" else len(tried) == recipe.candidates
-    assert [each.rank for each in trained.candidates] == sorted(each.rank for each in trained.candidates)
+    assert [item.rank for item in trained.candidates] == sorted(item.rank for item in trained.candidates)
     assert trained.params == trained.candidates[0].params
 
 
@@ -95,7 +95,7 @@ def test_progress_ends_with_all_fits_done_and_the_score_of_the_best_setting(sear
 
 def test_halving_gives_every_candidate_a_score_on_a_small_table() -> None:
     trained = run(tables.numbers(), replace(TINY, search="halving", space=TEN))
-    assert all(np.isfinite([each.mean, each.std]).all() for each in trained.candidates)
+    assert all(np.isfinite([candidate.mean, candidate.std]).all() for candidate in trained.candidates)
 
 
 def test_same_seed_gives_the_same_model_and_the_same_figures() -> None:
@@ -133,7 +133,9 @@ def test_held_out_rows_change_nothing_but_the_evaluation() -> None:
     first, second = train(table, contract, TINY, jobs=1), train(changed, contract, TINY, jobs=1)
     assert digest(dump(first.pipeline)) == digest(dump(second.pipeline))
     assert first.cross_validation == second.cross_validation
-    assert [each.mean for each in first.candidates] == [each.mean for each in second.candidates]
+    assert [candidate.mean for candidate in first.candidates] == [
+        candidate.mean for candidate in second.candidates
+    ]
     assert first.held_out.metrics != second.held_out.metrics
 
 
@@ -196,7 +198,7 @@ def test_columns_called_like_arguments_of_pandas_and_scikit_learn_are_learned() 
     table = tables.mixed().assign(more=tables.numbers()["b"])
     table.columns = ["self", "X", "columns", "index", "label", "feature_0"]
     trained = run(table)
-    assert {each["feature"] for each in trained.held_out.importance} == set(table.columns) - {"label"}
+    assert {feature["feature"] for feature in trained.held_out.importance} == set(table.columns) - {"label"}
     assert (trained.engine["name"], trained.engine["reason"]) == ("onnxruntime", "")
     record = trained.contract.example
     assert trained.pipeline.predict_proba(trained.contract.frame([record])).shape == (1, 2)
@@ -209,7 +211,7 @@ def test_rows_without_a_label_are_left_out() -> None:
 
 
 def test_labels_are_texts_whatever_the_file_says() -> None:
-    table = tables.numbers().assign(label=lambda each: (each["label"] == "yes").astype(float))
+    table = tables.numbers().assign(label=lambda item: (item["label"] == "yes").astype(float))
     trained = run(table)
     assert trained.pipeline.classes_.tolist() == ["0", "1"] == sorted(labels(table["label"]).unique())
 

@@ -132,6 +132,6 @@ def test_large_batches_go_to_whichever_engine_was_faster() -> None:
     small, large = model.proba(X[:99]), model.proba(X)
     assert asked == [99]
     assert np.abs(small - large[:99]).max() < 1e-6
-    found, proba = model.score([contract.example] * 100)
+    result, proba = model.score([contract.example] * 100)
     assert asked == [99]
-    assert len(found) == len(proba) == 100
+    assert len(result) == len(proba) == 100

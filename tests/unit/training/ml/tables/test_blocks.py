@@ -53,11 +53,11 @@ def read(path: Path, skip: int = 0) -> list[Block]:
     return list(read_blocks(path, skip))
 
 
-def cells(found: list[Block]) -> list[tuple[int, list[str]]]:
+def cells(blocks: list[Block]) -> list[tuple[int, list[str]]]:
     """Every row of a good length with its line."""
     return [
         (line, list(row))
-        for block in found
+        for block in blocks
         for line, row in zip(block.lines, zip(*block.columns, strict=True), strict=True)
     ]
 
@@ -70,11 +70,11 @@ def test_rows_are_those_of_reading_row_by_row(
     monkeypatch.setattr(blocks, "ROWS", most)
     path.write_bytes(text.encode())
     (_, header), *expected = rows(path)
-    found = read(path)
+    result = read(path)
     assert read_header(path) == header
-    assert cells(found) == expected
-    assert [number for block in found for number in block.kept] == list(range(len(expected)))
-    for block in found:
+    assert cells(result) == expected
+    assert [number for block in result for number in block.kept] == list(range(len(expected)))
+    for block in result:
         if block.texts is not None:
             assert '"' not in "".join(block.texts)
             assert len(block.texts) == len(block.lines)
@@ -95,10 +95,10 @@ def test_a_fault_of_form_is_told_as_row_by_row(content: bytes, path: Path) -> No
     path.write_bytes(content)
     with pytest.raises(TableError) as expected:
         list(rows(path))
-    with pytest.raises(TableError) as found:
+    with pytest.raises(TableError) as result:
         read(path)
-    assert str(found.value) == str(expected.value)
-    assert found.value.problems == expected.value.problems
+    assert str(result.value) == str(expected.value)
+    assert result.value.problems == expected.value.problems
 
 
 @pytest.mark.parametrize("quoted", [False, True], ids=["plain", "quoted"])

@@ -172,8 +172,8 @@ def test_a_cell_is_read_alike_among_plain_numbers_and_alone(feature: Feature, ce
     assert checked.errors.get(1, []) == ([error] if error else [])
     assert checked.warnings.get(1, []) == ([warning] if warning else [])
     if not error:
-        found = checked.frame()[feature.name].tolist()
-        np.testing.assert_array_equal(found, [1.0, math.nan if value is None else float(value), 2.0])
+        result = checked.frame()[feature.name].tolist()
+        np.testing.assert_array_equal(result, [1.0, math.nan if value is None else float(value), 2.0])
 
 
 def test_numbers_are_kept_as_the_file_writes_them() -> None:

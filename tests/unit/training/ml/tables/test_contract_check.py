@@ -170,8 +170,8 @@ def test_long_unknown_name_is_cut() -> None:
 
 
 def test_every_fault_of_a_record_is_reported() -> None:
-    found = codes(amount="1", visits=2.5, member=1, plan=None, extra=0)
-    assert found == [
+    result = codes(amount="1", visits=2.5, member=1, plan=None, extra=0)
+    assert result == [
         ("amount", "not_a_number"),
         ("visits", "not_an_integer"),
         ("member", "not_a_boolean"),

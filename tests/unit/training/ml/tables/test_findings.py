@@ -23,13 +23,13 @@ def rare_label() -> np.ndarray:
     return np.where(random().random(ROWS) < 0.1, "yes", "no")
 
 
-def found(**columns: object) -> dict[str, Finding]:
+def findings_of(**columns: object) -> dict[str, Finding]:
     """Findings by column, in a table of these columns beside noise and a rare label."""
     label = columns.pop("label", rare_label())
     table = pd.DataFrame({"noise": random().normal(size=ROWS), **columns, "label": label})
     findings = find(table, infer(table, "label"))
-    assert len({each.column for each in findings}) == len(findings)
-    return {each.column: each for each in findings}
+    assert len({finding.column for finding in findings}) == len(findings)
+    return {finding.column: finding for finding in findings}
 
 
 def leaks() -> Iterator[tuple[str, object]]:
@@ -45,7 +45,7 @@ def leaks() -> Iterator[tuple[str, object]]:
 
 @pytest.mark.parametrize("values", [values for _, values in leaks()], ids=[name for name, _ in leaks()])
 def test_column_that_gives_the_target_away_is_a_leak(values: object) -> None:
-    finding = found(column=values)["column"]
+    finding = findings_of(column=values)["column"]
     assert finding.code == "leak"
     assert "it alone tells label in 100.0% of the rows" in finding.message
     assert "Leave it out if it is not known" in finding.message
@@ -53,7 +53,7 @@ def test_column_that_gives_the_target_away_is_a_leak(values: object) -> None:
 
 def test_leak_among_three_classes_is_found() -> None:
     label = random().choice(["low", "middle", "high"], ROWS)
-    assert found(column=np.char.upper(label), label=label)["column"].code == "leak"
+    assert findings_of(column=np.char.upper(label), label=label)["column"].code == "leak"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_leak_among_three_classes_is_found() -> None:
     ids=["identifier", "noise", "many categories", "a good feature"],
 )
 def test_column_that_fits_only_the_rows_it_was_seen_in_is_no_leak(values: object) -> None:
-    assert "leak" not in {finding.code for finding in found(column=values).values()}
+    assert "leak" not in {finding.code for finding in findings_of(column=values).values()}
 
 
 def test_few_rows_make_no_leak() -> None:
@@ -77,13 +77,13 @@ def test_few_rows_make_no_leak() -> None:
 
 def test_whole_numbers_of_which_none_stands_twice_are_kept_with_a_warning() -> None:
     for values in (random().permutation(10**6)[:ROWS], [np.nan, *np.arange(ROWS - 1) * 3.0]):
-        finding = found(column=values)["column"]
+        finding = findings_of(column=values)["column"]
         assert finding.code == "identifier"
         assert "Leave it out if it only names the rows" in finding.message
 
 
 def test_fractions_of_which_none_stands_twice_are_no_identifier() -> None:
-    assert found(column=np.random.default_rng(5).normal(size=ROWS)) == {}
+    assert findings_of(column=np.random.default_rng(5).normal(size=ROWS)) == {}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_fractions_of_which_none_stands_twice_are_no_identifier() -> None:
     ids=["counter", "names", "prose", "constant", "missing"],
 )
 def test_column_that_is_left_out_is_told_with_the_reason(values: object, code: str, words: str) -> None:
-    finding = found(column=values)["column"]
+    finding = findings_of(column=values)["column"]
     assert finding.code == code
     assert "the column is left out" in finding.message
     assert words in finding.message
@@ -116,7 +116,7 @@ def test_column_that_is_left_out_is_told_with_the_reason(values: object, code: s
 def test_columns_of_the_same_values_are_duplicates_of_the_first(values: np.ndarray) -> None:
     other = values.copy()
     other[ROWS // 2] = values[np.flatnonzero(values != values[ROWS // 2])[0]]
-    findings = found(first=values, second=values, third=values, other=other)
+    findings = findings_of(first=values, second=values, third=values, other=other)
     assert {name: finding.code for name, finding in findings.items()} == {
         "second": "duplicate",
         "third": "duplicate",
@@ -126,7 +126,7 @@ def test_columns_of_the_same_values_are_duplicates_of_the_first(values: np.ndarr
 
 def test_class_of_too_few_rows_for_the_folds_is_named() -> None:
     label = np.array(["common"] * (ROWS - 3) + ["rare"] * 3)
-    finding = found(label=label)["label"]
+    finding = findings_of(label=label)["label"]
     assert finding.code == "tiny_class"
     assert '"rare" (3 rows)' in finding.message
     assert "Use fewer folds" in finding.message
@@ -135,7 +135,7 @@ def test_class_of_too_few_rows_for_the_folds_is_named() -> None:
 def test_rows_without_a_label_are_counted() -> None:
     label = rare_label().astype(object)
     label[:12] = None
-    finding = found(label=label)["label"]
+    finding = findings_of(label=label)["label"]
     assert (finding.code, finding.message[:29]) == ("unlabelled", "12 of 400 rows have no label;")
 
 
@@ -148,4 +148,4 @@ def test_sound_table_has_no_findings_and_the_same_ones_each_time(make: object) -
 def test_findings_come_gravest_first() -> None:
     yes = rare_label() == "yes"
     columns = {"constant": 1, "number": random().permutation(10**6)[:ROWS], "leak": yes}
-    assert [finding.code for finding in found(**columns).values()] == ["leak", "identifier", "constant"]
+    assert [finding.code for finding in findings_of(**columns).values()] == ["leak", "identifier", "constant"]

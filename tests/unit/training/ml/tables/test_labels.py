@@ -99,7 +99,7 @@ def test_ratings_stand_by_size() -> None:
 
 def test_alike_labels_are_a_finding() -> None:
     frame = table("01", "1", "2")
-    (finding,) = [each for each in find(frame, infer(frame, "y")) if each.code == "alike_labels"]
+    (finding,) = [item for item in find(frame, infer(frame, "y")) if item.code == "alike_labels"]
     assert '"01" and "1" look like one class' in finding.message
 
 

@@ -17,18 +17,18 @@ def profile(values: Any) -> dict[str, Any]:
 
 
 def test_number_is_described_by_quantiles_and_a_histogram() -> None:
-    found = profile([0.0, 1.0, 2.0, 3.0, 10.0, np.nan])
-    assert (found["name"], found["missing"], found["distinct"]) == ("column", 1, 5)
-    assert found["quantiles"] == [0.0, 1.0, 2.0, 3.0, 10.0]
-    assert len(found["counts"]) == BINS
-    assert sum(found["counts"]) == 5
-    assert (found["edges"][0], found["edges"][-1], len(found["edges"])) == (0.0, 10.0, BINS + 1)
+    result = profile([0.0, 1.0, 2.0, 3.0, 10.0, np.nan])
+    assert (result["name"], result["missing"], result["distinct"]) == ("column", 1, 5)
+    assert result["quantiles"] == [0.0, 1.0, 2.0, 3.0, 10.0]
+    assert len(result["counts"]) == BINS
+    assert sum(result["counts"]) == 5
+    assert (result["edges"][0], result["edges"][-1], len(result["edges"])) == (0.0, 10.0, BINS + 1)
 
 
 def test_text_is_described_by_its_most_frequent_values() -> None:
-    found = profile(["b", "a", "b", None, "c", "b", "a"])
-    assert (found["missing"], found["distinct"]) == (1, 3)
-    assert found["top"] == [["b", 3], ["a", 2], ["c", 1]]
+    result = profile(["b", "a", "b", None, "c", "b", "a"])
+    assert (result["missing"], result["distinct"]) == (1, 3)
+    assert result["top"] == [["b", 3], ["a", 2], ["c", 1]]
 
 
 def test_boolean_is_described_by_its_values() -> None:
@@ -36,10 +36,10 @@ def test_boolean_is_described_by_its_values() -> None:
 
 
 def test_only_the_most_frequent_values_are_kept_and_long_ones_are_cut() -> None:
-    found = profile([f"{'x' * 200}{number % 30}" for number in range(90)])
-    assert found["distinct"] == 30
-    assert len(found["top"]) == TOP_VALUES
-    assert len(found["top"][0][0]) == 100
+    result = profile([f"{'x' * 200}{number % 30}" for number in range(90)])
+    assert result["distinct"] == 30
+    assert len(result["top"]) == TOP_VALUES
+    assert len(result["top"][0][0]) == 100
 
 
 def test_column_without_values_is_described() -> None:
@@ -48,9 +48,9 @@ def test_column_without_values_is_described() -> None:
 
 
 def test_constant_number_is_described() -> None:
-    found = profile([7, 7, 7])
-    assert found["quantiles"] == [7.0] * 5
-    assert sum(found["counts"]) == 3
+    result = profile([7, 7, 7])
+    assert result["quantiles"] == [7.0] * 5
+    assert sum(result["counts"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_constant_number_is_described() -> None:
     ids=["close together", "nanoseconds", "unsigned"],
 )
 def test_whole_numbers_beyond_the_precision_of_floats_are_described(values: list[int]) -> None:
-    found = profile(values)
-    assert sum(found["counts"]) == len(values)
-    assert found["quantiles"][0] == float(values[0])
+    result = profile(values)
+    assert sum(result["counts"]) == len(values)
+    assert result["quantiles"][0] == float(values[0])
 
 
 def test_profile_is_json_in_the_order_of_the_columns() -> None:
     table = tables.mixed()
-    found = json.loads(json.dumps(describe(table, "label"), allow_nan=False))
-    assert [column["name"] for column in found] == list(table.columns)
+    result = json.loads(json.dumps(describe(table, "label"), allow_nan=False))
+    assert [column["name"] for column in result] == list(table.columns)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_kind_of_a_column_is_that_of_its_values(values: list[Any], kind: str) ->
 def by_class(values: list[Any], label: list[Any]) -> list[dict[str, Any]]:
     column, target = describe(pd.DataFrame({"column": values, "label": label}), "label")
     assert "by_class" not in target
-    found: list[dict[str, Any]] = column["by_class"]
-    return found
+    result: list[dict[str, Any]] = column["by_class"]
+    return result
 
 
 def test_numbers_of_each_class_are_counted_over_the_same_edges() -> None:
@@ -104,13 +104,13 @@ def test_class_without_a_value_has_no_median() -> None:
 
 
 def test_classes_read_as_they_do_in_the_contract() -> None:
-    assert [each["label"] for each in by_class([1, 2, 3], [1.0, 1.0, np.nan])] == ["1"]
+    assert [item["label"] for item in by_class([1, 2, 3], [1.0, 1.0, np.nan])] == ["1"]
 
 
 def test_profile_of_many_classes_and_columns_stays_small() -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(300, 1_200))).assign(label=random.integers(0, 100, 300))
-    found = describe(table, "label")
-    assert {len(column["by_class"]) for column in found[:COLUMNS_BY_CLASS]} == {SHOWN_CLASSES}
-    assert all("by_class" not in column for column in found[COLUMNS_BY_CLASS:])
-    assert len(json.dumps(found)) / len(found) < 2_500
+    result = describe(table, "label")
+    assert {len(column["by_class"]) for column in result[:COLUMNS_BY_CLASS]} == {SHOWN_CLASSES}
+    assert all("by_class" not in column for column in result[COLUMNS_BY_CLASS:])
+    assert len(json.dumps(result)) / len(result) < 2_500
