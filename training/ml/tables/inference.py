@@ -254,7 +254,7 @@ def _feature(name: str, values: pd.Series, kind: Kind, missing: bool) -> Feature
         return Feature(name, kind, missing, middle, (), int(values.min()), int(values.max()))
     if kind is Kind.NUMBER:
         low, high = float(values.min()), float(values.max())
-        return Feature(name, kind, missing, float(values.median()), (), low, high)
+        return Feature(name, kind, missing, float(f"{values.median():.15g}"), (), low, high)
     counts = labels(values).value_counts()
     most = sorted(counts[counts == counts.max()].index)[0]
     return Feature(name, kind, missing, most, in_order(counts.index))
