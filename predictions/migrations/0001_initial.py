@@ -40,7 +40,7 @@ def grant_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 class Migration(migrations.Migration):
     initial = True
 
-    # a database of the releases before this history counts it as applied, see docs/deployment.md
+    # a database that has all of these counts this one as applied, see docs/operations.md
     replaces = [
         ("predictions", "0001_keys_batches_predictions"),
         ("predictions", "0002_batch_rows_by_index"),

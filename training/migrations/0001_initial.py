@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     initial = True
 
-    # a database of the releases before this history counts it as applied, see docs/deployment.md
+    # a database that has all of these counts this one as applied, see docs/operations.md
     replaces = [
         ("training", "0001_datasets_runs_versions"),
         ("training", "0002_run_leases_and_warnings"),

@@ -1,4 +1,7 @@
-"""`manage.py migrate`: Django's, over the direct connection where there is one, and patient with a database that wakes up."""
+"""`manage.py migrate`: Django's, over the direct connection where there is one, and patient with a database that wakes up.
+
+It refuses a database that stopped half way through migrations which this release no longer has.
+"""
 
 import time
 from collections.abc import Iterator
@@ -9,6 +12,8 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 1.0
@@ -19,6 +24,7 @@ class Command(migrate.Command):
         alias = options.get("database") or DEFAULT_DB_ALIAS
         with _direct(alias):
             self._wait(alias)
+            _refuse_half_migrated(alias)
             super().handle(*args, **options)
 
     def _wait(self, alias: str) -> None:
@@ -41,6 +47,29 @@ class Command(migrate.Command):
                 pause *= 2
             else:
                 return
+
+
+def _refuse_half_migrated(alias: str) -> None:
+    """Check that a migration which replaces others finds all of them applied, or none.
+
+    Django takes such a migration away from a database with some of them. It then applies those of other apps and fails
+    where it looks for the tables.
+
+    Raises:
+        CommandError: some are applied, and the others are not part of this release; says which and what to do.
+    """
+    applied = MigrationRecorder(connections[alias]).applied_migrations()
+    known = MigrationLoader(None).disk_migrations
+    for migration in known.values():
+        done = [name for name in migration.replaces if name in applied]
+        gone = [name for name in migration.replaces if name not in applied and name not in known]
+        if done and gone:
+            raise CommandError(
+                f"the database is older than this release can migrate: {migration.app_label} stands at {done[-1][1]}, "
+                f"and {gone[0][1]} to {gone[-1][1]} are not part of this release. Expected {migration.replaces[-1][1]}, "
+                "or an empty database. Nothing was changed. Migrate it with the code of commit 1a18ba8 first, then with "
+                "this release; docs/operations.md has the steps"
+            )
 
 
 @contextmanager
