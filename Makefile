@@ -43,6 +43,9 @@ prove: $(VENV)/tests var/static/done  ## kill, freeze and flush what the site ru
 coverage: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run every test and list the lines and branches of the site that none reached
 	@$(BIN)/python -m tests.run coverage
 
+mutants: $(VENV)/tests var/static/done  ## change the code at random places and list the changes that no test notices (half an hour)
+	@$(BIN)/python -m tests.mutants
+
 check: $(VENV)/tests  ## lint, types, import rules, migrations, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -123,4 +126,4 @@ var/static/done: $(VENV)/runs $(shell find static -type f)
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
 .PHONY: always bench-batch help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
-	bench bench-train bench-serve bench-pages bench-tables screenshots fmt settings lock clean
+	bench bench-train bench-serve bench-pages bench-tables mutants screenshots fmt settings lock clean

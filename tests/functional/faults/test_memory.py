@@ -78,4 +78,4 @@ def test_a_process_above_the_limit_is_replaced_without_a_lost_answer(
 
 
 def _lives(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
