@@ -102,11 +102,21 @@ def remarks(versions: Sequence[Version]) -> list[str]:
     texts = []
     first = versions[0]
     asks = {(version.contract.target, version.contract.classes) for version in versions}
+    positives = dict.fromkeys(version.contract.positive for version in versions)
     tables = {version.run.dataset_id: str(version.run.dataset) for version in versions}
     folds = {version.run.recipe.folds for version in versions}
     if len(asks) > 1:
         texts.append(
             "They do not predict the same classes of the same column: their figures answer different questions."
+        )
+    elif len(positives) > 1:
+        named = ", ".join(
+            f"{name} {version.contract.positive}"
+            for name, version in zip(names(versions), versions, strict=True)
+        )
+        texts.append(
+            f"Their positive classes differ ({named}): F1, precision and recall are about one class in one version and "
+            "about the other in another."
         )
     if len(tables) > 1:
         texts.append(

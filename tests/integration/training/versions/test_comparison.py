@@ -100,6 +100,16 @@ def test_figures_have_spread_interval_difference_and_the_best_is_marked(
     assert "\u2212" in shown
 
 
+def test_the_positive_class_is_named_and_two_different_ones_are_told(
+    viewer: Client, pair: list[Version]
+) -> None:
+    assert "those of the positive class, yes" in look(viewer, pair).content.decode()
+    turned = {**pair[1].contract_data, "positive": "no"}
+    other = change(pair[1], contract_data=turned)
+    (remark,) = comparison.remarks(comparison.chosen([str(pair[0].pk), str(other.pk)]))
+    assert "positive classes differ (Version 1 yes, Version 2 no)" in remark
+
+
 def test_curves_lie_over_each_other_and_keep_their_colours(viewer: Client, pair: list[Version]) -> None:
     context = look(viewer, pair).context
     assert [curve["id"] for curve in context["curves"]] == ["roc", "precision-recall", "calibration"]

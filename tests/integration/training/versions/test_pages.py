@@ -56,6 +56,8 @@ def test_all_that_is_known_of_a_version_stands_on_its_page(approver: Client) -> 
     shown = response.content.decode()
     for entry in version.artifacts.values():
         assert entry["sha256"] in shown
+    assert "F1, precision and recall are those of the positive class, yes." in " ".join(shown.split())
+    assert "The positive class is yes." in " ".join(shown.split())
     assert f"scikit-learn {version.libraries['scikit-learn']}" in shown
     assert f"python {platform.python_version()}" in shown
     assert f"± {version.cross_validation['f1']['std']:.3f}" in shown
