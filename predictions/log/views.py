@@ -3,9 +3,11 @@
 from django.http import Http404, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from clfsite.core.web.csv_output import CONTENT_TYPE
+from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.feedback.forms import FeedbackForm
 from predictions.log import compared_inputs, search
@@ -80,6 +82,7 @@ def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """One answer with its input against what training saw."""
     prediction = get_object_or_404(Prediction.objects.select_related("version__classifier", "batch"), pk=pk)
     contract = prediction.version.contract
+    kept = form_data(request, sent_to=reverse("predictions:prediction-feedback", args=[prediction.pk]))
     given = list(prediction.feedback.all())
     truth = next((row for row in given if row.superseded_at is None), None)
     context = {
@@ -88,7 +91,7 @@ def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "inputs": compared_inputs.of_prediction(prediction, contract),
         "given": given,
         "truth": truth,
-        "form": FeedbackForm(contract.classes, known=truth.label if truth else None),
+        "form": FeedbackForm(contract.classes, kept, known=truth.label if truth else None),
         **ranked(prediction.label, prediction.probabilities),
     }
     return render(request, "predictions/log/prediction_detail.html", context)

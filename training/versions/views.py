@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.core.errors import Conflict, NotFound, ProblemError
 from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
 from training.models import Classifier, Version
 from training.versions import charts, comparison, history, model_card
@@ -117,8 +118,8 @@ def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
 def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """All that is known of a version; posting a reason makes it the one that answers."""
     version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
-    form = ReasonForm(request.POST or None)
-    if form.is_valid():
+    form = ReasonForm(form_data(request))
+    if request.method == "POST" and form.is_valid():
         _activate(request, version, form.cleaned_data["reason"])
         return redirect("training:version-detail", version.pk)
     spells = history.spells(version.classifier)[:SHOWN_HISTORY]

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import capfirst, filesizeformat
 
 from clfsite.core.errors import ProblemError
+from clfsite.core.web.sent_forms import kept_data
 from clfsite.core.web.uploads import was_cut
 
 
@@ -71,7 +72,12 @@ class UploadForm(forms.Form):
     )
 
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(*(request.POST, request.FILES) if request.method == "POST" else ())
+        if request.method == "POST":
+            super().__init__(request.POST, request.FILES)
+        else:
+            # no browser lets a page choose a file again
+            kept = kept_data(request, again="choose the file")
+            super().__init__(initial=kept and kept.dict())
         self.problems: list[dict[str, Any]] = []
         if was_cut(request):
             limit = filesizeformat(settings.CLFSITE_UPLOAD_BYTES)

@@ -217,7 +217,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
             HTTPStatus.FORBIDDEN, "the call comes without a key and without the session's CSRF token"
         )
     # after a login in another window the page's token is an old one; its address leads back to the form
-    context = {"csrf": True, "page": request.path if request.path.startswith(sent_forms.COOKIE_PATH) else ""}
+    page = sent_forms.page_of(request)
+    context = {"csrf": True, "page": page if page.startswith(sent_forms.COOKIE_PATH) else ""}
     response = render(request, "403.html", context, status=HTTPStatus.FORBIDDEN)
     sent_forms.keep(request, response)
     return response

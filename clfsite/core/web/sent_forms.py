@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import messages
@@ -21,13 +22,14 @@ KEPT = timedelta(days=1)
 # how long the second of two clicks waits for what the first one leads to, and looks for it
 WAIT_SECONDS, LOOK_SECONDS = 20.0, 0.1
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE = "kept-form"
 COOKIE_PATH = "/portal/"
 COOKIE_SECONDS = 1_800
 # browsers keep cookies of 4,096 bytes, name and attributes among them
 LONGEST_COOKIE = 3_500
-# fields that belong to the page and not to the person
-_OF_THE_PAGE = ("csrfmiddlewaretoken", FIELD)
+# fields that belong to the page and not to the person, and those that no cookie may hold
+_NOT_KEPT = ("csrfmiddlewaretoken", FIELD, "old_password", "new_password1", "new_password2")
 
 
 def send_once(request: HttpRequest, create: Callable[[], str | None]) -> str | None:
@@ -64,16 +66,27 @@ def forget_old() -> None:
     SentForm.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
 
 
-def form_data(request: HttpRequest) -> QueryDict | None:
-    """What a form is filled with: what was sent, or what was kept when a login had run out; None for an empty form."""
-    if request.method == "POST":
-        return request.POST
-    kept = _kept(request)
+def form_data(request: HttpRequest, *, sent_to: str = "") -> QueryDict | None:
+    """What a form is filled with: what was sent, or what was kept when a login had run out; None for an empty form.
+
+    Args:
+        sent_to: the address that the form is sent to, where it is another than that of its page.
+    """
+    return request.POST if request.method == "POST" else kept_data(request, sent_to=sent_to)
+
+
+def kept_data(request: HttpRequest, *, sent_to: str = "", again: str = "send it") -> QueryDict | None:
+    """What was kept of a form when a login had run out, with a message that says so.
+
+    Args:
+        again: what a person has to do.
+    """
+    kept = _kept(request, sent_to or request.path)
     if kept is not None:
         request.uses_kept_form = True  # type: ignore[attr-defined]
         messages.info(
             request,
-            "Nothing was stored yet: your login had changed. Check what you filled in, then send it again.",
+            f"Nothing was stored yet: your login had changed. Check what you filled in, then {again} again.",
         )
     return kept
 
@@ -81,14 +94,15 @@ def form_data(request: HttpRequest) -> QueryDict | None:
 def keep(request: HttpRequest, response: HttpResponseBase) -> None:
     """Let the browser keep what a form was filled with, for the next time its page is opened.
 
-    Another site's form is not kept: a person would find its values on the page, and might send them.
+    Another site's form is not kept: a person would find its values on the page, and might send them. Nor are passwords
+    and files.
     """
     origin = request.headers.get("origin")
     ours = origin is None or origin == f"{request.scheme}://{request.get_host()}"
-    if request.method != "POST" or not ours or not request.path.startswith(COOKIE_PATH) or request.FILES:
+    if request.method != "POST" or not ours or not request.path.startswith(COOKIE_PATH):
         return
     filled = request.POST.copy()
-    for name in _OF_THE_PAGE:
+    for name in _NOT_KEPT:
         filled.pop(name, None)
     text = signing.dumps([request.path, filled.urlencode()], salt=COOKIE, compress=True)
     if filled and len(text) <= LONGEST_COOKIE:
@@ -101,6 +115,14 @@ def keep(request: HttpRequest, response: HttpResponseBase) -> None:
             httponly=True,
             samesite="Lax",
         )
+
+
+def page_of(request: HttpRequest) -> str:
+    """The page that a request belongs to: that of the form where one was sent, as its address may take no other."""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    if request.method in READING or came_from.netloc != request.get_host():
+        return request.get_full_path()
+    return f"{came_from.path}?{came_from.query}".rstrip("?")
 
 
 def forget_kept(request: HttpRequest, response: HttpResponseBase) -> None:
@@ -132,11 +154,11 @@ def _earlier(request: HttpRequest, token: uuid.UUID) -> str | None:
     )
 
 
-def _kept(request: HttpRequest) -> QueryDict | None:
+def _kept(request: HttpRequest, sent_to: str) -> QueryDict | None:
     if COOKIE not in request.COOKIES:
         return None
     try:
         path, filled = signing.loads(request.COOKIES[COOKIE], salt=COOKIE, max_age=COOKIE_SECONDS)
     except signing.BadSignature:
         return None
-    return QueryDict(filled) if path == request.path else None
+    return QueryDict(filled) if path == sent_to else None

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias, cast
-from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
@@ -19,7 +18,6 @@ from clfsite.core.web.permissions import LOOK
 from clfsite.core.web.problems import unavailable
 
 P = ParamSpec("P")
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class StaffRequest(HttpRequest):
@@ -46,7 +44,7 @@ def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], Any
         def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return _to_login(cast(StaffRequest, request))
-            wanted = [LOOK, needs] if request.method in READING else [LOOK, needs, to_post]
+            wanted = [LOOK, needs] if request.method in sent_forms.READING else [LOOK, needs, to_post]
             if not request.user.is_staff or not request.user.has_perms(filter(None, wanted)):
                 raise PermissionDenied
             try:
@@ -65,14 +63,6 @@ def _to_login(request: StaffRequest) -> HttpResponseBase:
     if request.htmx:
         # a piece of a page cannot show the login; loading the whole page anew leads there
         return HttpResponseClientRefresh()
-    response = redirect_to_login(_page_of(request))
+    response = redirect_to_login(sent_forms.page_of(request))
     sent_forms.keep(request, response)
     return response
-
-
-def _page_of(request: StaffRequest) -> str:
-    """The page to go on with after the login: that of the form where one was sent, as its address may take no other."""
-    came_from = urlsplit(request.headers.get("referer", ""))
-    if request.method in READING or came_from.netloc != request.get_host():
-        return request.get_full_path()
-    return f"{came_from.path}?{came_from.query}".rstrip("?")

@@ -16,9 +16,9 @@ from django.utils import timezone
 from clfsite.core.errors import Conflict
 from clfsite.core.web import sent_forms
 from clfsite.core.web.models import SentForm
-from predictions.models import ApiKey, Batch, Prediction
-from tests.support.factories import PASSWORD, DatasetFactory, UserFactory, trained_version
-from training.models import Run
+from predictions.models import ApiKey, Batch, Feedback, Prediction
+from tests.support.factories import PASSWORD, DatasetFactory, PredictionFactory, UserFactory, trained_version
+from training.models import Activation, Run
 
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f-]{36})"')
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -192,6 +192,70 @@ def test_the_form_of_a_run_keeps_its_values_through_a_login_that_ran_out() -> No
     data = {name: form[name].value() for name in fields}
     assert client.post(RUN_PAGE, data).status_code == 302
     assert Run.objects.get().recipe_data["seed"] == 77
+
+
+def sent_without_a_login(path: str, page: str, fields: dict[str, Any]) -> Client:
+    """A browser that sent a form after its login had run out, and has logged in again."""
+    client = browser(member())
+    client.logout()
+    sent = client.post(path, fields, headers={"referer": f"http://testserver{page}"})
+    login = client.post(sent["Location"], {"username": "ada", "password": PASSWORD})
+    assert login["Location"] == page
+    return client
+
+
+@pytest.mark.django_db
+def test_the_reason_of_an_activation_outlives_a_login_and_activates_nothing_by_itself() -> None:
+    version = trained_version(classifier="churn")
+    page = f"/portal/versions/{version.pk}"
+    shown = sent_without_a_login(page, page, {"reason": "better recall"}).get(page)
+    assert shown.context["form"]["reason"].value() == "better recall"
+    assert "Check what you filled in" in shown.content.decode()
+    assert not Activation.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_truth_outlives_a_login_though_its_form_is_sent_to_another_address() -> None:
+    prediction = PredictionFactory.create()
+    label = prediction.version.contract.classes[1]
+    page = f"/portal/predictions/{prediction.pk}"
+    shown = sent_without_a_login(f"{page}/feedback", page, {"label": label}).get(page)
+    assert shown.context["form"]["label"].value() == label
+    assert not Feedback.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_stood_beside_a_file_outlives_a_login() -> None:
+    page = "/portal/datasets"
+    file = SimpleUploadedFile("t.csv", b"a,b\n1,2\n")
+    fields = {"name": "shop", "target": " kind ", "categories": "zip\r\ncode", "file": file}
+    shown = sent_without_a_login(page, page, fields).get(page)
+    form = shown.context["form"]
+    assert {name: form[name].value() for name in ("name", "target", "categories")} == {
+        name: fields[name] for name in ("name", "target", "categories")
+    }
+    assert not form.errors
+    assert "then choose the file again" in shown.content.decode()
+
+
+@pytest.mark.django_db
+def test_no_cookie_keeps_a_password() -> None:
+    client = browser(member())
+    client.logout()
+    client.post("/portal/profile", dict.fromkeys(("old_password", "new_password1", "new_password2"), "s3"))
+    assert sent_forms.COOKIE not in client.cookies
+
+
+@pytest.mark.django_db
+def test_a_form_that_has_expired_leads_to_its_page_and_not_to_where_it_was_sent() -> None:
+    prediction = PredictionFactory.create()
+    page = f"/portal/predictions/{prediction.pk}"
+    client = browser(member(), enforce_csrf_checks=True)
+    refused = client.post(
+        f"{page}/feedback", {"label": "yes"}, headers={"referer": f"http://testserver{page}"}
+    )
+    assert refused.status_code == 403
+    assert f'href="{page}"' in refused.content.decode()
 
 
 @pytest.mark.django_db
