@@ -8,6 +8,7 @@ from django import forms
 from django.forms import BoundField
 from django.http import QueryDict
 
+from clfsite.core.web.forms import TextChoiceField, carry
 from training.ml.tables.contract import Feature
 from training.ml.tables.corrections import Choice, Corrections, Spellings
 from training.ml.tables.labels import distinct
@@ -42,7 +43,7 @@ class ColumnsForm(forms.Form):
     `problems` are cells that do not fit a choice, by line and column.
     """
 
-    positive = forms.ChoiceField(
+    positive = TextChoiceField(
         required=False,
         label="Positive class",
         help_text="Precision, recall, F1, the aim and the threshold are about this class: choose the one to find.",
@@ -83,7 +84,7 @@ class ColumnsForm(forms.Form):
         self.shown, rest = names[:MAX_SELECTS], names[MAX_SELECTS:]
         initial = {
             "columns_of": dataset.pk,
-            "positive": self.contract.label_of(positive or "") or self.contract.positive,
+            "positive": carry(self.contract.label_of(positive or "") or self.contract.positive or ""),
             "labels": start.labels,
             "strict": start.strict,
             "others": "\n".join(f"{name}: {start.columns[name]}" for name in rest if name in start.columns),
@@ -109,7 +110,7 @@ class ColumnsForm(forms.Form):
             if self.contract.positive
             else [("", "Of two usual answers the yes, otherwise the rarer class")]
         )
-        self.fields["positive"].choices = [*guess, *((label, label) for label in classes)]  # type: ignore[attr-defined]
+        self.fields["positive"].offer(classes, guess)  # type: ignore[attr-defined]
 
     @property
     def positive_class(self) -> str | None:
@@ -191,8 +192,9 @@ def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool
     """What was sent but for the choices about the columns of another dataset, and whether there were any."""
     kept, had_choices = data.copy(), False
     kept["columns_of"] = str(dataset.pk)
+    guess = carry(dataset.contract.positive or "")
     for name in data:
         if name.startswith("column-") or name in {"others", "positive", "labels"}:
-            had_choices |= data[name] not in {"", dataset.contract.positive if name == "positive" else ""}
+            had_choices |= data[name] not in {"", guess if name == "positive" else ""}
             del kept[name]
     return kept, had_choices

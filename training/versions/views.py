@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.core.errors import Conflict, NotFound, ProblemError
+from clfsite.core.web.forms import read_text
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
@@ -79,7 +80,8 @@ def version_compare(request: StaffRequest) -> HttpResponse:
         versions = comparison.chosen(chosen)
     except ProblemError as error:
         return _list(request, problem=str(error), chosen=chosen)
-    labels, wanted = comparison.labels(versions), request.GET.get("class", "")
+    labels = comparison.labels(versions)
+    wanted = read_text(request.GET.get("class", ""), labels)
     label = wanted if wanted in labels else next(iter(labels), "")
     context = {
         "columns": list(zip(comparison.names(versions), versions, strict=True)),

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
 from clfsite.core.storage import files
 from tests.support.factories import TINY_SPACE, DatasetFactory, RunFactory
 from tests.support.portal import staff_client
+from training.datasets.service import import_dataset
 from training.models import Dataset, Run
 
 NEW = reverse("training:run-create")
@@ -231,3 +233,16 @@ def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:
     again = Run.objects.latest("pk")
     assert again.recipe_data == recipe
     assert (again.dataset, again.classifier) == (before.dataset, before.classifier)
+
+
+def test_a_positive_class_with_line_ends_comes_back_from_a_browser(trainer: Client) -> None:
+    rows = [f'{n * n},"{("low" if n % 3 else "high")}\r\nrisk"' for n in range(60)]
+    table = "n,y\n" + "\n".join(rows) + "\n"
+    dataset = import_dataset(name="risks", target="y", source=ContentFile(table.encode(), "t.csv"), user=None)
+    page = trainer.get(NEW, {"dataset": dataset.pk}).context["columns"]
+    options = dict(page["positive"].field.choices)
+    (other,) = [value for value, label in options.items() if label == "low\r\nrisk"]
+    assert not {"\r", "\n"} & set(other), "browsers change line ends"
+    assert options[page["positive"].value()] == "high\r\nrisk"
+    assert trainer.post(NEW, filled(dataset, positive=other)).status_code == 302
+    assert Run.objects.get().recipe.positive == "low\r\nrisk"

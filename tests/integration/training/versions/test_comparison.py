@@ -110,6 +110,18 @@ def test_the_positive_class_is_named_and_two_different_ones_are_told(
     assert "positive classes differ (Version 1 yes, Version 2 no)" in remark
 
 
+def test_a_class_with_line_ends_is_the_one_that_a_browser_asks_for(
+    viewer: Client, pair: list[Version]
+) -> None:
+    curves = pair[0].held_out["curves"]["roc"][0]
+    named = [{**curves, "label": "a"}, {**curves, "label": "b\nc"}]
+    change(
+        pair[0],
+        held_out={**pair[0].held_out, "curves": {kind: named for kind in charts.CURVES if kind == "roc"}},
+    )
+    assert look(viewer, pair, **{"class": "b\r\nc"}).context["label"] == "b\nc"
+
+
 def test_curves_lie_over_each_other_and_keep_their_colours(viewer: Client, pair: list[Version]) -> None:
     context = look(viewer, pair).context
     assert [curve["id"] for curve in context["curves"]] == ["roc", "precision-recall", "calibration"]
