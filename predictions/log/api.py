@@ -43,10 +43,15 @@ class PredictionList(ListCall[Prediction]):
         """Keep the part of the log that is asked for.
 
         Raises:
-            Malformed: a time that is none.
+            Malformed: a time that is none, or an end before its beginning.
         """
         queryset = super().filter_queryset(queryset)
         since, until = self._moment(SINCE), self._moment(UNTIL)
+        if since and until and since > until:
+            message = "this time comes before the one that it begins with"
+            raise Malformed(
+                f"{UNTIL}: {message}", [{"field": UNTIL, "code": "out_of_order", "message": message}]
+            )
         if since:
             queryset = queryset.filter(pk__gte=first_id(since))
         return queryset.filter(pk__lt=first_id(until)) if until else queryset

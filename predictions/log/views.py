@@ -6,7 +6,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from clfsite.core.errors import Malformed
 from clfsite.core.web.csv_output import CONTENT_TYPE
+from clfsite.core.web.members import check_parameters
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.feedback.forms import FeedbackForm
@@ -59,8 +61,13 @@ def _is_oldest_first(request: StaffRequest) -> bool:
 def prediction_export(request: StaffRequest) -> HttpResponseBase:
     """What the filters find as CSV, sent while it is read."""
     form = LogForm(request.GET)
+    try:
+        # a script that misspells a filter would take the whole log for its part
+        check_parameters(request.GET, [*form.fields, "sort"])
+    except Malformed as error:
+        return _bad_request(f"{error}\n")
     if not form.is_valid():
-        return HttpResponseBadRequest(_problems(form), content_type="text/plain; charset=utf-8")
+        return _bad_request(_problems(form))
     pieces = log_export.write(
         form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
     )
@@ -69,6 +76,10 @@ def prediction_export(request: StaffRequest) -> HttpResponseBase:
         content_type=CONTENT_TYPE,
         headers={"Content-Disposition": 'attachment; filename="predictions.csv"'},
     )
+
+
+def _bad_request(text: str) -> HttpResponse:
+    return HttpResponseBadRequest(text, content_type="text/plain; charset=utf-8")
 
 
 def _problems(form: LogForm) -> str:

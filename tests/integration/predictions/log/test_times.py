@@ -76,6 +76,19 @@ def test_what_is_no_iso_time_is_refused_by_every_door(name: str, text: str, logg
     assert counts_of(**{name: text}) == {"page": -1, "export": -1, "api": -1}
 
 
+def test_an_end_before_its_beginning_is_refused_by_every_door(logged: Any) -> None:
+    assert found(since="2026-03-02", until="2026-03-01") == {"page": -1, "export": -1, "api": -1}
+
+
+def test_an_export_refuses_a_filter_that_it_does_not_know(logged: Any) -> None:
+    looker = staff_client()
+    refused = looker.get("/portal/predictions.csv", {"sicne": "2026-03-02"})
+    assert refused.status_code == 400
+    assert refused.content.decode() == 'unknown parameter "sicne"; did you mean since?\n'
+    for sort in ("time", "-time"):
+        assert looker.get("/portal/predictions.csv", {"sort": sort, "label": ""}).status_code == 200
+
+
 def test_what_is_expected_is_said(logged: Any) -> None:
     ApiKeyFactory.create(secret="clf_reader", scopes=("read",))
     query = {"since": "11/12/2026"}
