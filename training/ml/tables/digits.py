@@ -4,6 +4,8 @@ from typing import Any
 
 # beyond it a float holds no digit after the point, and its last ones before it are not its own
 EXACT = 2**53
+# from here on a float is written with an exponent
+LARGEST_PLAIN = 1e16
 # significant digits that tell any two floats apart
 ALL = 17
 
@@ -33,7 +35,7 @@ def apart(*numbers: float, digits: int = 6) -> list[str]:
 
 def _rounded(number: float, digits: int) -> str:
     """A number with commas between thousands; the digits before its point are never rounded."""
-    if isinstance(number, int) or (number.is_integer() and abs(number) < EXACT):
+    if isinstance(number, int) or (number.is_integer() and abs(number) < LARGEST_PLAIN):
         return f"{int(number):,}"
     before = len(str(abs(int(number)))) if abs(number) < EXACT else 0
     text = repr(float(f"{number:.{max(digits, before)}g}")).removesuffix(".0")
