@@ -1,7 +1,7 @@
 """A file to score, looked at before anything is answered: its columns, its first rows, and every problem in it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from clfsite.core.web.members import nearest, shorten
 from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
-from training.ml.tables.contract import Contract
+from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.reading import MAX_PROBLEMS, TableError
 
 # problems that the row of a batch keeps, and those that its file of errors lists
@@ -103,7 +103,17 @@ def features_of(block: Block, header: list[str], contract: Contract) -> list[Any
     """The cells of a block by feature, in the contract's order."""
     if not block.columns:  # every row is of a wrong length
         return [() for _ in contract.features]
-    return [block.columns[header.index(name)] for name in contract.names]
+    columns = (block.columns[header.index(name)] for name in contract.names)
+    return [_read_back(feature, cells) for feature, cells in zip(contract.features, columns, strict=True)]
+
+
+def _read_back(feature: Feature, cells: Sequence[str]) -> Sequence[str]:
+    """The cells of a column as they were before a file of ours marked those that look like formulas."""
+    if feature.kind is not Kind.CATEGORY:
+        return cells
+    known = frozenset(feature.categories)
+    marked = {cell: plain for cell in set(cells) if (plain := csv_output.read_back(cell, known)) != cell}
+    return [marked.get(cell, cell) for cell in cells] if marked else cells
 
 
 def check_rows(

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from clfsite.core.errors import Conflict, InvalidInput, NotFound, ProblemError
+from clfsite.core.web import csv_output
 from predictions.models import Feedback, FeedbackCount, Prediction, hour_of
 from training.ml.tables.contract import Contract
 from training.models import Version
@@ -112,7 +113,9 @@ def weigh(
             problems.append(FeedbackProblem(truth, "id", "unknown_prediction", message))
             continue
         contract, before = contracts[prediction.version_id], known.get(prediction.pk)
-        label = contract.label_of(truth.label)
+        # in a file of ours a class that looks like a formula has a mark in front
+        written = csv_output.read_back(truth.label, contract.classes) if truth.line else truth.label
+        label = contract.label_of(written)
         if label is None:
             message = _not_a_class(truth.label, contract.classes)
             problems.append(FeedbackProblem(truth, "label", "unknown_label", message))

@@ -17,6 +17,7 @@ from drf_spectacular.utils import extend_schema
 
 from clfsite.core.errors import InvalidInput, Malformed, Unavailable
 from clfsite.core.storage.files import uploaded_path
+from clfsite.core.web.csv_output import read_back
 from clfsite.core.web.members import MOST_TOLD, read_object, shorten
 from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
@@ -252,7 +253,12 @@ def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
             )
             places = [(feature, header.index(feature.name)) for feature in contract.features]
             for _, cells in reader:
-                records.append({feature.name: read_cell(feature, cells[place]) for feature, place in places})
+                records.append(
+                    {
+                        feature.name: read_cell(feature, read_back(cells[place], feature.categories))
+                        for feature, place in places
+                    }
+                )
                 check_row_count(len(records))
         except TableError as error:
             raise Malformed(str(error)) from error

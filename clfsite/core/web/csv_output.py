@@ -1,7 +1,7 @@
 """CSV that the site writes: any reader gets the same cells back, and no spreadsheet runs one of them as a formula."""
 
 import csv
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +29,13 @@ def cell(value: Any) -> Any:
     except ValueError:
         return f"'{value}"
     return value
+
+
+def read_back(text: str, known: Container[str]) -> str:
+    """A cell as it was before `cell` put an apostrophe in front, if that is one of the known texts and the cell is none."""
+    plain = text[1:]
+    was_marked = text.startswith("'") and plain.startswith(FORMULA_STARTS)
+    return plain if was_marked and text not in known and plain in known else text
 
 
 def lines(rows: Iterable[Iterable[Any]]) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from django.urls import reverse
 
 from clfsite.core.errors import InvalidInput
 from predictions.batches import downloads
-from predictions.batches.check import carried, check_columns
+from predictions.batches.check import carried, check_columns, features_of
 from predictions.batches.service import create_batch, execute_batch
 from predictions.models import Batch, Prediction
 from tests.support.factories import ApiKeyFactory, tiny
 from tests.support.portal import staff_client
 from training.ml.tables.blocks import read_blocks
+from training.ml.tables.contract import Kind
 from training.ml.tables.reading import rows
 from training.models import Version
 
@@ -97,3 +99,17 @@ def test_empty_lines_of_a_wider_file_are_skipped_and_told(version: Version, clie
     assert (batch.rows_total, batch.preview["empty_lines"]) == (2, 4)
     page = staff_client().get(reverse("predictions:batch-detail", args=[batch.pk])).content.decode()
     assert "4 empty lines skipped" in page
+
+
+def test_a_category_that_our_files_mark_as_a_formula_is_read_as_itself(version: Version) -> None:
+    features = tuple(
+        replace(each, categories=("+", "=1+1", "basic")) if each.kind is Kind.CATEGORY else each
+        for each in tiny().contract.features
+    )
+    contract = replace(tiny().contract, features=features)
+    header = list(contract.names)
+    marked = ["'=1+1", "'+", "'=2", "'basic", "+"]
+    columns = [marked if name == "plan" else ["1"] * len(marked) for name in header]
+    block = SimpleNamespace(columns=columns)
+    found = features_of(block, header, contract)[header.index("plan")]  # type: ignore[arg-type]
+    assert found == ["=1+1", "+", "'=2", "'basic", "+"]

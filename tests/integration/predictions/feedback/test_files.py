@@ -15,7 +15,7 @@ from predictions.feedback.files import import_feedback
 from predictions.feedback.service import Change, give_feedback
 from predictions.models import Feedback, FeedbackCount, Prediction
 from tests.integration.conftest import problem_of
-from tests.support.factories import ApiKeyFactory, PredictionFactory, VersionFactory
+from tests.support.factories import ApiKeyFactory, PredictionFactory, VersionFactory, tiny
 from training.models import Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
@@ -51,6 +51,16 @@ def test_a_file_of_truths_is_stored_and_counted(upload: Callable[..., Any], row:
     assert (response.status_code, response.json()) == (200, {"created": 5, "unchanged": 0, "corrected": 0})
     assert set(Feedback.objects.values_list("label", "actor", "source")) == {("no", "key billing", "api")}
     assert sum(FeedbackCount.objects.values_list("predictions", flat=True)) == 5
+
+
+def test_a_class_that_our_files_mark_as_a_formula_is_taken_as_itself(upload: Callable[..., Any]) -> None:
+    version = VersionFactory.create(
+        contract_data={**tiny().contract.to_dict(), "classes": ["+", "-"], "positive": "+"}
+    )
+    predictions = PredictionFactory.create_batch(2, version=version, label="+")
+    response = upload(f"id,label\n{predictions[0].pk},'-\n{predictions[1].pk},+\n")
+    assert response.json() == {"created": 2, "unchanged": 0, "corrected": 0}
+    assert set(Feedback.objects.values_list("label", flat=True)) == {"-", "+"}
 
 
 def test_a_file_handed_in_again_changes_nothing(upload: Callable[..., Any], row: Version) -> None:

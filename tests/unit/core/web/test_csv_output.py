@@ -77,6 +77,24 @@ def test_a_value_is_written_so_that_no_spreadsheet_runs_it(value: object, writte
     assert csv_output.lines([["1", value]]) == [f"1,{written}"]
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "read"),
+    [
+        ("'=1+1", {"=1+1"}, "=1+1"),
+        ("'+", {"+", "-"}, "+"),
+        ("'=1+1", {"=1+1", "'=1+1"}, "'=1+1"),
+        ("'=1+1", {"basic"}, "'=1+1"),
+        ("'basic", {"basic"}, "'basic"),
+        ("=1+1", {"=1+1"}, "=1+1"),
+        ("", {""}, ""),
+    ],
+)
+def test_a_known_text_is_read_back_without_the_mark_that_a_file_gave_it(
+    text: str, known: set[str], read: str
+) -> None:
+    assert csv_output.read_back(text, known) == read
+
+
 def test_our_columns_give_way_to_those_of_the_same_name() -> None:
     assert csv_output.beside(["id", "label"], ["age"]) == ["id", "label"]
     assert csv_output.beside(["id", "label"], ["Label", "clfsite_label"]) == ["id", "clfsite_clfsite_label"]
