@@ -69,7 +69,7 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
         InvalidInput: it is no CSV, or a feature has no column.
     """
     try:
-        header = read_header(path)
+        header = _read_header(path, contract)
     except TableError as error:
         raise as_invalid_input(error) from error
     missing = [name for name in contract.names if name not in header]
@@ -86,6 +86,11 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
         reasons += [f"no feature called {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
         raise InvalidInput(f"the columns do not fit the model: {'; '.join(reasons)}", problems[:MAX_PROBLEMS])
     return header
+
+
+def _read_header(path: Path, contract: Contract) -> list[str]:
+    """The names of a file's columns, without the marks of a file of ours."""
+    return csv_output.read_header(read_header(path), contract.names)
 
 
 def _no_column(name: str, close: str | None) -> Problem:
@@ -130,7 +135,7 @@ def check_rows(
         InvalidInput: the file ends in what is no CSV text, or has no rows.
     """
     verdict = Verdict()
-    header = read_header(path)
+    header = _read_header(path, contract)
     verdict.carried = carried(header, contract)
     try:
         with _Listing(errors) as listing:

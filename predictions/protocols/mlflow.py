@@ -17,7 +17,7 @@ from drf_spectacular.utils import extend_schema
 
 from clfsite.core.errors import InvalidInput, Malformed, Unavailable
 from clfsite.core.storage.files import uploaded_path
-from clfsite.core.web.csv_output import read_back
+from clfsite.core.web import csv_output
 from clfsite.core.web.members import MOST_TOLD, read_object, shorten
 from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
@@ -247,7 +247,7 @@ def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
     with uploaded_path(ContentFile(data)) as path:
         try:
             reader = rows(path)
-            header = next(reader)[1]
+            header = csv_output.read_header(next(reader)[1], left_out.union(contract.names))
             _check_columns(
                 [name for name in header if name not in left_out or name in contract.names], contract
             )
@@ -255,7 +255,9 @@ def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
             for _, cells in reader:
                 records.append(
                     {
-                        feature.name: read_cell(feature, read_back(cells[place], feature.categories))
+                        feature.name: read_cell(
+                            feature, csv_output.read_back(cells[place], feature.categories)
+                        )
                         for feature, place in places
                     }
                 )

@@ -38,6 +38,12 @@ def read_back(text: str, known: Container[str]) -> str:
     return plain if was_marked and text not in known and plain in known else text
 
 
+def read_header(names: Collection[str], known: Container[str]) -> list[str]:
+    """The names of a file's columns, each as it was before `header` put an apostrophe in front; see `read_back`."""
+    plain = [read_back(name, known) for name in names]
+    return [name if other in names else other for name, other in zip(names, plain, strict=True)]
+
+
 def lines(rows: Iterable[Iterable[Any]]) -> list[str]:
     """Each row as CSV, without the line end."""
     return _lines(rows, csv.QUOTE_MINIMAL)

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from clfsite.core.errors import InvalidInput
 from predictions.batches import downloads
-from predictions.batches.check import carried, check_columns, features_of
+from predictions.batches.check import carried, check_columns, check_rows, features_of
 from predictions.batches.service import create_batch, execute_batch
 from predictions.models import Batch, Prediction
 from tests.support.factories import ApiKeyFactory, tiny
@@ -113,3 +114,24 @@ def test_a_category_that_our_files_mark_as_a_formula_is_read_as_itself(version: 
     block = SimpleNamespace(columns=columns)
     found = features_of(block, header, contract)[header.index("plan")]  # type: ignore[arg-type]
     assert found == ["=1+1", "+", "'=2", "'basic", "+"]
+
+
+def test_a_feature_whose_name_our_files_mark_has_its_column(tmp_path: Path) -> None:
+    contract = replace(tiny().contract, features=(replace(tiny().contract.features[0], name="@spend"),))
+    path = tmp_path / "sample.csv"
+    for header, names in (
+        ("n,'@spend", ["n", "@spend"]),
+        ("@spend,'@spend", ["@spend", "'@spend"]),
+        ("@spend,'=n", ["@spend", "'=n"]),
+    ):
+        path.write_text(f"{header}\n1,2\n")
+        assert check_columns(path, contract) == names
+    answered = {"rows": 0}
+    verdict = check_rows(
+        path,
+        contract,
+        strict=False,
+        errors=tmp_path / "errors",
+        note=lambda rows, _: answered.update(rows=rows),
+    )
+    assert (verdict.bad, verdict.carried, answered) == (0, ["'=n"], {"rows": 1})
