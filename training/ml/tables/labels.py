@@ -47,11 +47,13 @@ def distinct(labels: Iterable[str]) -> int:
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels in the order of every list and chart: numbers by their size, texts by their characters."""
-    names = list(labels)
-    if all(_NUMBER.fullmatch(label) for label in names):
-        return tuple(sorted(names, key=lambda label: (Fraction(label), label)))
-    return tuple(sorted(names))
+    """Labels in the order of every list and chart: numbers by their size, then texts by their characters."""
+    return tuple(sorted(labels, key=_place))
+
+
+def _place(label: str) -> tuple[bool, Fraction, str]:
+    is_number = bool(_NUMBER.fullmatch(label))
+    return (not is_number, Fraction(label) if is_number else Fraction(0), label)
 
 
 def alike(counts: Mapping[str, int]) -> list[tuple[str, ...]]:

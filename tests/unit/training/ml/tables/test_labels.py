@@ -66,7 +66,7 @@ def test_any_label_looks_like_itself_with_blanks_around(label: str) -> None:
 def test_numbers_stand_by_size_and_texts_by_their_characters() -> None:
     assert in_order(["10", "9", "-1", "2", "1.5"]) == ("-1", "1.5", "2", "9", "10")
     assert in_order(["02", "01", "10"]) == ("01", "02", "10")
-    assert in_order(["10", "9", "none"]) == ("10", "9", "none")
+    assert in_order(["10", "none", "9", "-"]) == ("9", "10", "-", "none")
 
 
 @pytest.mark.parametrize(("negative", "positive"), USUAL)
