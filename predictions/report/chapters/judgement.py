@@ -284,9 +284,9 @@ def _aim(facts: Facts) -> str:
         )
     sentences = {
         "f1": "It was chosen for the best F1.",
-        "precision": f"It was chosen for a precision of at least {numbers.percent(aim.value)}.",
-        "recall": f"It was chosen for a recall of at least {numbers.percent(aim.value)}.",
-        "cost": f"It was chosen for the least cost, where a miss costs {aim.value or 0:g} times a false alarm.",
+        "precision": f"It was chosen for a precision of at least {exact(aim.value)}.",
+        "recall": f"It was chosen for a recall of at least {exact(aim.value)}.",
+        "cost": f"It was chosen for the least cost, where a miss costs {exact(aim.value)} times a false alarm.",
     }
     return sentences[aim.goal]
 

@@ -1,5 +1,6 @@
 """How the version came to be: the recipe, and what the search tried."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -87,7 +88,7 @@ def _budget(facts: Facts) -> str:
     if recipe.max_fits is not None:
         parts.append(numbers.count(recipe.max_fits, "fit"))
     if recipe.max_minutes is not None:
-        parts.append(f"{recipe.max_minutes:g} minutes")
+        parts.append(f"{exact(recipe.max_minutes)} minutes")
     return " or ".join(parts) or "none"
 
 
@@ -169,9 +170,7 @@ def command(facts: Facts) -> Code:
     """The command that trains the same again."""
     recipe, corrections = facts.run.recipe, facts.run.corrections
     options = [
-        f"--target {facts.contract.target!r}"
-        if " " in facts.contract.target
-        else f"--target {facts.contract.target}",
+        _option("target", facts.contract.target),
         f"--classifier {facts.version.classifier}",
         f"--estimator {recipe.estimator}",
         f"--search {recipe.search}",
@@ -179,13 +178,20 @@ def command(facts: Facts) -> Code:
         f"--folds {recipe.folds}",
         f"--seed {recipe.seed}",
     ]
+    if recipe.space:
+        options.append(_option("space", json.dumps(recipe.space, ensure_ascii=False)))
+    if recipe.max_fits is not None:
+        options.append(f"--max-fits {recipe.max_fits}")
+    if recipe.max_minutes is not None:
+        options.append(f"--max-minutes {exact(recipe.max_minutes)}")
     aim = Aim.from_dict(recipe.aim)
     if aim:
-        options.append(f"--aim {aim.goal}" + (f"={aim.value:g}" if aim.value is not None else ""))
+        options.append(f"--aim {aim.goal}" + (f"={exact(aim.value)}" if aim.value is not None else ""))
     if recipe.positive is not None:
-        options.append(f"--positive {shlex.quote(recipe.positive)}")
+        options.append(_option("positive", recipe.positive))
     if corrections.labels is not None:
         options.append(f"--{corrections.labels}-labels")
+    options += [_option(choice.replace("_", "-"), name) for name, choice in corrections.columns.items()]
     if recipe.class_weight:
         options.append(f"--class-weight {recipe.class_weight}")
     if corrections.strict:
@@ -194,3 +200,8 @@ def command(facts: Facts) -> Code:
     return Code(
         f"{lines}\npython manage.py retrain {facts.version.classifier} --version {facts.version.number}"
     )
+
+
+def _option(name: str, value: str) -> str:
+    """An option whose value is a text from outside: one that begins with a dash would pass for another option."""
+    return f"--{name}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"

@@ -1,8 +1,10 @@
 """The report on a version: its numbers are the database's, its page needs nothing else, its PDF is whole."""
 
 import io
+import json
 import re
-from dataclasses import replace
+import shlex
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from predictions.monitoring import counts, quality
 from predictions.report import facts as report_facts
 from predictions.report import render
 from predictions.report.blocks import Figure, Items, Report, Table
-from predictions.report.chapters import closing
+from predictions.report.chapters import closing, training
 from predictions.report.chapters.judgement import Outcome
 from predictions.report.render import Format
 from tests.support.factories import (
@@ -32,10 +34,13 @@ from tests.support.factories import (
     tiny,
 )
 from tests.support.portal import staff_client
+from training.management import columns
+from training.management.commands.train import Command
+from training.ml.judge.aim import Aim
 from training.ml.search.recipe import Recipe
 from training.ml.tables import inference
 from training.ml.trainer import train
-from training.models import Version
+from training.models import Run, Version
 from training.versions import model_card
 
 # drawing and setting a report takes seconds, so tests share one
@@ -227,6 +232,44 @@ def test_the_pdf_has_its_pages_its_contents_and_a_reading_of_every_figure(made: 
     assert f"1 of {len(reader.pages) - 1}" in text
     root: Any = reader.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
+
+
+def test_its_command_asks_for_the_very_same_run(lived: Version) -> None:
+    recipe = Recipe(
+        space={"n_estimators": [5], "max_depth": [None, 3]},
+        max_fits=41,
+        max_minutes=12.3456789,
+        aim={"goal": "cost", "value": 1234567.25},
+        positive="-it's",
+        class_weight="balanced",
+    )
+    corrected = {"zip code": "category", "-x": "leave_out", "id": "take_in", "n": "number"}
+    Run.objects.filter(pk=lived.run_id).update(
+        recipe_data=recipe.to_dict(),
+        corrections_data={"columns": corrected, "strict": True, "labels": "merge"},
+    )
+    contract = {**lived.contract_data, "target": "it's $ due"}
+    Version.objects.filter(pk=lived.pk).update(contract_data=contract)
+    lived.refresh_from_db()
+    written = training.command(report_facts.collect(lived)).text.replace("\\\n", " ").splitlines()[0]
+    asked = vars(Command().create_parser("manage.py", "train").parse_args(shlex.split(written)[3:]))
+    assert asked["target"] == "it's $ due"
+    corrections = columns.read_options(asked, strict=asked["strict"])
+    assert corrections.to_dict() == lived.run.corrections_data
+    names = (
+        "estimator",
+        "search",
+        "scoring",
+        "folds",
+        "seed",
+        "max_fits",
+        "max_minutes",
+        "class_weight",
+        "positive",
+    )
+    assert {name: asked[name] for name in names} == {name: getattr(recipe, name) for name in names}
+    assert json.loads(asked["space"]) == recipe.space
+    assert asdict(Aim.parse(asked["aim"])) == recipe.aim
 
 
 @pytest.mark.case("U26", "U27")
