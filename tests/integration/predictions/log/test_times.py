@@ -77,7 +77,7 @@ def test_what_is_no_iso_time_is_refused_by_every_door(name: str, text: str, logg
 
 
 def test_an_end_before_its_beginning_is_refused_by_every_door(logged: Any) -> None:
-    assert found(since="2026-03-02", until="2026-03-01") == {"page": -1, "export": -1, "api": -1}
+    assert counts_of(since="2026-03-02", until="2026-03-01") == {"page": -1, "export": -1, "api": -1}
 
 
 def test_an_export_refuses_a_filter_that_it_does_not_know(logged: Any) -> None:
