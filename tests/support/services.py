@@ -14,7 +14,14 @@ DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 # beside the environment that runs the tests, as .venv-clients is beside .venv
 CLIENTS_PYTHON = Path(f"{sys.prefix}-clients") / "bin" / "python"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# the first is Chromium without windows: in half the time and memory
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 
 
 @cache
