@@ -16,31 +16,31 @@ MAKEFLAGS += --jobs=2
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/runs var/static/done  ## set up everything once, then serve a trained demo on PORT (default 8000)
+run: $(VENV)/runs var/static/done  ## set up everything and serve a trained demo on PORT (default 8000)
 	@exec $(BIN)/python manage.py serve --demo --port $(PORT)
 
-test: $(VENV)/tests $(VENV)-clients/done var/static/done  ## set up and run every test, on PostgreSQL where it answers, and on SQLite what depends on it
+test: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests, on PostgreSQL if it is running, and the database tests on SQLite
 	@$(BIN)/python -m tests.run all
 
-test-unit: $(VENV)/tests  ## the pure tests alone, without a database or a site (under a minute)
+test-unit: $(VENV)/tests  ## run the unit tests, without a database (under a minute)
 	@$(BIN)/python -m tests.run unit
 
-test-sqlite: $(VENV)/tests $(VENV)-clients/done var/static/done  ## every test on SQLite, without a browser
+test-sqlite: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests on SQLite, without a browser
 	$(BIN)/python -m pytest --ignore tests/functional/browser
 
-test-postgresql: $(VENV)/tests $(VENV)-clients/done var/static/done  ## every test on PostgreSQL, without a browser
+test-postgresql: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests on PostgreSQL, without a browser
 	CLFSITE_REQUIRE=postgresql,redis DATABASE_URL=$(TEST_DATABASE_URL) $(BIN)/python -m pytest --ignore tests/functional/browser
 
-test-browser: $(VENV)/tests var/static/done  ## the pages in a real browser
+test-browser: $(VENV)/tests var/static/done  ## run the browser tests
 	CLFSITE_REQUIRE=browser $(BIN)/python -m pytest tests/functional/browser
 
-test-pgbouncer: $(VENV)/tests  ## the tests on PostgreSQL through a pooler in transaction mode, as Neon has one
+test-pgbouncer: $(VENV)/tests  ## run the tests on PostgreSQL through a pooler in transaction mode, like Neon's
 	$(BIN)/python -m tests.support.pooler
 
-prove: $(VENV)/tests var/static/done  ## kill, freeze and flush what the site runs on, and see that nothing is lost (up to 10 minutes)
+prove: $(VENV)/tests var/static/done  ## kill, freeze and flush services of the site and check that nothing is lost (up to 10 minutes)
 	@$(BIN)/python -m tests.run faults
 
-coverage: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run every test and list the lines and branches of the site that none reached
+coverage: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests and list the lines and branches that they do not reach
 	@$(BIN)/python -m tests.run coverage
 
 mutants: $(VENV)/tests var/static/done  ## change the code at random places and list the changes that no test notices (half an hour)
@@ -58,7 +58,7 @@ check: $(VENV)/tests  ## lint, types, import rules, migrations, templates
 check-ops: $(VENV)/tests  ## containers, alert rules, dashboards, blueprint, workflows, production settings
 	@$(BIN)/python -m tests.ops
 
-audit: $(VENV)/tests  ## look the pinned packages up among those with known faults
+audit: $(VENV)/tests  ## check the pinned packages for known vulnerabilities
 	@$(BIN)/python -m tests.ops.audit
 
 bench: $(VENV)/tests var/static/done  ## measure training and serving, and print the figures
@@ -70,14 +70,14 @@ bench-train: $(VENV)/tests  ## compare searches with scikit-learn's plain grid s
 bench-serve: $(VENV)/tests var/static/done  ## compare serving with FastAPI and SQLAlchemy (wrk, PostgreSQL; SOAK=1 for 200,000 requests)
 	@$(BIN)/python -W ignore -m tests.bench.serving $(if $(SOAK),--soak)
 
-bench-batch: $(VENV)/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and tell rows/s and memory (minutes)
+bench-batch: $(VENV)/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and report rows/s and memory (minutes)
 	@$(BIN)/python -W ignore -m tests.bench.batches
 
-bench-tables: $(VENV)/tests  ## train on two dozen tables that nothing here was made for (ten minutes)
+bench-tables: $(VENV)/tests  ## train on two dozen unrelated public tables (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
 bench-pages: $(VENV)/tests var/static/done  ## time the pages over 5 million predictions in PostgreSQL (BENCH_DATABASE_URL, an empty database)
-	@test -n "$(BENCH_DATABASE_URL)" || { echo "BENCH_DATABASE_URL has to name a PostgreSQL database: empty, or filled by an earlier call" >&2; exit 1; }
+	@test -n "$(BENCH_DATABASE_URL)" || { echo "BENCH_DATABASE_URL must name a PostgreSQL database that is empty or filled by an earlier call" >&2; exit 1; }
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench WANDB_MODE=disabled $(BIN)/python -W ignore -m tests.bench.seed --keep
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench $(BIN)/python -W ignore -m tests.bench.pages
 
@@ -89,17 +89,17 @@ fmt: $(VENV)/tests  ## format Python and templates
 	$(BIN)/ruff format --quiet .
 	-$(BIN)/djlint templates --reformat --quiet
 
-settings: $(VENV)/tests  ## write the documents' list of settings from clfsite/env.py
+settings: $(VENV)/tests  ## generate the list of settings in the documents from clfsite/env.py
 	@$(BIN)/python -m tests.settings
 
-lock: $(VENV)/runs  ## pin requirements*.in again, with hashes; UPGRADE=1: to the newest releases
+lock: $(VENV)/runs  ## pin requirements*.in with hashes; UPGRADE=1: upgrade to the newest releases
 	@for name in uv "" dev clients; do \
 	  file=requirements$${name:+-$$name}; \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    $(if $(UPGRADE),--upgrade) $$file.in --output-file $$file.txt || exit 1; \
 	done
 
-clean:  ## remove the virtual environments and everything the site has stored
+clean:  ## delete the virtual environments and all data of the site
 	@printf 'This deletes .venv* and var (database, datasets, models). Type yes: ' && read answer && [ "$$answer" = yes ]
 	rm -rf .venv .venv-* var
 
@@ -107,16 +107,16 @@ $(VENV)/made: always
 	@tools/make-environment $(VENV) $(PYTHON)
 
 $(VENV)/runs: $(VENV)/made requirements.txt requirements-uv.txt
-	@echo "Installing what the site runs on"
+	@echo "Installing the packages of the site"
 	@$(BIN)/python tools/install.py requirements.txt && touch $@
 
 $(VENV)/tests: $(VENV)/runs requirements-dev.txt
-	@echo "Installing what tests and checks need"
+	@echo "Installing the packages of tests and checks"
 	@$(BIN)/python tools/install.py requirements-dev.txt && touch $@
 
 # The tests of the clients are skipped where these cannot be installed.
 $(VENV)-clients/done: $(VENV)/runs requirements-clients.txt
-	@echo "Installing the clients that the serving protocols are tested with"
+	@echo "Installing the clients for the tests of the serving protocols"
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)-clients
 	@$(BIN)/python tools/install.py requirements-clients.txt --into $(VENV)-clients && touch $@ || \
 	  { rm -rf $(VENV)-clients; echo "The clients could not be installed; their tests will be skipped"; }

@@ -41,7 +41,7 @@ _PLACEHOLDER = re.compile(
 )
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
-_BUCKET_FORM = "s3://bucket/prefix, with ?endpoint_url=https://... and region_name=... where needed"
+_BUCKET_FORM = "s3://bucket/prefix, with ?endpoint_url=https://... and region_name=... if needed"
 _DATABASE_FORM = "postgresql://user:password@host:5432/name or sqlite:///file"
 
 # Types: `title` is what an error says was expected, `extra` whether the value may not be repeated in one
@@ -85,7 +85,7 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
 
     SECRET_KEY: Annotated[
         LongPassword,
-        _about("signs sessions; at least 32 characters", default="made once, kept in the state folder"),
+        _about("signs sessions; at least 32 characters", default="created once in the state folder"),
     ] = ""
     DATABASE_URL: Annotated[
         str,
@@ -98,7 +98,7 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     DATABASE_DIRECT_URL: Annotated[
         str,
         _url("postgresql", "postgres"),
-        _about("where `manage.py migrate` goes when `DATABASE_URL` is a pooler's", see="render-and-neon"),
+        _about("database of `manage.py migrate` if `DATABASE_URL` is a pooler", see="render-and-neon"),
     ] = ""
     CELERY_BROKER_URL: Annotated[
         str,
@@ -108,79 +108,76 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     CLFSITE_STATE_DIR: Annotated[
         Text,
         _about(
-            "tables, model artifacts, results; web and worker must see the same folder, or a bucket",
+            "tables, model artifacts and results; web and worker must share this folder or a bucket",
             default="`var/`",
         ),
     ] = ""
     CLFSITE_STORAGE_URL: Annotated[
         Hidden,
         _about(
-            "`s3://bucket/prefix`: tables, artifacts and results lie there",
+            "`s3://bucket/prefix`: storage of tables, artifacts and results",
             default="the state folder",
             see="several-machines",
         ),
     ] = ""
-    AWS_ACCESS_KEY_ID: Annotated[Hidden, _about("login of the bucket, where boto3 finds none elsewhere")] = ""
+    AWS_ACCESS_KEY_ID: Annotated[
+        Hidden, _about("credentials of the bucket, if boto3 finds none elsewhere")
+    ] = ""
     AWS_SECRET_ACCESS_KEY: Annotated[Hidden, _about("its password")] = ""
-    ALLOWED_HOSTS: Annotated[
-        tuple[str, ...], _about("the names the site answers to, separated by commas")
-    ] = ("localhost", "127.0.0.1", "[::1]")
+    ALLOWED_HOSTS: Annotated[tuple[str, ...], _about("host names of the site, separated by commas")] = (
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+    )
     CSRF_TRUSTED_ORIGINS: Annotated[
-        tuple[str, ...], _about("origins of forms, with scheme, where a proxy ends HTTPS")
+        tuple[str, ...], _about("origins of forms, with scheme, if a proxy terminates HTTPS")
     ] = ()
     CLFSITE_CORS_ORIGINS: Annotated[
         tuple[Origin, ...],
         Meta(title="origins such as https://shop.example.org, without a path or *"),
-        _about("origins such as `https://shop.example.org` whose browsers may call with a key"),
+        _about("origins such as `https://shop.example.org` that may call the API from a browser"),
     ] = ()
     CLFSITE_HTTPS: Annotated[
-        Switch, _about("`true` where visitors come over HTTPS: secure cookies, redirect, HSTS")
+        Switch, _about("`true` if the site is served over HTTPS: secure cookies, redirect, HSTS")
     ] = False
     CLFSITE_PROXIES: Annotated[
         CountOrNone,
-        _about("how many proxies stand in front and set `X-Forwarded-For` and `X-Forwarded-Proto`"),
+        _about("number of proxies in front that set `X-Forwarded-For` and `X-Forwarded-Proto`"),
     ] = 0
-    PORT: Annotated[Count, _about("where `manage.py serve` listens unless `--port` says otherwise")] = 8000
+    PORT: Annotated[Count, _about("port of `manage.py serve`, unless `--port` is given")] = 8000
     CLFSITE_KEY_RATE: Annotated[
-        CountOrNone, _about("calls a minute of an API key that has no rate of its own; 0: no limit")
+        CountOrNone, _about("calls per minute of an API key without its own limit; 0: no limit")
     ] = 0
     CLFSITE_WEB_SERVERS: Annotated[
-        Count, _about("how many machines serve: each lets a key make its part of the key's calls")
+        Count, _about("number of serving machines, which share the rate limit of a key equally")
     ] = 1
     CLFSITE_METRICS_TOKEN: Annotated[
         Password,
         _about(
-            "bearer token that opens `/metrics`; at least 16 characters",
-            default="made once, `metrics_token` in the state folder",
+            "bearer token for `/metrics`; at least 16 characters",
+            default="created once, `metrics_token` in the state folder",
         ),
     ] = ""
     CLFSITE_METRICS_OPEN: Annotated[
         Switch,
-        _about(
-            "`true` says that nothing stands in front, and opens `/metrics` to this machine without the token"
-        ),
+        _about("`true` allows `/metrics` from this machine without the token; only if no proxy is in front"),
     ] = False
     CLFSITE_WORKER_METRICS_PORT: Annotated[
         CountOrNone,
-        _about(
-            "a worker apart from the web server answers `/metrics` and `/health/live` there; 0: it does not"
-        ),
+        _about("port of `/metrics` and `/health/live` of a separate worker; 0: none"),
     ] = 0
-    CLFSITE_BATCH_ROWS: Annotated[Count, _about("most rows in one `/predict-batch`")] = 10_000
-    CLFSITE_BODY_BYTES: Annotated[Count, _about("largest request body, uploads aside")] = 16 * 1024**2
-    CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("largest uploaded file")] = 200 * 1024**2
+    CLFSITE_BATCH_ROWS: Annotated[Count, _about("maximum rows in one `/predict-batch`")] = 10_000
+    CLFSITE_BODY_BYTES: Annotated[Count, _about("maximum request body, except uploads")] = 16 * 1024**2
+    CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("maximum size of an uploaded file")] = 200 * 1024**2
     CLFSITE_LOG_SECONDS: Annotated[
         Count, _about("how long a prediction waits for its commit before the answer is 503")
     ] = 5
     CLFSITE_LOG_ROWS: Annotated[
-        Count, _about("predictions that may wait for the log in one process before the answer is 503")
+        Count, _about("maximum predictions waiting for the log in one process before the answer is 503")
     ] = 50_000
     CLFSITE_UNSAFE_DATABASE: Annotated[
         Switch,
-        _about(
-            "`true` serves from a PostgreSQL with `fsync`, `full_page_writes` or `synchronous_commit` off, "
-            "which is refused otherwise"
-        ),
+        _about("`true` allows a PostgreSQL with `fsync`, `full_page_writes` or `synchronous_commit` off"),
     ] = False
     CLFSITE_DASK_ADDRESS: Annotated[
         str,
@@ -189,18 +186,18 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
             title="tcp://host:port or tls://host:port of a Dask scheduler",
         ),
         _about(
-            "`tcp://host:port` of a Dask scheduler: searches fit on its cluster",
+            "`tcp://host:port` of a Dask scheduler: searches run on its cluster",
             see="one-search-on-many-machines",
         ),
     ] = ""
     CLFSITE_WEB_MEMORY_BYTES: Annotated[
         CountOrNone,
         _about(
-            "a web process that stays above it for half a minute is replaced by a new one, its requests answered first; "
-            "0: no limit"
+            "memory limit of a web process: one above it for half a minute finishes its requests and is "
+            "replaced; 0: no limit"
         ),
     ] = 1024**3
-    CLFSITE_RUN_MINUTES: Annotated[Count, _about("a training run that takes longer fails")] = 720
+    CLFSITE_RUN_MINUTES: Annotated[Count, _about("maximum duration of a training run")] = 720
     CLFSITE_RUN_MEMORY_BYTES: Annotated[
         CountOrNone, _about("data memory of each training process; 0: no limit")
     ] = 0
@@ -215,7 +212,7 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
         Meta(title="DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         _about("level of the log on standard error"),
     ] = "INFO"
-    DEBUG: Annotated[Switch, _about("never `true` where others can reach it")] = False
+    DEBUG: Annotated[Switch, _about("never `true` if others can reach the site")] = False
     DEMO_PASSWORD: Annotated[
         Hidden, _about("password of the login that `make run` creates", default="random, printed once")
     ] = ""
@@ -226,13 +223,13 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.DEBUG and self.CLFSITE_HTTPS:
             raise ImproperlyConfigured(
-                "DEBUG and CLFSITE_HTTPS are both true; expected DEBUG=false where others can reach the site, "
-                "as its error pages show the code"
+                "DEBUG and CLFSITE_HTTPS are both true; expected DEBUG=false if others can reach the site, "
+                "because its error pages show the code"
             )
         if self.CLFSITE_METRICS_OPEN and self.CLFSITE_PROXIES:
             raise ImproperlyConfigured(
-                "CLFSITE_METRICS_OPEN is true, which says that nothing stands in front, and CLFSITE_PROXIES is above 0; "
-                "expected one of the two, as whoever comes through the proxy would see the metrics"
+                "CLFSITE_METRICS_OPEN is true and CLFSITE_PROXIES is above 0; expected only one of the two, "
+                "because everyone behind the proxy would see the metrics"
             )
         pair = {name: getattr(self, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         alone = [name for name, value in pair.items() if value]
@@ -341,7 +338,7 @@ def _kept(path: Path) -> str:
     except FileExistsError:
         if len(secret := path.read_text()) < _TOO_SHORT:
             raise ImproperlyConfigured(
-                f"{path} holds no secret, as after a start that was cut off; expected it to be deleted"
+                f"{path} holds no secret, probably because a start was interrupted; delete the file"
             ) from None
         return secret
     with os.fdopen(descriptor, "w") as file:
@@ -392,12 +389,12 @@ def _refuse_placeholder(name: str, secret: str) -> None:
     """Refuse a secret that everybody knows; no message repeats it, as it may be a part of a real one."""
     if match := _PLACEHOLDER.search(secret):
         raise ImproperlyConfigured(
-            f"{name} holds {match[0][:20]!r} as an example does; expected a random value, "
+            f"{name} holds {match[0][:20]!r} like an example; expected a random value, "
             "such as the output of: openssl rand -hex 32"
         )
     if len(set(secret)) < _TOO_FEW_CHARACTERS:
         raise ImproperlyConfigured(
-            f"{name} is made of {len(set(secret))} different characters; expected a random value"
+            f"{name} has only {len(set(secret))} different characters; expected a random value"
         )
 
 
@@ -455,9 +452,9 @@ def _bucket_error(url: SplitResult, options: dict[str, str]) -> str:
     if url.scheme != "s3":
         return f"begins with {url.scheme!r}"
     if not _BUCKET_NAME.fullmatch(url.netloc):
-        return f"names the bucket {url.netloc!r}, which is no bucket's name"
+        return f"names the bucket {url.netloc!r}, which is not a valid bucket name"
     if not _PREFIX.fullmatch(url.path) or url.fragment:
-        return "has a prefix with other characters than letters, digits, dots, hyphens and underscores"
+        return "has an invalid prefix; use letters, digits, dots, hyphens and underscores"
     unknown = sorted(set(options) - {"endpoint_url", "region_name"})
     if unknown:
         return f"has the unknown option {unknown[0]}"
@@ -465,5 +462,5 @@ def _bucket_error(url: SplitResult, options: dict[str, str]) -> str:
     if endpoint is not None and not re.fullmatch(r"https?://[^/?#\s]+/?", endpoint):
         return "has an endpoint_url that is not http://host or https://host"
     if not re.fullmatch(r"[a-z0-9-]+", options.get("region_name", "region")):
-        return "has a region_name with other characters than small letters, digits and hyphens"
+        return "has an invalid region_name; use lower-case letters, digits and hyphens"
     return ""
