@@ -273,7 +273,7 @@ def costs(
         axes.plot(ratios, values, color=color, linestyle=style, label=name)
     if chosen is not None:
         axes.axvline(chosen, color=TEXT, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="Cost of a miss, where a false alarm costs 1", ylabel="Cost of 1,000 rows")
+    axes.set(xlabel="Cost of a miss (cost of a false alarm: 1)", ylabel="Cost of 1,000 rows")
     axes.set_ylim(bottom=0)
     axes.set_xlim(ratios[0], ratios[-1])
     axes.yaxis.set_major_formatter(FuncFormatter(whole))

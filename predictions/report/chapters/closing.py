@@ -12,13 +12,13 @@ from training.templatetags.titles import estimator
 from training.versions import model_card
 
 WORDS = {
-    "Classifier": "a named thing to predict, with numbered versions of which at most one answers",
-    "Contract": "the inputs that a version accepts: names, kinds, categories, ranges, what may be missing",
-    "Held out, laid aside": "the fifth of the table that neither search nor fit saw",
-    "Cross-validation": "learning from all folds but one and judging on that one, for each fold in turn",
-    "Threshold": "the probability from which on a row is given the positive class",
+    "Classifier": "a name for a prediction task, with numbered versions, of which at most one is active",
+    "Contract": "the inputs that a version accepts: names, kinds, categories, ranges and missing values",
+    "Held out": "the fifth of the table that was not used for search and fit",
+    "Cross-validation": "training on all folds except one and evaluating on that one, for each fold",
+    "Threshold": "the probability from which a row gets the positive class",
     "Calibrated": "of the rows given a probability of 70 %, about 70 % are of the class",
-    "Interval": "where a figure lies in 95 of 100 tables drawn anew from the rows at hand",
+    "Interval": "the range of a metric in 95 of 100 tables resampled from the rows",
 }
 
 
@@ -31,17 +31,15 @@ def summary(facts: Facts) -> Chapter:
             f"{version.classifier} predicts {facts.contract.target} from "
             f"{numbers.count(len(facts.contract.features), 'input')}. Version {version.number} is a "
             f"{estimator(version.family or facts.run.recipe.estimator).lower()}, trained on {facts.dataset.rows:,} rows and "
-            f"judged on {facts.held_out['rows']:,} that it had not seen."
+            f"evaluated on {facts.held_out['rows']:,} held-out rows."
         ),
         Tiles(tiles(facts)),
         life_pairs(facts),
-        Heading("What to take home"),
+        Heading("Key points"),
         Items([*_taken_home(facts, metrics), *_taken_home_live(facts)]),
     ]
     if judged.judged < quality.ENOUGH:
-        blocks.append(
-            Text("Until more truth is known, how well it does in use rests on the rows laid aside alone.")
-        )
+        blocks.append(Text("Until there is more feedback, only the held-out rows show how well it works."))
     return Chapter("summary", "Summary", blocks)
 
 
@@ -56,11 +54,11 @@ def tiles(facts: Facts) -> list[Tile]:
             numbers.score(metrics["roc_auc"]),
             f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else "held out",
         ),
-        Tile("Accuracy", numbers.percent(metrics["accuracy"]), "on rows held out"),
+        Tile("Accuracy", numbers.percent(metrics["accuracy"]), "on held-out rows"),
         Tile(
             "Live accuracy",
             numbers.percent(judged.accuracy) if judged.judged else "none",
-            f"of {numbers.count(judged.judged, 'judged prediction')}",
+            f"of {numbers.count(judged.judged, 'prediction')} with feedback",
         ),
         Tile("Predictions", f"{facts.serving.predictions:,}", "by this version"),
     ]
@@ -71,7 +69,7 @@ def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
     if positive is None:
         weakest = min(facts.held_out["per_class"], key=lambda row: row["recall"])
         return [
-            f"{numbers.percent(metrics['accuracy'])} of the rows laid aside were labelled right.",
+            f"{numbers.percent(metrics['accuracy'])} of the held-out rows were labelled correctly.",
             f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'])} of its rows.",
         ]
     outcome = Outcome(facts.held_out["confusion"], facts.contract.classes.index(positive))
@@ -85,7 +83,7 @@ def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
             f"{outcome.per_thousand(outcome.false_alarms):.0f} false alarms and "
             f"{outcome.per_thousand(outcome.missed):.0f} misses."
         ),
-        "The chapter on the threshold tells from what cost of a miss on that pays.",
+        "The chapter on the threshold shows from which cost of a miss this pays off.",
     ]
 
 
@@ -93,10 +91,12 @@ def _taken_home_live(facts: Facts) -> list[str]:
     ranked = facts.held_out.get("importance") or []
     sentences = []
     if ranked:
-        sentences.append(f"It leans most on {', '.join(row['feature'] for row in ranked[:3])}.")
+        sentences.append(f"Its most important inputs are {', '.join(row['feature'] for row in ranked[:3])}.")
     within = facts.serving.within_ms(0.99) if facts.serving.predictions else None
     if within is not None:
-        sentences.append(f"99{numbers.NARROW}% of its answers were scored within {numbers.latency(within)}.")
+        sentences.append(
+            f"99{numbers.NARROW}% of its predictions were scored within {numbers.latency(within)}."
+        )
     return sentences
 
 
@@ -106,28 +106,31 @@ def limits(facts: Facts) -> Chapter:
         "limits",
         "Limits",
         [
-            Text("What follows from this version's own figures:"),
+            Text("Limits of this version:"),
             Items([*model_card.limits(facts.version), *_limits_in_use(facts)]),
-            Heading("What holds for every version"),
+            Heading("Limits of every version"),
             Items(
                 [
                     (
-                        "The rows laid aside were drawn at random from the same table. They tell how the version does on rows "
-                        "like those, not on rows of next year or of another place."
+                        "The held-out rows were drawn at random from the same table. They show how the "
+                        "version works on similar rows, not on rows of next year or of another place."
                     ),
                     (
-                        "The probabilities describe what went together in the table. They do not say what would happen if "
-                        "somebody changed an input."
+                        "The probabilities describe correlations in the table. They do not predict the "
+                        "effect of changing an input."
                     ),
                     (
-                        "No figure here tells whether errors fall on some groups of people more than on others. Where that "
-                        "matters, judge the log by these groups before acting on it."
+                        "This report does not show whether errors affect some groups of people more than "
+                        "others. If that matters, evaluate the log for these groups first."
                     ),
                     (
-                        "Feedback is no random sample: whose truth becomes known, and when, may have to do with the answer "
-                        "that was given."
+                        "Feedback is not a random sample: whether and when a true label becomes known may "
+                        "depend on the prediction."
                     ),
-                    f"Warnings and drift are read from the latest {LOOKED_AT:,} predictions at most, latency is counted in steps.",
+                    (
+                        f"Warnings and drift are computed from at most {LOOKED_AT:,} recent predictions. Latency "
+                        "is estimated from a histogram."
+                    ),
                 ]
             ),
         ],
@@ -140,13 +143,13 @@ def _limits_in_use(facts: Facts) -> list[str]:
     far = [drift.feature for drift in moved_far(facts)]
     if far:
         sentences.append(
-            f"Callers send other values than training saw of {', '.join(far[:8])}: the figures above may not hold for "
-            "their rows."
+            f"The values of {', '.join(far[:8])} differ from the training data: the metrics above may not "
+            "hold for the rows of callers."
         )
     if facts.monitoring.quality.judged < quality.ENOUGH:
         sentences.append(
-            f"Feedback is known for {numbers.count(facts.monitoring.quality.judged, 'prediction')} only: live accuracy cannot be "
-            "told yet."
+            f"Only {numbers.count(facts.monitoring.quality.judged, 'prediction')} with feedback: too few for "
+            "a live accuracy."
         )
     return sentences
 
@@ -155,11 +158,11 @@ def reproduction(facts: Facts) -> Chapter:
     """How to train the same again, where every figure comes from, and what the words mean."""
     return Chapter(
         "reproduction",
-        "How to come by the same",
+        "How to reproduce this",
         [
             Text(
-                "The first command trains on the table as a file, the second takes table and recipe from the site. With "
-                "the releases listed under Training both give the same model."
+                "The first command trains on a file, the second uses the table and the recipe stored in the "
+                "site. With the releases listed under Training, both reproduce the model."
             ),
             command(facts),
             Text(
@@ -176,7 +179,7 @@ def reproduction(facts: Facts) -> Chapter:
 
 def title_page(facts: Facts, chapters: list[Chapter]) -> Report:
     """The whole of it."""
-    state = "answers now" if facts.is_active else "does not answer now"
+    state = "active" if facts.is_active else "not active"
     return Report(
         title=f"{facts.version.classifier}, version {facts.version.number}",
         subtitle=f"Report on a classifier of {facts.contract.target}",

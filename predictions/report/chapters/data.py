@@ -23,8 +23,8 @@ def data(facts: Facts) -> Chapter:
     dataset = facts.dataset
     blocks: list[Block] = [
         Text(
-            f"The version was trained on {dataset}, an immutable table that is known by its SHA-256. Every row "
-            f"describes one case; the column {facts.contract.target} holds the class to predict."
+            f"The version was trained on {dataset}, an immutable table that is identified by its SHA-256. "
+            f"Every row describes one case; the column {facts.contract.target} holds the class to predict."
         ),
         Pairs(
             [
@@ -46,7 +46,7 @@ def data(facts: Facts) -> Chapter:
         Heading("Columns"),
         _columns(facts),
         *_inputs(facts),
-        Heading("What stood out"),
+        Heading("Findings"),
         *_warnings(facts),
     ]
     return Chapter("data", "Data", blocks)
@@ -102,7 +102,7 @@ def _values(column: Mapping[str, Any]) -> str:
 
 
 def _inputs(facts: Facts) -> list[Block]:
-    """The inputs that the model leans on most, by class."""
+    """The most important inputs, by class."""
     ranked = [row["feature"] for row in facts.held_out.get("importance") or []]
     profiled = [facts.column(name) for name in ranked]
     shown = [column for column in profiled if column and column.get("by_class")][:SHOWN_INPUTS]
@@ -111,9 +111,9 @@ def _inputs(facts: Facts) -> list[Block]:
     return [
         Figure(
             charts.inputs(shown),
-            "The inputs that the model leans on most, by class",
-            "Each chart shows the share of the rows of a class with a value; where the classes lie apart, the input "
-            "tells them apart by itself.",
+            "The most important inputs, by class",
+            "Each chart shows the share of the rows of a class with a value. If the classes do not overlap, "
+            "the input separates them by itself.",
         )
     ]
 
@@ -123,8 +123,8 @@ def _warnings(facts: Facts) -> list[Block]:
     if not warnings:
         return [
             Text(
-                "The table was looked over for columns that tell the class by themselves, duplicates, identifiers, "
-                "tiny classes and rows without a label. Nothing was found."
+                "The table was checked for columns that predict the class by themselves, duplicates, "
+                "identifiers, tiny classes and rows without a label. Nothing was found."
             )
         ]
     return [Items([f"{warning['column']}: {warning['message']}." for warning in warnings[:LISTED]])]
@@ -135,19 +135,18 @@ def contract(facts: Facts) -> Chapter:
     agreed = facts.contract
     strict = agreed.strict or facts.version.classifier.strict
     unseen = (
-        "This version is strict: a category or a number outside the training range is refused."
+        "This version is strict: a category or number outside the training data is refused."
         if strict
-        else "A category that training never saw, or a number outside the training range, is answered with a warning, "
-        "and counted."
+        else "A category or number outside the training data is answered with a warning, and counted."
     )
     blocks: list[Block] = [
         Text(
-            "The contract was inferred from the table and is checked on every row, whether it comes over the API, from "
-            "the form or in a file. A row that lacks an input, has one too many, or has a value of another kind is "
-            f"refused and not scored. {unseen}"
+            "The contract was inferred from the table and is checked on every row, from the API, the form or "
+            "a file. A row with a missing input, an unknown input or a value of another kind is refused and "
+            f"not scored. {unseen}"
         ),
         Table(
-            f"Inputs that the version asks for{_of(len(agreed.features))}",
+            f"Inputs of the version{_of(len(agreed.features))}",
             ["Input", "Kind", "May be missing", "Values seen in training"],
             [
                 [feature.name, feature.kind.value, "yes" if feature.missing else "no", _seen(feature)]
@@ -164,12 +163,12 @@ def contract(facts: Facts) -> Chapter:
     corrections = facts.run.corrections_data.get("columns") or {}
     if corrections:
         changes = ", ".join(f"{name} ({choice.replace('_', ' ')})" for name, choice in corrections.items())
-        blocks.append(Remark(f"The inferred contract was corrected by hand before training: {changes}."))
+        blocks.append(Remark(f"The inferred contract was corrected manually before training: {changes}."))
     if agreed.merged:
         spellings = "; ".join(
             f"{spelling} as {label}" for spelling, label in list(agreed.merged.items())[:LISTED]
         )
-        blocks.append(Remark(f"Labels in several spellings were taken as one class: {spellings}."))
+        blocks.append(Remark(f"Different spellings of labels were merged into one class: {spellings}."))
     return Chapter("contract", "Contract", blocks)
 
 

@@ -20,11 +20,11 @@ RATIOS = (1, 2, 3, 5, 10, 20)
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9)
 LISTED = 40
 MEANINGS = {
-    "roc_auc": "how often a row of the class gets a higher probability than a row that is not of it",
-    "accuracy": "the share of rows that are labelled right",
+    "roc_auc": "how often a row of the class gets a higher probability than a row of another class",
+    "accuracy": "the share of rows that are labelled correctly",
     "f1": "the harmonic mean of precision and recall",
-    "precision": "the share of the rows labelled so that are of the class",
-    "recall": "the share of the rows of the class that are labelled so",
+    "precision": "the share of the predictions of the class that are correct",
+    "recall": "the share of the rows of the class that are found",
 }
 
 
@@ -39,9 +39,9 @@ def evaluation(facts: Facts) -> Chapter:
     )
     blocks: list[Block] = [
         Text(
-            f"All figures of this chapter come from the {held_out['rows']:,} rows laid aside before the search, if not "
-            "said otherwise. Those of the cross-validation come from the rows learned from, each judged by a model that "
-            f"had not seen it. F1, precision and recall are those {of_class}."
+            f"The metrics of this chapter come from the {held_out['rows']:,} held-out rows, unless stated "
+            f"otherwise. Those of the cross-validation come from the training rows, each evaluated by a "
+            f"model that was trained without it. F1, precision and recall are those {of_class}."
         ),
         Figure(
             charts.metrics(
@@ -50,12 +50,12 @@ def evaluation(facts: Facts) -> Chapter:
                 [version.metrics[name] for name in names],
                 [intervals.get(name) for name in names],
             ),
-            "The five metrics, over the folds and on the rows laid aside",
+            "The five metrics, over the folds and on the held-out rows",
             _agreement(facts),
         ),
         Table(
             "The five metrics",
-            ["Metric", "Cross-validation", "Held out", "95 % interval", "What it tells"],
+            ["Metric", "Cross-validation", "Held out", "95 % interval", "Meaning"],
             [
                 [
                     METRIC_TITLES[name],
@@ -85,15 +85,15 @@ def _agreement(facts: Facts) -> str:
     bounds = (facts.held_out.get("intervals") or {}).get("roc_auc")
     inside = bounds and bounds[0] <= fold["mean"] <= bounds[1]
     verdict = (
-        "as much as chance explains: the search did not fit itself to its folds"
+        "which chance explains: the search did not overfit its folds"
         if inside
-        else "more than chance in the choice of the rows explains"
+        else "which is more than chance explains"
     )
     if not bounds:
-        verdict = "which cannot be judged, as no intervals were recorded"
+        verdict = "which cannot be interpreted because no intervals were recorded"
     return (
-        f"ROC-AUC is {value:.3f} on the rows laid aside and {fold['mean']:.3f} over the folds, a difference of "
-        f"{abs(difference):.3f}, {verdict}. The intervals show how far the figures could be off by the choice of the rows."
+        f"ROC-AUC is {value:.3f} on the held-out rows and {fold['mean']:.3f} over the folds, a difference of "
+        f"{abs(difference):.3f}, {verdict}. The intervals show the uncertainty due to the choice of the rows."
     )
 
 
@@ -108,7 +108,7 @@ def _confusion(facts: Facts) -> list[Block]:
         if actual != predicted
     ]
     most, actual, predicted = max(wrong)
-    reading = f"{right:,} of {held_out['rows']:,} rows are labelled right."
+    reading = f"{right:,} of {held_out['rows']:,} rows are labelled correctly."
     if most:
         reading += (
             f" The most frequent error: {numbers.count(most, 'row')} of {classes[actual]} labelled {classes[predicted]}, "
@@ -116,9 +116,7 @@ def _confusion(facts: Facts) -> list[Block]:
         )
     return [
         Heading("Confusion matrix"),
-        Figure(
-            charts.confusion(counts, classes), "Rows by their actual class and the one predicted", reading
-        ),
+        Figure(charts.confusion(counts, classes), "Rows by actual and predicted class", reading),
         Table(
             "By class",
             ["Class", "Precision", "Recall", "F1", "Rows"],
@@ -150,11 +148,12 @@ def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], facts: Facts) -> 
         Figure(
             charts.ranking(roc, precision_recall),
             "ROC and precision-recall curves" + (" of each class against all others" if len(roc) > 1 else ""),
-            f"Left, how many rows of a class are found for how many false alarms: of a row of {worst['label']} and "
-            f"another row the model gives the former the higher probability in {numbers.percent(worst['area'])} of all pairs"
+            f"Left: found rows of a class against false alarms. In {numbers.percent(worst['area'])} of all "
+            f"pairs of a row of {worst['label']} and another row, the former gets the higher probability"
             + (", the least of all classes. " if len(roc) > 1 else "; by chance it would be half. ")
-            + f"Right, how many of those labelled {first['label']} are right for how many are found: the average precision "
-            f"is {first['area']:.3f}; whoever labels at random has {shares[first['label']]:.3f}, the share of the class.",
+            + f"Right: correct predictions of {first['label']} against found rows. The average precision is "
+            f"{first['area']:.3f}; labelling at random reaches {shares[first['label']]:.3f}, the share of "
+            "the class.",
         ),
     ]
     if curves.get("calibration"):
@@ -167,17 +166,17 @@ def _calibration(lines: Sequence[Mapping[str, Any]]) -> list[Block]:
     gap = calibration_gap(line)
     quality = "well" if gap < WELL else "fairly" if gap < FAIRLY else "badly"
     advice = (
-        "They can be read as they stand."
+        "They can be used as frequencies."
         if gap < WELL
-        else "They order rows; as frequencies they are to be taken with care."
+        else "They order rows, but should not be used as frequencies without care."
     )
     return [
         Heading("Calibration"),
         Figure(
             charts.calibration(lines),
             "Observed shares over predicted probabilities, and rows at each",
-            f"The probabilities of {line['label']} are {quality} calibrated: on average over the rows they are off by "
-            f"{numbers.percent(gap)} from the share observed. {advice}",
+            f"The probabilities of {line['label']} are {quality} calibrated: on average they differ from the "
+            f"observed share by {numbers.percent(gap)}. {advice}",
         ),
     ]
 
@@ -188,22 +187,22 @@ def _importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int]
     top, total = features[0], sum(max(row["mean"], 0) for row in features)
     idle = sum(row["mean"] <= row["std"] for row in features)
     of_all = (
-        f", {numbers.percent(top['mean'] / total, 0)} of the falls of all inputs together"
+        f", {numbers.percent(top['mean'] / total, 0)} of the drops of all inputs together"
         if total > 0
         else ""
     )
     reading = (
-        f"By how much ROC-AUC falls when the values of one input are shuffled. The model leans most on {top['feature']}: "
-        f"without it ROC-AUC would be lower by {top['mean']:.3f}{of_all}. "
-        f"{numbers.count(idle, 'input shows', 'inputs show')} no effect beyond chance. Inputs alike stand in for each other, "
-        "so that each may look unimportant though the pair is not; and importance is not cause."
-        + (f" {said_of_effort(effort)}" if effort else "")
+        f"The drop in ROC-AUC when the values of one input are shuffled. The most important input is "
+        f"{top['feature']}: without it, ROC-AUC would be lower by {top['mean']:.3f}{of_all}. "
+        f"{numbers.count(idle, 'input shows', 'inputs show')} no effect beyond chance. Similar inputs can "
+        "replace each other, so each may look unimportant although the pair is not. Importance is not "
+        "causation." + (f" {said_of_effort(effort)}" if effort else "")
     )
     return [
-        Heading("What the model leans on"),
+        Heading("Importance of the inputs"),
         Figure(
             charts.importance(features),
-            "Permutation importance on rows laid aside"
+            "Permutation importance on held-out rows"
             + (
                 f": the first {charts.SHOWN_FEATURES} of {len(features):,}"
                 if len(features) > charts.SHOWN_FEATURES
@@ -223,9 +222,9 @@ def threshold(facts: Facts) -> Chapter:
             "Decision",
             [
                 Text(
-                    f"With {len(facts.contract.classes)} classes there is no threshold: the most probable class is the "
-                    "label. Whoever wants to act on doubtful rows otherwise can take the probabilities, which every answer "
-                    "carries."
+                    f"With {len(facts.contract.classes)} classes there is no threshold: the most probable "
+                    "class is the label. To treat uncertain rows differently, use the probabilities in each "
+                    "answer."
                 )
             ],
         )
@@ -233,15 +232,15 @@ def threshold(facts: Facts) -> Chapter:
     blocks: list[Block] = [
         Text(
             f"A row is labelled {positive} when its probability is at least {exact(facts.version.threshold)}. "
-            f"{_aim(facts)} The threshold was chosen on the cross-validated probabilities of the rows learned from; the "
-            "figures below come from the rows laid aside."
+            f"{_aim(facts)} The threshold was chosen on the cross-validated probabilities of the training "
+            "rows; the figures below come from the held-out rows."
         ),
-        Heading(f"What it means for {ROWS:,} rows"),
+        Heading(f"Outcome for {ROWS:,} rows"),
         _outcome(outcome, positive),
         *_business(outcome, positive, facts),
         *_other_thresholds(facts, outcome, positive),
     ]
-    return Chapter("threshold", "Threshold and what it costs", blocks)
+    return Chapter("threshold", "Threshold and costs", blocks)
 
 
 class Outcome:
@@ -279,9 +278,7 @@ class Outcome:
 def _aim(facts: Facts) -> str:
     aim = Aim.from_dict(facts.run.recipe.aim)
     if aim is None:
-        return (
-            f"No aim was stated, so that it is {DEFAULT_THRESHOLD:g}: the more probable class is the label."
-        )
+        return f"There was no aim, so it is {DEFAULT_THRESHOLD:g}: the more probable class is the label."
     sentences = {
         "f1": "It was chosen for the best F1.",
         "precision": f"It was chosen for a precision of at least {exact(aim.value)}.",
@@ -293,14 +290,14 @@ def _aim(facts: Facts) -> str:
 
 def _outcome(outcome: Outcome, positive: str) -> Table:
     rows = [
-        (f"labelled {positive}, rightly", outcome.found, "found in time"),
-        (f"labelled {positive}, wrongly", outcome.false_alarms, "false alarms: effort spent for nothing"),
-        (f"not labelled {positive}, wrongly", outcome.missed, "misses: nobody acts on them"),
-        (f"not labelled {positive}, rightly", outcome.quiet, "left alone, as they should be"),
+        (f"labelled {positive}, correct", outcome.found, "found in time"),
+        (f"labelled {positive}, wrong", outcome.false_alarms, "false alarms: wasted effort"),
+        (f"not labelled {positive}, wrong", outcome.missed, "misses: no action"),
+        (f"not labelled {positive}, correct", outcome.quiet, "correctly left alone"),
     ]
     return Table(
-        f"What becomes of {ROWS:,} rows like those laid aside",
-        ["Rows", f"Of {ROWS:,}", "Of those laid aside", "What that is"],
+        f"Expected outcome for {ROWS:,} similar rows",
+        ["Rows", f"Of {ROWS:,}", "Of the held-out rows", "Meaning"],
         [
             [name, f"{outcome.per_thousand(count):.0f}", f"{count:,}", meaning]
             for name, count, meaning in rows
@@ -313,12 +310,12 @@ def _outcome(outcome: Outcome, positive: str) -> Table:
 def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
     ratios = [step / 4 for step in range(1, 81)]
     model, nobody, everybody = zip(*(outcome.costs(ratio) for ratio in ratios), strict=True)
-    ways = (f"nobody labelled {positive}", f"everybody labelled {positive}")
+    ways = (f"no rows labelled {positive}", f"all rows labelled {positive}")
     aim = Aim.from_dict(facts.run.recipe.aim)
     chosen = aim.value if aim and aim.goal == "cost" else None
     reading = (
-        "Where the model's line is the lowest, it is worth having. Take the place on the axis that fits your own costs: "
-        "what a false alarm costs is 1."
+        "The model is useful where its line is the lowest. Find your own costs on the axis; the cost of a "
+        "false alarm is 1."
     )
     if chosen is not None:
         reading += " The dotted line is the cost that the threshold was chosen for."
@@ -327,12 +324,12 @@ def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
         Items(_in_words(outcome, positive, facts.version.metrics)),
         Figure(
             charts.costs(ratios, {"this threshold": model, ways[0]: nobody, ways[1]: everybody}, chosen),
-            "What errors cost, by how much a miss costs",
+            "Cost of errors, by the cost of a miss",
             reading,
         ),
         Table(
-            f"Cost of {ROWS:,} rows, where a false alarm costs 1",
-            ["A miss costs", "This threshold", *(f"{way[0].upper()}{way[1:]}" for way in ways)],
+            f"Cost of {ROWS:,} rows, if a false alarm costs 1",
+            ["Cost of a miss", "This threshold", *(f"{way[0].upper()}{way[1:]}" for way in ways)],
             [[str(ratio), *(f"{cost:,.0f}" for cost in outcome.costs(ratio))] for ratio in RATIOS],
             numbers=(0, 1, 2, 3),
         ),
@@ -345,7 +342,8 @@ def _in_words(outcome: Outcome, positive: str, metrics: Mapping[str, float]) -> 
     return [
         (
             f"Of {ROWS:,} rows {outcome.per_thousand(alarms):.0f} are labelled {positive}. "
-            f"{numbers.percent(metrics['precision'], 0)} of them are {positive} indeed; the rest is effort spent for nothing."
+            f"{numbers.percent(metrics['precision'], 0)} of them are actually {positive}; the rest is wasted "
+            "effort."
         ),
         f"{numbers.percent(metrics['recall'], 0)} of all that are {positive} are found; the others are missed.",
         _worth(outcome),
@@ -355,15 +353,13 @@ def _in_words(outcome: Outcome, positive: str, metrics: Mapping[str, float]) -> 
 def _worth(outcome: Outcome) -> str:
     low, high = outcome.pays_from, outcome.pays_until
     if low is None:
-        return "No row was labelled rightly so: at this threshold the version is of no use."
-    nobody = (
-        f"It is cheaper than labelling nobody as soon as a miss costs more than {low:.2f} times a false alarm"
-    )
+        return "No row was labelled correctly: the version is not useful at this threshold."
+    nobody = f"It is cheaper than labelling no rows if a miss costs more than {low:.2f} times a false alarm"
     if high is None:
         return f"{nobody}. It missed none."
     if low < high:
-        return f"{nobody}, and cheaper than labelling everybody while a miss costs less than {high:.1f} times a false alarm."
-    return "Whatever a miss costs, labelling nobody or everybody is cheaper than this threshold."
+        return f"{nobody}, and cheaper than labelling all rows if a miss costs less than {high:.1f} times a false alarm."
+    return "At any cost of a miss, labelling no rows or all rows is cheaper than this threshold."
 
 
 def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Block]:
@@ -388,14 +384,14 @@ def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Blo
             ]
         )
     return [
-        Heading("What another threshold would give"),
+        Heading("Other thresholds"),
         Text(
-            "To find more of the class, more rows have to be looked at, and fewer of them are worth it. Train with another "
-            "aim (--aim, or the field in the form of a run) to move along this table."
+            "To find more of the class, more rows have to be checked, with more false alarms. Train with "
+            "another aim (--aim, or the field in the form of a run) to get another threshold."
         ),
         Table(
             f"Points of the precision-recall curve, for {ROWS:,} rows",
-            ["Recall", "Precision", f"Labelled {positive}", "Of these rightly"],
+            ["Recall", "Precision", f"Labelled {positive}", "Of these correct"],
             rows,
             numbers=(0, 1, 2, 3),
         ),

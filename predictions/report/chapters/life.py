@@ -23,9 +23,9 @@ def versions(facts: Facts) -> Chapter:
         Text(
             f"{facts.version.classifier} has {numbers.count(len(facts.versions), 'version')}; "
             + (
-                f"version {facts.activations[0].version.number} answers now."
+                f"version {facts.activations[0].version.number} is active."
                 if facts.activations
-                else "none of them was ever active."
+                else "none of them has been active."
             )
         ),
         Table(
@@ -52,11 +52,11 @@ def versions(facts: Facts) -> Chapter:
     if len({version.run.dataset_id for version in facts.versions}) > 1:
         blocks.append(
             Remark(
-                "The versions were judged on held-out rows of different datasets: a small difference between them may "
+                "The versions were evaluated on held-out rows of different datasets: a small difference may "
                 "come from the rows."
             )
         )
-    blocks += [Heading("What answered when"), *_activations(facts), Heading("Files"), *_files(facts)]
+    blocks += [Heading("Activation history"), *_activations(facts), Heading("Files"), *_files(facts)]
     return Chapter("versions", "Versions and activations", blocks)
 
 
@@ -66,15 +66,15 @@ def _of(total: int) -> str:
 
 def _live(facts: Facts, key: int) -> str:
     judged = facts.qualities[key]
-    return f"{numbers.percent(judged.accuracy)} of {judged.judged:,}" if judged.judged else "no truth yet"
+    return f"{numbers.percent(judged.accuracy)} of {judged.judged:,}" if judged.judged else "no feedback yet"
 
 
 def _activations(facts: Facts) -> list[Block]:
     if not facts.activations:
-        return [Text("No version was ever active.")]
+        return [Text("No version has been active.")]
     return [
         Table(
-            "Activations, the latest first" + _of(len(facts.activations)),
+            "Activations, latest first" + _of(len(facts.activations)),
             ["Since", "Version", "By", "Reason"],
             [
                 [numbers.moment(row.created_at), str(row.version.number), row.actor, row.reason]
@@ -90,8 +90,8 @@ def _files(facts: Facts) -> list[Block]:
     engine = facts.version.engine
     name = engine.get("name", "scikit-learn")
     sentence = (
-        f"Single rows are scored by {name}: at registration its answers were compared with scikit-learn's on every row "
-        "laid aside and on made-up extreme ones, and agreed."
+        f"Single rows are scored by {name}. At registration, its predictions matched scikit-learn's on all "
+        "held-out rows and on synthetic extreme rows."
         if name != "scikit-learn"
         else "Rows are scored by scikit-learn itself"
         + (f", because {engine['reason']}." if engine.get("reason") else ".")
@@ -108,8 +108,8 @@ def _files(facts: Facts) -> list[Block]:
             wide=2,
         ),
         Text(
-            "A file is compared with its SHA-256 before it is loaded, and gives the answers recorded at training once more "
-            f"before it serves. {sentence}"
+            "A file is compared with its SHA-256 before it is loaded, and has to reproduce the predictions "
+            f"recorded at training before it serves. {sentence}"
         ),
     ]
 
@@ -121,16 +121,16 @@ def serving(facts: Facts) -> Chapter:
         return Chapter(
             "serving",
             "Serving",
-            [Text("The version has answered nothing so far; there are no figures to show.")],
+            [Text("The version has made no predictions yet.")],
         )
     first, last = min(served.hours), max(served.hours)
     busiest = max(served.hours, key=lambda hour: served.hours[hour])
     median, slowest = served.within_ms(0.5), served.within_ms(0.99)
     blocks: list[Block] = [
         Text(
-            f"From {numbers.moment(first)} to the hour of {numbers.moment(last)} this version gave "
-            f"{numbers.count(served.predictions, 'answer')}. The figures come from hourly counts that are written in the "
-            "same transaction as each answer."
+            f"From {numbers.moment(first)} to the hour of {numbers.moment(last)} this version made "
+            f"{numbers.count(served.predictions, 'prediction')}. The figures come from hourly counts, which "
+            "are written in the same transaction as each prediction."
         ),
         Tiles(
             [
@@ -143,12 +143,12 @@ def serving(facts: Facts) -> Chapter:
         _volume(served),
         Heading("Latency"),
         Text(
-            "Latency is the time from the checked request to the scored row, without the network and the commit to the log. "
-            "It is counted in steps, so that a percentile is the upper end of its step."
+            "Latency is the time to score a checked row, without the network and the commit to the log. It "
+            "is estimated from a histogram: a percentile is the upper end of its step."
         ),
         Figure(
             charts.bars(*_latency_bars(served), "Latency of a prediction, up to", "Predictions"),
-            "How long scoring took",
+            "Scoring time",
             f"Half of the predictions were scored within {_at_most(median)}, 99{numbers.NARROW}% within {_at_most(slowest)}.",
         ),
         Table(
@@ -157,9 +157,9 @@ def serving(facts: Facts) -> Chapter:
             [[numbers.percent(share), _at_most(served.within_ms(share))] for share in PERCENTILES],
             numbers=(0, 1),
         ),
-        Heading("Callers and answers"),
+        Heading("Sources of predictions"),
         Table(
-            "Predictions by the way they came",
+            "Predictions by source",
             ["Source", "Predictions", "Share"],
             [
                 [_source(name), f"{count:,}", numbers.percent(count / served.predictions)]
@@ -223,9 +223,9 @@ def _certainty(served: Serving) -> Figure:
     doubtful = sum(served.deciles[: len(served.deciles) * 6 // 10])
     return Figure(
         charts.bars(names[first:], served.deciles[first:], "Probability of the label given", "Predictions"),
-        "How certain the answers were",
-        f"{numbers.percent(doubtful / served.predictions)} of the answers were given with a probability below 60{numbers.NARROW}%: "
-        "these are the ones to look at twice.",
+        "Certainty of the predictions",
+        f"{numbers.percent(doubtful / served.predictions)} of the predictions have a probability below "
+        f"60{numbers.NARROW}%. Check these first.",
     )
 
 
@@ -234,7 +234,7 @@ def life_pairs(facts: Facts) -> Pairs:
     mine = [row for row in facts.activations if row.version_id == facts.version.pk]
     return Pairs(
         [
-            ("State", "answers now" if facts.is_active else "answered before" if mine else "never active"),
+            ("State", "active" if facts.is_active else "active before" if mine else "never active"),
             ("First active", numbers.moment(mine[-1].created_at) if mine else "never"),
             (
                 "Trained in",

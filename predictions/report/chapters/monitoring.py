@@ -21,11 +21,11 @@ def monitoring(facts: Facts) -> Chapter:
     """What the truth says, where it is known, and what callers sent that training never saw."""
     blocks: list[Block] = [
         *_accuracy(facts),
-        Heading("Labels given"),
+        Heading("Label mix"),
         *_label_mix(facts),
-        Heading("What is asked"),
+        Heading("Drift of the inputs"),
         *_drifts(facts),
-        Heading("Values that training never saw"),
+        Heading("Values outside the training data"),
         *_unseen(facts),
     ]
     return Chapter("monitoring", "Monitoring", blocks)
@@ -36,20 +36,22 @@ def _accuracy(facts: Facts) -> list[Block]:
     if judged.accuracy is None:
         return [
             Text(
-                "No truth is known about this version's answers yet. Feedback, over the API, on a prediction's page or as a "
-                "file, makes live accuracy known."
+                "There is no feedback for this version yet. Enter true labels through the API, on the page "
+                "of a prediction or as a file to see the live accuracy."
             )
         ]
     held_out = facts.version.metrics["accuracy"]
     blocks: list[Block] = [
         Text(
-            f"The truth is known for {numbers.count(judged.judged, 'prediction')} of this version, and {judged.correct:,} of "
-            f"them were right: an accuracy of {numbers.percent(judged.accuracy)} (95{numbers.NARROW}% interval "
-            f"{numbers.interval(judged.interval)}). On the rows laid aside at training it was {numbers.percent(held_out)}. {_verdict(facts)}"
+            f"There is feedback for {numbers.count(judged.judged, 'prediction')} of this version, and "
+            f"{judged.correct:,} of them were correct: an accuracy of {numbers.percent(judged.accuracy)} "
+            f"(95{numbers.NARROW}% interval "
+            f"{numbers.interval(judged.interval)}). On the held-out rows it was {numbers.percent(held_out)}. "
+            f"{_verdict(facts)}"
         ),
         Figure(
             charts.confusion(judged.confusion, judged.classes),
-            "Judged predictions by their true class and the one predicted",
+            "Predictions with feedback, by true and predicted class",
             _per_class(facts),
         ),
     ]
@@ -64,7 +66,8 @@ def _accuracy(facts: Facts) -> list[Block]:
                     held_out,
                 ),
                 "Accuracy by day of the prediction, with 95 % intervals",
-                "A point whose interval lies wholly below the dashed line is worse than the rows laid aside promised.",
+                "If an interval is completely below the dashed line, the accuracy was lower than on the "
+                "held-out rows.",
             )
         )
     return blocks
@@ -75,16 +78,16 @@ def _verdict(facts: Facts) -> str:
     lately, held_out = facts.monitoring.lately, facts.version.metrics["accuracy"]
     if lately.judged < quality.ENOUGH:
         return (
-            f"{numbers.count(lately.judged, 'prediction')} with feedback in the last {quality.LATELY.days} days are too few "
-            "to tell whether accuracy has dropped."
+            f"{numbers.count(lately.judged, 'prediction')} with feedback in the last {quality.LATELY.days} "
+            "days are too few to detect a drop in accuracy."
         )
     if lately.has_dropped(held_out):
         return (
-            f"Accuracy has dropped: {lately.beside(held_out)}, which is less than chance explains. Look for what changed, "
-            "and train again on newer rows."
+            f"Accuracy has dropped: {lately.beside(held_out)}, which is less than chance explains. Find out "
+            "what changed, and retrain on newer rows."
         )
     if facts.monitoring.quality.interval[0] > held_out:
-        return "That is more than was promised; perhaps the easier rows are those whose truth is known."
+        return "That is higher than on the held-out rows; rows with feedback may be easier."
     return f"It has not dropped in the last {quality.LATELY.days} days by more than chance explains."
 
 
@@ -95,13 +98,13 @@ def _per_class(facts: Facts) -> str:
         for place, (label, row) in enumerate(zip(judged.classes, judged.confusion, strict=True))
         if sum(row)
     ][:5]
-    return f"Right were {', '.join(shares)}. Who gives feedback chooses which rows it is about, so that these need not be typical."
+    return f"{', '.join(shares)} were correct. Rows with feedback may not be representative."
 
 
 def _label_mix(facts: Facts) -> list[Block]:
     served = facts.serving
     if not served.predictions:
-        return [Text("The version has given no labels so far.")]
+        return [Text("The version has made no predictions yet.")]
     classes = facts.contract.classes
     confusion, rows = facts.held_out["confusion"], facts.held_out["rows"]
     given = [served.labels.get(label, 0) / served.predictions for label in classes]
@@ -110,28 +113,25 @@ def _label_mix(facts: Facts) -> list[Block]:
     gap, label = max(
         (abs(live - held), name) for live, held, name in zip(given, expected, classes, strict=True)
     )
-    verdict = (
-        "Callers send other rows than training saw, or the world has changed: worth a look."
-        if gap > SHIFT
-        else "That is close."
-    )
+    verdict = "The inputs may have changed; check them." if gap > SHIFT else "That is close."
     return [
         Figure(
             charts.label_mix(
                 classes,
                 {
-                    "rows laid aside: actual": actual,
-                    "rows laid aside: predicted": expected,
+                    "held-out rows: actual": actual,
+                    "held-out rows: predicted": expected,
                     "live: predicted": given,
                 },
             ),
             "Shares of the labels",
-            f"The largest difference between live answers and those on the rows laid aside is {numbers.percent(gap)}, for "
+            f"The largest difference between live predictions and those on held-out rows is "
+            f"{numbers.percent(gap)}, for "
             f"{label}. {verdict}",
         ),
         Table(
-            "Labels that the version gave",
-            ["Label", "Predictions", "Share", "Share on rows laid aside"],
+            "Predicted labels",
+            ["Label", "Predictions", "Share", "Share on held-out rows"],
             [
                 [name, f"{served.labels.get(name, 0):,}", numbers.percent(live), numbers.percent(held)]
                 for name, live, held in zip(classes, given, expected, strict=True)
@@ -143,7 +143,7 @@ def _label_mix(facts: Facts) -> list[Block]:
 
 
 CODES: Mapping[str, str] = {
-    "unknown_category": "a category that training never saw",
+    "unknown_category": "a category outside the training data",
     "out_of_range": "a number outside the training range",
 }
 
@@ -151,18 +151,18 @@ CODES: Mapping[str, str] = {
 def _unseen(facts: Facts) -> list[Block]:
     watched = facts.monitoring
     if not watched.looked_at:
-        return [Text("There are no predictions to look at.")]
+        return [Text("There are no predictions yet.")]
     sentence = (
         f"Of the latest {numbers.count(watched.looked_at, 'prediction')} of this version "
         f"{watched.warned:,} ({numbers.percent(watched.warned / watched.looked_at)}) carried a warning."
     )
     if not watched.warnings:
-        return [Text(f"{sentence} Callers send what training saw.")]
+        return [Text(f"{sentence} The inputs match the training data.")]
     return [
         Text(sentence),
         Table(
             "Warnings by input",
-            ["Input", "What was sent", "Predictions", "Share"],
+            ["Input", "Value", "Predictions", "Share"],
             [
                 [feature, CODES.get(code, code), f"{count:,}", numbers.percent(count / watched.looked_at)]
                 for (feature, code), count in list(watched.warnings.items())[:LISTED]
@@ -176,24 +176,24 @@ def _unseen(facts: Facts) -> list[Block]:
 def _drifts(facts: Facts) -> list[Block]:
     watched = facts.monitoring
     if not watched.drifts:
-        return [Text("There are no predictions whose inputs could be compared with the table.")]
+        return [Text("There are no predictions to compare with the table.")]
     far = moved_far(facts)
     sentence = (
-        f"Farther than chance explains moved {numbers.count(len(far), 'input')}, first of all {far[0].feature}: callers send "
-        "other rows than training saw."
+        f"{numbers.count(len(far), 'input')} moved farther than chance explains, most of all "
+        f"{far[0].feature}."
         if far
         else "No input moved farther than chance explains."
     )
     return [
         Text(
-            f"The latest {numbers.count(watched.looked_at, 'prediction')} of this version beside the table it learned from. "
-            "An input has moved by the share of rows that would have to have another value for both to be spread alike; "
-            f"so few rows of the table itself would be apart by chance. {sentence}"
+            f"The latest {numbers.count(watched.looked_at, 'prediction')} of this version compared with the "
+            f"training table. The distance of an input is the share of rows that would have to change for "
+            f"both distributions to match. {sentence}"
         ),
         Table(
             "How far inputs have moved"
             + (f": the first {LISTED} of {len(watched.drifts):,}" if len(watched.drifts) > LISTED else ""),
-            ["Input", "Moved", "By chance", "What is compared", "In the table", "Sent"],
+            ["Input", "Moved", "By chance", "Comparison", "In the table", "Sent"],
             [
                 [
                     drift.feature,

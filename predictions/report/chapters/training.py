@@ -19,8 +19,8 @@ LISTED = 20
 SEARCHES = {
     "grid": "every combination of the values below",
     "random": "combinations drawn at random from the values below",
-    "halving": "many combinations on few rows at first, the best third of them on three times as many, and so on",
-    "optuna": "combinations proposed by Optuna after what earlier ones reached, poor ones stopped early",
+    "halving": "many combinations on few rows, then the best third on three times as many rows, and so on",
+    "optuna": "combinations proposed by Optuna from earlier results, with poor ones stopped early",
 }
 
 
@@ -28,18 +28,19 @@ def training(facts: Facts) -> Chapter:
     """What was asked for, how the rows were divided and what the pipeline does to a row."""
     run, recipe = facts.run, facts.run.recipe
     learned = 1 - HOLD_OUT
-    weight = "weighted against their frequency" if recipe.class_weight == BALANCED else "counted as they come"
+    weight = "weighted inversely to their frequency" if recipe.class_weight == BALANCED else "not weighted"
     blocks: list[Block] = [
         Text(
-            f"Before anything else a fifth of the rows, {facts.held_out['rows']:,}, was drawn at random, with as many of "
-            f"each class as in the table, and laid aside. Search, choice of the threshold and fit saw the other "
-            f"{numbers.percent(learned, 0)} alone; the chapter on evaluation speaks of the rows laid aside. Everything random "
+            f"First, a fifth of the rows, {facts.held_out['rows']:,}, was held out at random, stratified by "
+            f"class. Search, choice of the threshold and fit used only the other "
+            f"{numbers.percent(learned, 0)}; the chapter on evaluation is about the held-out rows. "
+            "Everything random "
             f"follows from the seed {recipe.seed}: the same table, recipe and library releases give the same model."
         ),
         Pairs(
             [
                 ("Run", f"{run.pk}, {run.state}"),
-                ("Asked for by", run.created_by.get_username() if run.created_by else "the command line"),
+                ("Requested by", run.created_by.get_username() if run.created_by else "the command line"),
                 ("Began", numbers.moment(run.started_at)),
                 ("Took", numbers.duration(run.seconds) if run.seconds is not None else "not recorded"),
                 (
@@ -54,24 +55,26 @@ def training(facts: Facts) -> Chapter:
                 ("Budget", _budget(facts)),
             ]
         ),
-        Heading("What the pipeline does to a row"),
+        Heading("Steps of the pipeline"),
         Items(
             [
                 (
-                    "Numbers: a missing one becomes the median of the rows learned from; then each is scaled to a mean of 0 "
+                    "Numbers: a missing value becomes the median of the training rows; then each number is "
+                    "scaled to a mean of 0 "
                     "and a standard deviation of 1."
                 ),
                 (
-                    "Categories: a missing one is a category of its own; then each becomes a column of 0 and 1. Of more than "
-                    f"{MAX_CATEGORIES} categories the most frequent have columns, the others share one. An unknown one counts "
-                    "as those."
+                    "Categories: a missing value is a category of its own; then each category becomes a "
+                    f"column of 0 and 1. If there are more than {MAX_CATEGORIES} categories, the most "
+                    "frequent ones have columns and the others, including unknown ones, share one."
                 ),
                 "The estimator turns the columns into a probability of each class.",
             ]
         ),
         Heading("Software"),
         Text(
-            "The files were written with these releases; the site refuses to serve them under another scikit-learn: "
+            "The files were written with these releases; the site does not serve them with another release "
+            "of scikit-learn: "
             + ", ".join(f"{name} {release}" for name, release in sorted(facts.version.libraries.items()))
             + "."
         ),
@@ -105,9 +108,10 @@ def search(facts: Facts) -> Chapter:
     blocks: list[Block] = [
         Text(
             f"The search tried {SEARCHES.get(recipe.search, recipe.search)}: {numbers.count(len(tried), 'candidate')} in "
-            f"{numbers.count(run.fits_total, 'planned fit')}, each judged by {scoring} over {recipe.folds} folds."
+            f"{numbers.count(run.fits_total, 'planned fit')}, each evaluated with {scoring} over "
+            f"{recipe.folds} folds."
         ),
-        Heading("Values that were to try"),
+        Heading("Values to try"),
         Items(
             [
                 f"{estimator(family)}: "
@@ -126,7 +130,7 @@ def search(facts: Facts) -> Chapter:
         )
     blocks.append(
         Table(
-            "Candidates, the best first" + (f": {LISTED} of {len(tried):,}" if len(tried) > LISTED else ""),
+            "Candidates, best first" + (f": {LISTED} of {len(tried):,}" if len(tried) > LISTED else ""),
             ["Rank", "Estimator", "Settings", scoring, "Spread", "Seconds a fit"],
             [
                 [
@@ -159,10 +163,12 @@ def _reading(facts: Facts) -> str:
     best, *others = facts.run.candidates
     alike = sum(row["mean"] >= best["mean"] - best["std"] for row in others)
     if not alike:
-        return "The first is better than every other by more than its own spread over the folds."
+        return (
+            "The best candidate is better than all others by more than its standard deviation over the folds."
+        )
     return (
-        f"{numbers.count(alike, 'other candidate lies', 'other candidates lie')} within one standard deviation of the "
-        "first: which of them won is partly chance, and a simpler one would serve about as well."
+        f"{numbers.count(alike, 'other candidate is', 'other candidates are')} within one standard deviation "
+        "of the best: which one won is partly chance, and a simpler one would work about as well."
     )
 
 

@@ -165,7 +165,7 @@ def test_inputs_that_moved_are_in_monitoring_and_limits(lived: Version) -> None:
     answer = [table.rows[place][0] for place in table.strong]
     assert "tenure" in answer
     text = render.as_html(made).decode()
-    assert f"Callers send other values than training saw of {', '.join(answer)}" in text
+    assert f"The values of {', '.join(answer)} differ from the training data" in text
 
 
 def test_the_report_names_the_limits_of_the_model_card(lived: Version) -> None:
@@ -297,8 +297,8 @@ def test_a_version_without_use_truth_and_curves_says_so() -> None:
     made = render.report(version)
     page = render.as_html(made).decode()
     for text in (
-        "has answered nothing so far",
-        "No truth is known",
+        "has made no predictions yet",
+        "There is no feedback for this version yet",
         "No curves were recorded",
         "not recorded",
         "never active",
@@ -368,7 +368,7 @@ def test_the_command_says_what_there_is_instead(lived: Version, options: list[st
 
 
 def test_the_command_needs_a_classifier() -> None:
-    with pytest.raises(CommandError, match="no classifier yet; train one"):
+    with pytest.raises(CommandError, match="no classifier found; train one"):
         call_command("report")
 
 
