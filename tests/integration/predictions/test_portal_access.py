@@ -212,4 +212,4 @@ def test_a_piece_of_a_page_asks_for_the_whole_page_when_the_login_is_over(
 def test_an_address_of_nothing_gets_the_page_that_says_so(path: str) -> None:
     response = staff_client().get(path)
     assert response.status_code == 404
-    assert "There is no page at this address" in response.content.decode()
+    assert "No page at this address" in response.content.decode()
