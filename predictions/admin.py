@@ -119,14 +119,14 @@ class PredictionAdmin(BoundedAdmin):
     """The log."""
 
     note = (
-        "Every answer that was given, written once. Here are the newest 5,000 of what is chosen; the log in the portal "
-        "goes all the way, and can be filtered by more."
+        "Every logged prediction. The list shows the newest 5,000 that match; the log in the portal shows "
+        "all of them and has more filters."
     )
     list_display = ["id", "created_at", "version", "label", "rounded", "source", "caller"]
     list_filter = [SinceFilter, "source", "version__classifier", LabelFilter]
     list_select_related = ["version__classifier"]
     search_fields = ["id", "caller"]
-    search_help_text = "A prediction's whole id, or a caller's whole name."
+    search_help_text = "A complete prediction id, or a complete caller name."
     ordering = ["-id"]
     first = ["id", "created_at", "version", "label", "probability", "probabilities", "warnings", "features"]
     labels = {"id": "ID", "latency_ms": "latency (ms)"}
@@ -147,11 +147,11 @@ class PredictionAdmin(BoundedAdmin):
 class FeedbackAdmin(BoundedAdmin):
     """The truth as it came, corrections and what they superseded included; found by the prediction's whole id."""
 
-    note = "What was true after all, as somebody said. A correction supersedes what was said before; no row is edited."
+    note = "True labels of predictions. A correction replaces the earlier label; no row is edited."
     list_display = ["prediction_id", "predicted", "truth", "source", "actor", "created_at", "superseded_at"]
     list_filter = ["source", TruthFilter]
     search_fields = ["prediction__id", "actor"]
-    search_help_text = "A prediction's whole id, or a whole name of who gave it."
+    search_help_text = "A complete prediction id, or the complete name of a person or key."
     id_field, name_field = "prediction", "actor"
     first = ["id", "prediction", "predicted"]
     labels = {"label": "truth"}
@@ -175,12 +175,12 @@ class FeedbackAdmin(BoundedAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    note = "Files that are scored as jobs: uploaded, started and cancelled in the portal or by the API."
+    note = "CSV files scored in the background. Upload, start and cancel them in the portal or with the API."
     list_display = ["id", "file_name", "state", "version", "rows_done", "rows_total", "caller", "created_at"]
     list_select_related = ["version__classifier"]
     list_filter = ["state", "version__classifier"]
     search_fields = ["file_name", "caller"]
-    search_help_text = "A part of the file's or the caller's name."
+    search_help_text = "Part of the file name or the caller name."
     first = [
         "id",
         "file_name",
@@ -202,13 +202,13 @@ class BatchAdmin(ReadOnlyAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     note = (
-        "Keys are made where they can be shown once: in the portal, or with manage.py createkey. Here they can be "
-        "revoked; a key is never changed otherwise, so for other scopes make another."
+        "Keys are created in the portal or with manage.py createkey, which show them once. Here you can "
+        "revoke them. A key cannot be edited; create another one for other scopes."
     )
     list_display = ["name", "hint", "opens", "limit", "state", "expires_at", "last_used_at"]
     list_filter = [KeyStateFilter]
     search_fields = ["name", "hint"]
-    search_help_text = "A part of its name, or how it begins."
+    search_help_text = "Part of its name, or its prefix."
     first = ["id", "name", "hint", "state", "scopes"]
     hidden = ["digest"]
     labels = {"rate": "limit"}
@@ -241,4 +241,4 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         for key in ended:
             self.log_change(request, key, "Revoked.")
         names = ", ".join(str(key) for key in ended) or "none"
-        self.message_user(request, f"Revoked, to stop working within 5 seconds: {names}.", messages.SUCCESS)
+        self.message_user(request, f"Revoked: {names}. They stop working within 5 seconds.", messages.SUCCESS)

@@ -5,9 +5,9 @@ from typing import Any
 
 ROLES = {
     "viewer": "looks",
-    "analyst": "predicts, scores files and says what was true",
+    "analyst": "predicts, scores files and adds true labels",
     "trainer": "uploads datasets and trains",
-    "approver": "activates versions, rolls back, and makes keys",
+    "approver": "activates versions, rolls back and creates keys",
 }
 
 

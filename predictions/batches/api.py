@@ -50,7 +50,9 @@ class BatchList(ListCall[Batch]):
         request=serializers.BatchUploadSerializer,
         responses={
             201: serializers.BatchSerializer,
-            404: OpenApiResponse(description="There is no such classifier or version; nothing was stored."),
+            404: OpenApiResponse(
+                description="The classifier or the version does not exist; nothing was stored."
+            ),
         },
     )
     def post(self, request: Request) -> Response:
@@ -89,7 +91,7 @@ class BatchStart(Call):
         request=serializers.BatchStartSerializer,
         responses={
             200: serializers.BatchSerializer,
-            409: OpenApiResponse(description="It does not wait to be started; nothing was changed."),
+            409: OpenApiResponse(description="The batch is not ready to start; nothing was changed."),
         },
     )
     def post(self, request: Request, pk: int) -> Response:
@@ -107,12 +109,12 @@ class BatchResume(BareCall):
 
     @extend_schema(
         tags=["batches"],
-        summary="Resume a batch that failed or was cancelled",
+        summary="Resume a failed or cancelled batch",
         request=None,
         responses={
             200: serializers.BatchSerializer,
             409: OpenApiResponse(
-                description="It is in another state, or ended because of its file; nothing was changed."
+                description="The batch is in another state, or its file is invalid; nothing was changed."
             ),
         },
     )
@@ -133,13 +135,13 @@ class BatchCancel(BareCall):
         request=None,
         responses={
             200: serializers.BatchSerializer,
-            409: OpenApiResponse(description="The batch is over; nothing was changed."),
+            409: OpenApiResponse(description="The batch has already ended; nothing was changed."),
         },
     )
     def post(self, request: Request, pk: int) -> Response:
         batch = generics.get_object_or_404(ROWS, pk=pk)
         if not batch.request_cancel():
-            raise Conflict(f"{batch} is over: it is {batch.state}")
+            raise Conflict(f"{batch} has already ended: it is {batch.state}")
         return Response(serializers.BatchSerializer(batch).data)
 
 
@@ -155,7 +157,7 @@ class BatchResult(Call):
         summary="The predictions as CSV",
         responses={
             **csv_file(
-                "The columns of the file, after the prediction of each row.",
+                "The prediction of each row, followed by the columns of the file.",
                 "prediction_id,label,probability,probability_No,probability_Yes,tenure,contract\r\n"
                 "01936f5e-8a4c-7c3e-9d2b-5f0c00000000,No,0.83,0.83,0.17,5,One year\r\n",
             ),
@@ -177,7 +179,7 @@ class BatchErrors(Call):
         tags=["batches"],
         summary="The errors in the file, as CSV",
         responses=csv_file(
-            "A line for each error.",
+            "One line per error.",
             'line,column,code,message\r\n18,tenure,not_a_number,"expected a number, got ""five"""\r\n',
         ),
     )

@@ -83,7 +83,7 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
             for name in mistyped
         ]
         reasons = [f"no column for {', '.join(missing[:5])}"]
-        reasons += [f"no feature called {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
+        reasons += [f"no feature named {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
         raise InvalidInput(f"the columns do not fit the model: {'; '.join(reasons)}", problems[:MAX_PROBLEMS])
     return header
 
@@ -94,7 +94,7 @@ def _read_header(path: Path, contract: Contract) -> list[str]:
 
 
 def _no_column(name: str, close: str | None) -> Problem:
-    hint = f'; is it the one called "{shorten(close)}"?' if close else ""
+    hint = f'; did you mean the column "{shorten(close)}"?' if close else ""
     return _problem(1, name, "no_column", f"this feature has no column in the file{hint}")
 
 

@@ -20,14 +20,14 @@ def answers(batch: Batch) -> StreamingHttpResponse:
     """The result of a batch as a response that never holds more than a piece of it.
 
     Raises:
-        Conflict: the batch has not succeeded. NotFound: its files are gone from storage.
+        Conflict: the batch has not succeeded. NotFound: its files are missing from storage.
     """
     if batch.state != Batch.State.SUCCEEDED:
-        raise Conflict(f"{batch} is {batch.state}; its answers come as a file once it has succeeded")
+        raise Conflict(f"{batch} is {batch.state}; the results can be downloaded once it has succeeded")
     parts = list(batch.parts.values_list("number", "size_bytes"))
     names = [batch.part_name(number) for number, _ in parts]
     if not names or not files().exists(names[0]):
-        raise NotFound(f"the answers of {batch} are gone from storage; they are in the log")
+        raise NotFound(f"the result file of {batch} is missing from storage; the predictions are in the log")
     return StreamingHttpResponse(
         _content(names),
         content_type=CONTENT_TYPE,
@@ -42,12 +42,12 @@ def errors(batch: Batch) -> FileResponse:
     """All problems that the check of a batch found, as a response.
 
     Raises:
-        NotFound: there are none, or their file is gone from storage.
+        NotFound: there are none, or their file is missing from storage.
     """
     try:
         file = files().open(batch.errors_name)
     except FileNotFoundError as error:
-        raise NotFound(f"{batch} has no file of errors: every row that was checked is good") from error
+        raise NotFound(f"{batch} has no error file: all checked rows are valid") from error
     name = f"{_stem(batch)}-errors-{batch.pk}.csv"
     return FileResponse(file, as_attachment=True, filename=name, content_type=CONTENT_TYPE)
 
@@ -56,7 +56,7 @@ def first_rows(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
     """The header and the first rows of a batch's result.
 
     Raises:
-        OSError: the files are gone from storage.
+        OSError: the files are missing from storage.
     """
     with files().open(batch.part_name(0)) as stored:
         reader = csv.reader(io.TextIOWrapper(stored, encoding="utf-8", newline=""))

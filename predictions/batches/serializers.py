@@ -51,18 +51,19 @@ _FAULT_EXAMPLE = {
 class BatchUploadSerializer(StrictSerializer):
     file = OneFileField(allow_empty_file=True, help_text="CSV with one column per feature, in any order.")
     model = StrictCharField(
-        required=False, help_text="A classifier's name; the default one answers without it."
+        required=False, help_text="Name of a classifier; if omitted, the default classifier is used."
     )
     version = StrictIntegerField(
         required=False,
         min_value=1,
         max_value=2**31 - 1,
-        help_text="Pins a version; otherwise the active one.",
+        help_text="Pins a version; if omitted, the active version is used.",
     )
     mode = StrictChoiceField(
         choices=Batch.Mode.choices,
         default=Batch.Mode.STRICT,
-        help_text="strict: one bad row stops it before any row is scored. lenient: bad rows are listed, the others scored.",
+        help_text="strict: if any row is invalid, no row is scored. lenient: invalid rows are listed and the "
+        "valid rows are scored.",
     )
     preview = StrictBooleanField(
         default=False, help_text="Wait after the check until the batch is started with /start."
@@ -74,7 +75,7 @@ class BatchStartSerializer(StrictSerializer):
     mode = StrictChoiceField(
         choices=Batch.Mode.choices,
         default=Batch.Mode.STRICT,
-        help_text="strict is refused where the check found bad rows.",
+        help_text="strict is refused if the check found invalid rows.",
     )
 
 
@@ -83,7 +84,7 @@ class BatchListSerializer(serializers.ModelSerializer[Batch]):
     model = serializers.CharField(source="version.classifier.name")
     version = serializers.IntegerField(source="version.number")
     rows_per_second = serializers.FloatField(
-        source="pace", allow_null=True, help_text="Of what it is doing, or did last."
+        source="pace", allow_null=True, help_text="Progress of the current phase, or of the last one."
     )
     seconds_left = serializers.FloatField(allow_null=True)
 
@@ -107,10 +108,11 @@ class BatchListSerializer(serializers.ModelSerializer[Batch]):
 )
 class BatchSerializer(BatchListSerializer):
     carried_columns = serializers.SerializerMethodField(
-        help_text="Columns that no feature is read from; they come back in the result. Known once the file is checked."
+        help_text="Columns that are not features; they are kept in the result. Available once the file is "
+        "checked."
     )
     empty_lines = serializers.SerializerMethodField(
-        help_text="Lines that were skipped because they hold nothing; in a file of one column they are rows."
+        help_text="Empty lines that were skipped; in a file with one column they count as rows."
     )
     problems = ProblemItemSerializer(
         many=True, help_text="The first problems of the file; /errors has all of them."

@@ -113,13 +113,13 @@ def start_scoring(*, batch: Batch, mode: str) -> None:
     """
     if mode == Batch.Mode.STRICT and batch.rows_bad:
         raise InvalidInput(
-            f"{batch.rows_bad:,} of {batch.rows_total:,} rows are bad; start it leniently to score the others, or "
-            "hand in a mended file",
+            f"{batch.rows_bad:,} of {batch.rows_total:,} rows are invalid; skip them (mode=lenient), or "
+            f"upload a corrected file",
             batch.problems,
         )
     with transaction.atomic():
         if not batch.start_scoring(mode):
-            raise Conflict(f"{batch} is {batch.state}; only a checked one waits to be started")
+            raise Conflict(f"{batch} is {batch.state}; only a checked batch can be started")
         transaction.on_commit(lambda: wake(TASK, batch.pk))
 
 
@@ -130,10 +130,10 @@ def resume_batch(*, batch: Batch) -> None:
         Conflict: it is in another state, or ended for what is in its file.
     """
     if batch.is_over and batch.is_refused:
-        raise Conflict(f"{batch} ended because of rows in its file; upload a corrected file")
+        raise Conflict(f"{batch} ended because its file has invalid rows; upload a corrected file")
     with transaction.atomic():
         if not batch.resume():
-            raise Conflict(f"{batch} is {batch.state}; only one that failed or was cancelled can be resumed")
+            raise Conflict(f"{batch} is {batch.state}; only a failed or cancelled batch can be resumed")
         transaction.on_commit(lambda: wake(TASK, batch.pk))
 
 
@@ -157,7 +157,7 @@ def execute_batch(batch: Batch) -> bool:
                 logger.warning("%s failed: a disk is full", batch)
                 batch.fail(space.JOB_ENDED)
             elif isinstance(error, OperationalError | InterfaceError):
-                logger.warning("%s waits: the database does not answer", batch, exc_info=True)
+                logger.warning("%s is waiting: the database is not responding", batch, exc_info=True)
                 _give_back(batch)
             else:
                 logger.exception("%s failed", batch)

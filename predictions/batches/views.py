@@ -215,7 +215,7 @@ def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
         except (Conflict, ProblemError) as error:
             messages.error(request, f"Nothing was started: {error}.")
     else:
-        messages.error(request, "Nothing was started: the form does not say what to do with bad rows.")
+        messages.error(request, "Nothing was started: choose what to do with invalid rows.")
     return redirect("predictions:batch-detail", batch.pk)
 
 
@@ -237,11 +237,11 @@ def batch_cancel(request: StaffRequest, pk: str) -> HttpResponse:
     """End a batch that waits or is under way."""
     batch = get_object_or_404(Batch, pk=pk)
     if not batch.request_cancel():
-        messages.error(request, f"Nothing was changed: {batch} is over already.")
+        messages.error(request, f"Nothing was changed: {batch} has already ended.")
     elif batch.is_over:
         messages.success(request, f"{capfirst(str(batch))} is cancelled.")
     else:
-        messages.success(request, f"{capfirst(str(batch))} is being cancelled; it ends within seconds.")
+        messages.success(request, f"{capfirst(str(batch))} is being cancelled. This takes a few seconds.")
     return redirect("predictions:batch-detail", batch.pk)
 
 

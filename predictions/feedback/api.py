@@ -23,7 +23,7 @@ from predictions.models import Feedback
 
 
 class PredictionFeedback(Call):
-    """The truth about one prediction: 201 where it is new or a correction, 200 where it was known already."""
+    """The truth about one prediction: 201 where it is new or a correction, 200 where it was already saved."""
 
     scopes = {"POST": "feedback"}
 
@@ -85,7 +85,7 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise NotFound(
-            f'"{text[:60]}" is not the id of a prediction; every answer has it as prediction_id'
+            f'"{text[:60]}" is not the id of a prediction; use the prediction_id of an answer'
         ) from error
 
 
@@ -99,7 +99,7 @@ def _read(body: Any) -> tuple[str, bool]:
     label, replace = body["label"], body.get("replace", False)
     problems = []
     if not isinstance(label, str | bool | int | float):
-        message = "expected a class: a text, a number, true or false"
+        message = "expected a class: a string, a number, true or false"
         problems.append({"field": "label", "code": "not_text", "message": message})
     if not isinstance(replace, bool):
         problems.append({"field": "replace", "code": "not_a_boolean", "message": "expected true or false"})

@@ -52,7 +52,7 @@ def import_feedback(
             clashes += map(_in_file, truth_problems)
     if clashes:
         raise Conflict(
-            f"{len(clashes):,} rows were judged by somebody else in the meantime and are not stored; "
+            f"{len(clashes):,} rows received another label during the upload and were not stored; "
             f"the other {stored.total():,} are",
             list(map(vars, clashes[:MAX_PROBLEMS])),
         )
@@ -93,7 +93,7 @@ def _read(path: Path) -> Iterator[Truth | FileProblem]:
     seen: dict[UUID, int] = {}
     for count, (line, cells) in enumerate(reader, start=1):
         if count > MAX_ROWS:
-            raise TooLarge(f"the file has more than {MAX_ROWS:,} rows; send it in parts")
+            raise TooLarge(f"the file has more than {MAX_ROWS:,} rows; split it into several files")
         row = dict(zip(header, cells, strict=True))
         text = row["id"].strip()
         try:
@@ -102,7 +102,7 @@ def _read(path: Path) -> Iterator[Truth | FileProblem]:
             yield FileProblem(line, "id", f'"{text[:60]}" is not the id of a prediction')
             continue
         if key in seen:
-            yield FileProblem(line, "id", f"the prediction stands in line {seen[key]} already")
+            yield FileProblem(line, "id", f"duplicate prediction; it is already in line {seen[key]}")
             continue
         seen[key] = line
         yield Truth(key, row["label"], line)

@@ -11,7 +11,7 @@ from clfsite.core.web.forms import TextChoiceField, UploadForm, carry
 class FeedbackForm(forms.Form):
     """What one prediction should have answered; `replace` where the page showed another truth."""
 
-    label = TextChoiceField(label="What it should have been")
+    label = TextChoiceField(label="True label")
     replace = forms.BooleanField(required=False, widget=forms.HiddenInput())
 
     def __init__(self, classes: Sequence[str], data: Any = None, known: str | None = None) -> None:
@@ -25,6 +25,6 @@ class FeedbackUploadForm(UploadForm):
 
     replace = forms.BooleanField(
         required=False,
-        label="Correct labels given before",
-        help_text="Without it a row with another label than before is refused.",
+        label="Replace earlier labels",
+        help_text="If not selected, a row whose label differs from an earlier one is refused.",
     )

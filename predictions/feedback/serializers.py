@@ -12,10 +12,11 @@ from predictions.serving.serializers import ID_EXAMPLE
 @example({"label": "Yes"})
 class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
     label = serializers.CharField(  # type: ignore[assignment]
-        help_text="A class of the version that answered. A number or truth value may be written otherwise: 1.0 for 1."
+        help_text="A class of the version that made the prediction. Other spellings of a number or boolean "
+        "are accepted: 1.0 for 1."
     )
     replace = serializers.BooleanField(
-        default=False, help_text="Correct another label that was given before; both stay on record."
+        default=False, help_text="Replace an earlier label; both are kept in the history."
     )
 
 
@@ -34,7 +35,7 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
     prediction_id = serializers.UUIDField()
     predicted = serializers.CharField(source="prediction.label")
     change = serializers.ChoiceField(
-        choices=[change.value for change in Change], required=False, help_text="What the request did."
+        choices=[change.value for change in Change], required=False, help_text="The result of the request."
     )
 
     class Meta:
@@ -46,7 +47,7 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
 class FeedbackUploadSerializer(StrictSerializer):
     file = OneFileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
     replace = StrictBooleanField(
-        default=False, help_text="Correct labels that were given before; they stay on record."
+        default=False, help_text="Replace earlier labels; they are kept in the history."
     )
 
 

@@ -122,7 +122,7 @@ def weigh(
             continue
         item = Weighed(label, prediction, contract.classes, before)
         if before and item.change is Change.CORRECTED and not replace:
-            message = f"{_quoted(before.label)} was given before; to correct it, ask for it with replace"
+            message = f"{_quoted(before.label)} is already the true label; to correct it, set replace to true"
             problems.append(FeedbackProblem(truth, "label", "other_label", message))
         else:
             weighed.append(item)
@@ -151,7 +151,7 @@ def _not_a_class(label: str, classes: Sequence[str]) -> str:
     named = ", ".join(map(_quoted, classes[:SHOWN_CLASSES]))
     more = len(classes) - SHOWN_CLASSES
     rest = f" and {more} more" if more > 0 else ""
-    return f"{_quoted(label)} is not a class of the version that answered; expected {named}{rest}"
+    return f"{_quoted(label)} is not a class of the version that made the prediction; expected {named}{rest}"
 
 
 def _quoted(label: str) -> str:

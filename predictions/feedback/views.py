@@ -29,9 +29,9 @@ SORTS = {
     "held_out": ["held_out__metrics__accuracy"],
 }
 GIVEN = {
-    Change.CREATED: "The truth is stored.",
-    Change.UNCHANGED: "This was known already; nothing was changed.",
-    Change.CORRECTED: "The truth is corrected; what was given before stays on record.",
+    Change.CREATED: "The true label was saved.",
+    Change.UNCHANGED: "This label was already saved; nothing was changed.",
+    Change.CORRECTED: "The true label was changed; the earlier one is kept in the history.",
 }
 
 
@@ -105,11 +105,11 @@ def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
         return False
     counted = (f"{stored[Change.CREATED]:,} new", f"{stored[Change.CORRECTED]:,} corrected")
     known = stored[Change.UNCHANGED]
-    messages.success(request, f"{capfirst(', '.join(counted))}, {known:,} known already.")
+    messages.success(request, f"{capfirst(', '.join(counted))}, {known:,} already saved.")
     return True
 
 
 def _confusion(chosen: quality.Quality) -> Chart:
-    note = "Predictions whose truth is known by their actual class and the one predicted, with the share of the actual class."
+    note = "Predictions with feedback, by actual and predicted class, with the share of the actual class."
     title = f"Confusion matrix of {chosen.version}"
     return {**charts.confusion(chosen.confusion, chosen.classes, title=title), "note": note}

@@ -156,36 +156,36 @@ def _advice_on(glance: Glance) -> list[Advice]:
         advised.append(
             Advice(
                 "info",
-                f"Version {glance.newest} of {name} never answered",
-                f"It is newer than version {glance.activation.version.number}, which answers now. Compare them, and activate the better one.",
+                f"Version {glance.newest} of {name} has never been active",
+                f"It is newer than version {glance.activation.version.number}, the active version. Compare "
+                "them and activate the better one.",
                 reverse("training:version-list"),
-                "Look at the versions",
+                "See the versions",
             )
         )
     if run and run.state == Run.State.FAILED:
         url = reverse("training:run-detail", args=[run.pk])
         advised.append(
-            Advice(
-                "danger", f"The last run of {name} failed", _brief(run.error), url, f"Look at run {run.pk}"
-            )
+            Advice("danger", f"The last run of {name} failed", _brief(run.error), url, f"See run {run.pk}")
         )
     if glance.held_out is not None and glance.has_dropped:
         advised.append(
             Advice(
                 "warning",
-                f"{name} is right less often than at training",
-                f"{glance.score.beside(glance.held_out)}. Retrain on newer data, or go back to an earlier version.",
+                f"{name} is less accurate than at training",
+                f"{glance.score.beside(glance.held_out)}. Retrain on newer data, or activate an earlier "
+                "version.",
                 f"{reverse('predictions:analytics')}?classifier={name}",
-                "Look at the analytics",
+                "See the analytics",
             )
         )
     elif not glance.score.judged and glance.predictions >= ENOUGH_UNJUDGED:
         advised.append(
             Advice(
                 "info",
-                f"Nobody says whether {name} is right",
-                f"{glance.predictions:,} answers in the last 24 hours and no feedback in {quality.LATELY.days} days: live accuracy is unknown. "
-                "Hand in what turned out to be true.",
+                f"No feedback for {name}",
+                f"{glance.predictions:,} predictions in the last 24 hours and no feedback in "
+                f"{quality.LATELY.days} days: live accuracy is unknown. Upload true labels.",
                 reverse("predictions:feedback-list"),
                 "Give feedback",
             )
@@ -196,10 +196,14 @@ def _advice_on(glance: Glance) -> list[Advice]:
 def _without_active(glance: Glance) -> Advice:
     name = glance.classifier.name
     if glance.newest:
-        text = "A version is there and none is active, so calls are refused. Look at it, and activate it."
-        return Advice("danger", f"{name} does not answer", text, reverse("training:version-list"), "Versions")
-    text = "It has no version yet. One comes of a run that succeeds."
-    return Advice("info", f"{name} has nothing to answer with", text, reverse("training:run-list"), "Runs")
+        text = (
+            "It has a version, but none is active, so calls are refused. Check the version and activate it."
+        )
+        return Advice(
+            "danger", f"{name} has no active version", text, reverse("training:version-list"), "Versions"
+        )
+    text = "Run a training to create one."
+    return Advice("info", f"{name} has no version yet", text, reverse("training:run-list"), "Runs")
 
 
 def events(now: datetime) -> list[Event]:

@@ -11,15 +11,17 @@ from predictions.keys.service import MAX_RATE
 class KeyForm(forms.Form):
     """A key for a program that calls; `life` is how long it is to work."""
 
-    name = forms.CharField(max_length=100, help_text="Who or what calls with it: it stands in the log.")
+    name = forms.CharField(
+        max_length=100, help_text="The person or program that uses the key. The log shows this name."
+    )
     scopes = forms.MultipleChoiceField(
-        label="What it may do",
+        label="Scopes",
         choices=[(scope, f"{scope}: {what}") for scope, what in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "A key that may do nothing opens nothing; choose at least one."},
+        error_messages={"required": "Choose at least one scope."},
     )
     expires = forms.TypedChoiceField(
-        label="Works for",
+        label="Expires after",
         required=False,
         coerce=int,
         empty_value=None,
@@ -29,16 +31,16 @@ class KeyForm(forms.Form):
             (30, "30 days"),
             (90, "90 days"),
             (365, "a year"),
-            ("", "as long as it is not revoked"),
+            ("", "no expiry"),
         ],
-        help_text="A key that somebody forgets ends by itself.",
+        help_text="A forgotten key then stops working without being revoked.",
     )
     rate = forms.IntegerField(
         required=False,
         min_value=0,
         max_value=MAX_RATE,
         label="Calls a minute",
-        help_text="0 for no limit. Empty: what the site allows (CLFSITE_KEY_RATE).",
+        help_text="0 for no limit. Empty: the site's limit (CLFSITE_KEY_RATE).",
     )
 
     @property

@@ -62,7 +62,7 @@ def take(key_id: int, rate: float) -> None:
         wait = math.ceil((1 - bucket.tokens) * MINUTE / rate)
     metrics.refused_key("too_often")
     error = Throttled(wait=wait)
-    error.detail = f"the key has made its calls for now; try again in {wait} s"  # type: ignore[assignment]
+    error.detail = f"the rate limit of the key is reached; try again in {wait} s"  # type: ignore[assignment]
     raise error
 
 

@@ -109,17 +109,19 @@ def create(
     """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        message = f"there is no scope {', '.join(unknown)}" if unknown else "a key needs at least one scope"
+        message = f"unknown scope {', '.join(unknown)}" if unknown else "a key needs at least one scope"
         raise InvalidInput(f"{message}; choose from {', '.join(SCOPES)}")
     if not name.strip():
-        raise InvalidInput("a key needs a name that says who calls with it")
+        raise InvalidInput("the key has no name; enter the person or program that uses it")
     if rate is not None and not 0 <= rate <= MAX_RATE:
         raise InvalidInput(f"the rate is {rate}; expected 0 to {MAX_RATE:,} calls a minute, 0 for no limit")
     if expires_in is not None and not timedelta(0) < expires_in <= MAX_LIFE:
-        raise InvalidInput(f"a key lives for 1 to {MAX_LIFE.days:,} days, or without an end")
+        raise InvalidInput(f"the expiry is out of range; expected 1 to {MAX_LIFE.days:,} days, or none")
     key = secret or PREFIX + secrets.token_urlsafe(32)
     if not key.isascii() or not key.isprintable() or " " in key or len(key) > MAX_LENGTH:
-        raise InvalidInput(f"a key is 1 to {MAX_LENGTH} printable ASCII characters without spaces")
+        raise InvalidInput(
+            f"the key is malformed; expected 1 to {MAX_LENGTH} printable ASCII characters without spaces"
+        )
     row = ApiKey.objects.create(
         name=name.strip()[:100],
         digest=_digest(key),
@@ -157,7 +159,7 @@ def identify(request: HttpRequest | Request) -> KeyCaller:
     """
     scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
-        raise refused("a key is needed: send the header Authorization: Bearer <key>", "missing")
+        raise refused("the API key is missing; send the header Authorization: Bearer <key>", "missing")
     return recognise(key)
 
 
@@ -175,7 +177,7 @@ def recognise(key: str) -> KeyCaller:
 
 def _recognise(key: str) -> KeyCaller:
     if len(key) > MAX_LENGTH:
-        raise refused("the key is not valid")
+        raise refused("the API key is not valid")
     digest = _digest(key.strip())
     kept = _cache.get(digest)
     if kept is None:
@@ -183,10 +185,10 @@ def _recognise(key: str) -> KeyCaller:
     age = time.monotonic() - kept.checked
     if age > (LATE_SECONDS if _is_followed else CACHE_SECONDS):
         if _is_followed:
-            raise Unavailable("the database does not answer, so that keys cannot be checked; try again")
+            raise Unavailable("the database is not responding, so keys cannot be checked; try again")
         return _look_up(digest)
     if kept.expires_at and kept.expires_at <= timezone.now():
-        raise refused("the key is not valid")
+        raise refused("the API key is not valid")
     kept.used = True
     return kept.caller
 
@@ -230,7 +232,7 @@ def _look_up(digest: str) -> KeyCaller:
     row = ApiKey.objects.filter(digest=digest).first()
     if row is None or not row.is_usable:
         _cache.pop(digest, None)
-        raise refused("the key is not valid")
+        raise refused("the API key is not valid")
     if _is_stale(row):
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
     with _lock:

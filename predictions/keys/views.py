@@ -65,7 +65,9 @@ def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:
         return None
     if not made:
         form.add_error(
-            None, "This form was sent before; its key is in the list. A key is shown once: make another."
+            None,
+            "This form was already sent and its key is in the list. A key is shown only once; create "
+            "another one if you do not have it.",
         )
         return None
     return made[0]
@@ -77,7 +79,7 @@ def key_revoke(request: StaffRequest, pk: str) -> HttpResponse:
     """End a key for good."""
     key = get_object_or_404(ApiKey, pk=pk)
     if keys.revoke([key], actor=request.user.get_username()):
-        messages.success(request, f"{key} is revoked: within 5 seconds it opens nothing any more.")
+        messages.success(request, f"{key} was revoked. It stops working within 5 seconds.")
     else:
-        messages.info(request, f"Nothing was changed: {key} was revoked already.")
+        messages.info(request, f"Nothing was changed: {key} is already revoked.")
     return redirect("predictions:key-list")

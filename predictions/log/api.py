@@ -31,9 +31,13 @@ class PredictionList(ListCall[Prediction]):
             OpenApiParameter(
                 SINCE,
                 OpenApiTypes.STR,
-                description="A date or time in ISO 8601, included; UTC where it names no zone.",
+                description="A date or time in ISO 8601, inclusive; UTC if it has no time zone.",
             ),
-            OpenApiParameter(UNTIL, OpenApiTypes.STR, description="The same, not included."),
+            OpenApiParameter(
+                UNTIL,
+                OpenApiTypes.STR,
+                description="A date or time in ISO 8601, exclusive; UTC if it has no time zone.",
+            ),
         ]
     )
     def get(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ from predictions.models import Prediction
 from training.ml.tables.labels import in_order
 from training.models import Classifier, Version
 
-FEEDBACK = [("", "All"), ("with", "With"), ("without", "Without"), ("wrong", "Answer was wrong")]
+FEEDBACK = [("", "All"), ("with", "With"), ("without", "Without"), ("wrong", "Prediction was wrong")]
 
 
 class VersionField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -99,7 +99,7 @@ class LogForm(forms.Form):
         for low, high, what in (("since", "until", "time"), ("low", "high", "probability")):
             first, last = cleaned.get(low), cleaned.get(high)
             if first is not None and last is not None and first > last:
-                self.add_error(high, f"This {what} comes before the one that it begins with.")
+                self.add_error(high, f"The end {what} is before the start.")
         return cleaned
 
     @property

@@ -99,17 +99,18 @@ class GroupCommit:
         with self._lock:
             if self._rows and self._rows + len(parts) > settings.CLFSITE_LOG_ROWS:
                 raise Unavailable(
-                    f"{self._rows:,} predictions wait for the log already; nothing was stored, try again"
+                    f"{self._rows:,} predictions are already waiting for the log; nothing was stored, try "
+                    "again"
                 )
             self._rows += len(parts)
         waiting = Waiting(parts, time.monotonic() + seconds)
         try:
             self._queue.put(waiting)
             if not waiting.wait(seconds):
-                why = ", as a disk is full" if self._is_full else ""
+                why = " because a disk is full" if self._is_full else ""
                 raise Unavailable(
-                    f"the log did not confirm the prediction within {seconds:g} s{why}, so that it may not be stored; "
-                    "try again, with the same Idempotency-Key to be safe from a second one"
+                    f"the log did not confirm the prediction within {seconds:g} s{why}, so it may not be "
+                    "stored; try again with the same Idempotency-Key to avoid a duplicate"
                 )
         finally:
             with self._lock:
@@ -118,20 +119,20 @@ class GroupCommit:
             raise waiting.error
         if waiting.error:
             raise Unavailable(
-                "the log could not be written, so that the prediction may not be stored; try again"
+                "the log could not be written, so the prediction may not be stored; try again"
             ) from waiting.error
 
     def problem(self) -> str:
         """What is wrong with the writer, or an empty string; one that ended is begun anew."""
         if self._owner == os.getpid() and self._thread is not None and not self._thread.is_alive():
             self._start()
-            return "the log's writer had ended; it was begun anew"
+            return "the log writer stopped and was restarted"
         if self.is_stuck and self._is_full:
-            return f"the log cannot be written, as a disk is full; {self._rows:,} predictions wait for it"
+            return f"the log cannot be written because a disk is full; {self._rows:,} predictions are waiting"
         if self.is_stuck:
-            return f"the log cannot be written at present; {self._rows:,} predictions wait for it"
+            return f"the log cannot be written at the moment; {self._rows:,} predictions are waiting"
         if time.monotonic() - self._failed_at < FAULT_SECONDS:
-            return "the log could not be written; the last words are in the site's own log"
+            return "the log could not be written; see the site's own log for the reason"
         return ""
 
     def stop(self) -> None:
@@ -236,7 +237,7 @@ class GroupCommit:
                 waiting.finish(waiting.parts.error)
             return self._commit([waiting for waiting in group if not waiting.parts.error])
         if isinstance(error, OperationalError | InterfaceError):
-            logger.warning("the log cannot be written at present: %s", str(error).strip())
+            logger.warning("the log cannot be written at the moment: %s", str(error).strip())
             self._is_full = space.says_full(error)
             connection.close()
             metrics.commit_failures_total.inc()

@@ -29,7 +29,7 @@ from predictions.serving.serializers import ID_EXAMPLE, ROW_EXAMPLE
 class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     model = serializers.CharField(source="version.classifier.name")
     version = serializers.IntegerField(source="version.number")
-    truth = serializers.SerializerMethodField(help_text="The true label, where feedback gave one.")
+    truth = serializers.SerializerMethodField(help_text="The true label, if there is feedback.")
 
     class Meta:
         model = Prediction

@@ -116,7 +116,7 @@ def report(versions: Sequence[Version], period: Period, now: datetime) -> Report
 
 
 def expected_labels(versions: Sequence[Version], report: Report) -> dict[str, float]:
-    """The share of each label among the answers to held-out rows, of each version as much as it answered; empty for none."""
+    """The expected share of each label, from held-out rows, weighted by the predictions of each version."""
     shares: Counter[str] = Counter()
     for version in versions:
         answered = sum(report.by_version[version.pk])

@@ -67,7 +67,7 @@ def volume(
 
 
 def latency(steps: Sequence[datetime], quantiles: Mapping[str, Sequence[float | None]]) -> Chart:
-    """How long scoring took over time.
+    """Scoring time over time.
 
     Args:
         quantiles: name of each line, with its milliseconds; None where nothing was asked.
@@ -95,7 +95,8 @@ def latency(steps: Sequence[datetime], quantiles: Mapping[str, Sequence[float | 
     return chart(
         name="latency",
         title="Latency",
-        note="From the checked request to the scored row, without the log; read from counts in steps, a third of a decade each.",
+        note="Time to score a checked row, without the log. Estimated from a histogram with three steps per "
+        "power of ten.",
         figure=figure,
         table={
             "headers": ["Time (UTC)", *(f"{label} (ms)" for label in quantiles)],
@@ -155,14 +156,15 @@ def accuracy(
         lines,
         {
             "xaxis": TIME,
-            "yaxis": {**SHARES, "title": {"text": "Share of right answers"}},
+            "yaxis": {**SHARES, "title": {"text": "Accuracy"}},
             "showlegend": True,
         },
     )
     return chart(
         name="accuracy",
         title="Live accuracy",
-        note="By the time of the prediction, where the truth is known; the dotted line is what the version reached on held-out rows.",
+        note="Predictions with feedback, by the time of the prediction. The dotted line is the accuracy on "
+        "held-out rows.",
         figure=figure,
         table={"headers": ["Version", "Time (UTC)", "Judged", "Right"], "rows": rows},
     )
@@ -213,8 +215,8 @@ def against_training(expected: Mapping[str, float], counts: Mapping[str, int], n
 def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[str, float]) -> dict[str, Any]:
     named = [html.escape(label, quote=False) for label in shown]
     groups = (
-        ("answers in this period", "var(--chart-1)", live),
-        ("answers to held-out rows", "var(--chart-7)", held_out),
+        ("predictions in this period", "var(--chart-1)", live),
+        ("predictions on held-out rows", "var(--chart-7)", held_out),
     )
     return plot(
         [
@@ -230,7 +232,7 @@ def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[st
         ],
         {
             "xaxis": labelled_axis("Label", shown),
-            "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
+            "yaxis": {"title": {"text": "Share of predictions"}, "rangemode": "tozero", "tickformat": ".0%"},
             "barmode": "group",
             "showlegend": True,
         },
@@ -254,7 +256,8 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
     return chart(
         name="probability",
         title=f"Probability of {of}",
-        note="Where the bars leave the dotted line, answers are surer or less sure than at training."
+        note="Where the bars differ from the dotted line, predictions are more or less certain than on "
+        "held-out rows."
         if held_out
         else "",
         figure=_spread(counts, of, ranges, held_out),
@@ -284,10 +287,10 @@ def _spread(
             x=middles,
             y=[count / total for count in counts],
             width=[width * 0.95] * len(counts),
-            name="answers in this period",
+            name="predictions in this period",
             marker={"color": "var(--chart-1)"},
             customdata=[[span, count] for span, count in zip(ranges, counts, strict=True)],
-            hovertemplate="%{customdata[0]}: %{y:.1%}, %{customdata[1]:,} answers<extra></extra>",
+            hovertemplate="%{customdata[0]}: %{y:.1%}, %{customdata[1]:,} predictions<extra></extra>",
         )
     ]
     if held_out:
@@ -306,7 +309,7 @@ def _spread(
         traces,
         {
             "xaxis": {"title": {"text": html.escape(f"Probability of {of}", quote=False)}, **SHARES},
-            "yaxis": {"title": {"text": "Share of answers"}, "rangemode": "tozero", "tickformat": ".0%"},
+            "yaxis": {"title": {"text": "Share of predictions"}, "rangemode": "tozero", "tickformat": ".0%"},
             "showlegend": bool(held_out),
         },
     )

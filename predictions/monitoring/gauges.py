@@ -34,11 +34,11 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges; only that the database is away where it is, when the counters matter most."""
-        up = GaugeMetricFamily("clfsite_database_up", "Whether the database answers.")
+        up = GaugeMetricFamily("clfsite_database_up", "Whether the database responds.")
         try:
             families = [*_versions(), *_quality(), *_jobs(), *_stock()]
         except Error:
-            logger.warning("the database did not answer; its gauges are left out of this scrape")
+            logger.warning("the database did not respond; its gauges are missing from this scrape")
             families = []
         up.add_metric([], int(bool(families)))
         yield up
@@ -51,17 +51,19 @@ def _disk() -> Iterator[GaugeMetricFamily]:
         free, total = space.free_bytes()
     except OSError:
         return
-    yield GaugeMetricFamily("clfsite_disk_free_bytes", "Room on the disk of the state folder.", value=free)
+    yield GaugeMetricFamily(
+        "clfsite_disk_free_bytes", "Free space on the disk of the state folder.", value=free
+    )
     yield GaugeMetricFamily("clfsite_disk_bytes", "Size of the disk of the state folder.", value=total)
 
 
 def _versions() -> Iterator[GaugeMetricFamily]:
     active = GaugeMetricFamily(
-        "clfsite_active_version", "Number of the version that answers.", labels=["classifier"]
+        "clfsite_active_version", "Number of the active version.", labels=["classifier"]
     )
     since = GaugeMetricFamily(
         "clfsite_active_since_timestamp_seconds",
-        "When the version that answers was activated.",
+        "Time at which the active version was activated.",
         labels=["classifier"],
     )
     held_out = GaugeMetricFamily(
@@ -71,7 +73,7 @@ def _versions() -> Iterator[GaugeMetricFamily]:
     )
     dropped = GaugeMetricFamily(
         "clfsite_live_accuracy_dropped",
-        "Whether feedback of the last 30 days shows less accuracy of the active version than held-out rows did.",
+        "Whether the active version is less accurate on feedback of the last 30 days than on held-out rows.",
         labels=["classifier", "version"],
     )
     # the other columns of a version hold thousands of numbers
@@ -93,11 +95,11 @@ def _quality() -> Iterator[GaugeMetricFamily]:
     labels = ["classifier", "version", "window"]
     judged = GaugeMetricFamily(
         "clfsite_judged_predictions",
-        "Predictions whose truth is known: of the last 7 days, and of all time.",
+        "Predictions with feedback: in the last 7 days, and in total.",
         labels=labels,
     )
     accuracy = GaugeMetricFamily(
-        "clfsite_live_accuracy", "Share of the judged predictions that were right.", labels=labels
+        "clfsite_live_accuracy", "Share of the predictions with feedback that were correct.", labels=labels
     )
     counts = FeedbackCount.objects.all()
     for window, counted in (("7d", counts.since(timezone.now() - WINDOW)), ("all", counts)):
@@ -119,7 +121,7 @@ def _jobs() -> Iterator[GaugeMetricFamily]:
             states.add_metric([state], counts.get(state, 0))
         yield states
         waiting = GaugeMetricFamily(
-            f"clfsite_{name}_oldest_queued_seconds", f"How long the oldest of the queued {name} has waited."
+            f"clfsite_{name}_oldest_queued_seconds", f"Waiting time of the oldest queued {name}."
         )
         oldest = model.objects.filter(state=model.State.QUEUED).order_by("id").values_list("created_at")[:1]
         waiting.add_metric(
@@ -127,16 +129,16 @@ def _jobs() -> Iterator[GaugeMetricFamily]:
         )
         yield waiting
     workers = Heartbeat.objects.alive().count()
-    yield GaugeMetricFamily("clfsite_workers", "Workers that were heard of a moment ago.", value=workers)
+    yield GaugeMetricFamily("clfsite_workers", "Workers with a recent heartbeat.", value=workers)
     yield from _runs()
 
 
 def _runs() -> Iterator[GaugeMetricFamily]:
     labels = ["classifier", "run"]
-    done = GaugeMetricFamily("clfsite_run_fits_done", "Fits that a running search has done.", labels=labels)
-    total = GaugeMetricFamily("clfsite_run_fits", "Fits that a running search has to do.", labels=labels)
+    done = GaugeMetricFamily("clfsite_run_fits_done", "Completed fits of a running search.", labels=labels)
+    total = GaugeMetricFamily("clfsite_run_fits", "Planned fits of a running search.", labels=labels)
     best = GaugeMetricFamily(
-        "clfsite_run_best_score", "Best mean score that a running search has found.", labels=labels
+        "clfsite_run_best_score", "Best mean score of a running search so far.", labels=labels
     )
     running = Run.objects.filter(state=Run.State.RUNNING).values_list(
         "classifier__name", "pk", "fits_done", "fits_total", "best_score"
@@ -149,7 +151,7 @@ def _runs() -> Iterator[GaugeMetricFamily]:
     yield from (done, total, best)
     seconds = GaugeMetricFamily(
         "clfsite_run_duration_seconds",
-        "Mean time that the succeeded runs of a classifier took.",
+        "Mean duration of the succeeded runs of a classifier.",
         labels=["classifier"],
     )
     means = Run.objects.filter(state=Run.State.SUCCEEDED).order_by().values_list("classifier__name")

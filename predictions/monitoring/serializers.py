@@ -8,14 +8,14 @@ from clfsite.core.web.schema import example
 class QualitySerializer(serializers.Serializer[dict[str, object]]):
     version = serializers.IntegerField()
     active = serializers.BooleanField()
-    judged = serializers.IntegerField(help_text="Predictions whose truth is known.")
+    judged = serializers.IntegerField(help_text="Predictions with feedback.")
     correct = serializers.IntegerField()
     accuracy = serializers.FloatField(allow_null=True)
     held_out_accuracy = serializers.FloatField()
     classes = serializers.ListField(child=serializers.CharField())
     confusion = serializers.ListField(
         child=serializers.ListField(child=serializers.IntegerField()),
-        help_text="Rows are true classes, columns answered ones, in the order of `classes`.",
+        help_text="Rows are true classes, columns are predicted classes, in the order of `classes`.",
     )
 
 

@@ -72,7 +72,7 @@ def _figures(versions: list[Version], report: Report) -> dict[str, Any]:
 def _mix_note(distance: float | None) -> str:
     if distance is None:
         return ""
-    return f"For both to be alike, {percent(distance)} of the answers would have to be others."
+    return f"{percent(distance)} of predictions would have to change label to match the training mix."
 
 
 def _probability(used: list[Version], report: Report) -> Chart:
@@ -110,7 +110,8 @@ def _judged(used: list[Version], report: Report) -> list[Chart]:
                 name=f"confusion-{quality.version.pk}",
                 title=f"Confusion matrix of {quality.version}",
             ),
-            "note": "Predictions whose truth is known by their actual class and the one predicted, with the share of the actual class.",
+            "note": "Predictions with feedback, by actual and predicted class, with the share of the actual "
+            "class.",
         }
         for quality in known[:2]
     ]

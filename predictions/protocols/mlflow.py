@@ -63,7 +63,7 @@ class MlflowView(ProtocolView):
             login = base64.b64decode(credentials, validate=True).decode()
         except (binascii.Error, ValueError) as error:
             raise keys.refused(
-                "the Basic credentials are not base64 of a name, a colon and the key"
+                "the Basic credentials are malformed; send base64 of a name, a colon and the key"
             ) from error
         return keys.recognise(login.partition(":")[2])
 
@@ -85,7 +85,7 @@ class PingView(MlflowView):
 
 
 class VersionView(MlflowView):
-    """The version of MLflow whose protocol this is."""
+    """Version of the MLflow protocol."""
 
     call = "version"
     authentication_classes = []
@@ -152,7 +152,7 @@ def _read_query(request: HttpRequest) -> Query:
     live = live_models.get(model_of(params), version_of(params))
     table = READERS[name](name, body[name])
     if not table.records:
-        raise Malformed(f'"{name}" holds no row; send at least one')
+        raise Malformed(f'"{name}" has no rows; send at least one')
     if table.columns is not None:
         _check_columns(table.columns, live.contract)
     return Query(live, table.records, _function(params))
@@ -173,7 +173,7 @@ def _members(body: Any) -> tuple[str, dict[str, Any]]:
 def _function(params: dict[str, Any]) -> str:
     function = params.get("pyfunc_predict_fn", PREDICT)
     if function not in (PREDICT, PREDICT_PROBA):
-        raise Malformed(f'"pyfunc_predict_fn" is not known; expected "{PREDICT}" or "{PREDICT_PROBA}"')
+        raise Malformed(f'"pyfunc_predict_fn" is unknown; expected "{PREDICT}" or "{PREDICT_PROBA}"')
     return str(function)
 
 
@@ -185,23 +185,21 @@ def _read_split(name: str, value: Any) -> Rows:
         raise Malformed(f'"columns" of "{name}" is not a list of the features\' names')
     twice = repeated(columns)
     if twice is not None:
-        raise Malformed(f'"columns" of "{name}" names "{twice[:60]}" twice')
+        raise Malformed(f'"columns" of "{name}" names "{twice[:60]}" more than once')
     if not isinstance(data, list):
         raise Malformed(f'"data" of "{name}" is not a list of rows')
     check_row_count(len(data))
     for position, row in enumerate(data):
         if not isinstance(row, list) or len(row) != len(columns):
             length = f"{len(row)} values" if isinstance(row, list) else "no list"
-            raise Malformed(
-                f'row {position} of "{name}" holds {length} where {len(columns)} columns are named'
-            )
+            raise Malformed(f'row {position} of "{name}" holds {length} but there are {len(columns)} columns')
     return Rows([dict(zip(columns, row, strict=True)) for row in data], columns)
 
 
 def _read_records(name: str, value: Any) -> Rows:
     """Read a list of objects, each a row."""
     if not isinstance(value, list):
-        raise Malformed(f'"{name}" is not a list of objects, each a row')
+        raise Malformed(f'"{name}" is not a list of row objects')
     check_row_count(len(value))
     for position, row in enumerate(value):
         if not isinstance(row, dict):
@@ -222,7 +220,7 @@ def _read_tensors(name: str, value: Any) -> Rows:
     lengths = {column: len(values) for column, values in value.items() if isinstance(values, list)}
     single = next((column for column in columns if column not in lengths), None)
     if single is not None:
-        raise Malformed(f'"{single[:60]}" of "{name}" is not a list of values, as others are')
+        raise Malformed(f'"{single[:60]}" of "{name}" is not a list of values, but others are')
     if len(set(lengths.values())) > 1:
         listed = ", ".join(
             f'"{column[:60]}" {length:,}' for column, length in list(lengths.items())[:MAX_QUOTED]
@@ -278,7 +276,7 @@ def _check_columns(columns: Iterable[str], contract: Contract) -> None:
     columns = list(columns)
     given, known = set(columns), set(contract.names)
     problems = [
-        {"feature": name, "code": "missing", "message": "no column has this feature"}
+        {"feature": name, "code": "missing", "message": "this feature has no column"}
         for name in contract.names
         if name not in given
     ]

@@ -16,7 +16,10 @@ _MLFLOW_ERROR = object_of("error_code", "message", error_code={"type": "string"}
 _PARAMS = {
     "type": "object",
     "properties": {
-        "model": {"type": "string", "description": "A classifier's name; the default one without it."},
+        "model": {
+            "type": "string",
+            "description": "Name of a classifier; if omitted, the default classifier is used.",
+        },
         "version": {"type": "integer", "minimum": 1, "description": "Pins a version."},
         "pyfunc_predict_fn": {"type": "string", "enum": ["predict", "predict_proba"]},
     },
@@ -42,7 +45,7 @@ PING: dict[str, Any] = {
 VERSION: dict[str, Any] = {
     "operation_id": "mlflow_version",
     "tags": ["MLflow"],
-    "summary": "The version of MLflow whose protocol this is",
+    "summary": "Version of the MLflow protocol",
     "responses": {
         (200, "text/plain"): answer({"type": "string"}, "A version.", "2.0.0"),
         **problems(_MLFLOW_ERROR, 400, 406),
@@ -70,7 +73,8 @@ INVOCATIONS: dict[str, Any] = {
     "responses": {
         (200, JSON): OpenApiResponse(
             object_of("predictions", predictions={"type": "array", "items": {}}),
-            description="A label a row; with predict_proba a list of probabilities, in the order of the classes.",
+            description="One label per row. With predict_proba, one list of probabilities per row, in the "
+            "order of the classes.",
         ),
         **problems(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },

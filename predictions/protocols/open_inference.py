@@ -79,7 +79,7 @@ class UnknownView(OpenInferenceView):
     call = "v2-unknown"
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        raise NotFound("there is nothing at this address; /docs lists what there is")
+        raise NotFound("no such address; /docs lists all addresses")
 
 
 class LiveView(OpenInferenceView):
@@ -112,7 +112,7 @@ class ReadyView(OpenInferenceView):
 
 
 class ServerView(OpenInferenceView):
-    """What server this is."""
+    """Server metadata."""
 
     call = "v2"
     scopes = {"get": READING}
@@ -124,7 +124,7 @@ class ServerView(OpenInferenceView):
 
 
 class ModelView(OpenInferenceView):
-    """The tensors that a version takes and gives."""
+    """Input and output tensors of a version."""
 
     call = "v2-model"
     scopes = {"get": READING}
@@ -156,7 +156,7 @@ class ModelView(OpenInferenceView):
 
 
 class ModelReadyView(OpenInferenceView):
-    """Whether a version can answer."""
+    """Whether a version can serve."""
 
     call = "v2-model-ready"
     scopes = {"get": READING}
@@ -271,7 +271,7 @@ def _wanted(body: dict[str, Any]) -> list[Wanted]:
         wanted.append(Wanted(output["name"], _flag(parameters, "binary_data", everywhere)))
     twice = repeated(output.name for output in wanted)
     if twice is not None:
-        raise Malformed(f'the output "{twice}" is asked for twice')
+        raise Malformed(f'the output "{twice}" is requested more than once')
     return wanted
 
 
@@ -294,7 +294,7 @@ def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str
     given = set(names)
     twice = repeated(names)
     if twice is not None:
-        raise Malformed(f'the input "{twice[:60]}" stands there twice')
+        raise Malformed(f'duplicate input "{twice[:60]}"')
     unknown = sorted(given - set(contract.names))
     if unknown:
         raise Malformed(f'there is no input "{unknown[0][:60]}"; the model takes {_listed(contract.names)}')
@@ -305,7 +305,7 @@ def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str
     odd = next((tensor for tensor in tensors if len(tensor.values) != rows), None)
     if odd:
         raise Malformed(
-            f'the input "{odd.name}" holds {len(odd.values):,} rows where "{names[0]}" holds {rows:,}; '
+            f'the input "{odd.name}" has {len(odd.values):,} rows but "{names[0]}" has {rows:,};  '
             "send the same number for each feature"
         )
     features = {feature.name: feature for feature in contract.features}
@@ -323,7 +323,7 @@ def _column(feature: Feature, tensor: Tensor) -> list[Any]:
     """The tensor's values as the feature's JSON values."""
     if tensor.datatype not in _accepted(feature):
         raise Malformed(
-            f'the input "{feature.name}" is of {tensor.datatype}; expected {" or ".join(_accepted(feature))}'
+            f'the input "{feature.name}" has the datatype {tensor.datatype}; expected {" or ".join(_accepted(feature))}'
         )
     if feature.kind is Kind.CATEGORY:
         # clients write None and NaN as texts; what counts as missing in a CSV does so here

@@ -88,7 +88,7 @@ READY = _get(
 )
 SERVER = _get(
     "server",
-    "What server this is",
+    "Server metadata",
     object_of(
         "name",
         "version",
@@ -107,7 +107,7 @@ SERVER = _get(
 )
 MODEL = _get(
     "model",
-    "The tensors that a version takes and gives",
+    "Input and output tensors of a version",
     object_of(
         "name",
         "versions",
@@ -148,7 +148,7 @@ MODEL = _get(
 )
 MODEL_READY = _get(
     "model_ready",
-    "Whether a version can answer",
+    "Whether a version can serve",
     object_of("name", "ready", name=_TEXT, ready={"type": "boolean"}),
     {"name": "churn", "ready": True},
     400,
@@ -165,22 +165,22 @@ INFER: dict[str, Any] = {
     "summary": "Answer rows sent as one tensor a feature",
     "description": (
         "A tensor of shape [n] or [n, 1] for every feature that the metadata lists. With binary tensors the body is "
-        f"JSON, then their bytes in order; the header {_HEADER} tells where the JSON ends, and so it does in an "
-        "answer with binary outputs."
+        f"JSON, then their bytes in order; the header {_HEADER} is the length of the JSON. Responses with "
+        "binary outputs use it in the same way."
     ),
     "parameters": [
         OpenApiParameter(
             _HEADER,
             {"type": "integer", "minimum": 0},
             OpenApiParameter.HEADER,
-            description="Length of the JSON in bytes, where binary tensors follow it.",
+            description="Length of the JSON in bytes, if binary tensors follow it.",
         )
     ],
     "request": {JSON: _REQUEST, "application/octet-stream": _BINARY},
     "responses": {
         (200, JSON): OpenApiResponse(_ANSWER, description="The outputs, values row by row."),
         (200, "application/octet-stream"): OpenApiResponse(
-            _BINARY, description="The outputs as bytes, where the request wants them so."
+            _BINARY, description="The outputs as bytes, if the request asks for binary outputs."
         ),
         **problems(_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },

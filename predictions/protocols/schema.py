@@ -6,16 +6,16 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
 JSON = "application/json"
 _MEANING = {
-    400: "Not of the protocol's shape.",
-    401: "No key, or one that is not valid.",
+    400: "The body does not follow the protocol.",
+    401: "The key is missing or not valid.",
     403: "The key lacks the scope predict.",
-    404: "No such classifier or version.",
-    406: "The Accept header leaves no room for the answer.",
-    413: "More bytes or rows than the limits that /info tells.",
-    415: "Another media type, charset, or a compressed body.",
-    422: "The contract refuses the values; nothing was stored.",
-    429: "The key has called too often; Retry-After says when to try again.",
-    503: "No active version, or the database does not answer; Retry-After says when to try again.",
+    404: "The classifier or the version does not exist.",
+    406: "The Accept header excludes the media type of the answer.",
+    413: "The body exceeds a limit in bytes or rows; /info lists the limits.",
+    415: "Unsupported media type, charset or content encoding.",
+    422: "The values do not fit the contract; nothing was stored.",
+    429: "The rate limit of the key is reached; Retry-After says when to try again.",
+    503: "No version is active, or the database is not responding; Retry-After says when to try again.",
 }
 
 

@@ -54,8 +54,9 @@ class Tail:
         """
         if size > len(self._data):
             raise Malformed(
-                f'the input "{name}" declares {size:,} bytes where {len(self._data):,} are left after the JSON; '
-                "the header Inference-Header-Content-Length tells where the JSON ends"
+                f'the input "{name}" declares {size:,} bytes, but {len(self._data):,} are left after the '
+                "JSON;  "
+                "check the header Inference-Header-Content-Length, the length of the JSON"
             )
         taken, self._data = self._data[:size], self._data[size:]
         return bytes(taken)
@@ -67,7 +68,10 @@ class Tail:
             Malformed: some are left.
         """
         if self._data:
-            raise Malformed(f"{len(self._data):,} bytes follow the JSON that no input declares")
+            raise Malformed(
+                f"{len(self._data):,} bytes after the JSON belong to no input; declare them with "
+                "binary_data_size"
+            )
 
 
 def read_tensor(entry: Any, tail: Tail) -> Tensor:
@@ -83,9 +87,7 @@ def read_tensor(entry: Any, tail: Tail) -> Tensor:
     read_object(entry, required=("name",), optional=MEMBERS, path=f"inputs.{name}")
     datatype = entry.get("datatype")
     if datatype not in DATATYPES:
-        raise Malformed(
-            f'the input "{name}" has no datatype that is known here; expected {", ".join(DATATYPES)}'
-        )
+        raise Malformed(f'the input "{name}" has an unknown datatype; expected {", ".join(DATATYPES)}')
     shape = _shape(name, entry.get("shape"))
     parameters = parameters_of(entry, f'the input "{name}"')
     size = parameters.get("binary_data_size")
@@ -142,10 +144,10 @@ def _json_values(name: str, datatype: str, shape: list[int], data: Any) -> list[
     nested = len(shape) > 1 and all(isinstance(row, list) and len(row) == 1 for row in data)
     values = [row[0] for row in data] if nested else list(data)
     if len(values) != shape[0]:
-        raise Malformed(f'the input "{name}" holds {len(values):,} values where its shape tells {shape[0]:,}')
+        raise Malformed(f'the input "{name}" holds {len(values):,} values, but its shape has {shape[0]:,}')
     for position, value in enumerate(values):
         if value is not None and not _is_of(datatype, value):
-            raise Malformed(f'value {position} of the input "{name}" is no {datatype}')
+            raise Malformed(f'value {position} of the input "{name}" is not a valid {datatype}')
     return values
 
 
@@ -166,13 +168,13 @@ def _raw_values(name: str, datatype: str, rows: int, data: bytes) -> list[Any]:
     kind = np.dtype({**FLOATS, **INTEGERS, "BOOL": "<u1"}[datatype])
     if len(data) != rows * kind.itemsize:
         raise Malformed(
-            f'the input "{name}" holds {len(data):,} bytes where {rows:,} values of {datatype} are '
+            f'the input "{name}" holds {len(data):,} bytes, but {rows:,} values of {datatype} take '
             f"{rows * kind.itemsize:,}"
         )
     array = np.frombuffer(data, dtype=kind)
     if datatype == "BOOL":
         if array.max() > 1:
-            raise Malformed(f'the input "{name}" holds a byte other than 0 and 1, which is no BOOL')
+            raise Malformed(f'the input "{name}" has a byte other than 0 and 1, which is not a valid BOOL')
         return [bool(value) for value in array]
     values: list[Any] = array.tolist()
     # NaN alone differs from itself
@@ -188,11 +190,11 @@ def _read_texts(name: str, rows: int, data: bytes) -> list[str]:
         if position > len(data):
             raise Malformed(f'the input "{name}" ends in the middle of value {len(texts)}')
         if len(texts) == rows:
-            raise Malformed(f'the input "{name}" holds more values than the {rows:,} that its shape tells')
+            raise Malformed(f'the input "{name}" holds more values than the {rows:,} of its shape')
         try:
             texts.append(data[start:position].decode())
         except UnicodeDecodeError as error:
             raise Malformed(f'value {len(texts)} of the input "{name}" is not UTF-8') from error
     if len(texts) != rows:
-        raise Malformed(f'the input "{name}" holds {len(texts):,} values where its shape tells {rows:,}')
+        raise Malformed(f'the input "{name}" holds {len(texts):,} values, but its shape has {rows:,}')
     return texts

@@ -33,7 +33,8 @@ ONCE = OpenApiParameter(
     idempotency.HEADER,
     str,
     OpenApiParameter.HEADER,
-    description="Names this call: sent again within a day it gets the same answer, and no second prediction.",
+    description="Identifies this call. If the call is repeated within a day, it returns the same answer and "
+    "makes no second prediction.",
 )
 
 
@@ -72,7 +73,7 @@ class ServingView(APIView):
         if self.parameters is not None and request.META.get("QUERY_STRING"):
             check_parameters(request.GET, self.parameters)
         if not accepts(request, self.media_types):
-            raise exceptions.NotAcceptable(f"only {self.media_types[0]} is sent; ask for it in Accept")
+            raise exceptions.NotAcceptable(f"only {self.media_types[0]} is available; request it in Accept")
         if idempotency.META in request.META and method == "post":
             return self._answer_once(request, caller)
         return self._respond(request, caller)
@@ -118,7 +119,7 @@ class PredictView(ServingView):
         operation_id="predict",
         tags=["serving"],
         parameters=[ONCE],
-        summary="Answer one row",
+        summary="Predict one row",
         request=serializers.PredictRequestSerializer,
         responses={
             200: serializers.PredictResponseSerializer,
@@ -163,7 +164,7 @@ class PredictBatchView(ServingView):
         operation_id="predict_batch",
         tags=["serving"],
         parameters=[ONCE],
-        summary="Answer many rows, all or none",
+        summary="Predict many rows, all or none",
         request=serializers.PredictBatchRequestSerializer,
         responses={
             200: serializers.PredictBatchResponseSerializer,
@@ -197,7 +198,7 @@ class InfoView(ServingView):
     @extend_schema(
         operation_id="info",
         tags=["serving"],
-        summary="What is being served",
+        summary="Classifiers, active versions and limits",
         responses={200: serializers.InfoSerializer, **problems(400, 401, 403, 406, 429, 503)},
     )
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _look(refresh: Callable[[], None]) -> bool:
         close_old_connections()
         refresh()
     except Error as error:
-        logger.warning("the database does not answer; what is loaded goes on serving: %s", str(error).strip())
+        logger.warning("the database does not answer; the loaded models keep serving: %s", str(error).strip())
         connection.close()
     except Exception:
         logger.exception("keys or versions could not be looked up")

@@ -90,9 +90,10 @@ def worker() -> str:
         if Heartbeat.objects.alive().exists():
             return "ok"
     except Error:
-        return "workers cannot be asked for while the database does not answer"
+        return "the state of the workers is unknown because the database does not answer"
     return (
-        f"no worker was heard of in the last {Heartbeat.SILENCE.seconds} seconds: runs and batches wait until one is started "
+        f"no worker has sent a heartbeat in the last {Heartbeat.SILENCE.seconds} seconds: runs and batches "
+        "wait until one is started "
         "(manage.py serve starts one)"
     )
 
@@ -118,7 +119,7 @@ def _model() -> str:
     except ProblemError as error:
         return str(error)
     except Error:
-        return "the active version cannot be read; were the migrations applied?"
+        return "the active version cannot be read; check that the migrations are applied"
     return "ok"
 
 
@@ -126,5 +127,5 @@ def _log() -> str:
     try:
         Prediction.objects.only("id").first()
     except Error:
-        return "the prediction log cannot be read; were the migrations applied?"
+        return "the prediction log cannot be read; check that the migrations are applied"
     return group_commit.log.problem() or "ok"

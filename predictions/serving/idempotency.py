@@ -40,7 +40,7 @@ def once(request: HttpRequest, key_id: int, carry_out: Callable[[], bytes]) -> t
     digest = hashlib.sha256(request.path.rstrip("/").encode() + b"\0" + request.body).hexdigest()
     with _lock:
         if (key_id, name) in _under_way:
-            raise Conflict(f"a call with this {HEADER} is under way; ask again when it is answered")
+            raise Conflict(f"a call with this {HEADER} is in progress; try again when it has ended")
         _under_way.add((key_id, name))
     try:
         kept = _find(key_id, name, digest)
@@ -83,6 +83,6 @@ def _find(key_id: int, name: str, digest: str) -> bytes | None:
         return None
     if kept.digest != digest:
         raise InvalidInput(
-            f"this {HEADER} came with another body or address before; a key names one call, so take a new one"
+            f"this {HEADER} was already used with another body or address; use a new one for each call"
         )
     return bytes(kept.body)

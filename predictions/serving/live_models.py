@@ -98,7 +98,7 @@ class LiveModels:
         if live:
             return live
         if model and ("\x00" in model or not Classifier.objects.filter(name=model).exists()):
-            raise NotFound(f"there is no classifier {model[:100]!r}; /info lists those that answer")
+            raise NotFound(f"there is no classifier {model[:100]!r}; /info lists the classifiers")
         name = model or "any classifier"
         problem = self.problems.get(model or self._default_name())
         raise Unavailable(problem or f"no version of {name} is active; train one and activate it")

@@ -22,7 +22,7 @@ predictions_total = Counter(
 )
 warnings_total = Counter(
     "clfsite_prediction_warnings_total",
-    "Values that training never saw, in answered predictions.",
+    "Values outside the training data, in answered predictions.",
     ["classifier", "code"],
 )
 refusals_total = Counter("clfsite_refusals_total", "Serving requests refused, by HTTP status.", ["status"])
@@ -34,23 +34,23 @@ scoring_seconds = Histogram(
 )
 logging_seconds = Histogram(
     "clfsite_logging_seconds",
-    "Time that one request waits until its predictions are committed.",
+    "Time that a request waits for the commit of its predictions.",
     ["classifier"],
     buckets=_SECONDS,
 )
 commit_seconds = Histogram(
-    "clfsite_log_commit_seconds", "Time of one commit of the log, which requests share.", buckets=_SECONDS
+    "clfsite_log_commit_seconds",
+    "Duration of one commit of the log. Several requests can share it.",
+    buckets=_SECONDS,
 )
 commit_rows = Histogram(
     "clfsite_log_commit_rows",
     "Predictions that share one commit of the log.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096),
 )
-commit_failures_total = Counter(
-    "clfsite_log_commit_failures_total", "Commits of the log that the database did not take."
-)
+commit_failures_total = Counter("clfsite_log_commit_failures_total", "Failed commits of the log.")
 log_queue_rows = Gauge(
-    "clfsite_log_queue_rows", "Predictions that wait for the log.", multiprocess_mode="livesum"
+    "clfsite_log_queue_rows", "Predictions waiting for the log.", multiprocess_mode="livesum"
 )
 faulty_classifiers = Gauge(
     "clfsite_faulty_classifiers",

@@ -26,17 +26,17 @@ class WarningSerializer(serializers.Serializer[dict[str, object]]):
 
 class ModelSerializer(serializers.Serializer[dict[str, object]]):
     model = serializers.CharField(
-        required=False, help_text="A classifier's name; the default one answers without it."
+        required=False, help_text="Name of a classifier; if omitted, the default classifier is used."
     )
     version = serializers.IntegerField(
-        required=False, min_value=1, help_text="Pins a version; otherwise the active one."
+        required=False, min_value=1, help_text="Pins a version; if omitted, the active version is used."
     )
 
 
 @example({"features": ROW_EXAMPLE})
 class PredictRequestSerializer(ModelSerializer):
     features = serializers.DictField(
-        help_text="A value for every feature that /info lists; null where training saw none."
+        help_text="One value per feature, as listed by /info; null if the value is missing."
     )
 
 
@@ -48,7 +48,7 @@ class PredictBatchRequestSerializer(ModelSerializer):
 class OutcomeSerializer(serializers.Serializer[dict[str, object]]):
     prediction_id = serializers.UUIDField()
     label = serializers.CharField()  # type: ignore[assignment]
-    probability = serializers.FloatField(help_text="Of the returned label.")
+    probability = serializers.FloatField(help_text="Probability of the returned label.")
     probabilities = serializers.DictField(child=serializers.FloatField())
     warnings = WarningSerializer(many=True)
 
@@ -58,7 +58,8 @@ class PredictResponseSerializer(OutcomeSerializer):
     model = serializers.CharField()
     version = serializers.IntegerField()
     threshold = serializers.FloatField(
-        allow_null=True, help_text="Of the positive class; null with more than two classes."
+        allow_null=True,
+        help_text="Probability of the positive class; null if there are more than two classes.",
     )
 
 

@@ -75,7 +75,7 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
 
 @app.post("/predict")
 def predict(row: Row, tasks: BackgroundTasks) -> dict[str, Any]:  # type: ignore[valid-type]
-    """Answer one row."""
+    """Predict one row."""
     answers = score([row.model_dump()])  # type: ignore[attr-defined]
     tasks.add_task(write, answers)
     return shown(answers[0])

@@ -42,7 +42,7 @@ TABLES = (
     Table("dplyr", "storms", "status", "nine classes, named storms, two columns mostly missing"),
     Table("dslabs", "olive", "region", "three classes, nine numbers"),
     Table("dslabs", "trump_tweets", "source", "tweets, times; sources with one row", "too few rows of"),
-    Table("dslabs", "trump_tweets", "is_retweet", "one class", "has one class only"),
+    Table("dslabs", "trump_tweets", "is_retweet", "one class", "has only one class"),
     Table("gt", "pizzaplace", "type", "dates, times, 21,350 order numbers"),
     Table("medicaldata", "covid_testing", "result", "three classes, 1 in 50; first and last names"),
     Table("modeldata", "attrition", "Attrition", "1 in 6; ordered factors"),

@@ -142,7 +142,7 @@ def test_a_version_whose_object_was_changed_or_deleted_is_refused_and_the_one_lo
         assert "SHA-256" in refused.json()["detail"]
         client.delete_object(Bucket=BUCKET, Key=pipeline)
         refused = caller.post(f"/api/versions/{version}/activate", json={"reason": "again"})
-        assert "gone from storage" in refused.json()["detail"]
+        assert "missing from storage" in refused.json()["detail"]
     assert answer(first, key).status_code == httpx.codes.OK
 
 

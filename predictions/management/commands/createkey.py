@@ -14,22 +14,22 @@ class Command(BaseCommand):
     help = "Create an API key and print it. It is stored as a hash and cannot be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="who or what calls with it")
+        parser.add_argument("name", help="the person or program that uses the key")
         parser.add_argument(
             "--scope",
             action="append",
             required=True,
             choices=SCOPES,
-            help="what it allows; repeat for more than one",
+            help="scope of the key; repeat for several scopes",
         )
         parser.add_argument(
-            "--expires", type=int, metavar="DAYS", help="stops working after so many days; default: never"
+            "--expires", type=int, metavar="DAYS", help="days until the key expires; default: never"
         )
         parser.add_argument(
             "--rate",
             type=int,
             metavar="N",
-            help="calls a minute, 0 for no limit; default: what CLFSITE_KEY_RATE says",
+            help="calls per minute, 0 for no limit; default: CLFSITE_KEY_RATE",
         )
 
     def handle(

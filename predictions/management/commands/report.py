@@ -15,8 +15,8 @@ BOTH = "both"
 
 class Command(BaseCommand):
     help = (
-        "Write the report on a version: data, training, evaluation, threshold, serving and monitoring, every figure from "
-        "the database, as one HTML page that needs nothing else and as a PDF."
+        "Write the report on a version (data, training, evaluation, threshold, serving and monitoring) from "
+        "the database, as a self-contained HTML page and as a PDF."
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             dest="number",
             type=int,
             metavar="N",
-            help="default: the active version, or else the newest",
+            help="default: the active version, or the newest if none is active",
         )
         parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="default: this folder")
         parser.add_argument(
@@ -56,11 +56,11 @@ class Command(BaseCommand):
 def _classifier(name: str) -> Classifier:
     names = list(Classifier.objects.values_list("name", flat=True))
     if not names:
-        raise CommandError("there is no classifier yet; train one with manage.py train")
+        raise CommandError("no classifier found; train one with manage.py train")
     classifiers = Classifier.objects.filter(name=name) if name else Classifier.objects.filter(is_default=True)
     first = classifiers.first()
     if first is None and name:
-        raise CommandError(f"there is no classifier {name!r}; there are {', '.join(names)}")
+        raise CommandError(f"there is no classifier {name!r}; choose from {', '.join(names)}")
     if first is None:
         raise CommandError(f"no classifier is the default; name one with --classifier: {', '.join(names)}")
     return first

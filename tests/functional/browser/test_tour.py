@@ -309,7 +309,7 @@ def test_a_role_sees_what_it_may_open_and_no_more(
             may = response.status == 200
             assert may == (ROLE_OF[needs] == role), (role, stop.name)
             if not may:
-                expect(page.get_by_text("Your account may not do this")).to_be_visible()
+                expect(page.get_by_text("Permission denied")).to_be_visible()
     page.close()
 
 
@@ -319,7 +319,7 @@ def test_an_approver_makes_a_key_sees_it_once_and_revokes_it(
     page = contexts["approver"].new_page()
     page.goto("/portal/keys")
     page.get_by_label("Name").fill("till in the shop")
-    page.get_by_label("predict: ask for predictions").check()
+    page.get_by_label("predict: request predictions").check()
     page.get_by_role("button", name="Create key").click()
     expect(page.get_by_role("heading", name="Key till in the shop")).to_be_visible()
     key = page.locator("#made").inner_text()
@@ -335,7 +335,7 @@ def test_an_approver_makes_a_key_sees_it_once_and_revokes_it(
         assert client.get("/info").status_code == 200
         page.get_by_role("button", name="Revoke the key till in the shop").click()
         question.get_by_role("button", name="Revoke key").click()
-        expect(page.get_by_text("is revoked: within 5 seconds")).to_be_visible()
+        expect(page.get_by_text("was revoked. It stops working within 5 seconds")).to_be_visible()
         wait_for(lambda: client.get("/info").status_code == 401, "the key to open nothing", 6)
     page.close()
 

@@ -39,7 +39,7 @@ dataset = first.run.dataset
 failed = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)
 failed.start()
 failed.fail(
-    "the training process was killed, as the system does when memory runs out; use fewer rows or a smaller search "
+    "the training process was killed, probably because memory ran out; use fewer rows or a smaller search "
     "space, or give the worker more memory"
 )
 waiting = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)

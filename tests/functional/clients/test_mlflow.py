@@ -36,7 +36,7 @@ def test_records_with_missing_numbers_are_answered(
 
 
 def test_a_refusal_reaches_the_caller(client: ScoringServerClient, table: pd.DataFrame) -> None:
-    with pytest.raises(Exception, match=r"error code 422.*no column has this feature"):
+    with pytest.raises(Exception, match=r"error code 422.*this feature has no column"):
         client.invoke(table.drop(columns=table.columns[0]))
 
 

@@ -95,7 +95,7 @@ def test_a_refusal_reaches_the_caller(
         client.infer("churn", inputs[1:], headers=headers())
     with pytest.raises(InferenceServerException, match=r"\[404\] there is no classifier 'nobody'"):
         client.infer("nobody", inputs, headers=headers())
-    with pytest.raises(InferenceServerException, match=r"\[401\] a key is needed"):
+    with pytest.raises(InferenceServerException, match=r"\[401\] the API key is missing"):
         client.infer("churn", inputs)
     with pytest.raises(InferenceServerException, match=r"\[404\] there is nothing"):
         client.get_model_repository_index(headers=headers())
@@ -108,7 +108,7 @@ def test_a_compressed_request_is_refused_in_words(
     metadata: dict[str, Any],
     compression: str,
 ) -> None:
-    with pytest.raises(InferenceServerException, match=rf"\[415\] .*{compression}; send it plain"):
+    with pytest.raises(InferenceServerException, match=rf"\[415\] .*{compression}; send it uncompressed"):
         client.infer(
             "churn",
             tensors(table, metadata, True),

@@ -68,7 +68,7 @@ def test_a_writer_that_raises_or_dies_shows_and_writes_again(site: Site, tmp_pat
         failing_server(site, failpoint) as url,
         httpx.Client(headers=headers, timeout=30, trust_env=False) as caller,
     ):
-        for point, words in (("raise", "could not be written"), ("end-thread", "begun anew")):
+        for point, words in (("raise", "could not be written"), ("end-thread", "was restarted")):
             assert caller.post(f"{url}/predict", json=body).is_success
             failpoint.write_text(point)
             began = time.monotonic()

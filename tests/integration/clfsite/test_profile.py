@@ -35,7 +35,7 @@ def test_it_says_who_one_is_and_what_one_may(grace: User) -> None:
     shown = browser(grace).get(PROFILE).content.decode()
     for text in (
         "grace@example.org",
-        "analyst: predicts, scores files and says what was true",
+        "analyst: predicts, scores files and adds true labels",
         "viewer: looks",
     ):
         assert text in shown
@@ -44,7 +44,7 @@ def test_it_says_who_one_is_and_what_one_may(grace: User) -> None:
 
 def test_a_new_password_ends_every_other_session_of_the_person(grace: User) -> None:
     here, there, other = browser(grace), browser(grace), browser(UserFactory.create(is_superuser=True))
-    assert "The password is changed." in change(here)
+    assert "The password was changed." in change(here)
     assert here.get(HOME).status_code == 200
     assert there.get(HOME).status_code == 302
     assert other.get(HOME).status_code == 200

@@ -132,7 +132,7 @@ def test_activating_a_version_asks_for_a_reason_and_keeps_it(admin: Client) -> N
     trained_version(classifier="churn", activate=True)
     second = trained_version(classifier="churn")
     asked = act(admin, VERSIONS, "activate", second)
-    assert "churn v1 answers now. churn v2 takes its place" in asked.content.decode()
+    assert "churn v1 is active now. churn v2 replaces it" in asked.content.decode()
     assert Activation.objects.count() == 1
     done = act(admin, VERSIONS, "activate", second, confirmed="yes", reason="better on new customers")
     activation = Activation.objects.latest("number")
@@ -154,7 +154,7 @@ def test_before_it_is_activated_a_version_is_shown_beside_the_one_that_answers(a
 
 def test_the_active_version_is_not_activated_again(admin: Client) -> None:
     version = trained_version(classifier="churn", activate=True)
-    assert "Churn v1 is active already" in act(admin, VERSIONS, "activate", version).content.decode()
+    assert "Churn v1 is already active" in act(admin, VERSIONS, "activate", version).content.decode()
     assert Activation.objects.count() == 1
 
 
@@ -189,7 +189,7 @@ def test_activating_without_a_reason_asks_again(admin: Client) -> None:
 
 def test_of_two_chosen_versions_none_is_activated(admin: Client) -> None:
     shown = act(admin, VERSIONS, "activate", VersionFactory.create(), VersionFactory.create())
-    assert "Choose one version: only one can be active." in shown.content.decode()
+    assert "Choose exactly one version." in shown.content.decode()
     assert not Activation.objects.exists()
 
 
@@ -197,7 +197,7 @@ def test_a_version_that_cannot_serve_is_refused_with_the_reason(admin: Client) -
     version = trained_version()
     files.artifacts().delete(version.artifacts["pipeline"]["name"])
     shown = act(admin, VERSIONS, "activate", version, confirmed="yes", reason="try").content.decode()
-    assert "is gone from storage" in shown
+    assert "is missing from storage" in shown
     assert not Activation.objects.exists()
 
 
@@ -223,7 +223,10 @@ def test_the_default_classifier_is_changed_in_one_step(admin: Client) -> None:
     after = ClassifierFactory.create()
     act(admin, CLASSIFIERS, "make_default", after)
     assert list(Classifier.objects.filter(is_default=True)) == [after]
-    assert "Choose one classifier" in act(admin, CLASSIFIERS, "make_default", before, after).content.decode()
+    assert (
+        "Choose exactly one classifier"
+        in act(admin, CLASSIFIERS, "make_default", before, after).content.decode()
+    )
     assert list(Classifier.objects.filter(is_default=True)) == [after]
 
 

@@ -28,7 +28,7 @@ CSV_CASES: dict[str, tuple[bytes, str]] = {
     "header only": (b"a,left\n", "no rows"),
     "PNG": (b"\x89PNG\r\n\x1a\n....", "PNG picture"),
     "target absent": (b"a,b\n1,2\n", 'no column \\"left\\"'),
-    "one class": (b"a,left\n1,x\n2,x\n", "one class only"),
+    "one class": (b"a,left\n1,x\n2,x\n", "only one class"),
     "ragged": (b"a,left\n1,x\n2\n", "line 3"),
     "NUL": (b"a,left\n1,x\x00\n", "NUL byte"),
 }
@@ -135,7 +135,7 @@ def test_a_run_without_corrections_has_none(client: Client) -> None:
         ({"columns": {"plan": "number"}}, "expected a number like the other values"),
         (
             {"columns": dict.fromkeys(["spend", "tenure", "member", "plan"], "leave_out")},
-            "no column is left to learn from",
+            "no column is left as an input",
         ),
         ({"columns": ["spend"]}, "dictionary"),
         ({"leave_out": ["spend"]}, "unknown member"),
@@ -238,7 +238,7 @@ def test_a_failed_or_cancelled_run_is_started_again(client: Client) -> None:
         )
         assert response.json()["finished_at"] is None
         assert (
-            "only one that failed"
+            "only a failed or cancelled run"
             in problem_of(client.post(f"/api/runs/{run.pk}/resume", headers=headers), 409)["detail"]
         )
     succeeded = RunFactory.create(succeeded=True)

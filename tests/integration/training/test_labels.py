@@ -134,7 +134,8 @@ def test_import_names_the_positive_class_before_training(fraud: Path) -> None:
 
 def test_alike_labels_are_refused_on_the_terminal_until_merged(mixed: Path) -> None:
     with pytest.raises(
-        CommandError, match=r'"Yes" and "yes" look like one class.*--merge-labels.*--keep-labels'
+        CommandError,
+        match=r'"Yes" and "yes" look like different spellings of one class.*--merge-labels.*--keep-labels',
     ):
         train(mixed)
     train(mixed, "--merge-labels")
@@ -187,7 +188,7 @@ def test_api_refuses_alike_labels_until_it_is_said_what_they_are(call: Callable[
     dataset = upload(MIXED)
     assert [warning["code"] for warning in dataset.warnings] == ["alike_labels"]
     body = {"dataset": dataset.pk, "folds": 2}
-    assert "look like one class" in problem_of(call("/api/runs", body), 422)["detail"]
+    assert "look like different spellings of one class" in problem_of(call("/api/runs", body), 422)["detail"]
     for labels in ("merge", "keep"):
         response = call("/api/runs", {**body, "corrections": {"labels": labels}})
         assert response.status_code == 201, response.content

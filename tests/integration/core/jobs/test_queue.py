@@ -42,5 +42,5 @@ def test_broker_that_is_down_holds_nobody_up(broker: str, tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "train_run 7 is queued; the broker could not be told" in done.stderr
+    assert "train_run 7 is queued; the broker could not be notified" in done.stderr
     assert float(done.stdout) < 3

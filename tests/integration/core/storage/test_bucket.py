@@ -198,7 +198,7 @@ def test_upload_is_stored_under_its_hash_and_repaired_by_another(
     (key,) = keys()
     assert key == f"site/datasets/{hashlib.sha256(tiny().csv).hexdigest()}.csv"
     put(key, b"something else")
-    with pytest.raises(Conflict, match="not the one that was uploaded"):
+    with pytest.raises(Conflict, match="was changed; upload it again"):
         load_table(dataset)
     assert upload(tiny().csv) == dataset
     assert len(load_table(dataset)) == len(tiny().table)
@@ -208,7 +208,7 @@ def test_upload_is_stored_under_its_hash_and_repaired_by_another(
 def test_dataset_whose_object_is_gone_says_so(bucket: str) -> None:
     dataset = DatasetFactory.create()
     files.datasets().delete(dataset.file_name)
-    with pytest.raises(NotFound, match="gone from storage; upload the table again"):
+    with pytest.raises(NotFound, match="missing from storage; upload the table again"):
         load_table(dataset)
 
 
@@ -259,9 +259,9 @@ def pipeline_key(version: Version) -> str:
 
 def test_version_whose_object_is_gone_is_a_conflict(version: Version) -> None:
     files.artifacts().delete(version.artifacts["pipeline"]["name"])
-    with pytest.raises(Conflict, match="gone from storage"):
+    with pytest.raises(Conflict, match="missing from storage"):
         activate(version)
-    with pytest.raises(NotFound, match="gone from storage"):
+    with pytest.raises(NotFound, match="missing from storage"):
         open_artifact(version, "pipeline")
 
 

@@ -83,7 +83,7 @@ def test_a_form_on_a_full_disk_is_a_page_that_says_so(disk: Path, version: Versi
     upload = SimpleUploadedFile("customers.csv", ROWS.encode())
     response = analyst.post(reverse("predictions:batch-list"), {"model": "churn", "file": upload})
     assert response.status_code == 503
-    assert "there is no room left on the disk" in response.content.decode()
+    assert "the disk is full" in response.content.decode()
     assert response["Retry-After"]
     assert not Batch.objects.exists()
 

@@ -91,7 +91,7 @@ def test_a_form_that_is_sent_twice_is_carried_out_once(name: str) -> None:
     second = client.post(path, {**fields(), "form_token": token})
     assert count() == before + 1
     if name == "key":
-        assert "This form was sent before" in second.content.decode()
+        assert "This form was already sent" in second.content.decode()
     else:
         assert first.status_code == second.status_code == 302
         assert first["Location"] == second["Location"]
@@ -187,7 +187,7 @@ def test_the_form_of_a_run_keeps_its_values_through_a_login_that_ran_out() -> No
     form = page.context["form"]
     for name, value in fields.items():
         assert str(form[name].value()) == str(value), name
-    assert "Check what you filled in" in page.content.decode()
+    assert "Check the form" in page.content.decode()
     assert client.get(RUN_PAGE).context["form"]["seed"].value() != "77", "it is shown once"
     data = {name: form[name].value() for name in fields}
     assert client.post(RUN_PAGE, data).status_code == 302

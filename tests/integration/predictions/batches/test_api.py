@@ -134,7 +134,7 @@ def test_a_preview_waits_until_it_is_started(caller: Client, version: Version) -
     assert (result["state"], result["rows_bad"]) == ("checked", 2)
     start = f"/api/batches/{result['id']}/start"
     refused = problem_of(caller.post(start, {"mode": "strict"}, "application/json"), 422)
-    assert "start it leniently" in refused["detail"]
+    assert "skip them (mode=lenient)" in refused["detail"]
     assert caller.post(start, {"mode": "lenient"}, "application/json").json()["state"] == "queued"
     problem_of(caller.post(start, {"mode": "lenient"}, "application/json"), 409)
     execute_batch(Batch.objects.get(pk=result["id"]))
@@ -173,7 +173,7 @@ def test_what_is_no_good_upload_is_refused_and_stores_nothing(
     assert "one file" in problem_of(caller.post("/api/batches", {"file": two}), 422)["errors"][0]["message"]
     refused = problem_of(send(caller, "Spend,tenure,member,plan\n1,2,true,pro\n"), 422)
     assert [error["column"] for error in refused["errors"]] == ["spend", "Spend"]
-    assert 'is it the one called "Spend"?' in refused["errors"][0]["message"]
+    assert 'did you mean the column "Spend"?' in refused["errors"][0]["message"]
     settings.CLFSITE_UPLOAD_BYTES = len(GOOD) - 1
     problem_of(send(caller), 413)
     problem_of(caller.post("/api/batches", {"file": GOOD}, "application/json"), 415)

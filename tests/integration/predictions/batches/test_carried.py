@@ -65,7 +65,7 @@ def test_a_column_that_looks_like_a_missing_feature_is_an_error(name: str, versi
     with pytest.raises(InvalidInput) as refused:
         create_batch(source=ContentFile(content, name="orders.csv"), caller="tests")
     assert [fault["column"].strip() for fault in refused.value.errors] == ["tenure", name.strip()]
-    assert "is it the one called" in refused.value.errors[0]["message"]
+    assert "did you mean the column" in refused.value.errors[0]["message"]
 
 
 def test_a_column_like_a_feature_that_is_there_is_carried(tmp_path: Any) -> None:

@@ -46,13 +46,13 @@ BAD: dict[str, Bad] = {
     "C12 UTF-16": Bad(WHOLE.decode().encode("utf-16"), "UTF-16 text"),
     "C13 cp1252": Bad(WHOLE + "1,2,true,ö\n".encode("cp1252"), "byte 0xf6 on line 5"),
     "C14 NUL": Bad(WHOLE + b"1,2,true,p\0\n", "holds a NUL byte", 5),
-    "C19 unclosed quote": Bad(WHOLE + b'1,2,true,"pro\n', "never closed", 5),
+    "C19 unclosed quote": Bad(WHOLE + b'1,2,true,"pro\n', "not closed", 5),
     "text behind a quote": Bad(WHOLE + b'1,2,true,"pro"x\n', "not well-formed CSV", 5),
     "C20 long row": Bad(WHOLE + b"1,2,true,pro,more\n", "5 cells where the header has 4", 5),
     "C21 short row": Bad(WHOLE + b"1,2\n", "2 cells where the header has 4", 5),
     "C21 short row behind a quoted line end": Bad(HEADER + b'1,2,true,"p\nq"\n1\n', "1 cells", 4),
     "C22 huge field": Bad(WHOLE + b"1,2,true," + b"z" * 200_000 + b"\n", "field larger than", 5),
-    "C23 duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "as column 1 and 2", 1, "spend"),
+    "C23 duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "in column 1 and 2", 1, "spend"),
     "C24 blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "column 2 has no name", 1),
     "C25 10,001 columns": Bad(
         ",".join(f"c{place}" for place in range(10_001)).encode() + b"\n1", "10,001 columns"

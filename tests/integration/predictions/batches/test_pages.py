@@ -280,9 +280,9 @@ def test_a_checked_file_can_be_discarded_and_is_started_no_more(analyst: Client,
     batch = checked(analyst, rows(3))
     cancelled = analyst.post(reverse("predictions:batch-cancel", args=[batch.pk]), follow=True)
     assert f"Batch {batch.pk} is cancelled." in cancelled.content.decode()
-    assert "only a checked one waits to be started" in start(analyst, batch).content.decode()
+    assert "only a checked batch can be started" in start(analyst, batch).content.decode()
     again = analyst.post(reverse("predictions:batch-cancel", args=[batch.pk]), follow=True)
-    assert "is over already" in again.content.decode()
+    assert "has already ended" in again.content.decode()
     assert not Prediction.objects.exists()
 
 

@@ -136,7 +136,7 @@ def test_after_three_lost_workers_without_progress_a_batch_fails_and_says_why(ve
     execute_batch(batch)
     batch.refresh_from_db()
     assert batch.state == "failed"
-    assert "given up after 3 attempts without progress" in batch.error
+    assert "gave up after 3 attempts without progress" in batch.error
 
 
 def test_a_worker_lost_three_times_in_the_check_fails_the_batch(
@@ -238,7 +238,7 @@ def test_a_discarded_batch_waits_again_to_be_started(version: Version) -> None:
 def test_only_what_failed_or_was_cancelled_is_resumed(state: str, version: Version) -> None:
     batch = BatchFactory.create(version=version, **({} if state == "queued" else {state: True}))
     before = Batch.objects.values().get(pk=batch.pk)
-    with pytest.raises(Conflict, match=f"is {state}; only one that failed or was cancelled"):
+    with pytest.raises(Conflict, match=f"is {state}; only a failed or cancelled batch"):
         batches.resume_batch(batch=batch)
     assert Batch.objects.values().get(pk=batch.pk) == before
 

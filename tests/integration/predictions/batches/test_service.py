@@ -109,7 +109,7 @@ def test_a_ragged_file_fails_with_its_line(version: Version) -> None:
         (b"\x89PNG\r\n\x1a\n", "PNG picture"),
         (b"PK\x03\x04rest", "Excel"),
         (b"spend,tenure\n1,2\n", "no column for member, plan"),
-        (b"spend,spend,member,plan\n", "not usable"),
+        (b"spend,spend,member,plan\n", "is invalid"),
     ],
     ids=["0 bytes", "PNG", "xlsx", "missing columns", "duplicate header"],
 )

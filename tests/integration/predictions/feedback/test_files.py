@@ -108,7 +108,7 @@ def test_every_bad_row_is_named_and_nothing_is_stored(upload: Callable[..., Any]
     ]
     messages = [fault["message"] for fault in body["errors"]]
     assert messages[0] == '"42" is not the id of a prediction'
-    assert messages[1] == "the prediction stands in line 4 already"
+    assert messages[1] == "duplicate prediction; it is already in line 4 already"
     assert str(unknown) in messages[2]
     assert 'expected "no", "yes"' in messages[3]
     assert not Feedback.objects.exists()
@@ -121,9 +121,9 @@ def test_every_bad_row_is_named_and_nothing_is_stored(upload: Callable[..., Any]
         (b"id,label\n", "no rows"),
         (b"prediction_id,label,probability\n1,no,0.5\n", "expected id and label"),
         (b"id\n1\n", "expected id and label"),
-        (b"id,id\n1,2\n", "header is not usable"),
+        (b"id,id\n1,2\n", "header is invalid"),
         (b"id,label\n1,no,2\n", "differ in length"),
-        (b'id,label\n"1,no\n', "never closed"),
+        (b'id,label\n"1,no\n', "not closed"),
         (b"id,label\n1,\xff\n", "not UTF-8"),
         (b"id,label\n1,n\0\n", "not text"),
         (b"PK\x03\x04zip", "zip archive"),
@@ -184,7 +184,7 @@ def test_who_judges_otherwise_while_a_file_is_stored_keeps_the_row(
         give_feedback(prediction_id=predictions[1].pk, label="yes", actor="other", source=source)
 
     monkeypatch.setattr(feedback_files, "_check", check_and_be_overtaken)
-    with pytest.raises(Conflict, match=r"1 rows were judged by somebody else .* the other 3 are") as caught:
+    with pytest.raises(Conflict, match=r"1 rows received another label .* the other 3 are") as caught:
         import_feedback(
             source=ContentFile(csv_of(predictions).encode()), actor="tests", via=Feedback.Source.CSV
         )

@@ -48,7 +48,7 @@ def test_the_truth_is_given_on_the_page_of_a_prediction(judge: Client, row: Vers
     shown = judge.get(page_of(prediction)).content.decode()
     assert '<option value="no">no</option>' in shown
     shown = tell(judge, prediction, label="no").content.decode()
-    assert "The truth is stored." in shown
+    assert "The true label was saved." in shown
     assert "the prediction was wrong" in shown
     assert "by grace (Form)" in shown
     feedback = Feedback.objects.get()
@@ -96,7 +96,7 @@ def test_who_may_not_judge_sees_the_truth_and_no_form(judge: Client, row: Versio
 def test_a_file_is_stored_and_live_accuracy_follows(judge: Client, row: Version) -> None:
     right, wrong = PredictionFactory.create_batch(2, version=row, label="yes")
     shown = upload(judge, f"id,label\n{right.pk},yes\n{wrong.pk},no\n").content.decode()
-    assert "2 new, 0 corrected, 0 known already." in shown
+    assert "2 new, 0 corrected, 0 already saved." in shown
     assert "50.0" in shown
     assert set(Feedback.objects.values_list("source", flat=True)) == {"csv"}
     chosen = judge.get(FEEDBACK).context["chosen"]

@@ -117,10 +117,10 @@ def test_many_labels_are_told_as_the_most_frequent_and_the_rest(version: Version
 def test_a_classifier_without_active_version_is_told_apart_by_what_it_lacks(version: Version) -> None:
     waiting = VersionFactory.create(classifier__name="waiting")
     unborn = ClassifierFactory.create(name="unborn")
-    assert titles(waiting) == ["waiting does not answer"]
+    assert titles(waiting) == ["waiting has no active version"]
     assert "No active version." in page()
     advised = overview.advice(overview.glances(timezone.now()))
-    assert f"{unborn.name} has nothing to answer with" in [item.title for item in advised]
+    assert f"{unborn.name} has no version yet" in [item.title for item in advised]
 
 
 def test_live_accuracy_below_training_is_said_once_it_is_no_chance(version: Version) -> None:
@@ -131,7 +131,7 @@ def test_live_accuracy_below_training_is_said_once_it_is_no_chance(version: Vers
     assert (glance.score.judged, glance.score.correct) == (70, 30)
     assert glance.held_out is not None
     assert glance.held_out > 0.6
-    assert titles(version) == ["churn is right less often than at training"]
+    assert titles(version) == ["churn is less accurate than at training"]
 
 
 def test_answers_that_nobody_judges_ask_for_feedback(
@@ -139,7 +139,7 @@ def test_answers_that_nobody_judges_ask_for_feedback(
 ) -> None:
     monkeypatch.setattr(overview, "ENOUGH_UNJUDGED", 5)
     PredictionFactory.create_batch(5, version=version)
-    assert titles(version) == ["Nobody says whether churn is right"]
+    assert titles(version) == ["No feedback for churn"]
     judge(version, right=1, wrong=0)
     assert titles(version) == []
 
@@ -147,7 +147,7 @@ def test_answers_that_nobody_judges_ask_for_feedback(
 def test_a_failed_run_comes_before_a_version_that_waits(version: Version) -> None:
     VersionFactory.create(classifier=version.classifier, number=9)
     RunFactory.create(classifier=version.classifier, failed=True)
-    assert titles(version) == ["The last run of churn failed", "Version 9 of churn never answered"]
+    assert titles(version) == ["The last run of churn failed", "Version 9 of churn has never been active"]
     assert "it was made to fail" in page()
 
 

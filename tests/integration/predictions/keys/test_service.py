@@ -118,7 +118,7 @@ def test_createkey_refuses_an_unknown_scope() -> None:
     [
         ({"scopes": []}, "at least one scope"),
         ({"scopes": ["fly"]}, "no scope fly"),
-        ({"name": " "}, "needs a name"),
+        ({"name": " "}, "has no name"),
         ({"secret": "two words"}, "printable ASCII"),
         ({"secret": "ключ"}, "printable ASCII"),
     ],

@@ -233,7 +233,7 @@ def test_more_rows_than_may_wait_are_refused_at_once(version: Version, settings:
     log = group_commit.GroupCommit()
     log.submit(Parts.of(log_rows(version)))
     log._rows = 10
-    with pytest.raises(Unavailable, match="wait for the log already"):
+    with pytest.raises(Unavailable, match="already waiting for the log"):
         log.submit(Parts.of(log_rows(version)))
     log.stop()
 
@@ -291,7 +291,7 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
         patch.setattr(group_commit, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
             record(log_rows(version))
-    assert "had ended" in group_commit.log.problem()
+    assert "was restarted" in group_commit.log.problem()
     assert group_commit.log.problem() == ""
     record(log_rows(version))
     assert Prediction.objects.count() == counted() == 1

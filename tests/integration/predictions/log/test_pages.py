@@ -329,7 +329,7 @@ def test_filters_that_nothing_fits_can_be_taken_away(row: Version) -> None:
 
 @pytest.mark.case("U28")
 def test_one_prediction_stands_with_its_input_against_what_training_saw(row: Version) -> None:
-    warning = {"feature": "plan", "code": "unknown_category", "message": '"<i>" was never seen in training'}
+    warning = {"feature": "plan", "code": "unknown_category", "message": '"<i>" is not in the training data'}
     prediction = PredictionFactory.create(
         version=row,
         features={"spend": None, "tenure": 7, "member": False, "plan": "<i>"},

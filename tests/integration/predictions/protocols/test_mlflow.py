@@ -46,7 +46,7 @@ BODY_CASES: dict[str, tuple[Any, str]] = {
     "split with more": ({"dataframe_split": {"columns": [], "data": [], "dtypes": []}}, '"dtypes"'),
     "columns no list": ({"dataframe_split": {"columns": "spend", "data": []}}, '"columns"'),
     "columns no texts": ({"dataframe_split": {"columns": [0, 1], "data": []}}, '"columns"'),
-    "column twice": ({"dataframe_split": {"columns": ["a", "b", "b"], "data": []}}, '"b" twice'),
+    "column twice": ({"dataframe_split": {"columns": ["a", "b", "b"], "data": []}}, '"b" more than once'),
     "data no list": ({"dataframe_split": {"columns": ["a"], "data": {}}}, '"data"'),
     "data empty": ({"dataframe_split": {"columns": ["a"], "data": []}}, "no row"),
     "row no list": ({"dataframe_split": {"columns": ["a"], "data": [1]}}, "row 0"),

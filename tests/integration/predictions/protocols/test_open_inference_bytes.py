@@ -53,7 +53,7 @@ def test_truncated_tensors_are_refused(post: Post, version: Version, example: Re
 
 def test_bytes_that_no_tensor_declares_are_refused(post: Post, version: Version, example: Record) -> None:
     body, headers = binary(tensors([example]))
-    assert "1 bytes follow" in error_of(post(INFER, body + b"\x00", **headers), 400)
+    assert "1 bytes after the JSON" in error_of(post(INFER, body + b"\x00", **headers), 400)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_an_input_too_few_too_many_or_twice_is_refused(post: Post, version: Vers
 
 def test_tensors_of_different_lengths_are_refused(post: Post, version: Version, example: Record) -> None:
     inputs = [*tensors([example, example])[:1], *tensors([example])[1:]]
-    assert '"tenure" holds 1 rows where "spend" holds 2' in error_of(post(INFER, {"inputs": inputs}), 400)
+    assert '"tenure" has 1 rows but "spend" has 2' in error_of(post(INFER, {"inputs": inputs}), 400)
 
 
 def test_a_strict_classifier_refuses_what_training_never_saw(

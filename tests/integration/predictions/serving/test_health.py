@@ -53,7 +53,7 @@ def test_info_shows_what_is_served_with_an_example_that_works(client: Client) ->
 
 @pytest.mark.django_db
 def test_a_worker_counts_while_it_was_heard_of_lately() -> None:
-    assert "no worker was heard of in the last 30 seconds" in health.worker()
+    assert "no worker has sent a heartbeat in the last 30 seconds" in health.worker()
     Heartbeat.objects.beat()
     assert health.worker() == "ok"
     assert b"clfsite_workers 1.0" in gauges.exposition()

@@ -82,11 +82,11 @@ def test_a_changed_artifact_leaves_the_version_before_serving(version: Version) 
 
 def test_a_missing_artifact_makes_the_site_unready(client: Client, version: Version) -> None:
     artifact_of(version).unlink()
-    with pytest.raises(Unavailable, match="gone from storage"):
+    with pytest.raises(Unavailable, match="missing from storage"):
         live_models.live_models.get("churn")
     response = client.get("/health/ready")
     assert response.status_code == 503
-    assert "gone from storage" in response.json()["checks"]["model"]
+    assert "missing from storage" in response.json()["checks"]["model"]
 
 
 def test_a_pinned_version_whose_artifact_is_gone_is_refused(

@@ -77,7 +77,7 @@ def test_an_empty_input_and_the_missing_choice_stand_for_null(analyst: Client, v
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("tenure", "500", "outside the training range"), ("plan", "gold <b>", "was never seen in training")],
+    [("tenure", "500", "outside the training range"), ("plan", "gold <b>", "is not in the training data")],
 )
 def test_a_value_that_training_never_saw_is_answered_with_a_warning_and_stays_in_the_form(
     name: str, value: str, words: str, analyst: Client, version: Version

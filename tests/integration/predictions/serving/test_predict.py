@@ -55,7 +55,7 @@ VALUE_CASES: dict[str, tuple[str, bytes, str]] = {
     "J07 1e999": ("spend", b"1e999", "not_finite"),
     "J12 5,000 digits": ("spend", b"9" * 5_000, "not_finite"),
     "half for an integer": ("tenure", b"5.5", "not_an_integer"),
-    "J22 null where training saw none": ("tenure", b"null", "null_not_allowed"),
+    "J22 null if the value is missing": ("tenure", b"null", "null_not_allowed"),
     "number for a boolean": ("member", b"1", "not_a_boolean"),
     "number for a text": ("plan", b"1", "not_text"),
     "list for a text": ("plan", b'["basic"]', "not_text"),

@@ -92,7 +92,7 @@ def test_run_without_corrections_has_the_contract_of_its_dataset(dataset: Datase
     [
         ({"gone": Choice.CATEGORY}, 'no column "gone" to correct'),
         ({"left": Choice.CATEGORY}, '"left" is the target'),
-        ({"code": Choice.LEAVE_OUT, "size": Choice.LEAVE_OUT}, "no column is left to learn from"),
+        ({"code": Choice.LEAVE_OUT, "size": Choice.LEAVE_OUT}, "no column is left as an input"),
     ],
     ids=["unknown", "target", "nothing left"],
 )
@@ -116,7 +116,7 @@ CODES = "code,left\n" + "100,yes\n200,no\n" * 20 + "A12,yes\n"
 
 
 def test_codes_that_are_mostly_numbers_are_taken_as_a_category_where_it_is_said() -> None:
-    with pytest.raises(InvalidInput, match="take the column as a category"):
+    with pytest.raises(InvalidInput, match="use the column as a category"):
         upload(CODES)
     dataset = upload(CODES, categories=["code"])
     assert dataset.contract.features[0].categories == ("100", "200", "A12")

@@ -121,7 +121,7 @@ def test_choices_for_another_dataset_are_not_taken_over_unseen(trainer: Client) 
     before, dataset = DatasetFactory.create(name="other"), shops()
     response = trainer.post(NEW, {**filled(dataset), **chosen(before, spend="leave_out")})
     columns = response.context["columns"]
-    assert "those of another table" in columns.non_field_errors()[0]
+    assert "were for another table" in columns.non_field_errors()[0]
     assert {column.field.value() or "" for column in columns.columns()} == {""}
     assert columns["columns_of"].value() == str(dataset.pk)
     assert not Run.objects.exists()

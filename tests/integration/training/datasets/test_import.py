@@ -27,14 +27,14 @@ BAD_TABLES = {
     "utf-16": (tiny_csv().decode().encode("utf-16"), "UTF-16"),
     "cp1252": (b"caf\xe9,left\n1,yes\n2,no\n", "not UTF-8"),
     "nul": (b"spend,left\n1,y\0es\n2,no\n", "NUL"),
-    "unclosed quote": (b'spend,left\n1,"yes\n2,no\n', "never closed"),
+    "unclosed quote": (b'spend,left\n1,"yes\n2,no\n', "not closed"),
     "short row": (b"spend,left\n1,yes\n2\n", "differ in length"),
     "duplicate header": (b"spend,spend,left\n1,2,yes\n2,3,no\n", "stands twice"),
     "inf": (b"spend,left\n1,yes\ninf,no\n", "not a finite number"),
     "decimal comma": (b"spend;left\n1,5;yes\n2,5;no\n", "decimal comma"),
     "target absent": (b"spend,gone\n1,yes\n2,no\n", 'no column "left"'),
-    "one class": (b"spend,left\n1,yes\n2,yes\n", "one class only"),
-    "no feature": (b"spend,left\n1,yes\n1,no\n", "no column is left to learn from"),
+    "one class": (b"spend,left\n1,yes\n2,yes\n", "only one class"),
+    "no feature": (b"spend,left\n1,yes\n1,no\n", "no column is left as an input"),
 }
 
 

@@ -44,14 +44,14 @@ def test_dataset_is_shown_with_its_contract_and_what_is_left_out(csv: Path) -> N
     assert "churn v1: 60 rows, 7 columns" in out
     for words in ("[/spend]", "basic, plus, pro", "true, false", "accepted", "refused", "classes: no, yes"):
         assert words in out
-    assert "left out id: identifier-like: 60 whole numbers in a row" in out
+    assert "left out id: identifier-like: 60 consecutive whole numbers" in out
     assert "churn v1 is stored" in out
     assert [line.split(":")[1].strip() for line in err.splitlines()] == ["number", "id"]
 
 
 def test_same_bytes_are_the_same_version_and_it_says_so(csv: Path) -> None:
     run(csv)
-    assert "churn v1 is there already with these very bytes; nothing was added" in run(csv)[0]
+    assert "churn v1 already has this file; nothing was added" in run(csv)[0]
     assert Dataset.objects.count() == 1
     csv.write_text(csv.read_text() + "\n99,999,1,1,True,pro,yes")
     assert "churn v2 is stored" in run(csv)[0]

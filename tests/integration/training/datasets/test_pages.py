@@ -48,7 +48,7 @@ def test_the_same_table_again_is_not_stored_twice(trainer: Client) -> None:
     [
         (b"", {}, "The file is empty"),
         (b"PK\x03\x04rest", {}, "Excel"),
-        (b"a,left\n1,yes\n2,yes\n", {}, "one class only"),
+        (b"a,left\n1,yes\n2,yes\n", {}, "only one class"),
         (tiny_csv(), {"target": "lefd"}, 'no column "lefd" to predict'),
         (tiny_csv(), {"name": "../etc"}, "cannot name a dataset"),
     ],
@@ -93,7 +93,7 @@ def test_the_contract_stands_with_what_was_left_out_and_why(trainer: Client) -> 
     )
     shown = upload(trainer, f"id,size,colour,constant,left\n{rows}".encode()).content.decode()
     assert "0 to 58.5" in shown
-    assert "Identifier-like: 40 whole numbers in a row" in shown
+    assert "Identifier-like: 40 consecutive whole numbers" in shown
     assert "Every value is the same" in shown
     assert "&lt;b&gt;" in shown
     assert "<b>," not in shown
@@ -135,7 +135,7 @@ def test_what_stands_out_is_told_before_the_columns(trainer: Client) -> None:
     rows = "".join(f"{7 * number},{number % 5},{'yes' if number % 3 else 'no'}\n" for number in range(40))
     shown = upload(trainer, f"<b>number,size,left\n{rows}".encode()).content.decode()
     assert shown.index("Before you train") < shown.index("Columns and contract")
-    assert "Every one of its 40 whole numbers is different, as in an identifier." in shown
+    assert "All of its 40 whole numbers are different, as in an identifier." in shown
     assert "<b>number" not in shown
 
 
@@ -154,7 +154,7 @@ def test_a_wide_table_is_shown_in_pages(trainer: Client) -> None:
 def test_columns_of_codes_are_named_with_the_upload(trainer: Client) -> None:
     content = b"code,zip,left\n" + b"100,01234,yes\n200,99999,no\n" * 20 + b"A12,01234,yes\n"
     refused = upload(trainer, content).content.decode()
-    assert "or take the column as a category if it holds codes" in refused
+    assert "or use the column as a category if it holds codes" in refused
     file = SimpleUploadedFile("table.csv", content)
     data = {"name": "codes", "target": "left", "file": file, "categories": "code\r\nzip\r\n\r\n"}
     trainer.post(LIST, data)

@@ -128,7 +128,9 @@ def test_run_whose_scheduler_is_not_there_fails_with_the_address_within_15_secon
     assert time.monotonic() - began < 15
     run.refresh_from_db()
     assert run.state == Run.State.FAILED
-    assert f"no Dask scheduler answers at {settings.CLFSITE_DASK_ADDRESS} (CLFSITE_DASK_ADDRESS)" in run.error
+    assert (
+        f"no Dask scheduler was found at {settings.CLFSITE_DASK_ADDRESS} (CLFSITE_DASK_ADDRESS)" in run.error
+    )
 
 
 @pytest.mark.fault

@@ -150,7 +150,7 @@ def test_run_fails_when_the_file_of_its_dataset_is_gone() -> None:
     run.start()
     assert execute_run(run, jobs=1) is None
     run.refresh_from_db()
-    assert (run.state, "is gone from storage" in run.error) == (Run.State.FAILED, True)
+    assert (run.state, "is missing from storage" in run.error) == (Run.State.FAILED, True)
 
 
 def test_run_ended_by_another_process_leaves_no_version(files: Files) -> None:

@@ -187,7 +187,7 @@ def test_an_aim_for_more_than_two_classes_is_refused_on_its_field(trainer: Clien
     classes = ["no", "perhaps", "yes"]
     Dataset.objects.filter(pk=dataset.pk).update(contract_data={**dataset.contract_data, "classes": classes})
     form = trainer.post(NEW, filled(dataset, goal="f1")).context["form"]
-    assert form.errors["goal"] == ["An aim chooses between two classes; this table has 3."]
+    assert form.errors["goal"] == ["An aim requires two classes; this table has 3."]
 
 
 def test_the_advanced_part_begins_closed(trainer: Client) -> None:
@@ -199,7 +199,7 @@ def test_a_dataset_whose_file_is_gone_is_said_to_be_gone(trainer: Client) -> Non
     dataset = DatasetFactory.create()
     files.datasets().delete(dataset.file_name)
     shown = trainer.post(NEW, filled(dataset)).content.decode()
-    assert "is gone from storage; upload the table again" in shown
+    assert "is missing from storage; upload the table again" in shown
 
 
 def test_without_a_table_the_form_leads_to_the_tables(trainer: Client) -> None:

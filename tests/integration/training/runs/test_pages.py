@@ -79,7 +79,7 @@ def test_a_running_run_is_cancelling_until_its_process_has_ended(trainer: Client
 def test_a_run_that_is_over_is_not_cancelled(trainer: Client) -> None:
     run = RunFactory.create(failed=True)
     assert "data-confirm" not in detail(trainer, run).content.decode()
-    assert f"Nothing was changed: run {run.pk} is over already." in cancel(trainer, run).content.decode()
+    assert f"Nothing was changed: run {run.pk} has already ended." in cancel(trainer, run).content.decode()
     run.refresh_from_db()
     assert (run.state, run.cancel_requested_at) == ("failed", None)
 
@@ -238,7 +238,7 @@ def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
     run.note(Progress(9, 60, 0.75))
     response = detail(trainer, run)
     assert [event.text for event in response.context["events"]] == [
-        "Asked for by the command line",
+        "Requested by the command line",
         "A worker began attempt 2",
         "ROC-AUC 0.5000: the best setting after 3 models",
         "ROC-AUC 0.7500: the best setting after 9 models",
@@ -251,7 +251,7 @@ def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
     run.request_cancel()
     run.cancel()
     assert [event.text for event in detail(trainer, run).context["events"]][-2:] == [
-        "It was asked to end",
+        "Cancellation requested",
         "The run was cancelled",
     ]
 

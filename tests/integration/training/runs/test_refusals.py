@@ -41,7 +41,7 @@ CASES = {
     "budget of no fits": Case(
         {"max_fits": 0}, "the budget is 0 fits", "greater than or equal to 1", "greater than or equal to 1"
     ),
-    "budget below the folds": Case({"max_fits": 2}, "2 fits", "One setting takes 3 fits"),
+    "budget below the folds": Case({"max_fits": 2}, "2 fits", "Expected at least 3 fits"),
     "budget of no minutes": Case({"max_minutes": 0}, "0.0 minutes", "greater than or equal to 0.01"),
 }
 
@@ -101,7 +101,7 @@ def test_recipe_that_cannot_work_is_refused_before_anything_is_queued(
     assert messages() == []
 
 
-GONE = "is gone from storage; upload the table again"
+GONE = "is missing from storage; upload the table again"
 
 
 @pytest.mark.parametrize("way", ["portal", "api"])

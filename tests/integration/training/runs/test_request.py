@@ -114,7 +114,7 @@ def test_name_that_makes_a_poor_address_is_refused(name: str) -> None:
 @pytest.mark.django_db
 def test_dataset_whose_file_is_gone_is_refused_before_anything_is_queued() -> None:
     dataset = DatasetFactory.create(file=False)
-    with pytest.raises(NotFound, match=f"{dataset} is gone from storage"):
+    with pytest.raises(NotFound, match=f"{dataset} is missing from storage"):
         request_run(dataset=dataset, recipe=RECIPE)
     assert not Run.objects.exists()
 
@@ -124,7 +124,7 @@ def test_dataset_whose_file_was_changed_is_refused_before_anything_is_queued() -
     dataset = DatasetFactory.create()
     with open(storages["datasets"].path(dataset.file_name), "ab") as file:
         file.write(b"1,2,True,basic,yes\n")
-    with pytest.raises(Conflict, match="not the one that was uploaded"):
+    with pytest.raises(Conflict, match="was changed; upload it again"):
         request_run(dataset=dataset, recipe=RECIPE)
     assert not Run.objects.exists()
 

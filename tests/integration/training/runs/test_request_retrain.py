@@ -138,7 +138,7 @@ def test_no_button_where_nothing_came_of_a_run_or_training_is_not_allowed(versio
 @pytest.mark.parametrize("dataset", ["0", "many", "99999999999999999999", "\x00"], ids=repr)
 def test_dataset_that_there_is_not_starts_nothing(version: Version, dataset: str) -> None:
     shown = press(staff_client("training.add_run"), version, dataset=dataset)
-    assert "Nothing was started: there is no such dataset." in shown
+    assert "Nothing was started: the dataset does not exist." in shown
     assert Run.objects.count() == 1
 
 
@@ -183,7 +183,7 @@ def test_api_refuses_what_cannot_be(client: Client, version: Version) -> None:
 
 def test_key_that_may_not_activate_cannot_do_so_by_training(client: Client, version: Version) -> None:
     problem = problem_of(ask(client, version, {"activate": True}), 403)
-    assert "needs the scope activate" in problem["detail"]
+    assert "does not have the scope activate" in problem["detail"]
     assert Run.objects.count() == 1
     response = ask(client, version, {"activate": True}, scope="train activate")
     assert response.status_code == 201

@@ -244,7 +244,7 @@ def test_with_a_key_a_run_goes_online_and_its_page_is_linked(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("refused", "warning", "linked"),
     [
-        ("UpsertBucket", "Weights & Biases did not take the run: ", False),
+        ("UpsertBucket", "Weights & Biases did not accept the run: ", False),
         ("CommitArtifact", "Weights & Biases did not confirm the model: ", True),
     ],
 )

@@ -149,7 +149,7 @@ def test_mostly_numeric_codes_are_trained_on_as_a_category(csv: Path) -> None:
     lines = csv.read_text().splitlines()
     codes = ["code", *["100", "200"] * 29, "A12", "100"]
     csv.write_text("\n".join(f"{code},{line}" for code, line in zip(codes, lines, strict=True)))
-    with pytest.raises(CommandError, match=r'line 60, column "code".*take the column as a category'):
+    with pytest.raises(CommandError, match=r'line 60, column "code".*use the column as a category'):
         train(csv)
     train(csv, "--category", "code")
     assert Version.objects.get().contract.features[0].categories == ("100", "200", "A12")
@@ -161,7 +161,7 @@ def test_warnings_stand_on_standard_error_and_in_the_json(csv: Path) -> None:
     csv.write_text("\n".join(f"{number},{line}" for number, line in zip(ids, lines, strict=True)))
     stderr = StringIO()
     assert "identifier" not in train(csv, stderr=stderr)
-    assert stderr.getvalue().startswith("warning: number: every one of its 60 whole numbers is different")
+    assert stderr.getvalue().startswith("warning: number: all of its 60 whole numbers are different")
     stderr = StringIO()
     train(csv, "--leave-out", "number", stderr=stderr)
     assert stderr.getvalue() == ""
@@ -177,7 +177,7 @@ def test_many_warnings_are_cut_on_the_terminal(csv: Path) -> None:
     train(csv, stderr=stderr)
     shown = stderr.getvalue().splitlines()
     assert len(shown) == 21
-    assert shown[-1] == "warning: 5 more; --json and the dataset's page have all"
+    assert shown[-1] == "warning: 5 more; use --json or the dataset's page to see all"
 
 
 def test_same_file_again_is_the_next_version_on_the_same_dataset(csv: Path) -> None:

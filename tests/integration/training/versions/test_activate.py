@@ -79,7 +79,7 @@ def test_reason_beyond_what_its_row_can_keep_is_refused() -> None:
 @pytest.mark.django_db
 def test_version_that_is_active_already_is_a_conflict() -> None:
     version = trained_version(activate=True)
-    with pytest.raises(Conflict, match=f"{version} is active already"):
+    with pytest.raises(Conflict, match=f"{version} is already active"):
         activate(version)
     assert version.classifier.activations.count() == 1
 
@@ -145,7 +145,7 @@ def test_version_that_no_longer_answers_as_at_training_is_a_conflict() -> None:
 
 @pytest.mark.django_db
 def test_version_whose_files_were_never_there_is_a_conflict() -> None:
-    with pytest.raises(Conflict, match="gone from storage"):
+    with pytest.raises(Conflict, match="missing from storage"):
         activate(VersionFactory.create())
 
 
@@ -170,5 +170,5 @@ def test_racing_activations_are_numbered_in_a_row_and_fail_with_conflict_alone()
     assert sorted(numbers) == list(range(1, len(numbers) + 1))
     written = list(classifier.activations.order_by("number").values_list("number", "version"))
     assert [number for number, _ in written] == sorted(numbers)
-    # an activation of what is active already was refused, so the two take turns
+    # an activation of what is already active was refused, so the two take turns
     assert all(before != after for (_, before), (_, after) in pairwise(written))

@@ -167,7 +167,7 @@ def test_without_a_fitting_reason_nothing_is_activated(reason: str, approver: Cl
 def test_a_version_that_is_active_already_is_said_to_be(approver: Client) -> None:
     version = trained_version(classifier="churn", activate=True)
     shown = approver.post(path(version), {"reason": "again"}, follow=True).content.decode()
-    assert "Nothing was changed: churn v1 is active already." in shown
+    assert "Nothing was changed: churn v1 is already active." in shown
     assert Activation.objects.count() == 1
 
 

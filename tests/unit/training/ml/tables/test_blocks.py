@@ -109,8 +109,8 @@ def test_rows_of_a_wrong_length_are_left_out_and_named_by_line(quoted: bool, pat
     assert cells([block]) == [(2, ["1", "2"]), (6, ["5", "6"])]
     assert (block.rows, list(block.kept)) == (4, [0, 3])
     assert {row: (problem.line, problem.message) for row, problem in block.problems.items()} == {
-        1: (3, "3 cells where the header has 2; a value that holds the delimiter belongs in quotes"),
-        2: (5, "1 cells where the header has 2; a value that holds a line end belongs in quotes"),
+        1: (3, "3 cells where the header has 2; a value that holds the delimiter must be in quotes"),
+        2: (5, "1 cells where the header has 2; a value that holds a line end must be in quotes"),
     }
 
 

@@ -112,7 +112,7 @@ def test_unknown_category_is_a_warning(value: str) -> None:
 def test_unknown_category_is_quoted_beside_those_known() -> None:
     _, warning = PLAN.check("gold")
     assert warning is not None
-    assert warning.message == '"gold" was never seen in training; known: basic, pro'
+    assert warning.message == '"gold" is not in the training data; known values: basic, pro'
 
 
 def test_text_beyond_the_limit_is_refused_without_repeating_it() -> None:
@@ -122,7 +122,7 @@ def test_text_beyond_the_limit_is_refused_without_repeating_it() -> None:
     assert len(error.message) < 200
 
 
-@pytest.mark.parametrize("value", ["pro\0", "\ud800"], ids=["NUL", "half a surrogate pair"])
+@pytest.mark.parametrize("value", ["pro\0", "\ud800"], ids=["NUL", "half of a surrogate pair"])
 def test_text_that_no_database_keeps_is_refused(value: str) -> None:
     assert error_code(PLAN, value) == "invalid_text"
 

@@ -79,7 +79,7 @@ def test_whole_numbers_of_which_none_stands_twice_are_kept_with_a_warning() -> N
     for values in (random().permutation(10**6)[:ROWS], [np.nan, *np.arange(ROWS - 1) * 3.0]):
         finding = findings_of(column=values)["column"]
         assert finding.code == "identifier"
-        assert "Leave it out if it only names the rows" in finding.message
+        assert "Leave it out if it only identifies the rows" in finding.message
 
 
 def test_fractions_of_which_none_stands_twice_are_no_identifier() -> None:
@@ -89,9 +89,9 @@ def test_fractions_of_which_none_stands_twice_are_no_identifier() -> None:
 @pytest.mark.parametrize(
     ("values", "code", "words"),
     [
-        (range(ROWS), "identifier", "whole numbers in a row"),
-        ([f"customer {number}" for number in range(ROWS)], "identifier", "Take it in"),
-        ([f"note {number % 250}" for number in range(ROWS)], "free_text", "Take it in if"),
+        (range(ROWS), "identifier", "consecutive whole numbers"),
+        ([f"customer {number}" for number in range(ROWS)], "identifier", "Include it"),
+        ([f"note {number % 250}" for number in range(ROWS)], "free_text", "Include it if"),
         ([7] * ROWS, "constant", "Nothing can be learned"),
         ([np.nan] * ROWS, "all_missing", "Nothing can be learned"),
     ],
@@ -136,7 +136,7 @@ def test_rows_without_a_label_are_counted() -> None:
     label = rare_label().astype(object)
     label[:12] = None
     finding = findings_of(label=label)["label"]
-    assert (finding.code, finding.message[:29]) == ("unlabelled", "12 of 400 rows have no label;")
+    assert (finding.code, finding.message[:28]) == ("unlabelled", "12 of 400 rows have no label")
 
 
 @pytest.mark.parametrize("make", MAKERS)

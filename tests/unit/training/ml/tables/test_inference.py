@@ -73,7 +73,7 @@ def test_target_that_is_absent_is_quoted_beside_the_columns_there_are() -> None:
 
 def test_one_class_is_refused_by_its_name() -> None:
     table = with_label(column=[1, 2] * 20).assign(label="yes")
-    with pytest.raises(ContractError, match=r'one class only \("yes"\)'):
+    with pytest.raises(ContractError, match=r'only one class \("yes"\)'):
         infer(table, "label")
 
 
@@ -114,8 +114,8 @@ def test_table_without_a_usable_feature_is_refused_with_the_reasons() -> None:
         ([np.nan] * ROWS, "every value is missing"),
         ([7] * ROWS, "every value is the same"),
         (["x", None] * 20, 'every value is the same ("x")'),
-        (range(5_000, 5_000 + ROWS), "identifier-like: 40 whole numbers in a row"),
-        (np.random.default_rng(0).permutation(ROWS), "identifier-like: 40 whole numbers in a row"),
+        (range(5_000, 5_000 + ROWS), "identifier-like: 40 consecutive whole numbers"),
+        (np.random.default_rng(0).permutation(ROWS), "identifier-like: 40 consecutive whole numbers"),
         ([f"customer {number}" for number in range(ROWS)], "identifier-like: 40 different texts in 40 rows"),
         ([f"2026-01-{day:02}" for day in range(ROWS)], "identifier-like: 40 different texts in 40 rows"),
     ],
@@ -228,8 +228,8 @@ def test_columns_that_are_not_corrected_stay_as_the_contract_has_them() -> None:
         ({"empty": Choice.TAKE_IN}, 'the column "empty" has no value in any labelled row'),
         ({"empty": Choice.CATEGORY}, 'the column "empty" has no value in any labelled row'),
         ({"column": Choice.NUMBER}, 'the column "column" holds "a" and cannot be a number'),
-        ({"many": Choice.TAKE_IN}, "12,000 different values; a category has at most 10,000"),
-        ({"column": Choice.LEAVE_OUT}, "no column is left to learn from .*column: left out by choice"),
+        ({"many": Choice.TAKE_IN}, "12,000 different values; a category can have at most 10,000"),
+        ({"column": Choice.LEAVE_OUT}, "no column is left as an input .*column: left out by choice"),
     ],
     ids=["unknown", "target", "taken in", "as a category", "texts as numbers", "too many", "nothing left"],
 )

@@ -100,13 +100,14 @@ def test_ratings_stand_by_size() -> None:
 def test_alike_labels_are_a_finding() -> None:
     frame = table("01", "1", "2")
     (finding,) = [item for item in find(frame, infer(frame, "y")) if item.code == "alike_labels"]
-    assert '"01" and "1" look like one class' in finding.message
+    assert '"01" and "1" look like different spellings of one class' in finding.message
 
 
 def test_alike_labels_are_refused_until_somebody_says_what_they_are() -> None:
     frame = table("Yes", "yes", "No")
     with pytest.raises(
-        ContractError, match=r'"Yes" and "yes" look like one class.*--merge-labels.*--keep-labels'
+        ContractError,
+        match=r'"Yes" and "yes" look like different spellings of one class.*--merge-labels.*--keep-labels',
     ):
         correct(infer(frame, "y"), frame, Corrections())
 
@@ -129,7 +130,7 @@ def test_labels_that_are_kept_apart_are_classes_of_their_own() -> None:
 
 def test_labels_that_differ_in_spelling_alone_are_no_two_classes() -> None:
     frame = table("yes", "Yes")
-    with pytest.raises(ContractError, match="one class only"):
+    with pytest.raises(ContractError, match="only one class"):
         correct(infer(frame, "y"), frame, MERGE)
 
 

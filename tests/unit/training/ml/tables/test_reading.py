@@ -124,7 +124,7 @@ def test_lines_are_counted_as_an_editor_counts_them(read: Read) -> None:
 def test_unclosed_quote_is_named_by_the_line_it_opens_on(read: Read) -> None:
     error = refusal(read, 'a,b\n1,x\n2,"y\n3,z\n')
     assert error.problems[0].line == 3
-    assert "never closed" in str(error)
+    assert "not closed" in str(error)
 
 
 def test_text_after_a_closing_quote_is_refused(read: Read) -> None:
@@ -203,7 +203,7 @@ def test_slip_is_named_with_the_ways_out(read: Read) -> None:
     message = refusal(read, "a,b\n" + "1,2\n" * 20 + "l2,2\n").problems[0].message
     assert 'got "l2"' in message
     assert "leave the cell empty if the value is missing" in message
-    assert "take the column as a category if it holds codes" in message
+    assert "use the column as a category if it holds codes" in message
 
 
 @pytest.mark.parametrize(
