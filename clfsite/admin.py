@@ -49,19 +49,19 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     """Roles and permissions are ticked: a click into one of Django's lists would lose all that was chosen there."""
 
     note = (
-        "What people may do comes from their groups, which are the roles; who is in none sees nothing. Only staff may "
-        "log in. Who leaves is best made inactive: deleting them forgets who started what."
+        "Groups are the roles and give permissions. A login without a group sees nothing. Only staff can log "
+        "in. Deactivate the login of a person who leaves: deleting it loses the record of what they started."
     )
     filter_horizontal = ()
     readonly_fields = ["last_login", "date_joined"]
     list_display = ["username", "roles", "is_active", "is_staff", "is_superuser", "last_login"]
     list_filter = ["groups", "is_active", "is_staff", "is_superuser"]
-    search_help_text = "A part of a login, a name or an address."
+    search_help_text = "Part of a login, a name or an email address."
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Who it is", {"fields": ("first_name", "last_name", "email")}),
-        ("What they may", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        ("Permissions beyond the roles", {"fields": ("user_permissions",), "classes": ("collapse",)}),
+        ("Personal information", {"fields": ("first_name", "last_name", "email")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Additional permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_form = UserCreationForm
@@ -91,10 +91,10 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
 class RoleAdmin(GroupAdmin):
     """Permissions to tick, for the same reason."""
 
-    note = "Groups are the roles: whoever is in one may do what is ticked in it."
+    note = "Groups are the roles. Each group gives its members the selected permissions."
     filter_horizontal = ()
     list_display = ["name", "people"]
-    search_help_text = "A part of its name."
+    search_help_text = "Part of the name."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         return super().get_queryset(request).annotate(member_count=Count("user"))
@@ -114,12 +114,13 @@ class BadLoginAdmin(ReadOnlyAdmin):
     """Rows end by themselves with the lock; unlocking somebody is an action."""
 
     note = (
-        "Logins with a wrong name or password. Five of one name from one address lock that name out from there, fifty "
-        "from one address lock the address, for 15 minutes; the action forgets them, which unlocks at once."
+        "Failed logins. Five failures of one name from one address lock that name for this address, fifty "
+        "failures from one address lock the address, for 15 minutes. The action deletes the failures, which "
+        "unlocks at once."
     )
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time", "user_agent"]
     search_fields = ["=username", "ip_address"]
-    search_help_text = "A whole login, or a part of an address."
+    search_help_text = "A complete login, or part of an address."
     first = ["id", "username", "ip_address", "failures_since_start", "attempt_time"]
     hidden = ["get_data", "post_data", "http_accept"]
     labels = {"ip_address": "address", "failures_since_start": "bad logins", "attempt_time": "last"}
@@ -128,7 +129,7 @@ class BadLoginAdmin(ReadOnlyAdmin):
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
 
-    @admin.action(description="Forget them, which unlocks", permissions=["unlock"])
+    @admin.action(description="Delete and unlock", permissions=["unlock"])
     def unlock(self, request: HttpRequest, chosen: QuerySet[AccessAttempt]) -> None:
         """Let those log in again whose bad logins these were."""
         names = ", ".join(f"{attempt.username} from {attempt.ip_address}" for attempt in chosen)

@@ -85,8 +85,8 @@ def locked_out(
     seconds = max(math.ceil(left.total_seconds()), 1)
     minutes = math.ceil(seconds / 60)
     context = {
-        "text": "Too many logins with a wrong username or password came from here, so that even the right ones are not "
-        f"looked at for now. Try again in {minutes} minute{pluralize(minutes)}."
+        "text": f"Too many failed logins from this address. Logging in is locked. Try again in {minutes} "
+        f"minute{pluralize(minutes)}."
     }
     page = render(request, "registration/locked_out.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
     page["Retry-After"] = str(seconds)

@@ -20,9 +20,7 @@ def profile(request: StaffRequest) -> HttpResponse:
     form = PasswordChangeForm(request.user, request.POST or None)
     if form.is_valid():
         update_session_auth_hash(request, form.save())
-        messages.success(
-            request, "The password is changed. Wherever else you were logged in, you are out now."
-        )
+        messages.success(request, "The password was changed. You have been signed out everywhere else.")
         return redirect("profile")
     groups = request.user.groups.order_by("name").values_list("name", flat=True)
     context = {"form": form, "roles": [(name, ROLES.get(name, "")) for name in groups]}

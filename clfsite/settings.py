@@ -216,7 +216,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "clfsite",
-    "DESCRIPTION": "Predictions from live, logged, judged classifiers, and what it takes to train them.",
+    "DESCRIPTION": "Train classifiers, serve and log their predictions, and measure their accuracy with "
+    "feedback.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -236,14 +237,14 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # the groups of calls, in the order in which people need them; a call names its own
     "TAGS": [
-        {"name": "serving", "description": "Ask for predictions, and see what answers."},
+        {"name": "serving", "description": "Predictions, and the active versions."},
         {"name": "predictions", "description": "The log, and true labels."},
-        {"name": "batches", "description": "CSV files scored as jobs."},
-        {"name": "versions", "description": "What training made, which of it is active, and how good it is."},
+        {"name": "batches", "description": "CSV files scored in the background."},
+        {"name": "versions", "description": "Versions, activations and metrics."},
         {"name": "runs", "description": "Training jobs."},
         {"name": "datasets", "description": "Tables to train on."},
-        {"name": "MLflow", "description": "The calls of MLflow's scoring server."},
-        {"name": "Open Inference Protocol", "description": "The calls of KServe, Triton and others."},
+        {"name": "MLflow", "description": "The API of MLflow's scoring server."},
+        {"name": "Open Inference Protocol", "description": "The API of KServe, Triton and others."},
     ],
     "ENUM_NAME_OVERRIDES": {
         "JobStateEnum": "training.models.Run.State",

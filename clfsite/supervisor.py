@@ -115,7 +115,7 @@ class Kept:
         pause = PAUSE_SECONDS[min(self._failures, len(PAUSE_SECONDS)) - 1]
         self._due = now + pause
         # a log that cannot be written, as on a full disk, raises nothing
-        logger.error("%s %s; it starts again %s", self.name, what, f"in {pause} s" if pause else "now")
+        logger.error("%s %s; restarting %s", self.name, what, f"in {pause} s" if pause else "now")
 
 
 def run(processes: Sequence[Kept], is_up: Callable[[], bool]) -> None:
@@ -158,7 +158,7 @@ def is_served(host: str, port: int, name: str) -> bool:
         return False
     finally:
         client.close()
-    sys.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C ends it)\n")
+    sys.stdout.write(f"clfsite is served at http://{host}:{port}/ (Ctrl-C to stop)\n")
     sys.stdout.flush()
     return True
 
@@ -195,7 +195,7 @@ def main() -> None:
         folder = shared_memory.make_folder()
     except OSError as error:
         logger.warning(
-            "metrics are those of the web process that is asked, as there is no memory to share: %s", error
+            "shared memory is not available, so each web process reports only its own metrics: %s", error
         )
         folder = None
     environment = {

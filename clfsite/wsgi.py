@@ -25,7 +25,9 @@ from clfsite.core.web.whole_body import WholeBody  # noqa: E402
 from predictions.serving import follower  # noqa: E402
 from predictions.serving.addresses import SCORING  # noqa: E402
 
-WITHOUT_LENGTH = "the body came in chunks of no announced length, so that half of it would look whole; send it with a Content-Length"
+WITHOUT_LENGTH = (
+    "chunked bodies are not accepted because a truncated one cannot be detected; send a Content-Length"
+)
 _STATUS_LINES = {code: f"{code} {phrase}" for code, phrase in responses.items()}
 
 

@@ -21,12 +21,12 @@ class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Whether a classifier is strict can be changed; which one is the default is an action, for there is one."""
 
     note = (
-        "A classifier begins with its first run. Which one answers calls that name none is an action of the list; "
-        "which of its versions answers is one of the list of versions."
+        "The first run of a classifier creates it. An action of this list chooses the default classifier; an "
+        "action of the list of versions activates a version."
     )
     list_display = ["name", "answers", "default", "strict", "created_at"]
     search_fields = ["name"]
-    search_help_text = "A part of its name."
+    search_help_text = "Part of the name."
     fields = ["name", "answers", "is_default", "strict", "created_at"]
     readonly_fields = ["name", "answers", "is_default", "created_at"]
     actions = ["make_default"]
@@ -56,20 +56,22 @@ class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description="Make it the default classifier", permissions=["change"])
     def make_default(self, request: HttpRequest, chosen: QuerySet[Classifier]) -> None:
         if len(chosen) != 1:
-            self.message_user(request, "Choose one classifier: only one can be the default.", messages.ERROR)
+            self.message_user(request, "Choose exactly one classifier.", messages.ERROR)
             return
         make_default(classifier=chosen[0])
         self.log_change(request, chosen[0], "Made the default classifier.")
-        self.message_user(request, f"{chosen[0]} answers requests that name no classifier.", messages.SUCCESS)
+        self.message_user(
+            request, f"{chosen[0]} now answers requests that do not name a classifier.", messages.SUCCESS
+        )
 
 
 @admin.register(Dataset)
 class DatasetAdmin(ReadOnlyAdmin):
-    note = "Uploaded in the portal, or with manage.py importdataset, and never changed after: another upload is another version."
+    note = "Datasets are uploaded in the portal or with manage.py importdataset. They cannot be edited: a new upload creates a new version."
     list_display = ["__str__", "target", "rows", "columns", "created_at", "created_by"]
     list_select_related = ["created_by"]
     search_fields = ["name", "=sha256"]
-    search_help_text = "A part of its name, or the whole SHA-256 of its file."
+    search_help_text = "Part of the name, or the complete SHA-256 of the file."
     ordering = ["-id"]
     hidden = ["contract_data", "profile"]
     labels = {"sha256": "SHA-256", "size_bytes": "size (bytes)"}
@@ -80,12 +82,12 @@ class DatasetAdmin(ReadOnlyAdmin):
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
-    note = "Started, watched and cancelled in the portal."
+    note = "Start, watch and cancel runs in the portal."
     list_display = ["id", "state", "classifier", "dataset", "score", "took", "created_at", "created_by"]
     list_select_related = ["classifier", "dataset", "created_by"]
     list_filter = ["state", "classifier"]
     search_fields = ["=id", "error"]
-    search_help_text = "A run's id, or words of its error."
+    search_help_text = "A run id, or words of the error message."
     first = ["id", "state", "classifier", "dataset", "made", "score", "error", "warnings", "took"]
     hidden = ["claim", "candidates", "best_score"]
     labels = {"recipe_data": "recipe", "tracking_url": "tracking"}
@@ -110,14 +112,14 @@ class RunAdmin(ReadOnlyAdmin):
 @admin.register(Version)
 class VersionAdmin(ReadOnlyAdmin):
     note = (
-        "Made by runs and never changed. Approvers activate one: tick it, choose the action “Activate the version” and "
-        "give a reason; rolling back is activating an older one."
+        "Versions are created by runs and cannot be edited. To activate a version, select it, choose the "
+        "action “Activate the version” and enter a reason. To roll back, activate an older version."
     )
     list_display = ["__str__", "active", "family", "roc_auc", "accuracy", "made_by", "created_at"]
     list_select_related = ["classifier", "run"]
     list_filter = ["classifier"]
     search_fields = ["classifier__name", "family", "=number"]
-    search_help_text = "A part of a classifier's or family's name, or a version's number."
+    search_help_text = "Part of a classifier or family name, or a version number."
     ordering = ["-id"]
     actions = ["activate"]
     first = ["id", "classifier", "number", "active", "roc_auc", "accuracy", "run"]
@@ -158,11 +160,11 @@ class VersionAdmin(ReadOnlyAdmin):
     def activate(self, request: HttpRequest, chosen: QuerySet[Version]) -> HttpResponse | None:
         """Ask for a reason on a page of its own, then let the version answer."""
         if len(chosen) != 1:
-            self.message_user(request, "Choose one version: only one can be active.", messages.ERROR)
+            self.message_user(request, "Choose exactly one version.", messages.ERROR)
             return None
         version = chosen[0]
         if version.is_active:
-            self.message_user(request, f"{version} is active already: it answers now.", messages.WARNING)
+            self.message_user(request, f"{version} is already active.", messages.WARNING)
             return None
         form = ReasonForm(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
@@ -185,20 +187,20 @@ class VersionAdmin(ReadOnlyAdmin):
             self.message_user(request, f"Nothing was changed: {error}.", messages.ERROR)
         else:
             self.log_change(request, version, f"Activated: {reason}")
-            self.message_user(request, f"{version} is active: it answers from now on.", messages.SUCCESS)
+            self.message_user(request, f"{version} is now active.", messages.SUCCESS)
 
 
 @admin.register(Activation)
 class ActivationAdmin(ReadOnlyAdmin):
     note = (
-        "Who let which version answer, and why. Never changed after: rolling back is activating an older version, in the "
-        "list of versions or in the portal."
+        "The activation history. It cannot be edited. To roll back, activate an older version in the list of "
+        "versions or in the portal."
     )
     list_display = ["created_at", "activated", "actor", "reason"]
     list_select_related = ["classifier", "version__classifier"]
     list_filter = ["classifier"]
     search_fields = ["actor", "reason"]
-    search_help_text = "A part of who did it, or words of the reason."
+    search_help_text = "Part of a login or key name, or words of the reason."
 
     def view_on_site(self, activation: Activation) -> str:
         return reverse("training:classifier-history", args=[activation.classifier_id])

@@ -16,4 +16,6 @@ def check_name(name: str, what: str) -> None:
     except ValidationError as error:
         raise InvalidInput(f"{name!r} cannot name a {what}: {error.messages[0]}") from error
     if len(name) > LONGEST_NAME:
-        raise InvalidInput(f"the {what}'s name has {len(name)} characters; at most {LONGEST_NAME} are taken")
+        raise InvalidInput(
+            f"the {what}'s name has {len(name)} characters; at most {LONGEST_NAME} are allowed"
+        )

@@ -87,7 +87,7 @@ def check_backup(backup: Path) -> dict[str, Any]:
     for name, entry in manifest["files"].items():
         path = backup / name
         if not path.is_file():
-            raise BackupError(f"{backup} is not whole: {name} is missing")
+            raise BackupError(f"{backup} is incomplete: {name} is missing")
         with path.open("rb") as file:
             if digest(file) != entry["sha256"]:
                 raise BackupError(f"{backup} is damaged: the SHA-256 of {name} is not that of the manifest")
@@ -165,10 +165,10 @@ def _write(partial: Path, made_at: datetime, note: Note) -> dict[str, Any]:
         with source.open(known.name) as content:
             sha256, size = copy_hashed(content, path, limit=1 << 62)
         if known.sha256 not in {None, sha256}:
-            missing.append(f"{known.storage}/{known.name} ({known.row}), whose content has changed")
+            missing.append(f"{known.storage}/{known.name} ({known.row}), which has changed")
         files[f"{known.storage}/{known.name}"] = {"sha256": sha256, "size_bytes": size}
     for place in missing:
-        note(f"not in the backup, because the site has lost it: {place}")
+        note(f"not in the backup because it is missing from the site: {place}")
     return {
         "format": FORMAT,
         "made_at": made_at.isoformat(timespec="seconds"),
@@ -259,7 +259,7 @@ def _rotate(folder: Path, keep: int, note: Note) -> None:
         # without its manifest it is no backup any longer, whatever is left of it
         (old / MANIFEST).unlink()
         shutil.rmtree(old)
-        note(f"removed {old.name}, as {keep} are kept")
+        note(f"removed {old.name}; {keep} backups are kept")
 
 
 def _remove_partials(folder: Path, note: Note) -> None:

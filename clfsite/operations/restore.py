@@ -36,7 +36,7 @@ def restore_backup(folder: Path) -> dict[str, Any]:
     load = _load_sqlite if connection.vendor == "sqlite" else _load_postgresql
     load(folder / DATABASE_FILES[connection.vendor])
     if count_rows() != manifest["rows"]:
-        raise BackupError("the restored database does not have the rows that the manifest counts")
+        raise BackupError("the row counts of the restored database differ from the manifest")
     findings = check_files()
     if not findings.is_sound and len(findings.missing) + len(findings.changed) > len(manifest["missing"]):
         raise BackupError(

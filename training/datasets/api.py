@@ -28,7 +28,7 @@ class DatasetList(ListCall[Dataset]):
         request=serializers.DatasetUploadSerializer,
         responses={
             201: serializers.DatasetSerializer,
-            409: OpenApiResponse(description="Other uploads of the same name were quicker; try again."),
+            409: OpenApiResponse(description="Too many uploads with this name at the same time; try again."),
         },
     )
     def post(self, request: Request) -> Response:

@@ -9,20 +9,23 @@ from training.runs.forms import NAME_HINT
 class DatasetForm(UploadForm):
     """A table to learn from."""
 
-    name = forms.CharField(max_length=100, help_text=f"{NAME_HINT} A name that exists gets the next number.")
+    name = forms.CharField(
+        max_length=100, help_text=f"{NAME_HINT} An existing name gets the next version number."
+    )
     target = forms.CharField(
         max_length=255,
         strip=False,
         label="Target column",
-        help_text="The column to predict, as the header writes it. Every other column may become an input.",
+        help_text="The column to predict, spelled as in the header. All other columns can be inputs.",
     )
     categories = forms.CharField(
         required=False,
         strip=False,
         max_length=100_000,
-        label="Columns of codes",
+        label="Code columns",
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="If there are any, one for each line: they are read as they are written, leading zeros and all.",
+        help_text="Columns that hold codes, one name per line. Their values are kept as text, including "
+        "leading zeros.",
     )
     field_order = ["name", "target", "file", "categories"]
 

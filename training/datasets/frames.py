@@ -63,12 +63,10 @@ def load_table(dataset: Dataset, corrections: Corrections = AS_INFERRED) -> pd.D
                 sha256, _ = files.copy_hashed(file, path, dataset.size_bytes)
         except FileNotFoundError as error:
             raise NotFound(
-                f"the file of dataset {dataset} is gone from storage; upload the table again"
+                f"the file of dataset {dataset} is missing from storage; upload the table again"
             ) from error
         except OverflowError:
             sha256 = ""
         if sha256 != dataset.sha256:
-            raise Conflict(
-                f"the stored file of dataset {dataset} is not the one that was uploaded; upload it again"
-            )
+            raise Conflict(f"the stored file of dataset {dataset} was changed; upload it again")
         return read_table(path, texts=texts, numbers=numbers)

@@ -70,7 +70,7 @@ _PROFILE_EXAMPLE = [
 class FindingSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     column = serializers.CharField()
-    message = serializers.CharField(help_text="What was found and what to do.")
+    message = serializers.CharField(help_text="The finding and what to do.")
 
 
 @example(_EXAMPLE)
@@ -78,7 +78,7 @@ class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset without its profile, which is for its own address: it may be long."""
 
     contract = serializers.JSONField(source="contract_data")
-    warnings = FindingSerializer(many=True, help_text="What to know before training on it.")
+    warnings = FindingSerializer(many=True, help_text="Findings to check before training.")
 
     class Meta:
         model = Dataset
@@ -105,7 +105,7 @@ class DatasetUploadSerializer(StrictSerializer):
         child=StrictCharField(trim_whitespace=False),
         required=False,
         default=list,
-        help_text="Columns of codes, to be read as they are written; one field for each.",
+        help_text="Code columns, to be read as they are written; one field for each.",
     )
 
 
@@ -118,11 +118,13 @@ class CorrectionsSerializer(StrictSerializer):
         help_text="By column: number, category, leave_out, or take_in for a column that is left out.",
     )
     strict = StrictBooleanField(
-        default=False, help_text="Refuse categories and ranges that training never saw, instead of warning."
+        default=False,
+        help_text="Refuse values outside the training data, instead of answering with a warning.",
     )
     labels = StrictChoiceField(
         choices=list(Spellings),
         allow_null=True,
         default=None,
-        help_text="Whether labels that look alike, such as Yes and yes, are one class: merge or keep. Null refuses them.",
+        help_text="Whether similar labels such as Yes and yes are one class: merge or keep. With null, "
+        "similar labels are an error.",
     )

@@ -42,7 +42,7 @@ def import_dataset(
     check_name(name, "dataset")
     if len(target) > LONGEST_TARGET:
         raise InvalidInput(
-            f"the target's name has {len(target)} characters; at most {LONGEST_TARGET} are taken"
+            f"the target's name has {len(target)} characters; at most {LONGEST_TARGET} are allowed"
         )
     with files.scratch() as folder:
         path = folder / "table.csv"
@@ -107,4 +107,4 @@ def _insert_dataset(**values: Any) -> Dataset:
             twin = Dataset.objects.filter(**same).first()
             if twin:
                 return twin
-    raise Conflict(f"many uploads of {values['name']} at once; try again")
+    raise Conflict(f"too many uploads of {values['name']} at the same time; try again")

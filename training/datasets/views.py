@@ -64,9 +64,9 @@ def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
         form.refuse(error)
         return None
     if dataset.created_at < began:
-        messages.info(request, f"This very table is there already, as {dataset}. Nothing was added.")
+        messages.info(request, f"This table already exists as {dataset}. Nothing was added.")
     else:
-        messages.success(request, f"{dataset} is stored. Look through its contract, then train on it.")
+        messages.success(request, f"{dataset} was saved. Check the columns, then start a run.")
     return dataset
 
 

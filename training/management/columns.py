@@ -20,10 +20,10 @@ from training.models import Dataset
 SHOWN_WARNINGS = 20
 SHOWN_CATEGORIES = 6
 OPTIONS = {
-    Choice.LEAVE_OUT: "do not learn from this column; may be repeated, as the next three",
-    Choice.TAKE_IN: "learn from this column though it would be left out",
-    Choice.NUMBER: "take this column as a number; every value must be one",
-    Choice.CATEGORY: "take this column as a category, such as a code; it is read as it is written",
+    Choice.LEAVE_OUT: "leave out this column; repeat for several columns, as for the next three options",
+    Choice.TAKE_IN: "include this column although it would be left out",
+    Choice.NUMBER: "use this column as a number; all values must be numbers",
+    Choice.CATEGORY: "use this column as a category, for example for codes; its values are kept as text",
 }
 
 
@@ -48,14 +48,15 @@ def add_spellings(parser: ArgumentParser) -> None:
         dest="labels",
         action="store_const",
         const=Spellings.MERGE,
-        help="take labels that look alike, such as Yes and yes or 1 and 01, as one class, named by the most frequent",
+        help="merge similar labels, such as Yes and yes or 1 and 01, into one class with the most frequent "
+        "spelling",
     )
     spellings.add_argument(
         "--keep-labels",
         dest="labels",
         action="store_const",
         const=Spellings.KEEP,
-        help="take them as different classes",
+        help="keep similar labels as different classes",
     )
 
 
@@ -100,15 +101,15 @@ def show_warnings(warnings: list[dict[str, str]], stream: OutputWrapper) -> None
         stream.write(f"warning: {warning['column']}: {warning['message']}")
     if len(warnings) > SHOWN_WARNINGS:
         stream.write(
-            f"warning: {len(warnings) - SHOWN_WARNINGS:,} more; --json and the dataset's page have all"
+            f"warning: {len(warnings) - SHOWN_WARNINGS:,} more; use --json or the dataset's page to see all"
         )
 
 
 def describe_positive(label: str) -> str:
     """A line about the positive class of two."""
     return (
-        f"positive class: {label}. Precision, recall, aim and threshold are about it; choose the other class with "
-        "--positive"
+        f"positive class: {label}. Precision, recall, aim and threshold refer to it; choose the other class "
+        "with --positive"
     )
 
 

@@ -29,9 +29,11 @@ UNITS = {Phase.SEARCH: "fits", Phase.IMPORTANCE: "inputs"}
 def add_arguments(parser: ArgumentParser) -> None:
     """The options of every command that trains."""
     parser.add_argument(
-        "--jobs", type=processes, default=-1, metavar="N", help="processes; default: one for each core"
+        "--jobs", type=processes, default=-1, metavar="N", help="number of processes; default: one per core"
     )
-    parser.add_argument("--activate", action="store_true", help="let the new version answer at once")
+    parser.add_argument(
+        "--activate", action="store_true", help="activate the new version when the run is done"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
@@ -39,7 +41,7 @@ def processes(text: str) -> int:
     """Read `--jobs`."""
     jobs = int(text)
     if jobs < -1 or jobs == 0:
-        raise CommandError(f"--jobs is {jobs}; expected a number of processes, or -1 for one each core")
+        raise CommandError(f"--jobs is {jobs}; expected a number of processes, or -1 for one per core")
     return jobs
 
 
@@ -102,7 +104,7 @@ def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
     watch = Watch(run, quiet=quiet)
     with watch.bar:
         if not run.start():
-            raise CommandError(f"run {run.pk} was taken by another process")
+            raise CommandError(f"run {run.pk} was claimed by another process")
         with kept_alive(run):
             version = execute_run(run, jobs=jobs, report=watch.report)
     if version is None:
@@ -119,7 +121,7 @@ def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bo
     console = Console(file=cast(IO[str], stdout), markup=False, highlight=False)
     title = f"{version}: {version.family}, {version.params}"
     if version.contract.positive is not None:
-        title += f"; positive class {version.contract.positive}, answered from a probability of {version.threshold!r} on"
+        title += f"; positive class {version.contract.positive}, predicted from a probability of {version.threshold!r}"
     metrics = Table("metric", "cross-validation", "held out", title=title, title_justify="left")
     for name in METRICS:
         fold = version.cross_validation[name]

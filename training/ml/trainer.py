@@ -113,9 +113,7 @@ def check(y: pd.Series, contract: Contract, recipe: Recipe) -> None:
     recipe.check()
     check_scoring(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD))
     if recipe.aim and not contract.positive:
-        raise RecipeError(
-            f"an aim chooses the threshold of two classes; this table has {len(contract.classes)}"
-        )
+        raise RecipeError(f"an aim requires two classes; this table has {len(contract.classes)}")
     split(y, recipe)
 
 
@@ -271,7 +269,7 @@ def _threshold(
     threshold, reached = choose(y == contract.positive, proba[:, place], aim)
     if reached:
         return threshold, []
-    return threshold, [f"no threshold reaches a {aim.goal} of {aim.value}; {threshold!r} comes nearest"]
+    return threshold, [f"no threshold reaches a {aim.goal} of {aim.value}; {threshold!r} is the closest"]
 
 
 def _fit_winner(

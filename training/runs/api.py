@@ -20,7 +20,8 @@ def check_activate(request: Request, activate: bool) -> None:
     """Raise PermissionDenied where a run is to activate its version and the caller may not."""
     if activate and not allows(request, "activate"):
         raise PermissionDenied(
-            "activate is true, which needs the scope activate; leave it out, or ask for the scope"
+            "activate is true, but the key does not have the scope activate; omit it, or use a key with the "
+            "scope"
         )
 
 
@@ -68,11 +69,11 @@ class RunResume(BareCall):
 
     @extend_schema(
         tags=["runs"],
-        summary="Start again a run that failed or was cancelled",
+        summary="Restart a failed or cancelled run",
         request=None,
         responses={
             200: serializers.RunSerializer,
-            409: OpenApiResponse(description="It is in another state; nothing was changed."),
+            409: OpenApiResponse(description="The run is in another state; nothing was changed."),
         },
     )
     def post(self, request: Request, pk: int) -> Response:
@@ -92,13 +93,13 @@ class RunCancel(BareCall):
         request=None,
         responses={
             200: serializers.RunSerializer,
-            409: OpenApiResponse(description="The run is over; nothing was changed."),
+            409: OpenApiResponse(description="The run has already ended; nothing was changed."),
         },
     )
     def post(self, request: Request, pk: int) -> Response:
         run = generics.get_object_or_404(Run.objects.select_related("classifier", "version"), pk=pk)
         if not run.request_cancel():
-            raise Conflict(f"run {run.pk} is over: it is {run.state}")
+            raise Conflict(f"run {run.pk} has already ended: it is {run.state}")
         return Response(serializers.RunSerializer(run).data)
 
 
@@ -109,7 +110,7 @@ class VersionRetrain(Call):
 
     @extend_schema(
         tags=["versions"],
-        summary="Train again by a version's recipe",
+        summary="Retrain with a version's recipe",
         request=serializers.RetrainSerializer,
         responses={201: serializers.RunSerializer},
     )

@@ -35,7 +35,8 @@ def connected(address: str) -> Iterator[None]:
         client = BroadcastingClient(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:
         raise Unavailable(
-            f"no Dask scheduler answers at {address} (CLFSITE_DASK_ADDRESS); start it, correct the address, "
+            f"no Dask scheduler was found at {address} (CLFSITE_DASK_ADDRESS); start it, correct the "
+            "address, "
             "or unset it to train on one machine"
         ) from error
     with client:
@@ -51,8 +52,8 @@ def connected(address: str) -> Iterator[None]:
                 yield
         except KilledWorker as error:
             raise Unavailable(
-                f"a fit ended its worker of the Dask cluster at {address} again and again, as the system does when "
-                "memory runs out; use fewer rows or a smaller search space, or give the workers more memory"
+                f"a fit repeatedly killed its worker of the Dask cluster at {address}, probably because "
+                "memory ran out; use fewer rows or a smaller search space, or give the workers more memory"
             ) from error
         except LOST as error:
             raise Unavailable(

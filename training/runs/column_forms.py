@@ -46,21 +46,22 @@ class ColumnsForm(forms.Form):
     positive = TextChoiceField(
         required=False,
         label="Positive class",
-        help_text="Precision, recall, F1, the aim and the threshold are about this class: choose the one to find.",
+        help_text="Precision, recall, F1, the aim and the threshold refer to this class.",
     )
     labels = forms.ChoiceField(
-        label="Labels that look alike",
+        label="Similar labels",
         choices=[
             ("", "Choose"),
-            (Spellings.MERGE.value, "One class: merge them, named as the most frequent spelling"),
-            (Spellings.KEEP.value, "Different classes: keep them apart"),
+            (Spellings.MERGE.value, "One class: merge them under the most frequent spelling"),
+            (Spellings.KEEP.value, "Keep as different classes"),
         ],
     )
     columns_of = forms.CharField(required=False, widget=forms.HiddenInput)
     strict = forms.BooleanField(
         required=False,
         label="Strict",
-        help_text="The version refuses categories and ranges that training never saw. Otherwise it answers with a warning.",
+        help_text="Refuse values outside the training data. If not selected, the version answers with a "
+        "warning.",
     )
     others = forms.CharField(
         required=False,
@@ -68,7 +69,8 @@ class ColumnsForm(forms.Form):
         max_length=1_000_000,
         label="Further columns",
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "font-monospace"}),
-        help_text="One for each line, with number, category, leave_out or take_in behind a colon: <code>zip: category</code>",
+        help_text="One per line, followed by a colon and number, category, leave_out or take_in: <code>zip: "
+        "category</code>",
     )
 
     def __init__(
@@ -108,7 +110,7 @@ class ColumnsForm(forms.Form):
         guess = (
             []
             if self.contract.positive
-            else [("", "Of two usual answers the yes, otherwise the rarer class")]
+            else [("", "Default: yes for yes/no labels, otherwise the rarer class")]
         )
         self.fields["positive"].offer(classes, guess)  # type: ignore[attr-defined]
 
@@ -136,7 +138,7 @@ class ColumnsForm(forms.Form):
             required=False,
             choices=[("", inferred), *((choice.value, TITLES[choice]) for choice in offered)],
             widget=forms.Select(
-                attrs={"class": "form-select form-select-sm", "aria-label": f"Take {name} as"}
+                attrs={"class": "form-select form-select-sm", "aria-label": f"Use {name} as"}
             ),
         )
 
@@ -173,8 +175,8 @@ class ColumnsForm(forms.Form):
         """Put the corrections together."""
         if self.lost:
             raise forms.ValidationError(
-                f"The columns that were chosen are those of another table. These are the columns of {self.dataset}: "
-                "look through them, then start the run."
+                f"The column choices were for another table. Check the columns of {self.dataset}, then start "
+                "the run."
             )
         selected = {
             name: Choice(self.cleaned_data[f"column-{place}"])

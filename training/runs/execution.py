@@ -70,7 +70,7 @@ def _activate(run: Run, version: Version) -> None:
     """Let the new version answer, as the run was asked to; the version stands where that cannot be."""
     actor = run.created_by.get_username() if run.created_by else "command line"
     try:
-        activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} when it was done")
+        activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} on completion")
     except ProblemError as error:
         logger.warning("%s was not activated: %s", version, error)
         run.warn(f"{version} was not activated: {error}")

@@ -18,7 +18,7 @@ from training.templatetags.titles import METRIC_TITLES, metric
 SEARCH_TITLES = {
     "grid": "Grid: try every combination of settings",
     "random": f"Random: try {RANDOM_CANDIDATES} combinations drawn by the seed",
-    "halving": "Halving: try all on few rows, go on with the best third",
+    "halving": "Halving: try all combinations on few rows, continue with the best third",
     "optuna": f"Optuna: try {RANDOM_CANDIDATES} combinations, each chosen by what came before",
 }
 GOAL_TITLES = {
@@ -26,7 +26,7 @@ GOAL_TITLES = {
     "f1": "The best F1",
     "precision": "A precision of at least …",
     "recall": "A recall of at least …",
-    "cost": "The least cost, a missed case costing … false alarms",
+    "cost": "The lowest cost, if a missed case costs as much as … false alarms",
 }
 # every database can compare a number of so many digits
 LONGEST_NUMBER = 18
@@ -40,72 +40,78 @@ class RunForm(forms.Form):
     classifier = forms.CharField(
         max_length=100,
         required=False,
-        help_text=f"Which classifier gets the new version; it is created if there is none of this name. "
-        f"Empty: the dataset's name. {NAME_HINT}",
+        help_text=f"The classifier that gets the new version. It is created if it does not exist. Empty: the "
+        f"dataset's name. {NAME_HINT}",
     )
     estimator = forms.ChoiceField(
         choices=[*((key, family.title) for key, family in FAMILIES.items()), (AUTO, "All of them")],
-        help_text="The kind of model. A random forest does well on most tables; logistic regression is the quickest.",
+        help_text="The kind of model. A random forest works well on most tables; logistic regression is the "
+        "fastest.",
     )
     search = forms.ChoiceField(
         choices=[(key, SEARCH_TITLES.get(key, key)) for key in SEARCHES],
-        help_text="How settings of the model are tried.",
+        help_text="How the settings of the model are searched.",
     )
     scoring = forms.ChoiceField(
-        help_text="What “best” means. ROC-AUC asks how well the classes are told apart, whatever the threshold."
+        help_text="The metric to optimize. ROC-AUC measures how well the classes are separated, independent "
+        "of the threshold."
     )
     folds = forms.IntegerField(
         min_value=2,
         max_value=100,
-        help_text="Each setting is trained this often, every time judged on another part of the rows. More takes longer.",
+        help_text="Each setting is trained this many times and evaluated on a different part of the rows "
+        "each time. More folds take longer.",
     )
     seed = forms.IntegerField(
         min_value=0,
         max_value=2**32 - 1,
-        help_text="The same seed, table and recipe give the same model again.",
+        help_text="The same seed, table and recipe reproduce the model.",
     )
     space = forms.CharField(
         required=False,
         max_length=10_000,
         label="Values to try",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "font-monospace"}),
-        help_text='Empty: a sensible choice. Otherwise JSON, the values of each setting: {"max_depth": [4, 8]}',
+        help_text="Empty: sensible defaults. Otherwise JSON with a list of values for each setting: "
+        '{"max_depth": [4, 8]}',
     )
     class_weight = forms.TypedChoiceField(
         required=False,
         empty_value=None,
         choices=[("", "Every row counts the same"), (BALANCED, "Balanced: rows of rare classes count more")],
         label="Class weights",
-        help_text="Balanced helps where the class that matters is rare; probabilities then read too high for it.",
+        help_text="Balanced helps if the important class is rare, but makes its probabilities too high.",
     )
     max_fits = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_FITS,
         label="At most this many fits",
-        help_text="The search ends with the best setting so far. Empty: no limit.",
+        help_text="The search stops and keeps the best setting so far. Empty: no limit.",
     )
     max_minutes = forms.FloatField(
         required=False,
         min_value=0.01,
         label="At most this many minutes",
-        help_text="For the search alone; judging the best model comes on top. Empty: no limit.",
+        help_text="For the search only; the evaluation of the best model takes additional time. Empty: no "
+        "limit.",
     )
     goal = forms.ChoiceField(
         required=False,
         choices=list(GOAL_TITLES.items()),
         label="Aim of the threshold",
-        help_text="From what probability on the positive class is answered. For tables of two classes.",
+        help_text="Determines the probability from which the positive class is predicted. Only for tables "
+        "with two classes.",
     )
     goal_value = forms.FloatField(
         required=False,
         label="Value of the aim",
-        help_text="For precision and recall a share such as 0.9, for the cost a number such as 5.",
+        help_text="A share such as 0.9 for precision and recall, a number such as 5 for the cost.",
     )
     activate = forms.BooleanField(
         required=False,
         label="Activate when done",
-        help_text="The new version answers at once. Otherwise it waits until someone activates it.",
+        help_text="The new version becomes active at once. If not selected, someone has to activate it.",
     )
 
     def __init__(
@@ -180,7 +186,7 @@ class RunForm(forms.Form):
     def _check_budget(self) -> None:
         folds, fits = self.cleaned_data.get("folds"), self.cleaned_data.get("max_fits")
         if folds and fits and fits < folds:
-            self.add_error("max_fits", f"One setting takes {folds} fits, one for each fold; got {fits}.")
+            self.add_error("max_fits", f"Expected at least {folds} fits, one per fold; got {fits}.")
 
     def _aim(self) -> dict[str, Any] | None:
         """What the threshold is to serve; None where nothing was chosen, or something that cannot be."""
@@ -189,7 +195,7 @@ class RunForm(forms.Form):
             return None
         count = distinct(dataset.contract.classes) if dataset else 2
         if count > 2:  # noqa: PLR2004
-            self.add_error("goal", f"An aim chooses between two classes; this table has {count}.")
+            self.add_error("goal", f"An aim requires two classes; this table has {count}.")
             return None
         try:
             aim = Aim(goal, None if goal == "f1" else self.cleaned_data.get("goal_value")).check()

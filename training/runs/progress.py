@@ -21,10 +21,10 @@ class Event(NamedTuple):
 
 def events(run: Run) -> Iterator[Event]:
     """What happened, in order; of several attempts the last alone."""
-    yield Event(run.created_at, f"Asked for by {run.created_by or 'the command line'}")
+    yield Event(run.created_at, f"Requested by {run.created_by or 'the command line'}")
     if run.started_at:
         again = f"attempt {run.attempt}" if run.attempt > 1 else "the search"
-        yield Event(run.started_at, f"A worker began {again}")
+        yield Event(run.started_at, f"A worker started {again}")
         for seconds, done, score in run.history:
             models = f"{done:,} model{'' if done == 1 else 's'}"
             yield Event(
@@ -32,7 +32,7 @@ def events(run: Run) -> Iterator[Event]:
                 f"{metric(run.recipe_data['scoring'])} {score:.4f}: the best setting after {models}",
             )
     if run.cancel_requested_at:
-        yield Event(run.cancel_requested_at, "It was asked to end")
+        yield Event(run.cancel_requested_at, "Cancellation requested")
     if run.finished_at:
         version: Version | None = getattr(run, "version", None)
         became = f", and became version {version.number}" if version else ""
@@ -54,7 +54,9 @@ def best_so_far(run: Run) -> Chart | None:
     seconds, done, scores = (list(values) for values in zip(*run.history, strict=True))
     title = metric(run.recipe_data["scoring"])
     anew = (
-        "; halving begins anew in each round, on more rows" if run.recipe_data["search"] == "halving" else ""
+        "; each round of halving starts again with more rows"
+        if run.recipe_data["search"] == "halving"
+        else ""
     )
     # the line goes on to where the search is
     ends = max(run.fits_done, done[-1])
@@ -76,7 +78,7 @@ def best_so_far(run: Run) -> Chart | None:
     )
     return chart(
         name="best-so-far",
-        title="How the best score rose" if run.is_over else "Best score so far",
+        title="Best score over time" if run.is_over else "Best score so far",
         note=f"The best mean {title} over the folds{anew}.",
         figure=figure,
         table={

@@ -81,12 +81,12 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     recipe = serializers.JSONField(source="recipe_data")
     corrections = CorrectionsSerializer(source="corrections.to_dict")
     version = serializers.SerializerMethodField(
-        help_text="Number of the version it produced, null until then."
+        help_text="Number of the version that the run created; null before."
     )
     seconds_left = serializers.FloatField(
         read_only=True,
         allow_null=True,
-        help_text="About how long its phase still takes; null while nothing can be said, and once it is over.",
+        help_text="Estimated seconds until the phase ends; null if unknown or if the run has ended.",
     )
 
     class Meta:
@@ -109,7 +109,8 @@ class AimSerializer(StrictSerializer):
         max_value=LARGEST,
         allow_null=True,
         default=None,
-        help_text="The least precision or recall; for cost, how many false alarms a missed case costs.",
+        help_text="The minimum precision or recall; for cost, the number of false alarms that cost as much "
+        "as a missed case.",
     )
 
 
@@ -162,20 +163,21 @@ class RecipeSerializer(StrictSerializer):
         required=False,
         allow_null=True,
         default=None,
-        help_text="Lists of values by parameter; for auto, such mappings by family.",
+        help_text="Lists of values by parameter; for auto, one such mapping per family.",
     )
     class_weight = StrictChoiceField(choices=[BALANCED], allow_null=True, default=_DEFAULT.class_weight)
     max_fits = StrictIntegerField(min_value=1, max_value=MAX_FITS, allow_null=True, default=_DEFAULT.max_fits)
     max_minutes = StrictFloatField(max_value=LARGEST, allow_null=True, default=_DEFAULT.max_minutes)
     aim = AimField(
-        allow_null=True, default=_DEFAULT.aim, help_text="What the threshold of two classes is to serve."
+        allow_null=True, default=_DEFAULT.aim, help_text="The aim of the threshold, for two classes."
     )
     positive = StrictCharField(
         max_length=MAX_TEXT,
         trim_whitespace=False,
         allow_null=True,
         default=_DEFAULT.positive,
-        help_text="The class of two that precision, recall and the threshold speak of. Default: the dataset's.",
+        help_text="The positive class of two. Precision, recall and the threshold refer to it. Default: the "
+        "dataset's.",
     )
 
 
@@ -189,10 +191,11 @@ class RunRequestSerializer(RecipeSerializer):
     dataset = IdField(queryset=Dataset.objects.all())
     classifier = StrictCharField(max_length=100, required=False, help_text="Default: the dataset's name.")
     recipe = RecipeSerializer(
-        required=False, help_text="The recipe as GET tells it, in place of its members one by one."
+        required=False,
+        help_text="A complete recipe, as returned by GET. Use it instead of the single members.",
     )
     corrections = CorrectionsSerializer(required=False, default=dict)
-    activate = StrictBooleanField(default=False, help_text="Let the new version answer at once.")
+    activate = StrictBooleanField(default=False, help_text="Activate the new version when the run is done.")
 
     @property
     def known(self) -> list[str]:
@@ -205,7 +208,7 @@ class RunRequestSerializer(RecipeSerializer):
         twice = [name for name in names if "recipe" in attrs and name in self.initial_data]
         if twice:
             raise serializers.ValidationError(
-                dict.fromkeys(twice, "it stands beside recipe; put it into recipe, or leave recipe out")
+                dict.fromkeys(twice, "it cannot be combined with recipe; move it into recipe, or omit recipe")
             )
         return {**attrs, "recipe": Recipe(**attrs.get("recipe", flat))}
 
@@ -216,6 +219,6 @@ class RetrainSerializer(StrictSerializer):
         queryset=Dataset.objects.all(),
         allow_null=True,
         default=None,
-        help_text="Default: the newest of the name and target that the version was trained on.",
+        help_text="Default: the newest dataset with the name and target of the version's dataset.",
     )
-    activate = StrictBooleanField(default=False, help_text="Let the new version answer at once.")
+    activate = StrictBooleanField(default=False, help_text="Activate the new version when the run is done.")

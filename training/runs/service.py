@@ -97,14 +97,14 @@ def request_retrain(
 
     Raises:
         InvalidInput: the dataset has another target, or the recipe or a correction does not fit it.
-        NotFound: the dataset's file is gone from storage.
+        NotFound: the dataset's file is missing from storage.
     """
     before = version.run.dataset
     dataset = dataset or before.newest
     if dataset.target != before.target:
         raise InvalidInput(
-            f"{version} predicts {before.target}, and {dataset} is a table to predict {dataset.target} from; choose one "
-            "with the same target, or start a new run"
+            f"{version} predicts {before.target}, but the target of {dataset} is {dataset.target}; choose a "
+            "dataset with the same target, or start a new run"
         )
     trained, recipe, corrections = version.contract, version.run.recipe, version.run.corrections
     if corrections.labels is None and alike(dict.fromkeys(trained.classes, 1)):
@@ -130,9 +130,7 @@ def resume_run(*, run: Run) -> None:
     """
     with transaction.atomic():
         if not run.resume():
-            raise Conflict(
-                f"{run} is {run.state}; only one that failed or was cancelled can be started again"
-            )
+            raise Conflict(f"{run} is {run.state}; only a failed or cancelled run can be started again")
         transaction.on_commit(lambda: queue.wake("training.tasks.train_run", run.pk))
 
 

@@ -78,7 +78,7 @@ def _watch(run: Run, child: subprocess.Popen[bytes]) -> str:
                 if not run.renew() and run.state == Run.State.RUNNING:
                     return "lost"
         except DatabaseError:
-            logger.warning("run %s goes on though the database does not answer", run.pk)
+            logger.warning("run %s continues although the database does not answer", run.pk)
             close_old_connections()
 
 
@@ -97,8 +97,8 @@ def _obituary(status: int) -> str:
     """Why a process ended without writing it down."""
     if status == -signal.SIGKILL:
         return (
-            "the training process was killed, as the system does when memory runs out; use fewer rows or a smaller "
+            "the training process was killed, probably because memory ran out; use fewer rows or a smaller "
             "search space, or give the worker more memory"
         )
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    return f"the training process ended with {how}; the worker's log has its last words"
+    return f"the training process ended with {how}; see the worker's log"

@@ -38,7 +38,7 @@ def record(version: Version, trained: Trained) -> Tracked:
         return _record(version, trained, mode)
     except Exception as error:  # noqa: BLE001  whatever a foreign service or its client raises
         logger.warning("run %s was not tracked: %s", version.run_id, error)
-        return Tracked(warning=_warning("did not take the run", error))
+        return Tracked(warning=_warning("did not accept the run", error))
 
 
 def _warning(what: str, error: Exception) -> str:

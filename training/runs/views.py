@@ -197,12 +197,12 @@ def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
     version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
     form = RetrainForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Nothing was started: there is no such dataset.")
+        messages.error(request, "Nothing was started: the dataset does not exist.")
         return redirect("training:version-detail", version.pk)
 
     def start() -> str:
         run = request_retrain(version=version, dataset=form.cleaned_data["dataset"], user=request.user)
-        messages.success(request, f"Run {run.pk} tries the recipe of {version} on {run.dataset}.")
+        messages.success(request, f"Run {run.pk} retrains {version} on {run.dataset}.")
         return _address(run)
 
     try:
@@ -231,9 +231,9 @@ def run_cancel(request: StaffRequest, pk: str) -> HttpResponse:
     """End a run that waits or is under way."""
     run = get_object_or_404(_runs(), pk=pk)
     if not run.request_cancel():
-        messages.error(request, f"Nothing was changed: run {run.pk} is over already.")
+        messages.error(request, f"Nothing was changed: run {run.pk} has already ended.")
     elif run.is_over:
         messages.success(request, f"Run {run.pk} is cancelled.")
     else:
-        messages.success(request, f"Run {run.pk} is being cancelled; it ends within seconds.")
+        messages.success(request, f"Run {run.pk} is being cancelled. This takes a few seconds.")
     return redirect("training:run-detail", run.pk)

@@ -12,7 +12,7 @@ from training.versions import comparison, serializers
 from training.versions.service import activate_version
 
 
-@extend_schema(tags=["versions"], summary="Classifiers, and which version of each is active")
+@extend_schema(tags=["versions"], summary="Classifiers and their active versions")
 class ClassifierList(ListCall[Classifier]):
     scopes = {"GET": "read"}
     queryset = Classifier.objects.all()
@@ -34,23 +34,23 @@ class VersionDetail(DetailCall[Version]):
 
 
 class VersionCompare(Call):
-    """Two to six versions side by side, in the order in which they are named."""
+    """Compare two to six versions, in the order in which they are named."""
 
     scopes = {"GET": "read"}
     parameters = {"GET": ("ids",)}
 
     @extend_schema(
         tags=["versions"],
-        summary="Two to six versions side by side",
+        summary="Compare two to six versions",
         parameters=[
             OpenApiParameter(
-                "ids", str, required=True, description="Ids of versions, with commas between: `3,5`."
+                "ids", str, required=True, description="Ids of versions, separated by commas: `3,5`."
             )
         ],
         responses={
             200: serializers.ComparisonSerializer,
-            404: OpenApiResponse(description="There is no version of one of the ids."),
-            422: OpenApiResponse(description="Not two to six different numbers."),
+            404: OpenApiResponse(description="One of the versions does not exist."),
+            422: OpenApiResponse(description="Expected two to six different ids."),
         },
     )
     def get(self, request: Request) -> Response:
@@ -72,7 +72,7 @@ class VersionActivate(Call):
         responses={
             200: serializers.ActivationSerializer,
             409: OpenApiResponse(
-                description="It is active already, or cannot be served; nothing was changed."
+                description="It is already active, or cannot be served; nothing was changed."
             ),
         },
     )

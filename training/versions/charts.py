@@ -31,7 +31,9 @@ SHOWN_FEATURES = 15
 SHOWN_COMPARED = 10
 # points of a curve that its table lists
 LISTED_POINTS = 21
-IMPORTANCE_NOTE = "By how much ROC-AUC falls when the values of an input are shuffled; inputs alike stand in for each other."
+IMPORTANCE_NOTE = (
+    "Drop in ROC-AUC when the values of an input are shuffled. Similar inputs can replace each other."
+)
 
 
 def confusion(
@@ -75,7 +77,7 @@ def confusion(
     return chart(
         name=name,
         title=title,
-        note="Rows of the held-out fifth by their actual class and the one predicted, with the share of the actual class.",
+        note="Held-out rows by actual and predicted class, with the share of the actual class.",
         figure=figure,
         table={
             "headers": ["Actual class", *(f"Predicted {label}" for label in classes)],
@@ -136,7 +138,8 @@ def roc(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> Chart:
         name="roc",
         title="ROC curve",
         note=curves_note(
-            "How many of the class are found, for how many false alarms; the higher to the left, the better.",
+            "Share of the class that is found, against the share of false alarms. Better curves are closer "
+            "to the upper left.",
             curves,
         ),
         figure=figure,
@@ -159,7 +162,9 @@ def precision_recall(curves: Sequence[Mapping[str, Any]], each_is: str = "Class"
         name="precision-recall",
         title="Precision-recall curve",
         note=curves_note(
-            "How many of those labelled so are right, for how many of the class are found.", curves
+            "Share of the predictions of the class that are correct, against the share of the class that is "
+            "found.",
+            curves,
         ),
         figure=figure,
         table=curves_table(curves, [each_is, "Recall", "Precision"]),

@@ -44,10 +44,10 @@ def chosen(written: Sequence[str]) -> list[Version]:
             raise InvalidInput(f"expected ids of versions, which are whole numbers, got {text[:40]!r}")
     ids = [int(text) for text in named]
     if not LEAST <= len(ids) <= MOST:
-        raise InvalidInput(f"from {LEAST} to {MOST} versions stand side by side; {len(ids)} were chosen")
+        raise InvalidInput(f"expected {LEAST} to {MOST} versions, got {len(ids)}")
     twice = [id_ for id_ in ids if ids.count(id_) > 1]
     if twice:
-        raise InvalidInput(f"version {twice[0]} is named twice; name each version once")
+        raise InvalidInput(f"duplicate version {twice[0]}; list each version once")
     rows = Version.objects.with_active().select_related("classifier", "run__dataset")
     versions = rows.defer("golden", "artifacts", "run__candidates", "run__dataset__profile").in_bulk(ids)
     absent = [id_ for id_ in ids if id_ not in versions]
@@ -107,7 +107,7 @@ def remarks(versions: Sequence[Version]) -> list[str]:
     folds = {version.run.recipe.folds for version in versions}
     if len(asks) > 1:
         texts.append(
-            "They do not predict the same classes of the same column: their figures answer different questions."
+            "They predict different classes or different columns, so their metrics cannot be compared."
         )
     elif len(positives) > 1:
         named = ", ".join(
@@ -120,18 +120,18 @@ def remarks(versions: Sequence[Version]) -> list[str]:
         )
     if len(tables) > 1:
         texts.append(
-            f"They were judged on held-out rows of different datasets ({', '.join(tables.values())}), so that their "
-            "figures and curves are not strictly comparable: a difference may come from the rows."
+            f"They were evaluated on held-out rows of different datasets ({', '.join(tables.values())}), so "
+            "their metrics and curves are not strictly comparable: a difference may come from the rows."
         )
     elif len({version.run.recipe.seed for version in versions}) > 1:
         texts.append(
-            f"They were judged on different fifths of {first.run.dataset}, because their seeds differ: a small difference "
+            f"They were evaluated on different fifths of {first.run.dataset}, because their seeds differ: a "
+            "small difference "
             "may come from the rows."
         )
     if len(folds) > 1:
         texts.append(
-            f"They were cross-validated over different numbers of folds ({', '.join(map(str, sorted(folds)))}): those with "
-            "more learnt from more rows in each."
+            f"They were cross-validated over different numbers of folds ({', '.join(map(str, sorted(folds)))}): those with more folds were trained on more rows."
         )
     return texts
 

@@ -21,12 +21,12 @@ def limits(version: Version) -> list[str]:
     dataset = version.run.dataset
     sentences = [
         (
-            f"It learned from {dataset.rows:,} rows of {dataset}, as they were when the table was made. "
-            "Where the world has moved on since, it has not."
+            f"It learned from {dataset.rows:,} rows of {dataset}, as they were when the table was created. "
+            "It does not know about later changes."
         ),
         (
-            "It knows the ranges and categories of its training table. Other values are answered with a warning, or refused "
-            "where the classifier is strict, and were never judged."
+            "It was only evaluated on the ranges and categories of its training table. Other values are "
+            "answered with a warning, or refused if the classifier is strict."
         ),
         *_of_classes(version),
         *_of_figures(version),
@@ -34,16 +34,18 @@ def limits(version: Version) -> list[str]:
     leaks = [warning["column"] for warning in version.run.data_warnings if warning["code"] == "leak"]
     if leaks:
         sentences.append(
-            f"{_listed(leaks)} tells the class almost alone: make sure that it is known before the prediction."
+            f"{_listed(leaks)} predicts the class almost by itself: make sure that it is known before the "
+            "prediction."
         )
     if version.run.recipe_data.get("class_weight"):
         sentences.append(
             "Rows of rare classes counted more in training, so its probabilities are too high for those classes."
         )
     if version.contract.left_out:
-        sentences.append(f"It does not look at: {', '.join(list(version.contract.left_out)[:20])}.")
+        sentences.append(f"It does not use: {', '.join(list(version.contract.left_out)[:20])}.")
     sentences.append(
-        "A probability is a share of similar cases, not a verdict on one. A person should decide where much depends on it."
+        "A probability is a share of similar cases, not a verdict on a single case. Have a person make "
+        "important decisions."
     )
     return sentences
 
@@ -54,12 +56,13 @@ def _of_classes(version: Version) -> list[str]:
     few = [f"{row['label']} ({row['rows']:,})" for row in held_out["per_class"] if row["rows"] < FEW_ROWS]
     if few:
         sentences.append(
-            f"Few held-out rows: {_listed(few)}. The figures of such a class may be off by several per cent."
+            f"Few held-out rows: {_listed(few)}. The metrics of these classes may be off by several per cent."
         )
     rare = [row["label"] for row in held_out["per_class"] if row["rows"] < RARE * held_out["rows"]]
     if rare:
         sentences.append(
-            f"Rare: {_listed(rare)}. Accuracy says little about a rare class; look at its recall and precision."
+            f"Rare: {_listed(rare)}. Accuracy says little about rare classes; check their recall and "
+            "precision."
         )
     for line in (held_out.get("curves") or {}).get("calibration", [])[:LISTED]:
         gap = calibration_gap(line)
@@ -70,7 +73,7 @@ def _of_classes(version: Version) -> list[str]:
 
 def _of_figures(version: Version) -> list[str]:
     sentences = [
-        f"Its {METRIC_TITLES.get(name, name)} is known to lie between {low:.3f} and {high:.3f} only."
+        f"Its {METRIC_TITLES.get(name, name)} is uncertain: between {low:.3f} and {high:.3f}."
         for name, (low, high) in (version.held_out.get("intervals") or {}).items()
         if high - low > WIDE
     ]

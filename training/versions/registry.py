@@ -73,7 +73,7 @@ def verify_version(version: Version) -> Any:
             data = file.read()
     except OSError as error:
         raise Conflict(
-            f"the artifact of {version} is gone from storage; restore it or train again"
+            f"the artifact of {version} is missing from storage; restore it or train again"
         ) from error
     try:
         pipeline = artifact.load(data, entry["sha256"])

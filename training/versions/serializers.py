@@ -106,7 +106,7 @@ class ComparedVersionSerializer(VersionSerializer):
     positive = serializers.CharField(
         source="contract.positive",
         allow_null=True,
-        help_text="The class of two that precision, recall and the threshold speak of.",
+        help_text="The positive class of two. Precision, recall and the threshold refer to it.",
     )
 
     class Meta:
@@ -120,15 +120,17 @@ class ComparedVersionSerializer(VersionSerializer):
 class FigureSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Its id.")
     value = serializers.FloatField()
-    difference = serializers.FloatField(help_text="To the version named first.")
-    best = serializers.BooleanField(help_text="Whether no other version's value is higher.")
-    std = serializers.FloatField(allow_null=True, help_text="Over the folds; null of held-out rows.")
+    difference = serializers.FloatField(help_text="Difference to the first version.")
+    best = serializers.BooleanField(help_text="Whether this is the highest value.")
+    std = serializers.FloatField(
+        allow_null=True, help_text="Standard deviation over the folds; null for held-out rows."
+    )
     interval = serializers.ListField(
         child=serializers.FloatField(),
         allow_null=True,
         min_length=2,
         max_length=2,
-        help_text="The 95 % interval on the held-out rows; null of cross-validation and of early versions.",
+        help_text="The 95 % interval on the held-out rows; null for cross-validation and for early versions.",
     )
 
 
@@ -159,7 +161,7 @@ class ComparisonSerializer(serializers.Serializer[Any]):
     metrics = MetricSerializer(many=True)
     remarks = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Why the figures are not to be held against each other without a second thought; empty where they are.",
+        help_text="Why the metrics are not strictly comparable; empty if they are.",
     )
 
 

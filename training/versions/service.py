@@ -17,15 +17,15 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
     Rolling back is activating an older version.
 
     Raises:
-        Conflict: it is active already, or its artifact is not what was recorded.
+        Conflict: it is already active, or its artifact is not what was recorded.
         Unavailable: storage does not answer.
         InvalidInput: no reason was given.
     """
     if not reason.strip():
-        raise InvalidInput("say why this version goes live; the reason is kept in its history")
+        raise InvalidInput("the reason is missing; say why this version is activated")
     if len(reason.strip()) > LONGEST_REASON:
         raise InvalidInput(
-            f"the reason has {len(reason.strip())} characters; at most {LONGEST_REASON} are kept"
+            f"the reason has {len(reason.strip())} characters; at most {LONGEST_REASON} are allowed"
         )
     from training.versions.registry import (
         verify_version,  # scikit-learn, which no start of the site waits for
@@ -37,7 +37,7 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
         classifier = Classifier.objects.select_for_update().get(pk=version.classifier_id)
         current = classifier.activation
         if current and current.version_id == version.pk:
-            raise Conflict(f"{version} is active already")
+            raise Conflict(f"{version} is already active")
         return Activation.objects.create(
             classifier=classifier,
             number=current.number + 1 if current else 1,
@@ -63,14 +63,18 @@ def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg
     """
     entry = version.artifacts.get(part)
     if entry is None:
-        raise NotFound(f"{version} has no part called {part[:100]!r}; it has {', '.join(version.artifacts)}")
+        raise NotFound(f"{version} has no part named {part[:100]!r}; it has {', '.join(version.artifacts)}")
     try:
         file = files.artifacts().open(entry["name"])
     except OSError as error:
-        raise NotFound(f"the {part} of {version} is gone from storage; restore it or train again") from error
+        raise NotFound(
+            f"the {part} of {version} is missing from storage; restore it or train again"
+        ) from error
     if files.digest(file) != entry["sha256"]:
         file.close()
-        raise Conflict(f"the stored {part} of {version} is not what was recorded; restore it or train again")
+        raise Conflict(
+            f"the stored {part} of {version} differs from its recorded SHA-256; restore it or train again"
+        )
     file.seek(0)
     return file
 

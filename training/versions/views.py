@@ -176,7 +176,7 @@ def _activate(request: StaffRequest, version: Version, reason: str) -> None:
     except ProblemError as error:
         messages.error(request, f"Nothing was changed: {error}.")
     else:
-        messages.success(request, f"{version} is active: it answers from now on.")
+        messages.success(request, f"{version} is now active.")
 
 
 @staff()

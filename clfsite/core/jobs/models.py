@@ -68,7 +68,7 @@ class Job(models.Model):
         """
         now = timezone.now()
         orphaned = self.lost()
-        reason = f"given up after {ATTEMPTS} attempts without progress: each time the process or its machine was lost"
+        reason = f"gave up after {ATTEMPTS} attempts without progress: the process or its machine was lost each time"
         self._rows().filter(orphaned, attempts_without_progress__gte=ATTEMPTS).update(
             state=self.FAILED, finished_at=now, error=reason
         )

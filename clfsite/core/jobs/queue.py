@@ -28,4 +28,4 @@ def _send(task: str, job: int) -> None:
     try:
         app.send_task(task, args=[job])
     except (OperationalError, OSError) as error:
-        logger.warning("%s %s is queued; the broker could not be told: %s", task, job, error)
+        logger.warning("%s %s is queued; the broker could not be notified: %s", task, job, error)

@@ -136,7 +136,7 @@ def keep_sweeping() -> None:
                     for chore in _chores:
                         chore()
             except DatabaseError:
-                logger.warning("the database does not answer; waiting jobs are looked for again in a moment")
+                logger.warning("the database does not answer; waiting jobs will be checked again shortly")
             finally:
                 close_old_connections()
 

@@ -30,7 +30,9 @@ class Connection(psycopg2.extensions.connection):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _prober not in {None, threading.current_thread()}:
-            raise psycopg2.OperationalError("the database has not answered for seconds; not asked again yet")
+            raise psycopg2.OperationalError(
+                "the database has not responded for several seconds; the next attempt is later"
+            )
         super().__init__(*args, **kwargs)
         _open.add(self)
 
@@ -76,6 +78,6 @@ def unsafe_settings() -> str:
     if not unsafe:
         return ""
     return (
-        f"PostgreSQL runs with {' and '.join(f'{name}=off' for name in unsafe)}, so that a crash loses predictions "
-        "that were acknowledged; turn it on, or set CLFSITE_UNSAFE_DATABASE=true where nothing is worth keeping"
+        f"PostgreSQL runs with {' and '.join(f'{name}=off' for name in unsafe)}, so a crash loses "
+        "acknowledged predictions; turn it on, or set CLFSITE_UNSAFE_DATABASE=true if the data may be lost"
     )

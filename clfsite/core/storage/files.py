@@ -53,7 +53,7 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
         descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(f"{name} is no regular file")
+                raise OSError(f"{name} is not a regular file")
         except BaseException:
             os.close(descriptor)
             raise
@@ -95,7 +95,7 @@ def local_path(storage: Storage, name: str) -> Iterator[Path]:
     """A stored file as a path: where it lies in a folder, a copy that is gone afterwards elsewhere."""
     try:
         path = Path(storage.path(name))
-        storage.open(name).close()  # which refuses what is no regular file
+        storage.open(name).close()  # which refuses what is not a regular file
     except NotImplementedError:
         with storage.open(name) as file, _copied(file, Path(name).name) as path:
             yield path

@@ -9,12 +9,9 @@ from django.conf import settings
 
 # with less, work that writes files is not begun: what is under way needs it to end well
 LEAST_BYTES = 16 * 1024**2
-FULL = (
-    "there is no room left on the disk, so nothing was stored; try again once there is, or have the site's operator make "
-    "some"
-)
+FULL = "the disk is full, so nothing was stored; ask the site's operator to free space, then try again"
 # as the reason of a job that failed
-JOB_ENDED = "there was no room left on the disk; resume it once there is"
+JOB_ENDED = "the disk was full; free space, then resume it"
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -34,8 +31,8 @@ def problem() -> str:
     if free >= LEAST_BYTES:
         return ""
     return (
-        f"the disk of the state folder has {free / 1024**2:.1f} MB left: runs and batches wait, and uploads fail, until there "
-        f"are {LEAST_BYTES // 1024**2} MB"
+        f"the disk of the state folder has {free / 1024**2:.1f} MB left: runs and batches wait and uploads "
+        f"fail until there are {LEAST_BYTES // 1024**2} MB"
     )
 
 

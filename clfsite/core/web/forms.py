@@ -68,7 +68,7 @@ class UploadForm(forms.Form):
         allow_empty_file=True,
         max_length=255,
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
-        error_messages={"required": "No file came with the form; choose a CSV file."},
+        error_messages={"required": "No file was sent; choose a CSV file."},
     )
 
     def __init__(self, request: HttpRequest) -> None:
@@ -83,7 +83,7 @@ class UploadForm(forms.Form):
             limit = filesizeformat(settings.CLFSITE_UPLOAD_BYTES)
             self.fields["file"].error_messages["required"] = (
                 f"The file is larger than the limit of {limit} (CLFSITE_UPLOAD_BYTES); "
-                "upload a smaller one, or have the limit raised."
+                "upload a smaller file, or ask the site's operator to raise the limit."
             )
 
     def clean_file(self) -> Any:

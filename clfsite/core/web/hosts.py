@@ -49,4 +49,4 @@ def with_known_host(get_response: GetResponse) -> GetResponse:
 def _check_port(host: str) -> None:
     _, port = split_domain_port(host)
     if port and not 0 < int(port[:6]) <= LAST_PORT:
-        raise DisallowedHost(f"the host {host[:100]!r} names a port that there is not")
+        raise DisallowedHost(f"the host {host[:100]!r} has an invalid port")

@@ -81,7 +81,7 @@ class NewestFirst(CursorPagination):
             return Cursor(*signing.loads(given, salt=self._salt))
         except signing.BadSignature as error:
             raise _refused(
-                "cursor", "this cursor is none of this list; take it from next or previous of an answer"
+                "cursor", "invalid cursor; use next or previous of an answer of this list"
             ) from error
 
     def encode_cursor(self, cursor: Cursor) -> str:

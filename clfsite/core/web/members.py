@@ -79,7 +79,7 @@ def check_parameters(given: Mapping[str, Any], known: Sequence[str]) -> None:
         if name not in known:
             problems.append(_problem(shorten(name), "unknown_parameter", unknown(name, known, "parameter")))
         elif len(given.getlist(name)) > 1:  # type: ignore[attr-defined]
-            problems.append(_problem(name, "repeated", f'the parameter "{name}" is given twice'))
+            problems.append(_problem(name, "repeated", f'duplicate parameter "{name}"'))
     if problems:
         raise Malformed(problems[0]["message"], problems)
 
@@ -90,7 +90,7 @@ def unknown(name: str, known: Sequence[str], what: str) -> str:
     if close := nearest(name, known):
         return f"{text}; did you mean {close}?"
     if not known:
-        return f"{text}; none is taken here" if what == "parameter" else text
+        return f"{text}; no parameters are accepted" if what == "parameter" else text
     return f"{text}; expected {', '.join(known)}"
 
 

@@ -72,7 +72,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 values.MmapedDict = ReservedValues  # type: ignore[attr-defined]
 key_refusals_total = Counter(
     "clfsite_key_refusals_total",
-    "Calls refused for their API key: none, one that is not valid, without the scope, or too often.",
+    "Calls refused because of the API key: missing, not valid, without the scope, or over the rate limit.",
     ["reason"],
 )
 

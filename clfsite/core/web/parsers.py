@@ -28,7 +28,7 @@ class StrictJSONParser(JSONParser):
             raise TooLarge("the body is larger than the limit (CLFSITE_BODY_BYTES)")
         value = parse_json(data, finite=True)
         if (b"\\u0000" in data) and _holds_nul(value):
-            raise InvalidInput("a text holds a NUL character, which no database can keep")
+            raise InvalidInput("a string contains a NUL character, which cannot be stored")
         return value
 
 

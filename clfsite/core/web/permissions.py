@@ -23,18 +23,18 @@ PERMISSION_OF_SCOPE = {
 }
 # what a key's scope allows, in words
 SCOPES = {
-    "read": "see datasets, runs, versions and the log",
-    "predict": "ask for predictions",
-    "feedback": "say what was true",
+    "read": "view datasets, runs, versions and the log",
+    "predict": "request predictions",
+    "feedback": "add true labels",
     "train": "upload tables, start and cancel runs",
-    "activate": "decide which version answers",
+    "activate": "activate versions",
 }
 
 
 class DenyByDefault(BasePermission):
     """A view that says nothing about who may call it is closed."""
 
-    message = "this address is closed"
+    message = "access to this address is not configured"
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         return False

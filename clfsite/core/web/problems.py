@@ -85,7 +85,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         status = STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
         return problem(status, str(error), error.errors, retry, error.count)
     if isinstance(error, Http404):
-        return problem(HTTPStatus.NOT_FOUND, "there is no such thing")
+        return problem(HTTPStatus.NOT_FOUND, "not found")
     if isinstance(error, exceptions.APIException):
         return _drf_problem(error)
     if isinstance(error, RequestDataTooBig):
@@ -95,9 +95,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     if isinstance(error, SuspiciousOperation | BadRequest):
         return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
     logger.error("unexpected error in %s", context.get("view"), exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged and nothing was stored"
-    )
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; it was logged and nothing was stored")
 
 
 def _passing(error: BaseException | None) -> errors.Unavailable | None:
@@ -168,13 +166,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _wants_page(request):
         return render(request, "403.html", status=HTTPStatus.FORBIDDEN)
-    return problem(HTTPStatus.FORBIDDEN, "you may not do this")
+    return problem(HTTPStatus.FORBIDDEN, "permission denied")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _wants_page(request):
         return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
-    return problem(HTTPStatus.NOT_FOUND, "there is nothing at this address; /docs lists what there is")
+    return problem(HTTPStatus.NOT_FOUND, "no such address; /docs lists all addresses")
 
 
 def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponseBase:
@@ -191,7 +189,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
         return unavailable(request, passing) if _wants_page(request) else exception_handler(passing, {})
     if _wants_page(request):
         return defaults.server_error(request)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error; it was logged")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; it was logged")
 
 
 def reading_alone(
@@ -214,7 +212,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """Say that a form cannot be taken as one of the site's own."""
     if not _wants_page(request):
         return problem(
-            HTTPStatus.FORBIDDEN, "the call comes without a key and without the session's CSRF token"
+            HTTPStatus.FORBIDDEN, "the API key and the session's CSRF token are missing; send one of them"
         )
     # after a login in another window the page's token is an old one; its address leads back to the form
     page = sent_forms.page_of(request)

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from clfsite.core.web import serializers
 
 PROBLEM = OpenApiResponse(
-    serializers.ProblemSerializer, description="What was found, what was expected, what to do."
+    serializers.ProblemSerializer, description="What was found, what was expected and what to do."
 )
 
 

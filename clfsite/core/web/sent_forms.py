@@ -150,7 +150,7 @@ def _earlier(request: HttpRequest, token: uuid.UUID) -> str | None:
             return address
         time.sleep(LOOK_SECONDS)
     raise Conflict(
-        "this form was sent before and is still being carried out; look for what comes of it in the list"
+        "this form was already sent and is still being processed; the result will appear in the list"
     )
 
 

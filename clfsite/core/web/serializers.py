@@ -155,7 +155,7 @@ class OneFileField(serializers.FileField):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list):
-            raise serializers.ValidationError(f"{len(data)} files came; send one file")
+            raise serializers.ValidationError(f"{len(data)} files were sent; send one file")
         return super().to_internal_value(data)
 
 

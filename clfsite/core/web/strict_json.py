@@ -20,7 +20,7 @@ _DEEPEST = 254
 # lists and objects: ten thousand rows of fifty tensors of shape [n, 1] hold as many; Python takes a second to make them
 _MOST_CONTAINERS = 500_000
 _LONGEST_PATH = 200  # characters
-_TOO_DEEP = f"the body is nested too deeply; {_DEEPEST} levels are read"
+_TOO_DEEP = f"the body is nested too deeply; {_DEEPEST} levels are accepted"
 _NO_ESCAPES = ((b"\\\\", b""), (b'\\"', b""))
 
 
@@ -52,7 +52,7 @@ def check_media_type(request: HttpRequest, accepted: Sequence[str]) -> None:
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding != "identity":
         raise exceptions.UnsupportedMediaType(
-            encoding, f"the body is encoded with {encoding[:40]}; send it plain"
+            encoding, f"the body is encoded with {encoding[:40]}; send it uncompressed"
         )
 
 
@@ -93,7 +93,8 @@ def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) 
     count = data.count(b"[") + data.count(b"{")
     if count > _MOST_CONTAINERS:
         raise Malformed(
-            f"the body holds {count:,} lists and objects; at most {_MOST_CONTAINERS:,} are read, send fewer rows at once"
+            f"the body holds {count:,} lists and objects; at most {_MOST_CONTAINERS:,} are accepted; send "
+            "fewer rows at once"
         )
     try:
         value = orjson.loads(data)
@@ -187,7 +188,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         twice = repeated([name for name, _ in pairs]) or ""
-        raise Malformed(f"the name {json.dumps(twice[:60])} stands twice in one object")
+        raise Malformed(f"duplicate name {json.dumps(twice[:60])} in an object")
     return result
 
 
@@ -204,7 +205,9 @@ def _check_text(value: Any, depth: int = 0) -> None:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise Malformed("a text holds half of a surrogate pair, which is not Unicode") from error
+            raise Malformed(
+                "a string contains half of a surrogate pair, which is not valid Unicode"
+            ) from error
     elif isinstance(value, dict | list):
         if depth >= _DEEPEST:
             raise Malformed(_TOO_DEEP)

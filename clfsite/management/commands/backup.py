@@ -12,8 +12,8 @@ from clfsite.operations.backup import BackupError, create_backup
 
 class Command(BaseCommand):
     help = (
-        "Save the database and every file that it refers to into a new folder below DIR, and read it back. The site may "
-        "go on serving. Settings (.env, SECRET_KEY) are not part of a backup; keep them apart."
+        "Save the database and every file that it refers to into a new folder below DIR, and verify it. The "
+        "site can keep serving. Settings (.env, SECRET_KEY) are not part of a backup; store them separately."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,9 +28,9 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
-        self.stdout.write(f"{made} is complete: {size:,} bytes, read back and found whole")
+        self.stdout.write(f"{made} is complete: {size:,} bytes, verified")
         if settings.BUCKET is not None:
-            self.stderr.write("files came from the bucket and are copies; its own versioning is not saved")
+            self.stderr.write("files were copied from the bucket; older object versions are not saved")
 
 
 def _positive(text: str) -> int:

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="what the person logs in with")
+        parser.add_argument("name", help="login name")
         titles = "; ".join(f"{role}: {what}" for role, what in ROLES.items())
         parser.add_argument(
             "--role",

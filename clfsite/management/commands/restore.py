@@ -25,8 +25,8 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         rows = sum(manifest["rows"].values())
-        self.stdout.write(f"restored {rows:,} rows and {len(manifest['files']) - 1:,} files, all checked")
-        self.stdout.write(f"what happened after {manifest['made_at']} is not in it")
+        self.stdout.write(f"restored {rows:,} rows and {len(manifest['files']) - 1:,} files, all verified")
+        self.stdout.write(f"changes after {manifest['made_at']} are not included")
         self.stdout.write(
             "next: manage.py migrate, which brings the schema to this release, then start the site"
         )

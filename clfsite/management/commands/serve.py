@@ -20,7 +20,7 @@ WEB_PROCESSES = 2
 
 
 class Command(BaseCommand):
-    help = "Serve the site with granian; starts a Celery worker beside it unless told not to. SIGTERM ends both gracefully."
+    help = "Serve the site and start a Celery worker, unless --no-worker is given. SIGTERM stops both gracefully."
     # of the code, not of an installation; they would load every page here, as each web process does
     requires_system_checks = ()
 
@@ -34,13 +34,15 @@ class Command(BaseCommand):
             help=f"web processes; default: {WEB_PROCESSES}, or 1 on a single core",
         )
         parser.add_argument(
-            "--threads", type=int, default=THREADS, metavar="N", help="threads of each; default: %(default)s"
+            "--threads",
+            type=int,
+            default=THREADS,
+            metavar="N",
+            help="threads per process; default: %(default)s",
         )
+        parser.add_argument("--no-worker", action="store_true", help="do not start a Celery worker")
         parser.add_argument(
-            "--no-worker", action="store_true", help="start no Celery worker; one runs elsewhere"
-        )
-        parser.add_argument(
-            "--demo", action="store_true", help="run setup_demo first, where anything of it is missing"
+            "--demo", action="store_true", help="run setup_demo first, if any part of the demo is missing"
         )
 
     def handle(

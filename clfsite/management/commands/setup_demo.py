@@ -21,7 +21,7 @@ DEFAULT = Recipe().estimator
 class Command(BaseCommand):
     help = (
         "Apply the migrations, train and activate the demo classifier, create a staff login and an API key, and print both once. "
-        "DEMO_PASSWORD and DEMO_API_KEY choose them. Run again, it leaves what is there."
+        "DEMO_PASSWORD and DEMO_API_KEY choose them. If run again, it keeps what exists."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             "--estimator",
             default=DEFAULT,
             choices=FAMILIES,
-            help="what to train; default: %(default)s",
+            help="estimator to train; default: %(default)s",
         )
 
     def handle(self, *, table: Path, target: str, estimator: str, **_options: object) -> None:

@@ -11,12 +11,12 @@ from clfsite.operations.known_files import check_files
 
 class Command(BaseCommand):
     help = (
-        "Read every file that the database refers to and compare its SHA-256. Ends with status 1 if one is missing or "
-        "changed. Files that no row refers to are listed and do no harm."
+        "Read every file that the database refers to and compare its SHA-256. Exits with status 1 if a file "
+        "is missing or changed. Files without a row in the database are listed and harmless."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        parser.add_argument("--json", action="store_true", help="print one JSON object only")
 
     def handle(self, *, json: bool, **_: Any) -> None:
         findings = check_files()

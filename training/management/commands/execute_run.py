@@ -13,11 +13,13 @@ from training.runs.execution import execute_run
 
 
 class Command(BaseCommand):
-    help = "Carry out a run that a worker has claimed. Workers call it; to train by hand use `train`."
+    help = (
+        "Execute a run that a worker has claimed. Workers call this command; to train manually, use `train`."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="the run's number")
-        parser.add_argument("claim", type=UUID, help="the token that the worker claimed it with")
+        parser.add_argument("claim", type=UUID, help="the token of the worker's claim")
 
     def handle(self, *, run: int, claim: UUID, **_options: object) -> None:
         die_with_parent()
@@ -29,5 +31,5 @@ class Command(BaseCommand):
         )
         row = claimed.filter(state=Run.State.RUNNING).first()
         if row is None:
-            raise CommandError(f"run {run} is not claimed with this token; to train by hand use `train`")
+            raise CommandError(f"run {run} is not claimed with this token; to train manually, use `train`")
         execute_run(row)

@@ -16,14 +16,15 @@ from training.models import Dataset
 
 class Command(BaseCommand):
     help = (
-        "Store a CSV file as the next version of a dataset and print the contract read off it, what is left out and "
-        "why, and warnings. The same bytes for the same target are the same version."
+        "Store a CSV file as the next version of a dataset and print its inferred contract, the "
+        "columns that are left out, and warnings. A file that is already stored for the same target is not stored "
+        "again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("csv", type=Path, help="the table: CSV with a header line, UTF-8")
         parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-        parser.add_argument("--name", default="", help="the dataset's name; default: the file's name")
+        parser.add_argument("--name", default="", help="name of the dataset; default: the file name")
         columns.add_options(parser, [Choice.CATEGORY])
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         if dataset.contract.positive is not None:
             console.print(columns.describe_positive(dataset.contract.positive), soft_wrap=True)
         columns.show_warnings(dataset.warnings, self.stderr)
-        state = "is stored" if is_new else "is there already with these very bytes; nothing was added"
+        state = "is stored" if is_new else "already has this file; nothing was added"
         console.print(f"{dataset} {state}")
 
 

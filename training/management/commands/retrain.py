@@ -28,13 +28,13 @@ class Command(BaseCommand):
             "--version",
             type=int,
             metavar="N",
-            help="whose recipe; default: the active version's, or the newest one's where none is active",
+            help="version whose recipe is used; default: the active version, or the newest if none is active",
         )
         parser.add_argument(
             "--dataset-version",
             type=int,
             metavar="N",
-            help="of the dataset that it was trained on; default: the newest",
+            help="version of the dataset; default: the newest",
         )
         terminal.add_arguments(parser)
 
@@ -62,7 +62,7 @@ def _version(name: str, number: int | None) -> Version:
     classifier = Classifier.objects.filter(name=name).first()
     if classifier is None:
         names = ", ".join(Classifier.objects.values_list("name", flat=True)[:20])
-        raise NotFound(f"there is no classifier {name!r}; there is {names or 'none yet, train one first'}")
+        raise NotFound(f"there is no classifier {name!r}; available: {names or 'none, train one first'}")
     versions = Version.objects.filter(classifier=classifier).select_related("classifier", "run__dataset")
     active = classifier.activation
     wanted = number if number is not None or active is None else active.version.number
@@ -70,9 +70,9 @@ def _version(name: str, number: int | None) -> Version:
     if version is None:
         numbers = ", ".join(map(str, versions.values_list("number", flat=True)[:20]))
         raise NotFound(
-            f"there is no version {wanted} of {name}; there is {numbers}"
+            f"there is no version {wanted} of {name}; available: {numbers}"
             if numbers
-            else f"{name} has no version yet whose recipe could be taken; train one first"
+            else f"{name} has no version yet; train one first"
         )
     return version
 
@@ -81,5 +81,5 @@ def _dataset(name: str, number: int) -> Dataset:
     dataset = Dataset.objects.filter(name=name, number=number).first()
     if dataset is None:
         numbers = ", ".join(map(str, Dataset.objects.filter(name=name).values_list("number", flat=True)[:20]))
-        raise NotFound(f"there is no version {number} of the dataset {name}; there is {numbers}")
+        raise NotFound(f"there is no version {number} of the dataset {name}; available: {numbers}")
     return dataset

@@ -43,7 +43,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scoring",
             default=default.scoring,
-            help=f"what the search looks at: {', '.join(METRICS)} or a scikit-learn scorer; default: %(default)s",
+            help=f"metric that the search optimizes: {', '.join(METRICS)} or a scikit-learn scorer; default: "
+            "%(default)s",
         )
         parser.add_argument("--folds", type=int, default=default.folds, help="default: %(default)s")
         parser.add_argument("--seed", type=int, default=default.seed, help="default: %(default)s")
@@ -53,31 +54,37 @@ class Command(BaseCommand):
             help="values to try, such as '{\"max_depth\": [4, 8]}'; default: the estimator's own",
         )
         parser.add_argument(
-            "--class-weight", metavar="balanced", help="weight classes against their frequency"
+            "--class-weight", metavar="balanced", help="weight classes inversely to their frequency"
         )
         parser.add_argument(
-            "--max-fits", type=int, metavar="N", help="end the search after N fits, with the best so far"
+            "--max-fits",
+            type=int,
+            metavar="N",
+            help="stop the search after N fits and keep the best model so far",
         )
         parser.add_argument(
-            "--max-minutes", type=float, metavar="M", help="end it after M minutes, with the best so far"
+            "--max-minutes",
+            type=float,
+            metavar="M",
+            help="stop the search after M minutes and keep the best model so far",
         )
         parser.add_argument(
             "--aim",
-            help="choose the threshold of two classes for f1, precision=P, recall=R or cost=C (a miss against a false alarm); "
-            "JSON as a run's recipe has it will do, too",
+            help="choose the threshold of two classes for f1, precision=P, recall=R or cost=C (cost of a "
+            "miss relative to a false alarm); JSON as in a run's recipe is accepted, too",
         )
         parser.add_argument(
             "--positive",
             metavar="LABEL",
-            help="the class of two that precision, recall, --aim and the threshold speak of; default: of two usual "
-            "answers the yes, otherwise the rarer class",
+            help="positive class of two, to which precision, recall, --aim and the threshold refer; default: "
+            "yes for yes/no labels, otherwise the rarer class",
         )
         columns.add_options(parser, columns.OPTIONS)
         columns.add_spellings(parser)
         parser.add_argument(
             "--strict",
             action="store_true",
-            help="refuse categories and ranges that training never saw, instead of warning",
+            help="refuse values outside the training data, instead of answering with a warning",
         )
         terminal.add_arguments(parser)
 

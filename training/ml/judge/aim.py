@@ -28,7 +28,7 @@ class Aim:
     def check(self) -> Self:
         """Raise AimError unless the goal is known and its value makes sense."""
         if self.goal not in GOALS:
-            raise AimError(f"there is no aim {self.goal!r}; choose from {', '.join(GOALS)}")
+            raise AimError(f"unknown aim {self.goal!r}; choose from {', '.join(GOALS)}")
         if self.goal == "f1":
             return self
         if self.value is None or not 0 < self.value < math.inf or (self.goal != "cost" and self.value > 1):
@@ -47,7 +47,7 @@ class Aim:
         except ValueError as error:
             if isinstance(error, AimError):
                 raise
-            raise AimError(f"{text!r} is no aim; write for example precision=0.9") from error
+            raise AimError(f"{text!r} is not an aim; write for example precision=0.9") from error
 
     @classmethod
     def _parse_object(cls, text: str) -> Self:

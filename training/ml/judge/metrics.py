@@ -36,7 +36,7 @@ def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decisi
         ValueError: a probability is not a finite number.
     """
     if not np.isfinite(proba).all():
-        raise ValueError("a model gave probabilities that are not finite numbers")
+        raise ValueError("a model returned probabilities that are not finite numbers")
     scores = [Ranked(y == decision.classes[place], proba[:, place]).auc() for place in decision.judged]
     return float(np.mean(scores))
 

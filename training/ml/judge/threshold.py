@@ -20,7 +20,7 @@ def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) ->
         aim: what to serve.
 
     Returns:
-        (threshold, reached): where the aim cannot be reached, the threshold that comes nearest, and False.
+        (threshold, reached): where the aim cannot be reached, the threshold that is the closest, and False.
     """
     tried = _between(np.unique(score))
     order = np.argsort(score)

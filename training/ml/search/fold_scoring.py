@@ -49,7 +49,9 @@ class FoldScorer:
         score = self.score(pipeline, X, y)
         if not math.isfinite(score):
             if self.scoring not in METRICS:
-                raise RecipeError(f"the scoring {self.scoring!r} gave {score} on a fold; choose another")
+                raise RecipeError(
+                    f"the scoring {self.scoring!r} returned {score} on a fold; choose another scoring"
+                )
             score = 0.0  # a fold of a small subsample that lacks a class tells nothing for the candidate
         if self.journal:
             kept, line = _kept.get(), json.dumps([_setting(pipeline), score])
@@ -109,7 +111,10 @@ def check_scoring(scoring: str, decision: Decision) -> None:
         return
     scorer = get_scorer(scoring)
     if scorer._score_func.__module__ not in _CLASSIFICATION:
-        raise RecipeError(f"the scoring {scoring!r} judges numbers or clusters, not classes; choose another")
+        raise RecipeError(
+            f"the scoring {scoring!r} is for regression or clustering, not for classes; choose "
+            "another scoring"
+        )
     y = np.array(decision.classes * 4, dtype=object)
     X = pd.DataFrame({"x": np.arange(len(y))})
     guess = DummyClassifier(strategy="stratified", random_state=0).fit(X, y)
@@ -117,7 +122,7 @@ def check_scoring(scoring: str, decision: Decision) -> None:
         FoldScorer(scoring, decision).score(guess, X, y)
     except (ValueError, TypeError, AttributeError) as error:
         count = len(decision.classes)
-        raise RecipeError(f"the scoring {scoring!r} cannot judge {count} classes: {error}") from error
+        raise RecipeError(f"the scoring {scoring!r} does not support {count} classes: {error}") from error
 
 
 @contextmanager

@@ -60,13 +60,14 @@ class Recipe:
             raise RecipeError(f"the space is {self.space!r}; expected parameter names with lists of values")
         if self.estimator not in (*FAMILIES, AUTO):
             raise RecipeError(
-                f"there is no estimator {self.estimator!r}; choose from {', '.join((*FAMILIES, AUTO))}"
+                f"unknown estimator {self.estimator!r}; choose from {', '.join((*FAMILIES, AUTO))}"
             )
         if self.search not in SEARCHES:
-            raise RecipeError(f"there is no search {self.search!r}; choose from {', '.join(SEARCHES)}")
+            raise RecipeError(f"unknown search {self.search!r}; choose from {', '.join(SEARCHES)}")
         if self.scoring not in METRICS and self.scoring not in get_scorer_names():
             raise RecipeError(
-                f"there is no scoring {self.scoring!r}; choose from {', '.join(METRICS)} or scikit-learn's scorer names"
+                f"unknown scoring {self.scoring!r}; choose from {', '.join(METRICS)} or scikit-learn's "
+                "scorer names"
             )
         if self.class_weight not in {None, BALANCED}:
             raise RecipeError(f"class_weight is {self.class_weight!r}; expected {BALANCED!r} or none")
@@ -75,7 +76,7 @@ class Recipe:
             _check_space(family, space)
         if self.fits > MAX_FITS:
             raise RecipeError(
-                f"the recipe asks for {self.fits:,} fits; at most {MAX_FITS:,} are made. "
+                f"the recipe asks for {self.fits:,} fits; at most {MAX_FITS:,} are allowed. "
                 "Try fewer values, or set a budget of fits"
             )
         try:
@@ -93,7 +94,7 @@ class Recipe:
             raise RecipeError(f"seed is {self.seed}; expected a whole number from 0 to 4294967295")
         if self.max_fits is not None and self.max_fits < self.folds:
             raise RecipeError(
-                f"the budget is {self.max_fits} fits; one candidate takes {self.folds}, one for each fold"
+                f"the budget is {self.max_fits} fits; expected at least {self.folds}, one per fold"
             )
         if self.max_minutes is not None and not (math.isfinite(self.max_minutes) and self.max_minutes > 0):
             raise RecipeError(f"the budget is {self.max_minutes} minutes; expected a number above 0")
@@ -107,9 +108,7 @@ class Recipe:
         unknown = sorted(set(given) - set(FAMILIES))
         if unknown or not all(isinstance(space, Mapping) for space in given.values()):
             message = (
-                f"there is no family {unknown[0]!r}"
-                if unknown
-                else "the space of auto maps families to spaces"
+                f"unknown family {unknown[0]!r}" if unknown else "the space of auto maps families to spaces"
             )
             raise RecipeError(f"{message}; choose from {', '.join(FAMILIES)}")
         return {family: given.get(family) or FAMILIES[family].space for family in families_of(AUTO)}

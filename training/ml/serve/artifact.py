@@ -48,7 +48,8 @@ def load(data: bytes, sha256: str) -> Any:
     actual = digest(data)
     if not hmac.compare_digest(actual, sha256):
         raise ArtifactError(
-            f"the artifact's SHA-256 is {actual[:12]}..., recorded was {sha256[:12]}...; restore it or train again"
+            f"the artifact's SHA-256 is {actual[:12]}..., expected {sha256[:12]}...; restore it or train "
+            "again"
         )
     try:
         with warnings.catch_warnings():
@@ -91,4 +92,4 @@ def check_golden(pipeline: Any, contract: Contract, golden: Mapping[str, Any]) -
     expected = np.array(golden["proba"])
     actual = pipeline.predict_proba(contract.frame(golden["records"]))
     if actual.shape != expected.shape or not np.allclose(actual, expected, rtol=0, atol=TOLERANCE):
-        raise ArtifactError("the model no longer gives the answers recorded when it was trained; train again")
+        raise ArtifactError("the model does not reproduce the predictions recorded at training; train again")

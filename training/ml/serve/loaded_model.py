@@ -38,11 +38,11 @@ def choose_engine(
     except Exception as error:  # noqa: BLE001  whatever a release of scikit-learn with other insides leads to
         return _plain(f"{type(error).__name__}: {error}"[:200])
     if compiled is None:
-        return _plain("its estimator has no compiled form, or is too large for one")
+        return _plain("the estimator cannot be compiled or is too large")
     decision = Decision(contract.classes, contract.positive, threshold)
     for rows in (held_out, edge_rows(contract, held_out)):
         if not agrees(compiled, pipeline, rows, decision):
-            return _plain("compiled answers differ from scikit-learn's")
+            return _plain("the compiled predictions differ from scikit-learn's")
     return {
         "name": compiled.engine,
         "scikit_learn_from": fastest_from(compiled, pipeline, held_out),
@@ -82,7 +82,7 @@ class LoadedModel:
             return cls(pipeline, contract, threshold)
         compiled, plain = compile_pipeline(pipeline, contract), cls(pipeline, contract, threshold)
         if compiled is None or not agrees(compiled, pipeline, contract.frame(known), plain.decision):
-            logger.error("the engine %s does not answer here as at registration", engine["name"])
+            logger.error("the predictions of the engine %s differ from those at registration", engine["name"])
             return plain
         return cls(pipeline, contract, threshold, compiled, engine["scikit_learn_from"])
 

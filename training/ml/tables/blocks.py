@@ -136,7 +136,7 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise TableError(not_utf8(self._path)) from error
         if taken and len(taken[-1]) >= LONGEST_LINE:
-            message = f"the line has more than {LONGEST_LINE:,} characters; is a line end missing?"
+            message = f"the line has more than {LONGEST_LINE:,} characters; check for a missing line end"
             problem = FileProblem(self._lines + len(taken), "", message)
             raise TableError("the file is not a table", [problem])
         return taken

@@ -29,7 +29,9 @@ LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64
 _LONGEST_INTEGER = 20
 # records with other names than the contract's, of which each name is told
 MOST_ODD = 100
-_OTHER_NAMES = FeatureProblem("", "other_features", "the record's names are not the features of this model")
+_OTHER_NAMES = FeatureProblem(
+    "", "other_features", "the names in the record are not the features of this model"
+)
 
 
 @dataclass(frozen=True)

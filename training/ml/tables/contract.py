@@ -130,11 +130,12 @@ class Feature:
             ), None
         if "\x00" in value or not _is_unicode(value):
             return self._problem(
-                "invalid_text", "the text holds a NUL or half a surrogate pair, which no database can keep"
+                "invalid_text",
+                "the text contains a NUL character or half of a surrogate pair, which cannot be stored",
             ), None
         known = ", ".join(self.categories[:8]) + (", ..." if len(self.categories) > 8 else "")  # noqa: PLR2004
         return None, self._problem(
-            "unknown_category", f"{quote(value)} was never seen in training; known: {known}"
+            "unknown_category", f"{quote(value)} is not in the training data; known values: {known}"
         )
 
     def _problem(self, code: str, message: str) -> FeatureProblem:
@@ -197,7 +198,8 @@ class Contract:
         """
         if self.positive is None:
             raise ContractError(
-                f"a positive class is chosen of two classes; the column {quote(self.target)} has {len(self.classes)}"
+                f"a positive class requires two classes; the column {quote(self.target)} has "
+                f"{len(self.classes)}"
             )
         chosen = self.label_of(label)
         if chosen is None:
@@ -234,7 +236,8 @@ class Contract:
         strange = [text for text, label in known.items() if label is None]
         if strange:
             raise ContractError(
-                f"the column {quote(self.target)} holds {quote(strange[0])}, which is none of the classes of the contract; "
+                f"the column {quote(self.target)} holds {quote(strange[0])}, which is not a class of the "
+                "contract;  "
                 "upload the table again"
             )
         return column.map(known)

@@ -23,8 +23,8 @@ LEAK = 0.98
 MIN_ROWS_FOR_LEAK = 10
 # what to do about a column that is left out
 ADVICE = {
-    LeftOut.IDENTIFIER: "Take it in, as a number or a category, if it describes the rows",
-    LeftOut.FREE_TEXT: "Take it in if its texts are categories",
+    LeftOut.IDENTIFIER: "Include it as a number or a category if it describes the rows",
+    LeftOut.FREE_TEXT: "Include it if its texts are categories",
     LeftOut.CONSTANT: "Nothing can be learned from it",
     LeftOut.ALL_MISSING: "Nothing can be learned from it",
 }
@@ -68,7 +68,7 @@ def _alike_labels(classes: pd.Series, target: str) -> Iterator[Finding]:
         yield Finding(
             "alike_labels",
             target,
-            f"{tell_alike(groups)}. A run has to say whether they are: merge them, or keep them apart",
+            f"{tell_alike(groups)}. Choose in the run: merge them, or keep them as different classes",
         )
 
 
@@ -88,7 +88,7 @@ def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Findin
         yield Finding(
             "unlabelled",
             target,
-            f"{unlabelled:,} of {rows:,} rows have no label; nothing is learned from them",
+            f"{unlabelled:,} of {rows:,} rows have no label and are not used for training",
         )
 
 
@@ -111,8 +111,8 @@ def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding
             yield Finding(
                 "identifier",
                 feature.name,
-                f"every one of its {len(values):,} whole numbers is different, as in an identifier. "
-                "Leave it out if it only names the rows",
+                f"all of its {len(values):,} whole numbers are different, as in an identifier. Leave it out if "
+                "it only identifies the rows",
             )
 
 
@@ -131,8 +131,8 @@ def _duplicates(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]
         yield Finding(
             "duplicate",
             feature.name,
-            f"it has the same values as {quote(twin)}. Leave one of the two out: callers would have to send both, "
-            "and each hides how much the other matters",
+            f"it has the same values as {quote(twin)}. Leave one of the two out: otherwise callers have to "
+            "send both, and each hides the importance of the other",
         )
 
 
@@ -154,8 +154,8 @@ def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> It
             yield Finding(
                 "leak",
                 feature.name,
-                f"it alone tells {contract.target} in {score:.1%} of the rows, each class counted the same. Leave it "
-                "out if it is not known at the time of the prediction",
+                f"it predicts {contract.target} by itself with a balanced accuracy of {score:.1%}. Leave "
+                "it out if it is not known at the time of the prediction",
             )
 
 

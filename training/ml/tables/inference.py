@@ -128,8 +128,8 @@ def _contract(start: Contract, decisions: Mapping[str, Feature | str]) -> Contra
     if not features:
         shown = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:SHOWN_COLUMNS])
         raise ContractError(
-            f"no column is left to learn from ({shown or 'the target is the only column'}); "
-            "add at least one feature, or take in a column that is left out"
+            f"no column is left as an input ({shown or 'the target is the only column'}); "
+            "add at least one feature, or include a column that is left out"
         )
     return replace(start, features=features, left_out=left_out)
 
@@ -141,8 +141,9 @@ def _spelled(contract: Contract, labelled: pd.DataFrame, choice: Spellings | Non
         return contract
     if choice is None:
         raise ContractError(
-            f"in {quote(contract.target)} {tell_alike(groups)}. Say whether they are: merge them "
-            '(--merge-labels, or "labels": "merge" among the corrections), or keep them apart (--keep-labels, or "keep")'
+            f"in {quote(contract.target)} {tell_alike(groups)}. Merge them "
+            '(--merge-labels, or "labels": "merge" in the corrections), or keep them as different classes '
+            '(--keep-labels, or "keep")'
         )
     return _with_classes(contract, labelled[contract.target], choice)
 
@@ -151,7 +152,7 @@ def tell_alike(groups: Sequence[Sequence[str]]) -> str:
     """Say which labels look like one class."""
     listed = [" and ".join(map(quote, group)) for group in groups[:SHOWN_GROUPS]]
     more = f" and {len(groups) - SHOWN_GROUPS} more groups" if len(groups) > SHOWN_GROUPS else ""
-    return f"{'; '.join(listed)}{more} look like one class in different spellings"
+    return f"{'; '.join(listed)}{more} look like different spellings of one class"
 
 
 def _with_classes(contract: Contract, column: pd.Series, choice: Spellings | None) -> Contract:
@@ -167,22 +168,20 @@ def _with_classes(contract: Contract, column: pd.Series, choice: Spellings | Non
 
 def _checked(classes: tuple[str, ...], target: str) -> tuple[str, ...]:
     if not classes:
-        raise ContractError(
-            f"the column {quote(target)} is empty; it needs a label in every row to learn from"
-        )
+        raise ContractError(f"the column {quote(target)} is empty; expected a label in every row")
     if len(classes) == 1:
         raise ContractError(
-            f"the column {quote(target)} has one class only ({quote(classes[0])}); it needs at least two"
+            f"the column {quote(target)} has only one class ({quote(classes[0])}); expected at least two"
         )
     if len(classes) > MAX_CLASSES:
         raise ContractError(
-            f"the column {quote(target)} has {len(classes):,} different values; a classifier tells at most "
-            f"{MAX_CLASSES} classes apart. Is it a number to estimate, or an identifier?"
+            f"the column {quote(target)} has {len(classes):,} different values; at most {MAX_CLASSES} "
+            "classes are allowed. Check that it is not a number to estimate or an identifier"
         )
     longest = max(map(len, classes))
     if longest > MAX_TEXT:
         raise ContractError(
-            f"a label in {quote(target)} has {longest:,} characters; at most {MAX_TEXT:,} are taken"
+            f"a label in {quote(target)} has {longest:,} characters; at most {MAX_TEXT:,} are allowed"
         )
     return classes
 
@@ -202,14 +201,14 @@ def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | st
     kind = Kind(choice) if choice in {Choice.NUMBER, Choice.CATEGORY} else kind_of(values)
     if kind is Kind.NUMBER and not _is_numeric(values):
         raise ContractError(
-            f"the column {quote(name)} holds {quote(values.iloc[0])} and cannot be a number; "
-            "take it as a category, or leave it out"
+            f"the column {quote(name)} holds {quote(values.iloc[0])} and cannot be a number; use it as a "
+            "category, or leave it out"
         )
     feature = _feature(name, values, kind, missing)
     if len(feature.categories) > MAX_CATEGORIES:
         raise ContractError(
-            f"the column {quote(name)} has {len(feature.categories):,} different values; a category has at most "
-            f"{MAX_CATEGORIES:,}. Leave it out, or group its values"
+            f"the column {quote(name)} has {len(feature.categories):,} different values; a category can have "
+            f"at most {MAX_CATEGORIES:,}. Leave it out, or group its values"
         )
     return feature
 
@@ -225,7 +224,7 @@ def _reason_to_leave_out(values: pd.Series) -> str | None:
         return f"{LeftOut.CONSTANT} ({quote(values.iloc[0])})"
     if pd.api.types.is_integer_dtype(values):
         if len(values) >= MIN_ROWS_FOR_IDENTIFIER and _counts_up(values.to_numpy()):
-            return f"{LeftOut.IDENTIFIER}: {len(values):,} whole numbers in a row, one for each of {len(values):,} rows"
+            return f"{LeftOut.IDENTIFIER}: {len(values):,} consecutive whole numbers in {len(values):,} rows"
         return None
     if pd.api.types.is_numeric_dtype(values):
         return None

@@ -49,7 +49,7 @@ def read_table(path: Path, *, texts: Collection[str] = (), numbers: Collection[s
     frame = _numbers_to_numbers(_blank_cells_to_missing(frame, texts), numbers)
     problems = list(_bad_numbers(frame, path, texts=texts, numbers=numbers))
     if problems:
-        raise TableError("some values cannot be read", problems[:MAX_PROBLEMS])
+        raise TableError("some values are invalid", problems[:MAX_PROBLEMS])
     return frame
 
 
@@ -142,10 +142,10 @@ def _why(cell: str) -> str:
     if cell.strip().lower().lstrip("+-") in {"inf", "infinity"}:
         return f"{shown} is not a finite number; leave the cell empty if the value is missing"
     if _is_number(cell):
-        return f"{shown} is too large to compute with; expected a number from -{LARGEST:g} to {LARGEST:g}"
+        return f"{shown} is too large; expected a number from -{LARGEST:g} to {LARGEST:g}"
     return (
         f"expected a number like the other values, got {shown}; leave the cell empty if the value is missing, "
-        "or take the column as a category if it holds codes"
+        "or use the column as a category if it holds codes"
     )
 
 

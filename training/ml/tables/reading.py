@@ -105,7 +105,7 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def malformed(error: csv.Error, line: int) -> TableError:
     """What to raise for a row that the CSV reader gave up on."""
-    message = "a quote is opened and never closed" if "unexpected end" in str(error) else str(error)
+    message = "a quote is opened but not closed" if "unexpected end" in str(error) else str(error)
     return TableError("the file is not well-formed CSV", [FileProblem(line, "", message)])
 
 
@@ -115,7 +115,7 @@ def ragged(line: int, length: int, expected: int) -> FileProblem:
     return FileProblem(
         line,
         "",
-        f"{length:,} cells where the header has {expected:,}; a value that holds {what} belongs in quotes",
+        f"{length:,} cells where the header has {expected:,}; a value that holds {what} must be in quotes",
     )
 
 
@@ -164,16 +164,14 @@ def check_header(header: list[str], line: int) -> None:
         TableError: blank or duplicate names, or too many.
     """
     if len(header) > MAX_COLUMNS:
-        raise TableError(f"the table has {len(header):,} columns; at most {MAX_COLUMNS:,} are taken")
+        raise TableError(f"the table has {len(header):,} columns; at most {MAX_COLUMNS:,} are allowed")
     problems = []
     seen: dict[str, int] = {}
     for position, name in enumerate(header, start=1):
         if not name.strip():
             problems.append(FileProblem(line, "", f"column {position} has no name; give every column a name"))
         elif name in seen:
-            problems.append(
-                FileProblem(line, name, f"the name stands twice, as column {seen[name]} and {position}")
-            )
+            problems.append(FileProblem(line, name, f"duplicate name, in column {seen[name]} and {position}"))
         seen.setdefault(name, position)
     if problems:
-        raise TableError("the header is not usable", problems[:MAX_PROBLEMS])
+        raise TableError("the header is invalid", problems[:MAX_PROBLEMS])
