@@ -57,7 +57,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         }
         if html.is_html_input(data):
             problems |= {
-                name: ErrorDetail(f'"{name}" came more than once', "repeated")
+                name: ErrorDetail(f'"{name}" was sent more than once', "repeated")
                 for name, field in self.fields.items()
                 if not isinstance(field, serializers.ListField | OneFileField) and len(data.getlist(name)) > 1  # type: ignore[attr-defined]
             }

@@ -97,7 +97,7 @@ def test_a_refusal_reaches_the_caller(
         client.infer("nobody", inputs, headers=headers())
     with pytest.raises(InferenceServerException, match=r"\[401\] the API key is missing"):
         client.infer("churn", inputs)
-    with pytest.raises(InferenceServerException, match=r"\[404\] there is nothing"):
+    with pytest.raises(InferenceServerException, match=r"\[404\] no such address"):
         client.get_model_repository_index(headers=headers())
 
 

@@ -89,7 +89,7 @@ def test_the_name_of_a_file_is_no_file(path: str, value: str) -> None:
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "file")
     else:
         refused = staff_client("training.add_dataset", "predictions.add_batch").post(path, fields)
-        assert "No file came with the form" in refused.content.decode()
+        assert "No file was sent" in refused.content.decode()
     assert b"root:" not in refused.content
     assert (Dataset.objects.count(), Batch.objects.count()) == (before, 0)
 

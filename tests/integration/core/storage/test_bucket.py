@@ -274,7 +274,7 @@ def test_version_of_which_one_bit_was_changed_is_a_conflict(
     put(pipeline_key(version), bytes(data))
     with pytest.raises(Conflict, match="SHA-256"):
         activate(version)
-    with pytest.raises(Conflict, match="not what was recorded"):
+    with pytest.raises(Conflict, match="differs from its recorded SHA-256"):
         open_artifact(version, "pipeline")
 
 

@@ -16,7 +16,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "truncated": (b'{"dataset": 1', "not JSON"),
     "NaN": (b'{"dataset": 1, "max_minutes": NaN}', "NaN is not JSON"),
     "Infinity": (b'{"dataset": 1, "max_minutes": Infinity}', "Infinity is not JSON"),
-    "duplicate name": (b'{"dataset": 1, "dataset": 2}', '"dataset" stands twice'),
+    "duplicate name": (b'{"dataset": 1, "dataset": 2}', 'duplicate name "dataset"'),
     "depth 2,000": (b'{"space": ' + b"[" * 2_000 + b"]" * 2_000 + b"}", "nested too deeply"),
     "lone surrogate": (b'{"dataset": 1, "scoring": "\\ud800"}', "surrogate"),
     "invalid UTF-8": (b'{"scoring": "\xff"}', "not UTF-8"),

@@ -169,7 +169,7 @@ def test_a_form_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         user = person
         POST = {"form_token": token}
 
-    with pytest.raises(Conflict, match="still being carried out"):
+    with pytest.raises(Conflict, match="still being processed"):
         sent_forms.send_once(Request(), lambda: "/")  # type: ignore[arg-type]
 
 

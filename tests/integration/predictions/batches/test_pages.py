@@ -112,7 +112,7 @@ def test_columns_that_do_not_fit_are_listed_by_line_and_column(analyst: Client, 
 
 def test_a_form_without_a_file_says_so(analyst: Client, version: Version) -> None:
     shown = analyst.post(LIST, {"model": "churn"}).content.decode()
-    assert "No file came with the form" in shown
+    assert "No file was sent" in shown
 
 
 def test_a_file_over_the_limit_is_refused_with_the_limit(
@@ -266,7 +266,7 @@ def test_bad_rows_are_listed_and_the_others_scored_where_that_is_asked_for(
     assert "Score the valid 2 rows" in shown
     assert "Fix these rows" in shown
     refused = start(analyst, batch, "strict").content.decode()
-    assert "Nothing was started: 2 of 4 rows are bad" in refused
+    assert "Nothing was started: 2 of 4 rows are invalid" in refused
     start(analyst, batch, "lenient")
     batches.execute_batch(batch)
     assert [row.row for row in Prediction.objects.order_by("row")] == [0, 3]

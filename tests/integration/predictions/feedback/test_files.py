@@ -75,7 +75,7 @@ def test_other_labels_than_before_need_replace(upload: Callable[..., Any], row: 
     upload(csv_of(predictions[:1]))
     body = problem_of(upload(csv_of(predictions, "yes")), 422)
     assert [(fault["line"], fault["column"]) for fault in body["errors"]] == [(2, "label")]
-    assert '"no" was given before' in body["errors"][0]["message"]
+    assert '"no" is already the true label' in body["errors"][0]["message"]
     assert Feedback.objects.count() == 1
     assert upload(csv_of(predictions, "yes"), replace="true").json() == {
         "created": 1,

@@ -71,7 +71,7 @@ def test_who_did_not_see_the_truth_before_does_not_correct_it(judge: Client, row
     tell(judge, prediction, label="no")
     shown = tell(judge, prediction, label="yes").content.decode()
     assert "Nothing was stored" in shown
-    assert "was given before" in shown
+    assert "is already the true label" in shown
     assert Feedback.objects.get().label == "no"
 
 
@@ -116,7 +116,7 @@ def test_corrections_by_the_file_are_asked_for(judge: Client, row: Version) -> N
     prediction = PredictionFactory.create(version=row)
     tell(judge, prediction, label="no")
     text = f"id,label\n{prediction.pk},yes\n"
-    assert "was given before" in upload(judge, text).content.decode()
+    assert "is already the true label" in upload(judge, text).content.decode()
     assert "0 new, 1 corrected" in upload(judge, text, replace="on").content.decode()
 
 

@@ -75,7 +75,7 @@ def test_another_truth_is_refused_unless_it_is_to_replace_the_first(judge: Calla
     prediction = PredictionFactory.create()
     judge(prediction.pk, {"label": "no"})
     body = problem_of(judge(prediction.pk, {"label": "yes"}), 409)
-    assert '"no" was given before' in body["detail"]
+    assert '"no" is already the true label' in body["detail"]
     assert body["errors"] == [{"field": "label", "code": "other_label", "message": body["detail"]}]
     corrected = judge(prediction.pk, {"label": "yes", "replace": True})
     assert (corrected.status_code, corrected.json()["change"]) == (201, "corrected")
@@ -107,7 +107,7 @@ def test_an_id_of_no_prediction_is_not_found(key: str, judge: Callable[..., Any]
         (b"[]", 400, "not an object"),
         (b"{}", 400, '"label"'),
         (b'{"label": "no", "lable": 1}', 400, '"lable"'),
-        (b'{"label": "no", "label": "yes"}', 400, "stands twice"),
+        (b'{"label": "no", "label": "yes"}', 400, "duplicate name"),
         (b'{"label": true}', 422, "is not a class"),
         (b'{"label": ["no"]}', 422, "refused"),
         (b'{"label": null}', 422, "refused"),

@@ -34,7 +34,7 @@ BODY_CASES: dict[str, tuple[Any, str]] = {
     "two shapes": ({"inputs": [], "instances": []}, "instances and inputs"),
     "unknown member": ({"inputs": [], "signature_name": "x"}, '"signature_name"'),
     "Infinity": (b'{"inputs": {"spend": [Infinity]}}', "Infinity is not JSON"),
-    "duplicate name": (b'{"inputs": {"spend": [1], "spend": [2]}}', '"spend" stands twice'),
+    "duplicate name": (b'{"inputs": {"spend": [1], "spend": [2]}}', 'duplicate name "spend"'),
     "params no object": ({"inputs": [{}], "params": [1]}, '"params" is not an object'),
     "unknown param": ({"inputs": [{}], "params": {"temperature": 1}}, '"temperature"'),
     "model no text": ({"inputs": [{}], "params": {"model": 1}}, '"model"'),

@@ -191,7 +191,7 @@ def test_page_and_pdf_say_the_same_numbers(lived: Version, made: Report, pdf: by
     metrics, confusion = lived.held_out["metrics"], lived.held_out["confusion"]
     for output in (
         f"{metrics['roc_auc']:.3f}",
-        f"{lived.held_out['rows']:,} rows laid aside",
+        f"{lived.held_out['rows']:,} held-out rows",
         f"{lived.threshold:.4g}",
         "60.0\u202f%",
         str(confusion[0][0]),

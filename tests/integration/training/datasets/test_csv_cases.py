@@ -204,7 +204,7 @@ def test_hostile_file_name_is_never_used(name: str, client: Client, tmp_path: Pa
 def test_no_file_and_two_files_are_told_apart_from_one(client: Client) -> None:
     problem = problem_of(by_api(client, name="table", target="left"), 422)
     assert problem["errors"][0]["field"] == "file"
-    assert "No file came with the form" in by_portal(name="table", target="left").content.decode()
+    assert "No file was sent" in by_portal(name="table", target="left").content.decode()
     two = [SimpleUploadedFile("one.csv", GOOD["C11 BOM"]), SimpleUploadedFile("two.csv", GOOD["C15 pipe"])]
     problem = problem_of(by_api(client, name="table", target="left", file=two), 422)
     assert "one file" in problem["errors"][0]["message"]

@@ -29,7 +29,7 @@ BAD_TABLES = {
     "nul": (b"spend,left\n1,y\0es\n2,no\n", "NUL"),
     "unclosed quote": (b'spend,left\n1,"yes\n2,no\n', "not closed"),
     "short row": (b"spend,left\n1,yes\n2\n", "differ in length"),
-    "duplicate header": (b"spend,spend,left\n1,2,yes\n2,3,no\n", "stands twice"),
+    "duplicate header": (b"spend,spend,left\n1,2,yes\n2,3,no\n", "duplicate name"),
     "inf": (b"spend,left\n1,yes\ninf,no\n", "not a finite number"),
     "decimal comma": (b"spend;left\n1,5;yes\n2,5;no\n", "decimal comma"),
     "target absent": (b"spend,gone\n1,yes\n2,no\n", 'no column "left"'),

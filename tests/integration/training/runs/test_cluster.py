@@ -135,7 +135,10 @@ def test_run_whose_scheduler_is_not_there_fails_with_the_address_within_15_secon
 
 @pytest.mark.fault
 def test_fit_that_always_ends_its_worker_fails_the_search(cluster: Cluster) -> None:
-    with pytest.raises(Unavailable, match="again and again"), boundary.connected(cluster.address):
+    with (
+        pytest.raises(Unavailable, match="repeatedly killed its worker"),
+        boundary.connected(cluster.address),
+    ):
         Parallel(n_jobs=2)(delayed(os._exit)(1) for _ in range(2))
     cluster.wait_for_workers(2)
 

@@ -139,7 +139,7 @@ def test_artifact_of_another_scikit_learn_is_a_conflict_that_says_what_to_do() -
 def test_version_that_no_longer_answers_as_at_training_is_a_conflict() -> None:
     version = trained_version()
     version.golden["proba"][0] = [0.123, 0.877]
-    with pytest.raises(Conflict, match="no longer gives the answers"):
+    with pytest.raises(Conflict, match="does not reproduce the predictions"):
         activate(version)
 
 
