@@ -19,7 +19,7 @@ SINCE, UNTIL = "since", "until"
 
 @extend_schema(tags=["predictions"], summary="The log, newest first")
 class PredictionList(ListCall[Prediction]):
-    """The log, newest first, or the part of it between two times."""
+    """The log or the part between two times, newest first."""
 
     scopes = {"GET": "read"}
     parameters = {"GET": (*PAGING, SINCE, UNTIL)}
@@ -44,7 +44,7 @@ class PredictionList(ListCall[Prediction]):
         return super().get(request, *args, **kwargs)
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the part of the log that is asked for.
+        """Keep the requested part of the log.
 
         Raises:
             Malformed: a time that is none, or an end before its beginning.

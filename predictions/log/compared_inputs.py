@@ -1,4 +1,4 @@
-"""The values of one prediction beside what training saw of them."""
+"""The values of one prediction, compared with the training data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,11 @@ from training.models import Dataset
 
 @dataclass(frozen=True)
 class Input:
-    """One value: `bars` is the training table's histogram and `mark` where the value lies over it, in bars.
+    """One value: `bars` is the histogram of the training table and `mark` the position of the value in it, in
+    bars.
 
-    `share` is that of training rows with this very value; both are None where the table's profile does not tell.
+    `share` is the share of training rows with this value; both are None if the table's profile does not have
+    them.
     """
 
     feature: Feature
@@ -25,7 +27,7 @@ class Input:
 
     @property
     def is_outside(self) -> bool:
-        """Whether the mark stands at an end of the histogram because the value lies beyond it."""
+        """Whether the value is outside the histogram, with the mark at one end."""
         low, high = self.feature.low, self.feature.high
         return (
             self.mark is not None and low is not None and high is not None and not low <= self.value <= high

@@ -1,4 +1,4 @@
-"""The log as a table to take along, read in pieces."""
+"""The export of the log, read in pieces."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from predictions.models import Feedback, Prediction
 from training.models import Classifier, Version
 
 AT_ONCE = 2_000
-# a stream holds one of the few threads that serve pages
+# seconds; a stream occupies one of the few threads that serve pages
 MOST = 1_000_000
 HEADER = [
     *("id", "time", "classifier", "version", "label", "probability", "truth"),
@@ -21,11 +21,11 @@ HEADER = [
 
 
 def write(wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False) -> Iterator[str]:
-    """Yield a CSV of every row that a search finds, in pieces.
+    """Yield a CSV of all rows that a search finds, in pieces.
 
     Args:
-        classifier: whose predictions they are; its features then have a column each. Of several classifiers all
-            features stand as JSON in one.
+        classifier: the classifier of the predictions; each feature has a column. For several classifiers, one
+        column has all features as JSON.
     """
     names = _features(classifier) if classifier else []
     features = names if classifier else ["features"]
@@ -41,7 +41,7 @@ def write(wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool =
 
 
 def _features(classifier: Classifier) -> list[str]:
-    """The features of all its versions, those of the newest first."""
+    """The features of all its versions, starting with the newest."""
     contracts = Version.objects.filter(classifier=classifier).order_by("-number")
     named = contracts.values_list("contract_data__features", flat=True)
     return list(dict.fromkeys(feature["name"] for features in named for feature in features))

@@ -36,13 +36,13 @@ class PercentField(forms.FloatField):
 
 
 class MomentInput(forms.DateTimeInput):
-    """A browser's own field for a time, which shows no other spelling than its own."""
+    """A browser's field for times, which accepts only its own format."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"type": "datetime-local", "step": "any"})
 
     def format_value(self, value: Any) -> str | None:
-        """The time in UTC as the browser writes it; what is none stays as it came."""
+        """The time in UTC in the browser's format; an invalid time is not changed."""
         try:
             moment = read_moment(value)
         except ValueError:
@@ -53,7 +53,7 @@ class MomentInput(forms.DateTimeInput):
 
 
 class MomentField(forms.CharField):
-    """A date or time in ISO 8601, in UTC where it names no zone."""
+    """A date or time in ISO 8601, in UTC if it has no time zone."""
 
     def __init__(self, label: str) -> None:
         super().__init__(required=False, label=label, widget=MomentInput())
@@ -69,7 +69,7 @@ class MomentField(forms.CharField):
 
 
 class LogForm(forms.Form):
-    """Which predictions to list; `before` and `after` are the id that a page begins beside."""
+    """The filters of the log; `before` and `after` are the ids next to which a page starts."""
 
     classifier = forms.ModelChoiceField(
         Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
@@ -104,17 +104,17 @@ class LogForm(forms.Form):
 
     @property
     def often(self) -> list[forms.BoundField]:
-        """The filters that stand in sight."""
+        """The visible filters."""
         return [field for field in self.visible_fields() if field.name not in self.SELDOM]
 
     @property
     def seldom(self) -> list[forms.BoundField]:
-        """The filters that are folded away."""
+        """The collapsed filters."""
         return [self[name] for name in self.SELDOM]
 
     @property
     def is_unfolded(self) -> bool:
-        """Whether one of those is filled in."""
+        """Whether one of the collapsed filters is set."""
         return any(self.data.get(name) for name in self.SELDOM)
 
     @property
@@ -123,7 +123,7 @@ class LogForm(forms.Form):
 
     @property
     def wanted(self) -> Wanted:
-        """What a valid form asks for."""
+        """The search of a valid form."""
         data = self.cleaned_data
         names = ("label", "source", "caller", "batch", "since", "until", "low", "high", "feedback")
         return Wanted(versions=self._versions(), **{name: data[name] for name in names})
@@ -138,6 +138,6 @@ class LogForm(forms.Form):
 
 
 def labels() -> list[str]:
-    """Every class of every version: a short list, where asking the log would read all of it."""
+    """All classes of all versions, because a query of the labels in the log would read all of it."""
     classes = Version.objects.order_by().values_list("contract_data__classes", flat=True).distinct()
     return list(in_order({label for names in classes for label in names}))

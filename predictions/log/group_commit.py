@@ -1,8 +1,8 @@
-"""Acknowledging what the log holds: concurrent requests share one commit, and wait for it no longer than a deadline.
+"""Group commit: concurrent requests share one commit of the log and wait for it until a deadline.
 
-One thread of each process writes. It begins with the first request, so that a fork leaves none dead behind, takes all
-that waits into one transaction, and lives through the database's absence: what waits is tried again until its time is
-up. What failed without an answer is tried again under the same ids, which the log holds once at most.
+One thread of each process writes. It starts with the first request, because a fork would not copy it, writes
+all waiting rows in one transaction, and survives outages of the database: waiting rows are tried again until
+their deadline. A commit without an answer is tried again with the same ids, which are unique in the log.
 """
 
 import logging
@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 ROWS_PER_COMMIT = 5_000
 RETRY_SECONDS = 0.2
 IDLE_SECONDS = 30.0
-# how long a failure of the writer itself shows where no commit has succeeded since
+# seconds for which a failure of the writer is reported if no commit has succeeded since
 FAULT_SECONDS = 10.0
 
 
 def record(parts: Parts) -> None:
-    """Commit the rows of a call, all or none; returning means they survive a crash.
+    """Commit the rows of a call, all or none. When this returns, they survive a crash.
 
-    Within a transaction of the caller's they become part of it, and survive when that is committed.
+    Within a transaction of the caller, they become part of that transaction.
 
     Raises:
-        Unavailable: the database did not take them in time. DatabaseError: it refuses these very rows.
+        Unavailable: the database did not store them in time. DatabaseError: it refuses these rows.
     """
     if connection.in_atomic_block:
         write(parts, len(parts))
@@ -51,7 +51,7 @@ def record(parts: Parts) -> None:
 
 
 class Waiting:
-    """One request's rows, and the lock that its thread waits at."""
+    """The rows of one request, and the lock that its thread waits for."""
 
     __slots__ = ("_lock", "deadline", "error", "is_finished", "parts", "was_tried")
 
@@ -65,7 +65,7 @@ class Waiting:
         self._lock.acquire()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it was finished within so many seconds."""
+        """Wait up to so many seconds, and return whether the rows were written."""
         return self._lock.acquire(timeout=seconds)
 
     def finish(self, error: Exception | None = None) -> None:
@@ -75,7 +75,7 @@ class Waiting:
 
 
 class GroupCommit:
-    """The writing thread of this process and what waits for it."""
+    """The writing thread of this process and the waiting rows."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
@@ -88,7 +88,7 @@ class GroupCommit:
 
     @property
     def rows(self) -> int:
-        """Rows that wait."""
+        """The number of waiting rows."""
         return self._rows
 
     def submit(self, parts: Parts) -> None:
@@ -123,7 +123,7 @@ class GroupCommit:
             ) from waiting.error
 
     def problem(self) -> str:
-        """What is wrong with the writer, or an empty string; one that ended is begun anew."""
+        """The problem of the writer, or an empty string. A writer that stopped is restarted."""
         if self._owner == os.getpid() and self._thread is not None and not self._thread.is_alive():
             self._start()
             return "the log writer stopped and was restarted"
@@ -136,7 +136,7 @@ class GroupCommit:
         return ""
 
     def stop(self) -> None:
-        """Let the thread write what waits, close its connection and end."""
+        """Let the thread write the waiting rows, close its connection and stop."""
         if self._is_running():
             self._queue.put(None)
             thread = self._thread
@@ -151,7 +151,7 @@ class GroupCommit:
         with self._lock:
             if self._is_running():
                 return
-            if self._owner != os.getpid():  # a fork: whoever waited is in the other process
+            if self._owner != os.getpid():  # after a fork, the waiting requests belong to the other process
                 self._queue, self._rows = SimpleQueue(), 0
             self._owner = os.getpid()
             self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -185,7 +185,7 @@ class GroupCommit:
         connection.close()
 
     def _next(self) -> Waiting | None:
-        """Wait for work; a connection that idles too long is given back meanwhile."""
+        """Wait for work, and close a connection that is idle for too long."""
         while True:
             try:
                 return self._queue.get(timeout=IDLE_SECONDS)
@@ -193,7 +193,7 @@ class GroupCommit:
                 close_old_connections()
 
     def _gather(self, group: list[Waiting]) -> None:
-        """Add what waits by now, up to the size of one commit."""
+        """Add the waiting rows, up to the size of one commit."""
         rows = sum(len(waiting.parts) for waiting in group)
         while rows < ROWS_PER_COMMIT and self._queue.qsize():
             waiting = self._queue.get_nowait()
@@ -207,7 +207,7 @@ class GroupCommit:
         """Write a group in one transaction and wake its requests.
 
         Returns:
-            Those to try again, as the database was away and their time is not up.
+            The requests to try again, because the database was down and their deadline has not passed.
         """
         now = time.monotonic()
         group = [waiting for waiting in group if waiting.deadline > now]
@@ -216,7 +216,7 @@ class GroupCommit:
         began, rows = time.perf_counter(), sum(len(waiting.parts) for waiting in group)
         try:
             write(chain.from_iterable(waiting.parts for waiting in group), rows)
-        except Exception as error:  # noqa: BLE001  what is not the database's is raised again there
+        except Exception as error:  # noqa: BLE001  other errors are raised again there
             return self._go_on(group, error)
         metrics.commit_seconds.observe(time.perf_counter() - began)
         metrics.commit_rows.observe(rows)
@@ -229,7 +229,7 @@ class GroupCommit:
         """Deal with a commit that failed; see `_commit`.
 
         Raises:
-            Exception: neither a part that could not be made nor the database is the reason.
+            Exception: the cause is neither the database nor a part that could not be made.
         """
         broken = [waiting for waiting in group if waiting.parts.error]
         if broken:
@@ -249,11 +249,11 @@ class GroupCommit:
         raise error
 
     def _narrow(self, group: list[Waiting], error: DatabaseError) -> list[Waiting]:
-        """Find the request whose rows are refused by halves, so that it alone fails; see `_commit`."""
+        """Find the request with the refused rows by bisection, because only that one may fail; see `_commit`."""
         if len(group) > 1:
             middle = len(group) // 2
             return self._commit(group[:middle]) + self._commit(group[middle:])
-        # after an attempt without an answer a row that exists is that attempt's: it was committed after all
+        # if an earlier attempt got no answer, an existing row means that it was committed
         was_committed = group[0].was_tried and isinstance(error, IntegrityError)
         group[0].finish(None if was_committed else error)
         return []

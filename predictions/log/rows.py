@@ -1,4 +1,4 @@
-"""Rows of the log as they are written: column by column, past the ORM, with their hourly counts in the same transaction."""
+"""Writing rows of the log without the ORM, column by column, with the hourly counts in the same transaction."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",
     "version_id", "latency_ms", "source", "caller", "batch_id", "created_at",
 )  # fmt: skip
-# from here on PostgreSQL takes COPY faster than INSERT
+# rows; from here on COPY is faster than INSERT in PostgreSQL
 ROWS_FOR_COPY = 100
 _TABLE = Prediction._meta.db_table
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -28,10 +28,10 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 @dataclass(slots=True)
 class LogRows:
-    """Answers on their way into the log, as parallel sequences of one item a row; see `Prediction` for the fields.
+    """Predictions to log, as parallel sequences with one item per row; see `Prediction` for the fields.
 
-    Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space between values;
-    what stands once is that of every row. `rows` are positions in a batch.
+    Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space
+    between values; single values apply to all rows. `rows` are positions in a batch.
     """
 
     ids: Sequence[str]
@@ -53,19 +53,20 @@ class LogRows:
 
     @property
     def counted(self) -> counts.Counted:
-        """What the hourly counts want to know."""
+        """The data for the hourly counts."""
         tenths = counts.tenths(self.labels, self.probability)
         return counts.Counted(self.created_at, self.version_id, self.source, self.latency_ms, tenths)
 
 
 class Parts:
-    """The rows of one call in parts, each made when it is first asked for: the database takes one while the next is made.
+    """The rows of one call in parts. Each part is made on demand: the database writes one while the next is
+    made.
 
-    Whoever goes through them again, as after a commit that failed, gets the very same ones.
+    A second iteration, for example after a failed commit, returns the same parts.
     """
 
     def __init__(self, count: int, parts: Iterable[LogRows]) -> None:
-        """Take how many rows there are in all, and the parts, which one thread at a time may ask for."""
+        """Take the total number of rows, and the parts, which only one thread at a time may request."""
         self._count = count
         self._coming = iter(parts)
         self._made: list[LogRows] = []
@@ -73,7 +74,7 @@ class Parts:
 
     @classmethod
     def of(cls, *made: LogRows) -> Self:
-        """Take parts that are made already."""
+        """Create from finished parts."""
         return cls(sum(map(len, made)), made)
 
     def __len__(self) -> int:
@@ -85,7 +86,7 @@ class Parts:
             yield part
 
     def _next(self) -> LogRows | None:
-        # an iterator that failed ends when asked again, which must not pass for all there is
+        # a failed iterator stops when it is used again, which must not look like the end of the parts
         if self.error:
             raise self.error
         try:
@@ -99,25 +100,25 @@ class Parts:
 
 
 def write(blocks: Iterable[LogRows], count: int) -> None:
-    """Insert and count blocks of so many rows in the open transaction, or in one of its own: all or none.
+    """Insert and count blocks of rows in the open transaction, or in a new one: all or none.
 
     Raises:
-        IntegrityError: a row is in the log already. DatabaseError: the database is away, or refuses a row, or a block
-            could not be made.
+        IntegrityError: a row already exists. DatabaseError: the database is down or refuses a row, or a block
+        could not be made.
     """
     if not count:
         return
     if connection.vendor == "postgresql" and count < ROWS_FOR_COPY:
         _write_at_once(list(blocks))
         return
-    # SQLite lets nobody else write in a transaction: everything is made before it
+    # SQLite blocks other writers during a transaction, so everything is made before it
     store, blocks = (_copy, blocks) if connection.vendor == "postgresql" else (_insert, list(blocks))
     with transaction.atomic():
         counts.add(store(blocks))
 
 
 def _write_at_once(blocks: Sequence[LogRows]) -> None:
-    """Send rows and counts as one message, which PostgreSQL takes as one transaction where none is open."""
+    """Send rows and counts as one message, which PostgreSQL executes as one transaction if none is open."""
     rows = [row for block in blocks for row in _rows(block)]
     statements = [
         (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
@@ -137,9 +138,9 @@ def _insert(blocks: Iterable[LogRows]) -> list[counts.Counted]:
 
 
 def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
-    """The rows in the order of COLUMNS, each value as the database's driver takes it."""
+    """The rows in the order of COLUMNS, with values for the database driver."""
     has_uuids = connection.features.has_native_uuid_field
-    # every sequence that ends is as long as the ids
+    # all finite sequences are as long as the ids
     return zip(
         block.ids if has_uuids else [key.replace("-", "") for key in block.ids],
         block.features,
@@ -166,21 +167,23 @@ def _copy(blocks: Iterable[LogRows]) -> list[counts.Counted]:
 
 
 class _Feed:
-    """What COPY reads from."""
+    """The input of COPY."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
 
     def read(self, _size: int) -> bytes:
-        """The next chunk, of any size; nothing at the end."""
+        """The next chunk, of any size; empty at the end."""
         return next(self._chunks, b"")
 
 
 def _stream(blocks: Iterable[LogRows], counted: list[counts.Counted]) -> Iterator[bytes]:
-    """Blocks in COPY's text format; each is counted, and the next one made, while PostgreSQL takes that before.
+    """Blocks in COPY's text format. Each block is counted, and the next one made, while PostgreSQL reads the
+    previous one.
 
-    Of the text format PostgreSQL inserts rows whenever 64 KB have come; of the binary one it would collect 1,000 rows
-    first. A block goes in one piece: for each further one this thread would wait for the interpreter where others need it.
+    With the text format, PostgreSQL inserts rows after each 64 KB; with the binary format, it would collect
+    1,000 rows first. A block is sent in one piece, because this thread has to wait for the interpreter for
+    each further piece.
     """
     for block in blocks:
         yield _lines(block)
@@ -188,7 +191,7 @@ def _stream(blocks: Iterable[LogRows], counted: list[counts.Counted]) -> Iterato
 
 
 def _lines(block: LogRows) -> bytes:
-    """The rows as COPY's text format has them, in the order of COLUMNS."""
+    """The rows in COPY's text format, in the order of COLUMNS."""
     labels = {label: _escaped(label) for label in set(block.labels)}
     warnings = {warning: _escaped(warning) for warning in set(block.warnings)}
     batch = _NULL if block.batch_id is None else str(block.batch_id)
@@ -202,7 +205,7 @@ def _lines(block: LogRows) -> bytes:
         map(warnings.__getitem__, block.warnings),
         repeat(_NULL) if block.rows is None else map(str, block.rows),
         repeat("\t".join((*tail, block.created_at.isoformat()))),
-        # the first ends when the ids do
+        # the zip stops with the ids
         strict=False,
     )
     return "".join([f"{line}\n" for line in map("\t".join, rows)]).encode()
@@ -213,5 +216,5 @@ def _escaped(text: str) -> str:
 
 
 def _escaped_json(text: str) -> str:
-    # which holds no tab and no end of line as such
+    # JSON escapes tabs and line ends
     return text.replace("\\", r"\\")

@@ -1,7 +1,7 @@
-"""Finding predictions in a log of millions: a search reads a bounded part of it, whatever is asked for, and can go on.
+"""Finding predictions in a log of millions. Each search reads a bounded part of the log and can be continued.
 
-What has an index is walked in the order of the log. What has none, and every combination, is looked for in a window of
-so many rows; where to begin is told by the hourly counts, which know in which hours nothing can be found.
+A filter with an index is read in the order of the log. Other filters and combinations scan a window of rows.
+The hourly counts exclude hours without a match, which determines where to start.
 """
 
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 from predictions.models import Feedback, FeedbackCount, HourlyCount, Prediction, first_id
 from predictions.monitoring import counts
 
-# rows that one search looks at where no index leads to what it looks for
+# rows; size of the window of one search without an index
 WINDOW = 20_000
-# truths that one search looks at where more is asked for than that there is one
+# rows; size of the window of one search with feedback and another filter
 JUDGED_WINDOW = 2_000
 HOUR = timedelta(hours=1)
-# an id may be made in the hour after the one that its prediction is counted in
+# an id may be made in the hour after the hour of its count
 LEEWAY = timedelta(minutes=1)
 BEYOND = 2**128
-# of feedback those that a truth is there for
+# values of the feedback filter that require feedback
 JUDGED = {"with", "wrong"}
-# conditions that an index leads to, the one likely to leave least first
+# filters with an index, the most selective first
 INDEXED = ("caller", "batch", "version", "source", "label")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which predictions to find; None or empty stands for all.
+    """The predictions to find; None or empty means all.
 
-    `versions` are ids; `since` is included and `until` is not; `low` and `high` bound the label's probability, both
-    included; `feedback` is "with", "without" or "wrong".
+    `versions` are ids; `since` is inclusive and `until` exclusive; `low` and `high` bound the label's
+    probability, both inclusive; `feedback` is "with", "without" or "wrong".
     """
 
     versions: tuple[int, ...] | None = None
@@ -50,7 +50,7 @@ class Wanted:
 
     @property
     def equal(self) -> dict[str, Any]:
-        """The conditions that one value of a column meets."""
+        """The filters on a single value of a column."""
         version = self.versions[0] if self.versions and len(self.versions) == 1 else None
         values = {name: getattr(self, name) for name in ("caller", "batch", "source", "label")}
         return {name: value for name, value in {**values, "version": version}.items() if value}
@@ -70,12 +70,12 @@ class Span:
 
     @property
     def hours(self) -> dict[str, datetime]:
-        """The conditions on the hours that its predictions may be counted in."""
+        """The condition on the hours in which its predictions may be counted."""
         low = {"hour__gt": moment(UUID(int=self.low)) - LEEWAY - HOUR} if self.low else {}
         return {**low, "hour__lte": moment(UUID(int=self.high))} if self.high < BEYOND else low
 
     def up_to(self, end: UUID, ascending: bool) -> "Span":
-        """What comes before the end in the order of reading."""
+        """The part before an end, in the order of reading."""
         return replace(self, high=end.int) if ascending else replace(self, low=end.int + 1)
 
     def from_hour(self, hour: datetime) -> "Span":
@@ -87,10 +87,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the log, in the order that was asked for.
+    """A page of the log, in the requested order.
 
-    `older` and `newer` are the ids that the next search in that direction begins beside; None where it would find
-    nothing. `looked_to` tells how far a search came that had to stop before the page was full.
+    `older` and `newer` are the ids at which the next search in that direction starts; None if it would find
+    nothing. `looked_to` is the time that the search reached if it stopped before the page was full.
     """
 
     rows: list[Prediction]
@@ -107,16 +107,16 @@ def find(
     after: UUID | None = None,
     oldest_first: bool = False,
 ) -> Page:
-    """Find a page of predictions: the first, or those next to an id, on the side of the older or the newer ones."""
+    """Find a page of predictions: the first page, or the predictions before or after an id."""
     ascending = after is not None or (oldest_first and before is None)
     start = after if ascending else before
     rows, end = _walk(wanted, size=size, start=start, ascending=ascending)
     more = rows[size].pk if len(rows) > size else end
     read = rows[:size]
     looked_to = moment(end) if end and len(rows) <= size else None
-    # a full page goes on beside its last row; a window that was too poor goes on where it ended
+    # a full page continues at its last row, an exhausted window at its end
     onwards = read[-1].pk if more and read and not looked_to else more
-    # before the very first row there is nothing
+    # nothing precedes the first row
     back = (read[0].pk if read else start) if start else None
     older, newer = (back, onwards) if ascending else (onwards, back)
     page = read if ascending == oldest_first else read[::-1]
@@ -126,7 +126,7 @@ def find(
 def walk(
     wanted: Wanted, *, at_once: int, most: int, oldest_first: bool = False
 ) -> Iterator[list[Prediction]]:
-    """Yield all that a search finds, in pieces, up to so many rows."""
+    """Yield all rows that a search finds, in pieces, up to a limit."""
     start: UUID | None = None
     left = most
     while left > 0:
@@ -141,16 +141,16 @@ def walk(
 
 
 def moment(key: UUID) -> datetime:
-    """When an id was made."""
+    """The creation time of an id."""
     return datetime.fromtimestamp((key.int >> 80) / 1_000, UTC)
 
 
 def _walk(
     wanted: Wanted, *, size: int, start: UUID | None, ascending: bool
 ) -> tuple[list[Prediction], UUID | None]:
-    """Return the first rows beside a start, one more than asked for where there are so many, and where to go on.
+    """Return the first rows from a start, up to one more than requested, and the position to continue.
 
-    The second is None where the search went all the way.
+    The position is None if the search reached the end.
     """
     order = "id" if ascending else "-id"
     span = _first_span(wanted, _span(wanted, start, ascending), ascending)
@@ -161,20 +161,20 @@ def _walk(
         return list(listed(rows.filter(**span.of("id"))).order_by(order)[: size + 1]), None
     keys = _keys(wanted, span, ascending)
     if wanted.feedback in JUDGED:
-        # by their ids, or else the log between them might be read
+        # by their ids, because otherwise the database might scan the log between them
         judged = list(keys[: JUDGED_WINDOW + 1])
         end = judged[JUDGED_WINDOW] if len(judged) > JUDGED_WINDOW else None
         rows = rows.filter(id__in=judged[:JUDGED_WINDOW])
     else:
         end = keys[WINDOW : WINDOW + 1].first()
         rows = rows.filter(**(span.up_to(end, ascending) if end else span).of("id"))
-    # the row at the end is the first of the next window
+    # the row at the end is the first row of the next window
     onwards = UUID(int=end.int - 1 if ascending else end.int + 1) if end else None
     return list(listed(rows).order_by(order)[: size + 1]), onwards
 
 
 def _first_span(wanted: Wanted, span: Span, ascending: bool) -> Span | None:
-    """Begin where a match may be, or else all that was not asked for lately is read on the way; None for nowhere."""
+    """Return where the search starts: at the first possible match; None if there is none."""
     if _needs_window(wanted):
         edge = _edge(wanted, span, ascending)
         if edge is None:
@@ -189,7 +189,7 @@ def _first_span(wanted: Wanted, span: Span, ascending: bool) -> Span | None:
 
 
 def _span(wanted: Wanted, start: UUID | None, ascending: bool) -> Span:
-    """The ids between the times that are asked for, on the right side of the start."""
+    """The ids between the requested times, in the reading direction from the start."""
     low = first_id(wanted.since).int if wanted.since else 0
     high = first_id(wanted.until).int if wanted.until else BEYOND
     if start is None:
@@ -198,7 +198,7 @@ def _span(wanted: Wanted, start: UUID | None, ascending: bool) -> Span:
 
 
 def _needs_window(wanted: Wanted) -> bool:
-    """Whether more is asked for than the time and one thing that an index leads to."""
+    """Whether there are more filters than the time and one with an index."""
     conditions = (
         len(wanted.equal) + bool(wanted.feedback) + (wanted.low is not None or wanted.high is not None)
     )
@@ -207,7 +207,7 @@ def _needs_window(wanted: Wanted) -> bool:
 
 
 def _keys(wanted: Wanted, span: Span, ascending: bool) -> QuerySet[Any, UUID]:
-    """The ids of a part of the log, read from the index that fits best; of those with a truth where that is asked for."""
+    """The ids of a part of the log, from the best index; only those with feedback if requested."""
     rows: QuerySet[Any]
     if wanted.feedback in JUDGED:
         key, rows = "prediction_id", Feedback.objects.in_force()
@@ -219,7 +219,7 @@ def _keys(wanted: Wanted, span: Span, ascending: bool) -> QuerySet[Any, UUID]:
 
 
 def _edge(wanted: Wanted, span: Span, ascending: bool) -> datetime | None:
-    """The first hour from the start on in which the counts leave room for a match, or None where there is none."""
+    """The first hour from the start with a possible match according to the counts, or None."""
     hours: list[datetime] = []
     queries: list[QuerySet[Any]] = [_counted(wanted)]
     if wanted.feedback in JUDGED:
@@ -256,7 +256,7 @@ def _judged_counts(wanted: Wanted) -> QuerySet[FeedbackCount]:
 
 
 def _matching(wanted: Wanted) -> QuerySet[Prediction]:
-    """All conditions but the time."""
+    """All filters except the time."""
     rows = Prediction.objects.filter(
         **{name: value for name, value in wanted.equal.items() if name != "version"}
     )
@@ -270,7 +270,7 @@ def _matching(wanted: Wanted) -> QuerySet[Prediction]:
 
 
 def _judged(predictions: QuerySet[Prediction], wanted: str) -> QuerySet[Prediction]:
-    """Those with, without or against feedback; an inner join lets a few be found without reading the log."""
+    """Filter by feedback; with an inner join, few matches are found without reading the log."""
     if wanted == "without":
         return predictions.exclude(Exists(Feedback.objects.in_force().filter(prediction=OuterRef("pk"))))
     if not wanted:
@@ -279,12 +279,12 @@ def _judged(predictions: QuerySet[Prediction], wanted: str) -> QuerySet[Predicti
     known = predictions.alias(truth=FilteredRelation("feedback", condition=in_force))
     if wanted == "with":
         return known.filter(truth__id__isnull=False)
-    # said without a negation, which would look for the truth of each row anew
+    # without a negation, which would query the feedback of each row
     return known.filter(Q(truth__label__lt=F("label")) | Q(truth__label__gt=F("label")))
 
 
 def listed(predictions: QuerySet[Prediction]) -> QuerySet[Prediction]:
-    """With what a row of a list shows, and nothing more: the versions' columns are large."""
+    """Load only the columns of a list, because the versions' columns are large."""
     return predictions.select_related("version__classifier").only(
         *("id", "created_at", "label", "probability", "source", "caller", "warnings"),
         *("version__number", "version__classifier__name"),

@@ -1,4 +1,4 @@
-"""The log of predictions: find one among many, take along what was found, and read all of one."""
+"""Pages of the log: search, export, and one prediction."""
 
 from django.http import Http404, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -19,14 +19,14 @@ from predictions.models import Prediction
 from predictions.serving.views import ranked
 
 PER_PAGE = 50
-# the values of ?sort=; the log has no other order that every page of it is fast in
+# the values of ?sort=; in other orders, not all pages of the log would be fast
 OLDEST_FIRST, NEWEST_FIRST = "time", "-time"
 
 
 @staff()
 @require_safe
 def prediction_list(request: StaffRequest) -> HttpResponse:
-    """The log by time, in pages that begin beside an id: no COUNT, no OFFSET, no page that is slower than another."""
+    """The log by time, in pages that start at an id, without COUNT and OFFSET, so all pages are equally fast."""
     form = LogForm(request.GET)
     is_valid = form.is_valid()
     if {"before", "after"} & set(form.errors):
@@ -59,7 +59,7 @@ def _is_oldest_first(request: StaffRequest) -> bool:
 @staff()
 @require_safe
 def prediction_export(request: StaffRequest) -> HttpResponseBase:
-    """What the filters find as CSV, sent while it is read."""
+    """The filtered rows as CSV, streamed while they are read."""
     form = LogForm(request.GET)
     try:
         # a script that misspells a filter would take the whole log for its part
@@ -83,14 +83,14 @@ def _bad_request(text: str) -> HttpResponse:
 
 
 def _problems(form: LogForm) -> str:
-    """What is wrong with the filters, a line for each."""
+    """The problems of the filters, one line each."""
     return "".join(f"{name}: {message}\n" for name, messages in form.errors.items() for message in messages)
 
 
 @staff()
 @require_safe
 def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
-    """One answer with its input against what training saw."""
+    """One prediction, with its input compared with the training data."""
     prediction = get_object_or_404(Prediction.objects.select_related("version__classifier", "batch"), pk=pk)
     contract = prediction.version.contract
     kept = form_data(request, sent_to=reverse("predictions:prediction-feedback", args=[prediction.pk]))

@@ -1,4 +1,4 @@
-"""The addresses that programs call, and how each is treated: URLs, WSGI, CORS and the redirect to HTTPS follow from it.
+"""The addresses of the API, and their treatment by URLs, WSGI, CORS and the redirect to HTTPS.
 
 The settings read this list, so it imports nothing of Django.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Address(NamedTuple):
-    """A first part of addresses: itself and everything below it, unless a longer one is listed."""
+    """A prefix of addresses. A longer prefix in the list takes precedence."""
 
     path: str
     is_scoring: bool = False  # skips the middleware for pages, which costs more than scoring a row

@@ -1,7 +1,7 @@
 """The serving calls: /predict, /predict-batch and /info.
 
-They are DRF views for the schema's sake and go past DRF's negotiation, parsing and rendering, which would cost
-more than scoring a row.
+They are DRF views because of the schema, but skip DRF's negotiation, parsing and rendering, which cost more
+than scoring a row.
 """
 
 import time
@@ -44,7 +44,7 @@ class ServingView(APIView):
     call = ""  # its name in metrics
     authentication_classes = [keys.KeyAuthentication]
     scopes: dict[str, frozenset[str]] = {}
-    # names that its address may have behind a question mark; None where a probe may add what it likes
+    # names of allowed query parameters; None allows any, for probes
     parameters: tuple[str, ...] | None = ()
     media_types: tuple[str, ...] = ("application/json", "application/problem+json")
     http_method_names = ["get", "post", "options"]
@@ -93,7 +93,7 @@ class ServingView(APIView):
         return HttpResponse(body, content_type="application/json", headers=headers)
 
     def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
-        """Return who calls.
+        """Return the caller.
 
         Raises:
             AuthenticationFailed: no usable key. PermissionDenied: a key without any of the allowed scopes.
@@ -105,7 +105,7 @@ class ServingView(APIView):
         return caller
 
     def identify(self, request: HttpRequest) -> keys.KeyCaller:
-        """Return whose key came with the request."""
+        """Return the caller of the request's key."""
         return keys.identify(request)
 
 
@@ -152,7 +152,7 @@ class PredictView(ServingView):
 
 
 class PredictBatchView(ServingView):
-    """Scores rows that come together in one request; a bad one refuses them all, and nothing is logged.
+    """Scores the rows of one request; if any row is invalid, all are refused and nothing is logged.
 
     A file of more rows is a batch.
     """
@@ -190,7 +190,7 @@ class PredictBatchView(ServingView):
 
 
 class InfoView(ServingView):
-    """Each classifier with its active version: the features that it takes, an example, and how good it is."""
+    """Each classifier with its active version: features, an example row and metrics."""
 
     call = "info"
     scopes = {"get": frozenset({"predict", "read"})}
@@ -211,7 +211,7 @@ class InfoView(ServingView):
 
 
 def describe(live: Live) -> dict[str, Any]:
-    """What /info tells of one classifier."""
+    """The entry of one classifier in /info."""
     return {
         "model": live.classifier,
         "version": live.number,
@@ -227,7 +227,7 @@ def describe(live: Live) -> dict[str, Any]:
 
 
 def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
-    """What the caller is told of each row; what the log has as JSON stays as it is."""
+    """The answer for each row. JSON texts of the log are reused."""
     return [
         {
             "prediction_id": key,

@@ -1,8 +1,9 @@
-"""Rows of requests that come together are scored in one call of the engine, and none waits for others to come.
+"""Rows of concurrent requests are scored in one call of the engine. No row waits for further requests.
 
-A call of the engine costs as much as the rows in it, and lets go of Python's lock, which then has to be waited for. So
-where many requests wait for the log, each leaves its rows here, and the log's writer, which takes all that waits into one
-commit, scores all that waits when it needs the first. Model servers call it dynamic batching.
+A call of the engine costs as much as its rows, and releases Python's lock, so the thread has to wait for the
+lock afterwards. If many requests wait for the log, each adds its rows here. The log's writer, which writes
+all waiting rows in one commit, scores all waiting rows when it needs the first. Model servers call this
+dynamic batching.
 """
 
 import threading
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 
 Score = Callable[[Sequence[Mapping[str, Any]]], tuple[list[str], NDArray[np.float64]]]
 
-# rows that would take longer are scored by their own request, so that the writer keeps no other waiting
+# seconds; slower rows are scored by their own request, because the writer would delay other requests
 QUICK_SECONDS = 0.001
-# calls that are left here at most: where the log cannot be written, nobody asks for them
+# most calls that wait here: nobody scores them while the log cannot be written
 MOST_CALLS = 256
 
 
@@ -32,7 +33,7 @@ class Piece(NamedTuple):
 
 
 class Call:
-    """The records of one request, and their answers once they are known."""
+    """The records of one request, and their predictions once they are scored."""
 
     __slots__ = ("error", "piece", "records")
 
@@ -43,20 +44,21 @@ class Call:
 
 
 class Batcher:
-    """What waits to be scored by one version."""
+    """The rows that wait for one version."""
 
     def __init__(self, score: Score) -> None:
         self._score = score
         self._waiting: deque[Call] = deque()
         self._lock = threading.Lock()
-        # of one row, when last looked at; not known before the first
+        # seconds for one row, as last measured; None before the first
         self._seconds = QUICK_SECONDS
 
     def add(self, records: Sequence[Mapping[str, Any]], *, at_once: bool) -> Call:
-        """Leave accepted records to be scored with others, or at once where it is asked for or would take long.
+        """Queue accepted records to be scored with others, or score them now if requested or if it takes
+        long.
 
         Raises:
-            Exception: what the engine says of records that it was given at once.
+            Exception: the engine failed on records that are scored now.
         """
         call = Call(records)
         if at_once or len(records) * self._seconds >= QUICK_SECONDS:
@@ -68,10 +70,10 @@ class Batcher:
         return call
 
     def piece(self, call: Call) -> Piece:
-        """The answers to a call's records; asks the engine for those of all that wait, where they are not known yet.
+        """The predictions for a call's records. If they are not scored yet, all waiting records are scored.
 
         Raises:
-            Exception: what the engine says of these records.
+            Exception: the engine failed on these records.
         """
         with self._lock:
             if call.piece is None and call.error is None:
@@ -81,7 +83,7 @@ class Batcher:
         return call.piece
 
     def _answer_all(self, calls: Sequence[Call]) -> None:
-        """Score calls at once, or each alone where that fails, so that one does not fail another."""
+        """Score calls together, or separately if that fails, because one must not fail another."""
         try:
             self._answer(calls)
         except Exception:  # noqa: BLE001  whichever it is meant for raises it

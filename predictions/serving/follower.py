@@ -1,6 +1,7 @@
-"""Keeping up with the database beside the requests, in threads of each process: keys, activations, whether it answers.
+"""Threads of each process that follow keys, activations and the state of the database, independent of
+requests.
 
-Only a web server starts them (`clfsite.wsgi`); elsewhere versions and keys are looked up when they are asked for.
+Only a web server starts them (`clfsite.wsgi`); other processes look up versions and keys on request.
 """
 
 import gc
@@ -26,7 +27,7 @@ _looked = 0.0
 
 
 def start() -> None:
-    """Begin in this process, unless that was done; a fork begins anew."""
+    """Start the threads of this process once; a forked process starts its own."""
     global _owner, _looked  # noqa: PLW0603  one set of threads for each process
     if _owner == os.getpid():
         return
@@ -39,8 +40,8 @@ def start() -> None:
         _look_up_keys()
         _owner = os.getpid()
         prober.start()
-        # a big model takes seconds to load, which must not make the keys look old, and no page wait; a request for an
-        # answer waits for the first look, see `LiveModels.get`
+        # a big model takes seconds to load, which must not delay keys and pages; a request for a prediction
+        # waits for the first lookup, see `LiveModels.get`
         _thread("versions", _look_up_versions, first=_load_versions).start()
 
 
@@ -70,19 +71,20 @@ def _look_up_versions() -> None:
 def _load_versions() -> None:
     """Look up versions for the first time."""
     _look_up_versions()
-    # what is loaded by now stays, and need not be searched for garbage again: a third of what a long batch takes
+    # the loaded objects stay, so the garbage collector need not search them: a third of the time of a long
+    # batch
     gc.collect()
     gc.freeze()
 
 
 def _cut_if_late(prober: threading.Thread) -> None:
-    """Let no thread wait for a database that does not answer; the prober alone goes on asking."""
+    """Cut the connections if the database does not answer; only the prober keeps trying."""
     if time.monotonic() - _looked > keys.LATE_SECONDS:
         database.cut(prober)
 
 
 def _look(refresh: Callable[[], None]) -> bool:
-    """Whether the database answered."""
+    """Return whether the database answered."""
     try:
         close_old_connections()
         refresh()

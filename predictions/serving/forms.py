@@ -1,4 +1,4 @@
-"""What people fill in to get answers, and to find them again."""
+"""Forms for predictions."""
 
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from training.ml.tables.digits import apart, exact
 
 
 class FeatureField(forms.CharField):
-    """One input of a contract, which alone judges the value; empty stands for missing."""
+    """One input of a contract. Only the contract validates the value; empty means missing."""
 
     def __init__(self, feature: Feature) -> None:
         super().__init__(
@@ -36,7 +36,7 @@ class FeatureField(forms.CharField):
             raise forms.ValidationError(error.message, error.code)
 
     def run_validators(self, value: Any) -> None:
-        """The contract has said it all."""
+        """Do nothing: the contract has validated the value."""
 
 
 class FeaturesForm(forms.Form):
@@ -49,16 +49,16 @@ class FeaturesForm(forms.Form):
             field = self.fields[feature.name] = FeatureField(feature)
             value = self[feature.name].value()
             if isinstance(field.widget, forms.Select) and value and value not in dict(field.widget.choices):
-                # a value that training never saw may come with the form, and stays in it
+                # the form may contain a value outside the training data, and keeps it
                 text = read_text(value, feature.categories)
                 field.widget.choices = [*field.widget.choices, (value, text)]
 
     def add_prefix(self, field_name: str) -> str:
-        # names of features may hold spaces, which no id in HTML may
+        # names of features may contain spaces, ids in HTML may not
         return f"feature-{quote(field_name, safe='')}"
 
     def refuse(self, error: ProblemError) -> None:
-        """Show what the contract said of each feature, or else of the whole."""
+        """Show the contract's errors at the features, and the others at the form."""
         problems = [problem for problem in error.errors if problem.get("feature") in self.fields]
         for problem in problems:
             self.add_error(problem["feature"], problem["message"])

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can serve: what a load balancer and an operator ask."""
+"""Health of the process, for load balancers and operators: whether it is alive, and whether it can serve."""
 
 import hmac
 import ipaddress
@@ -23,7 +23,7 @@ from predictions.serving.live_models import live_models
 
 
 def check() -> dict[str, str]:
-    """What serving needs, each "ok" or what is wrong with it."""
+    """The requirements of serving, each with "ok" or its problem."""
     checks = {"database": _database(), "model": "unknown", "log": "unknown"}
     if checks["database"] == "ok":
         checks |= {"model": _model(), "log": _log()}
@@ -32,16 +32,16 @@ def check() -> dict[str, str]:
 
 @reading_alone
 def live(request: HttpRequest) -> HttpResponse:
-    """The process answers; asks nothing of the database."""
+    """Answer that the process is alive, without a query."""
     return JsonResponse({"status": "ok", "live": True})
 
 
 @reading_alone
 def ready(request: HttpRequest) -> HttpResponse:
-    """Able to serve: the database answers, a version is active and loaded, the log can be reached."""
+    """Answer whether the site can serve: the database answers, a version is loaded, and the log is writable."""
     checks = check()
     is_ready = set(checks.values()) == {"ok"}
-    # what a full disk stops is not serving
+    # a full disk does not stop serving
     checks["disk"] = disk()
     status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     body = {"status": "ok" if is_ready else "unavailable", "live": True, "ready": is_ready, "checks": checks}
@@ -50,7 +50,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 @reading_alone
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """Metrics, for the holder of the metrics token."""
+    """Metrics for callers with the metrics token."""
     if refused := metrics_problem(request.META):
         status, message = refused
         return problem(status, message, headers={"WWW-Authenticate": "Bearer"})
@@ -58,10 +58,10 @@ def prometheus(request: HttpRequest) -> HttpResponse:
 
 
 def metrics_problem(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None:
-    """The status and reason with which a WSGI request for metrics is turned down; None where it may see them.
+    """The status and reason of a refused WSGI request for metrics; None if it is allowed.
 
-    A proxy on this machine asks from this machine, too, whether it names whom it asks for or not: only the operator
-    knows that nothing stands in front, and says so by CLFSITE_METRICS_OPEN.
+    Requests of a proxy on this machine come from this machine, too, with or without a header for the client.
+    Only the operator knows that there is no proxy, and sets CLFSITE_METRICS_OPEN.
     """
     if settings.CLFSITE_METRICS_OPEN and _is_local(environ):
         return None
@@ -75,7 +75,7 @@ def metrics_problem(environ: Mapping[str, Any]) -> tuple[HTTPStatus, str] | None
 
 
 def _is_local(environ: Mapping[str, Any]) -> bool:
-    """A call from this machine that names nobody whom it was passed on for."""
+    """Return whether the call comes from this machine and has no header of a proxy."""
     if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
         return False
     try:
@@ -85,7 +85,7 @@ def _is_local(environ: Mapping[str, Any]) -> bool:
 
 
 def worker() -> str:
-    """Whether a worker takes runs and batches: "ok" or what is wrong. Answering needs none, so `check` leaves it out."""
+    """The state of the workers, "ok" or the problem. Serving needs no worker, so `check` does not include it."""
     try:
         if Heartbeat.objects.alive().exists():
             return "ok"
@@ -99,7 +99,7 @@ def worker() -> str:
 
 
 def disk() -> str:
-    """Whether there is room for what writes files: "ok" or what waits."""
+    """The state of the disk, "ok" or the problem."""
     return space.problem() or "ok"
 
 

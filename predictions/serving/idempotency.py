@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a call that is sent twice is carried out once, and the second answer is the first."""
+"""`Idempotency-Key`: a repeated call is executed once and returns the first answer."""
 
 import hashlib
 import threading
@@ -17,22 +17,22 @@ META = "HTTP_IDEMPOTENCY_KEY"
 LONGEST = 255
 KEPT = timedelta(hours=24)
 
-# (key's id, the caller's name for the call) of what this process is carrying out
+# (id of the API key, value of the header) of the calls that this process is executing
 _under_way: set[tuple[int, str]] = set()
 _lock = threading.Lock()
 
 
 def once(request: HttpRequest, key_id: int, carry_out: Callable[[], bytes]) -> tuple[bytes, bool]:
-    """Carry out a call, or return what the same call was answered within the last day.
+    """Execute a call, or return the answer to the same call within the last day.
 
-    The answer is committed with the predictions it tells of, so that there are both or neither.
+    The answer and its predictions are committed together.
 
     Returns:
         (the answer's body, whether it is an earlier one).
 
     Raises:
-        Malformed: the header is no key. InvalidInput: the key came with another body before.
-        Conflict: the same call is under way.
+        Malformed: the header is invalid. InvalidInput: the key was used with another body.
+        Conflict: the same call is in progress.
     """
     name = request.META[META]
     if not name or len(name) > LONGEST or not name.isascii() or not name.isprintable():
@@ -51,7 +51,7 @@ def once(request: HttpRequest, key_id: int, carry_out: Callable[[], bytes]) -> t
 
 
 def forget_old() -> int:
-    """Delete answers that are kept no longer, and return how many."""
+    """Delete expired answers and return their number."""
     return KeptAnswer.objects.filter(created_at__lt=timezone.now() - KEPT).delete()[0]
 
 
@@ -59,7 +59,7 @@ def _carry_out(key_id: int, name: str, digest: str, carry_out: Callable[[], byte
     try:
         with transaction.atomic():
             KeptAnswer.objects.filter(key_id=key_id, name=name, created_at__lt=timezone.now() - KEPT).delete()
-            # before the work: another process that does the same waits here for this one's commit
+            # before the work: another process with the same call waits here for this process's commit
             kept = KeptAnswer.objects.create(key_id=key_id, name=name, digest=digest, body=b"")
             body = carry_out()
             KeptAnswer.objects.filter(pk=kept.pk).update(body=body)
@@ -72,7 +72,7 @@ def _carry_out(key_id: int, name: str, digest: str, carry_out: Callable[[], byte
 
 
 def _find(key_id: int, name: str, digest: str) -> bytes | None:
-    """The kept answer to this very call.
+    """The stored answer to this call.
 
     Raises:
         InvalidInput: the key was used for another one.

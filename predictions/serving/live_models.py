@@ -1,4 +1,4 @@
-"""Which version answers in this process: loaded once, verified, followed when an activation changes it."""
+"""The active versions of this process: loaded once, verified, and replaced after an activation."""
 
 import logging
 import threading
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# how long an activation may go unnoticed; the promise is 2 s
+# seconds until an activation is noticed; the promise is 2
 CHECK_SECONDS = 1.0
-# a version that could not be loaded is tried again, as its storage may be back
+# seconds until a version that could not be loaded is tried again, because its storage may be back
 RETRY_SECONDS = 5.0
 PINNED = 8
 
 
 @dataclass(frozen=True)
 class Live:
-    """A loaded version with what serving needs of its rows."""
+    """A loaded version with the data of its rows that serving needs."""
 
     classifier: str
     is_default: bool
@@ -54,7 +54,7 @@ class Live:
 
     @cached_property
     def batcher(self) -> Batcher:
-        """Rows of requests that are scored together."""
+        """The batcher for rows of concurrent requests."""
         return Batcher(self.loaded.score)
 
     def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
@@ -81,14 +81,15 @@ class LiveModels:
         self.problems: dict[str, str] = {}
 
     def get(self, model: str | None = None, version: int | None = None) -> Live:
-        """Return the version that answers.
+        """Return the active or the pinned version.
 
         Args:
             model: a classifier's name; the default classifier where None.
             version: a number that pins it; the active one where None.
 
         Raises:
-            NotFound: no such classifier or version. Unavailable: no version is active, or it cannot be loaded.
+            NotFound: the classifier or version does not exist. Unavailable: no version is active, or it
+            cannot be loaded.
         """
         self._catch_up()
         live = self._active.get(model) if model else self._default()
@@ -109,7 +110,7 @@ class LiveModels:
         return sorted(self._active.values(), key=lambda live: (not live.is_default, live.classifier))
 
     def forget(self) -> None:
-        """Drop everything loaded; the next call reads the database again."""
+        """Drop all loaded versions; the next call reads the database again."""
         with self._lock:
             self._active, self._pinned, self.problems = {}, {}, {}
             self._checked, self._state, self._is_followed = 0.0, None, False
@@ -121,21 +122,21 @@ class LiveModels:
         return Classifier.objects.filter(is_default=True).values_list("name", flat=True).first() or ""
 
     def refresh(self) -> None:
-        """Look for new activations and load them; requests meanwhile use what is loaded.
+        """Look for new activations and load them. Until then, requests use the loaded versions.
 
-        From the first call on requests leave the looking to whoever calls this.
+        After the first call, requests do not look for activations themselves.
         """
         with self._lock:
             self._look()
             self._is_followed = True
 
     def _catch_up(self) -> None:
-        """Look for new activations, at most once a second, where nothing else does."""
+        """Look for new activations at most once a second, if no thread does."""
         if self._state is not None and (
             self._is_followed or time.monotonic() - self._checked < CHECK_SECONDS
         ):
             return
-        # while one thread loads, the others go on with the version before
+        # while one thread loads, the others use the previous version
         if not self._lock.acquire(blocking=self._state is None):
             return
         try:
@@ -178,7 +179,8 @@ class LiveModels:
         self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None
     ) -> Live:
         from training.versions.registry import (
-            load_model,  # scikit-learn, which a site without a version does without
+            # imported here because it loads scikit-learn, which a site without a version does not need
+            load_model,
         )
 
         known = before if before and before.version_id == version.pk else None

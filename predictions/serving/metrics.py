@@ -1,7 +1,7 @@
-"""What this process counts and times for Prometheus; django-prometheus times pages and managing calls beside it.
+"""Counters and timers of this process for Prometheus. django-prometheus times pages and managing calls.
 
-What the database knows is in `predictions.monitoring.gauges`. Everything here is called for each request, so it has to cost
-microseconds: series are looked up once and kept.
+Gauges from the database are in `predictions.monitoring.gauges`. This code runs for each request and must take
+only microseconds, so series are looked up once and kept.
 """
 
 from functools import lru_cache
@@ -61,7 +61,7 @@ faulty_classifiers = Gauge(
 
 @lru_cache(4_096)
 def shown(label: str, classes: tuple[str, ...]) -> str:
-    """A class as its series are labelled: cut where it is long, one name for those past the first twenty."""
+    """The label of a class's series: cut if it is long; classes after the first twenty share one name."""
     if len(classes) > MOST_LABELS and classes.index(label) >= MOST_LABELS:
         return OTHER
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 3]}..."

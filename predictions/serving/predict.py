@@ -1,4 +1,4 @@
-"""The one way in for a prediction: contract check, score, record, answer."""
+"""The only entry point for predictions: contract check, scoring, log, answer."""
 
 import time
 from collections import Counter
@@ -26,19 +26,19 @@ from predictions.serving.live_models import Live, live_models
 from training.ml.tables.checks import check_records, read_records
 from training.ml.tables.contract import FeatureProblem
 
-# from here on the checks by column are faster than those by record
+# records; from here on checks by column are faster than checks by record
 ROWS_FOR_COLUMNS = 100
-# so many are scored and written out for the log while the database takes those before
+# rows that are scored and serialized while the database writes the rows before
 ROWS_OF_PART = 100
-# where as many wait for the log, further ones are scored together: below it a request is scored sooner on its own
+# waiting requests from which rows are scored together; with fewer, a request is faster on its own
 ROWS_OF_A_CROWD = 4
-# scoring that takes longer is done before the log is asked
+# seconds; slower scoring is done before the log is called
 LONG_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Logged answers in the order of the records, and the version that gave them."""
+    """Logged predictions in the order of the records, with their version."""
 
     live: Live
     parts: Parts
@@ -67,10 +67,11 @@ def predict(
     """Answer and log records of JSON values with the active version, or the pinned one.
 
     Args:
-        path: where a record stands in the caller's body, with {row} for its number; errors then tell it.
+        path: path of a record in the caller's body, with {row} for its number, used in errors.
 
     Raises:
-        InvalidInput: the contract refuses a record; nothing was stored. NotFound, Unavailable: see `LiveModels.get`.
+        InvalidInput: a record does not fit the contract; nothing was stored. NotFound, Unavailable: see
+        `LiveModels.get`.
     """
     live = live_models.get(model, version)
     rows = read_records(live.contract, records)
@@ -82,7 +83,7 @@ def predict(
 
 @dataclass(frozen=True)
 class Tried:
-    """What the answer to a record would be."""
+    """The prediction for a record that was not logged."""
 
     label: str
     probability: float
@@ -91,10 +92,10 @@ class Tried:
 
 
 def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
-    """Check and score one record to see the answer, without a trace: not logged, not counted, not timed.
+    """Check and score one record without logging, counting or timing it.
 
     Raises:
-        InvalidInput: the contract refuses the record.
+        InvalidInput: the record does not fit the contract.
     """
     records = read_records(live.contract, [record])
     (warnings,) = _check_each(live, records)
@@ -105,7 +106,7 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Accepted records: `warnings` by row for those that have any, the seconds of the check, answers a piece at a time."""
+    """Accepted records: `warnings` by row if there are any, the seconds of the check, and predictions in pieces."""
 
     warnings: Mapping[int, Sequence[FeatureProblem]]
     seconds: float
@@ -131,9 +132,10 @@ def _score(live: Live, records: Sequence[Mapping[str, Any]], path: str) -> _Scor
 
 
 def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[Piece]:
-    """Answers to accepted rows, some at a time: the first at once, the others too where all of them take long.
+    """Predictions for accepted rows in pieces. The first piece is scored now, and so are the others if they
+    take long.
 
-    Whoever is asked for the others later is the log's writer, which shall not keep other calls waiting.
+    The log's writer scores the other pieces, and must not delay other calls.
     """
     size = ROWS_OF_PART if live.loaded.is_split_well(count) else count
 
@@ -157,7 +159,7 @@ def _log(
     source: Prediction.Source,
     caller: str,
 ) -> Iterator[LogRows]:
-    """Rows of the log for scored records, a piece at a time."""
+    """Rows of the log for scored records, in pieces."""
     warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
     first, seconds = 0, scored.seconds
     for labels, proba, taken in scored.pieces:
@@ -193,12 +195,12 @@ def log_rows(
     batch_id: int | None = None,
     rows: Sequence[int] | None = None,
 ) -> LogRows:
-    """The answers of a version as rows of the log, whichever way they were asked for.
+    """The predictions of a version as rows of the log, for all sources.
 
     Args:
         features, warnings: JSON texts, one for each row.
         proba: shape (rows, classes), in the contract's order of classes.
-        seconds: what each row took.
+        seconds: time of each row.
         rows: positions in the batch.
     """
     shares, places = proba.tolist(), live.places
@@ -220,7 +222,7 @@ def log_rows(
 
 
 def write_warnings(warned: Mapping[int, Sequence[FeatureProblem]], count: int) -> list[str]:
-    """The warnings of each of so many rows as JSON texts."""
+    """The warnings of each row as JSON texts."""
     texts = ["[]"] * count
     for row, problems in warned.items():
         texts[row] = orjson.dumps([asdict(problem) for problem in problems]).decode()
@@ -236,7 +238,7 @@ def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
 
 
 def count(live: Live, blocks: Iterable[LogRows], unseen: Sequence[str]) -> None:
-    """Count logged predictions, and the values among them that training never saw by the code of their warning."""
+    """Count logged predictions, and their values outside the training data by the code of the warning."""
     version, classes = str(live.number), live.contract.classes
     for block in blocks:
         for label, number in Counter(block.labels).items():
@@ -252,7 +254,7 @@ def _check_each(
     """Return each record's warnings.
 
     Raises:
-        InvalidInput: any record has an error, or a warning where the classifier is strict.
+        InvalidInput: a record has an error, or a warning if the classifier is strict.
     """
     problems: dict[int, Sequence[FeatureProblem]] = {}
     warnings = []
@@ -268,7 +270,7 @@ def _check_each(
 
 
 def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[FeatureProblem]], path: str) -> None:
-    """Raise InvalidInput where any of so many records has errors, with the first of them in the order of rows."""
+    """Raise InvalidInput if any record has errors, with the first errors in the order of rows."""
     if not errors:
         return
     what = "the record was refused" if count == 1 else f"{len(errors):,} of {count:,} records were refused"

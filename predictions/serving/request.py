@@ -1,4 +1,4 @@
-"""What a scoring request names beside its values: model, version and a bounded number of rows."""
+"""The other parts of a scoring request: model, version and the number of rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from clfsite.core.errors import Malformed, TooLarge
 
 
 def check_row_count(count: int) -> None:
-    """Refuse more rows than one request may hold.
+    """Refuse a request with too many rows.
 
     Raises:
         TooLarge: more than CLFSITE_BATCH_ROWS.
@@ -22,10 +22,10 @@ def check_row_count(count: int) -> None:
 
 
 def model_of(body: Mapping[str, Any]) -> str | None:
-    """Return the classifier's name that a body asks for, None for the default one.
+    """Return the name of the classifier in a body, None for the default classifier.
 
     Raises:
-        Malformed: "model" is no name.
+        Malformed: "model" is not a name.
     """
     model = body.get("model")
     if model is not None and (not isinstance(model, str) or not model):
@@ -36,10 +36,10 @@ def model_of(body: Mapping[str, Any]) -> str | None:
 
 
 def version_of(body: Mapping[str, Any]) -> int | None:
-    """Return the version that a body pins, None for the active one.
+    """Return the pinned version of a body, None for the active version.
 
     Raises:
-        Malformed: "version" is no whole number above 0.
+        Malformed: "version" is not a whole number above 0.
     """
     version = body.get("version")
     if version is None:

@@ -1,4 +1,4 @@
-"""Shapes of the API's JSON, for the schema and for the calls that DRF renders."""
+"""Serializers for the schema and for the calls that DRF renders."""
 
 from rest_framework import serializers
 

@@ -1,4 +1,4 @@
-"""One record in, one answer beside it; and what the answer would be if a value were another."""
+"""The page to predict one record, and to try other values."""
 
 import uuid
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from predictions.serving import predict as services
 from predictions.serving.forms import FeaturesForm
 from predictions.serving.live_models import Live, live_models
 
-# of many classes the page shows the most probable
+# most classes on the page; the most probable ones are shown
 SHOWN_CLASSES = 12
 
 
 @staff(needs="predictions.add_prediction")
 @require_http_methods(["GET", "HEAD", "POST"])
 def predict(request: StaffRequest) -> HttpResponse:
-    """A form made from the contract. An answer has its own address, so that reloading it asks nothing again."""
+    """A form made from the contract. A prediction has its own address, so reloading it does not predict again."""
     shown = _shown(request.GET.get("prediction", ""))
     model = shown.version.classifier.name if shown else request.GET.get("model")
     try:
@@ -50,7 +50,7 @@ def predict(request: StaffRequest) -> HttpResponse:
 @staff(needs="predictions.add_prediction")
 @require_POST
 def predict_what_if(request: StaffRequest) -> HttpResponse:
-    """The piece beside the form that says what the answer would be; nothing is logged or counted."""
+    """The fragment beside the form with the prediction for the current values; nothing is logged or counted."""
     try:
         live = live_models.get(request.GET.get("model"))
     except NotFound as error:
@@ -61,7 +61,7 @@ def predict_what_if(request: StaffRequest) -> HttpResponse:
 
 
 def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[str, Any]:
-    """The answer to a form's values with how it moved from one before, or what is wrong with them."""
+    """The prediction for a form's values with the change from the previous one, or their problems."""
     if form.is_valid():
         try:
             tried = services.explore(live=live, record=form.cleaned_data)
@@ -83,12 +83,12 @@ def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[st
 def ranked(
     label: str, shares: Mapping[str, float], before: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """The most probable classes with the bars that show them, and how many are left out.
+    """The most probable classes with their bars, and the number of other classes.
 
     Args:
-        label: the class that was answered.
+        label: the predicted class.
         shares: class to probability, from 0 to 1.
-        before: those of an answer to compare with.
+        before: shares of a previous prediction to compare with.
     """
     places = sorted(shares.items(), key=lambda pair: -pair[1])
     rows = [
@@ -105,7 +105,7 @@ def ranked(
 
 
 def _shown(key: str) -> Prediction | None:
-    """The logged answer that the address names."""
+    """The logged prediction of the address."""
     if not key:
         return None
     try:
@@ -116,7 +116,7 @@ def _shown(key: str) -> Prediction | None:
 
 
 def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None:
-    """Return the address of the logged answer, or None when the form now says why there is none."""
+    """Return the address of the logged prediction, or None if the form has errors."""
 
     def answer() -> str:
         given = services.predict(
