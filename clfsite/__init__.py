@@ -1,1 +1,1 @@
-"""The project: settings, addresses, the queue, and the one place that turns errors into responses."""
+"""The project: settings, URLs, the queue, and the conversion of errors to responses."""

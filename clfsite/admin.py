@@ -1,4 +1,4 @@
-"""People and what they may, and bad logins of the last minutes, for administrators."""
+"""Administration of people, permissions, and recent failed logins."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from django.http import HttpRequest
 from clfsite.core.web.read_only_admin import ReadOnlyAdmin
 
 admin.site.unregister([Group, User])
-# called after what they hold, which Django's and axes' own words do not tell
+# names that describe the content, unlike the names of Django and axes
 apps.get_app_config("auth").verbose_name = "People and roles"
 apps.get_app_config("axes").verbose_name = "Bad logins"
 
 
-# what is asked for beyond looking; Django makes four permissions for every model, most of which nothing asks for
+# permissions that the site checks, except viewing; Django creates four for each model, most of them unused
 ASKED = (
     *(f"{verb}_{model}" for verb in ("add", "change", "delete") for model in ("user", "group")),
     "delete_accessattempt",
@@ -30,7 +30,7 @@ ASKED = (
 
 
 class PermissionChoice(ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Permissions to tick, by the names that this site gives its parts."""
+    """Checkboxes of permissions, with the site's names."""
 
     def label_from_instance(self, permission: Any) -> str:
         part = apps.get_app_config(permission.content_type.app_label).verbose_name
@@ -38,7 +38,7 @@ class PermissionChoice(ModelMultipleChoiceField):  # type: ignore[type-arg]
 
 
 def permissions() -> ModelMultipleChoiceField:  # type: ignore[type-arg]
-    """A field for those permissions that something on this site asks for."""
+    """A field with the permissions that the site checks."""
     seen = [f"view_{model._meta.model_name}" for model in admin.site._registry]
     queryset = Permission.objects.filter(codename__in=[*ASKED, *seen]).select_related("content_type")
     return PermissionChoice(queryset, required=False, widget=CheckboxSelectMultiple)
@@ -46,7 +46,7 @@ def permissions() -> ModelMultipleChoiceField:  # type: ignore[type-arg]
 
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
-    """Roles and permissions are ticked: a click into one of Django's lists would lose all that was chosen there."""
+    """Roles and permissions are checkboxes, because a click in Django's lists discards the selection."""
 
     note = (
         "Groups are the roles and give permissions. A login without a group sees nothing. Only staff can log "
@@ -89,7 +89,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
-    """Permissions to tick, for the same reason."""
+    """Permissions are checkboxes, because a click in Django's lists discards the selection."""
 
     note = "Groups are the roles. Each group gives its members the selected permissions."
     filter_horizontal = ()
@@ -111,7 +111,7 @@ class RoleAdmin(GroupAdmin):
 
 @admin.register(AccessAttempt)
 class BadLoginAdmin(ReadOnlyAdmin):
-    """Rows end by themselves with the lock; unlocking somebody is an action."""
+    """Failed logins. Rows expire with the lock; an action unlocks a login."""
 
     note = (
         "Failed logins. Five failures of one name from one address lock that name for this address, fifty "
@@ -131,7 +131,7 @@ class BadLoginAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Delete and unlock", permissions=["unlock"])
     def unlock(self, request: HttpRequest, chosen: QuerySet[AccessAttempt]) -> None:
-        """Let those log in again whose bad logins these were."""
+        """Delete the failed logins, which unlocks their names and addresses."""
         names = ", ".join(f"{attempt.username} from {attempt.ip_address}" for attempt in chosen)
         chosen.delete()
         self.message_user(request, f"Unlocked: {names}.", messages.SUCCESS)

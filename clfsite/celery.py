@@ -19,8 +19,9 @@ app.autodiscover_tasks()
 
 @worker_ready.connect
 def tell_metrics(**_: object) -> None:
-    """A worker apart from the web server tells Prometheus itself what it counts."""
+    """Serve the metrics of a worker that is separate from the web server."""
     if settings.CLFSITE_WORKER_METRICS_PORT:
-        from clfsite import worker_metrics  # needs the models, which this module is imported before
+        # imported here because it needs the models, which are loaded later
+        from clfsite import worker_metrics
 
         worker_metrics.start(settings.CLFSITE_WORKER_METRICS_PORT)

@@ -1,6 +1,6 @@
 """`python -m clfsite.child MODULE ...`: runs a program's module, and ends it gracefully when its parent is gone.
 
-A server that was killed would otherwise leave web processes behind, which go on answering on its port.
+Otherwise a killed server would leave web processes behind that keep answering on its port.
 """
 
 import runpy

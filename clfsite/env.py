@@ -1,4 +1,4 @@
-"""Every environment variable that the site reads: declared once, checked at the start, described in the documents.
+"""All environment variables of the site: declared once, checked at the start, and documented.
 
 `Env` is the declaration. `make settings` writes the table of docs/deployment.md and .env.example from it.
 """
@@ -34,7 +34,7 @@ SWITCHES = {
 _SIMILAR = 0.7  # from 0 to 1, see difflib
 _TOO_FEW_CHARACTERS = 8
 _TOO_SHORT = 32
-# what examples and templates have in place of a secret
+# placeholders of secrets in examples and templates
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it|this)|replace[-_ ]?(me|it|this)|placeholder|your[-_ ]|insecure|<[^>]*>|\.{3}",
     re.IGNORECASE,
@@ -44,7 +44,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
 _BUCKET_FORM = "s3://bucket/prefix, with ?endpoint_url=https://... and region_name=... if needed"
 _DATABASE_FORM = "postgresql://user:password@host:5432/name or sqlite:///file"
 
-# Types: `title` is what an error says was expected, `extra` whether the value may not be repeated in one
+# Types: `title` is the expected value in errors, `extra` marks values that errors must not contain
 _HIDDEN = {"hidden": True}
 Count = Annotated[int, Meta(ge=1, title="a whole number above 0")]
 CountOrNone = Annotated[int, Meta(ge=0, title="a whole number, 0 for none")]
@@ -67,12 +67,12 @@ def _url(*schemes: str) -> Meta:
 
 
 def _about(meaning: str, *, default: str = "", see: str = "") -> Meta:
-    """What documents say: the meaning, what holds without a value unless that is a constant, and where more is said."""
+    """The documentation of a setting: meaning, default if it is not a constant, and a link."""
     return Meta(description=meaning, extra={"default": default, "see": see})
 
 
 class Bucket(NamedTuple):
-    """Where datasets, artifacts and batch files go in place of the state folder; credentials are boto3's business."""
+    """The bucket for datasets, artifacts and batch files instead of the state folder; boto3 finds the credentials."""
 
     name: str
     prefix: str
@@ -81,7 +81,7 @@ class Bucket(NamedTuple):
 
 
 class Env(msgspec.Struct, frozen=True, kw_only=True):
-    """The site's settings from outside, each named as its variable; an empty variable counts as none."""
+    """The settings of the site, named like their variables; an empty variable counts as not set."""
 
     SECRET_KEY: Annotated[
         LongPassword,
@@ -238,7 +238,7 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state_dir(self) -> Path:
-        """The folder of everything that the site keeps in files."""
+        """The folder of all files of the site."""
         return Path(self.CLFSITE_STATE_DIR or BASE_DIR / "var").resolve()
 
     @property
@@ -247,25 +247,25 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
         return self.WANDB_MODE or ("online" if self.WANDB_API_KEY else "offline")
 
     def site(self) -> dict[str, Any]:
-        """The settings that are the site's own, for Django's."""
+        """The site's own settings, to add to Django's."""
         return {
             name: value for name, value in msgspec.structs.asdict(self).items() if name.startswith(PREFIX)
         }
 
     def secret_key(self) -> str:
-        """The key from the environment, or one made once and kept readable by the owner alone."""
+        """The key from the environment, or one created once in a file that only the owner can read."""
         return self.SECRET_KEY or _kept(self.state_dir / "secret_key")
 
     def metrics_token(self) -> str:
-        """The token from the environment, or one made once, which a Prometheus of this machine reads where it lies."""
+        """The token from the environment, or one created once in a file that a local Prometheus can read."""
         return self.CLFSITE_METRICS_TOKEN or _kept(self.state_dir / "metrics_token")
 
     def database(self) -> dict[str, Any]:
-        """The connection that everything takes."""
+        """The database connection."""
         return _database("DATABASE_URL", self.DATABASE_URL or f"sqlite:///{self.state_dir / 'db.sqlite3'}")
 
     def direct_database(self) -> dict[str, Any] | None:
-        """Where migrations go past a pooler, None for the way that everything else takes."""
+        """The connection of migrations past a pooler; None to use the normal one."""
         return (
             _database("DATABASE_DIRECT_URL", self.DATABASE_DIRECT_URL) if self.DATABASE_DIRECT_URL else None
         )
@@ -279,7 +279,7 @@ class Setting(NamedTuple):
     """One variable as `Env` declares it."""
 
     name: str
-    hint: Any  # its type without what is said about it
+    hint: Any  # its type without the metadata
     default: Any
     meaning: str
     expected: str
@@ -308,7 +308,7 @@ def declared() -> Iterator[Setting]:
 
 
 def read() -> Env:
-    """Read and check the environment, after `.env` in the project's folder where there is one.
+    """Read and check the environment and, if it exists, `.env` in the project's folder.
 
     Raises:
         ImproperlyConfigured: naming the variable, what was found and what is expected.
@@ -332,7 +332,7 @@ def read() -> Env:
 
 
 def _kept(path: Path) -> str:
-    """A secret made once and kept readable by the owner alone."""
+    """A secret that is created once in a file that only the owner can read."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -347,7 +347,7 @@ def _kept(path: Path) -> str:
 
 
 def _refuse_misspelt(known: set[str]) -> None:
-    """Refuse a variable of ours that is nearly a setting: it would be ignored, and its default would hold."""
+    """Refuse a misspelled variable, because it would be ignored."""
     ours = {name.removeprefix(PREFIX): name for name in known if name.startswith(PREFIX)}
     for name in sorted(set(os.environ) - known):
         if name.startswith(PREFIX):
@@ -368,7 +368,7 @@ def _value(setting: Setting, text: str) -> Any:
     try:
         value = msgspec.convert(given, setting.hint, strict=False)
     except msgspec.ValidationError:
-        # the library's message quotes no value, but its chain would
+        # the library's message contains no value, but its chained exception would
         raise ImproperlyConfigured(
             f"{setting.name} {_found(setting, text)}; expected {setting.expected}"
         ) from None
@@ -378,7 +378,7 @@ def _value(setting: Setting, text: str) -> Any:
 
 
 def _found(setting: Setting, text: str) -> str:
-    """What a refusal may say about the value."""
+    """The part of an error about the value."""
     if not setting.is_hidden:
         return f"is {text!r}"
     scheme, separator, _ = text.partition("://")
@@ -386,7 +386,7 @@ def _found(setting: Setting, text: str) -> str:
 
 
 def _refuse_placeholder(name: str, secret: str) -> None:
-    """Refuse a secret that everybody knows; no message repeats it, as it may be a part of a real one."""
+    """Refuse a placeholder as a secret. The message does not contain it, because it may be part of a real one."""
     if match := _PLACEHOLDER.search(secret):
         raise ImproperlyConfigured(
             f"{name} holds {match[0][:20]!r} like an example; expected a random value, "
@@ -399,7 +399,7 @@ def _refuse_placeholder(name: str, secret: str) -> None:
 
 
 def _database(name: str, value: str) -> dict[str, Any]:
-    """The connection of a database's URL; no message repeats it, as it holds the password."""
+    """The connection of a database URL. Errors do not contain the URL, because it has the password."""
     try:
         config: dict[str, Any] = {**dj_database_url.parse(value)}
     except ValueError:
@@ -407,7 +407,7 @@ def _database(name: str, value: str) -> dict[str, Any]:
     if match := _PLACEHOLDER.search(config.get("PASSWORD") or ""):
         raise ImproperlyConfigured(f"{name} has {match[0][:20]!r} in its password; expected the real one")
     if config["ENGINE"].endswith("sqlite3"):
-        # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut; IMMEDIATE takes
+        # WAL allows readers beside the writer; FULL makes a commit survive a power cut; IMMEDIATE takes
         # the write lock at BEGIN, without which concurrent read-then-write transactions fail as "locked".
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
@@ -415,7 +415,7 @@ def _database(name: str, value: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         return config
-    # a pooler in transaction mode (Neon's, pgbouncer) cannot keep a server-side cursor or a session
+    # poolers in transaction mode (Neon's, pgbouncer) do not support server-side cursors or sessions
     options = {
         **database.OPTIONS,
         **config.get("OPTIONS", {}),
@@ -431,7 +431,7 @@ def _database(name: str, value: str) -> dict[str, Any]:
 
 
 def _bucket(value: str) -> Bucket:
-    """The bucket of a URL; no message repeats it, as it may hold a secret in the wrong place."""
+    """The bucket of a URL. Errors do not contain the URL, because it may have a secret in the wrong place."""
     try:
         url = urlsplit(value)
     except ValueError:
@@ -448,7 +448,7 @@ def _bucket(value: str) -> Bucket:
 
 
 def _bucket_error(url: SplitResult, options: dict[str, str]) -> str:
-    """What is wrong with the address of a bucket, or an empty string."""
+    """The problem of a bucket URL, or an empty string."""
     if url.scheme != "s3":
         return f"begins with {url.scheme!r}"
     if not _BUCKET_NAME.fullmatch(url.netloc):

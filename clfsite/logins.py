@@ -1,4 +1,4 @@
-"""Locks logins out after repeated bad ones: what django-axes is told of this site, and the page that says so."""
+"""Locks after repeated failed logins: the configuration of django-axes, and the page for locked logins."""
 
 import math
 from datetime import datetime
@@ -15,16 +15,16 @@ from django.shortcuts import render
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-# bad logins from one address, under whatever names: a whole office may share it
+# failed logins from one address with any name; a whole office may share an address
 ADDRESS_LIMIT = 50
-# who has an IPv6 address has as many as this prefix holds
+# a network of this size usually belongs to one customer
 IPV6_PREFIX = 64
 
 
 class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
-    """Bad logins in the database: of a name from an address, and of an address with more patience.
+    """Failed logins in the database: per name and address, and per address with a higher limit.
 
-    A name is never locked for every address: that would let anybody lock anybody out.
+    A name is never locked for all addresses, because then anyone could lock out anyone.
     """
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
@@ -35,12 +35,12 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
         return max(of_pair, of_address * settings.AXES_FAILURE_LIMIT // ADDRESS_LIMIT)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Forget the bad logins of a name from an address, and not those of others from there."""
+        """Delete the failed logins of a name from an address, but not those of other names."""
         count, _ = self.filter_user_attempts(request, credentials)[0].delete()
         return int(count)
 
     def locked_until(self, request: HttpRequest, credentials: dict[str, Any] | None) -> datetime:
-        """When the last lock on a login ends, if no further bad login is counted."""
+        """The end of the last lock on a login, if there are no further failures."""
         limits = (settings.AXES_FAILURE_LIMIT, ADDRESS_LIMIT)
         attempts = zip(self.get_user_attempts(request, credentials), limits, strict=True)
         ends = [
@@ -52,15 +52,15 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
 
 
 def name_of(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """The name of a login, as far as the record holds it: Django's form lets a longer one through."""
+    """The name of a login, cut to the length of the record, because Django's form accepts longer ones."""
     typed = (credentials or {}).get("username") or request.POST.get("username", "")
     return str(typed)[: AccessAttempt._meta.get_field("username").max_length]
 
 
 def address_of(request: HttpRequest) -> str:
-    """Where a login comes from, as the nearest of CLFSITE_PROXIES proxies saw it; of IPv6 the network alone.
+    """The address of a login, as seen by the outermost of CLFSITE_PROXIES proxies; for IPv6 only the network.
 
-    What a caller writes into X-Forwarded-For stands before what the proxies add, and is not believed.
+    Values that a caller sends in X-Forwarded-For precede those of the proxies and are not trusted.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     count: int = settings.REST_FRAMEWORK["NUM_PROXIES"]  # type: ignore[assignment]
@@ -74,13 +74,13 @@ def address_of(request: HttpRequest) -> str:
             mapped = address.ipv4_mapped
             return str(mapped or ip_network((int(address), IPV6_PREFIX), strict=False).network_address)
         return str(address)
-    return "::"  # behind a socket without addresses all share one count
+    return "::"  # behind a socket without addresses, all logins share one count
 
 
 def locked_out(
     request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """The page for a login that is locked, the same whether there is such a user or not."""
+    """The page for a locked login; it does not reveal whether the user exists."""
     left = LoginHandler().locked_until(request, credentials) - timezone.now()
     seconds = max(math.ceil(left.total_seconds()), 1)
     minutes = math.ceil(seconds / 60)

@@ -1,14 +1,14 @@
-"""What services refuse, in the words a person reads; `clfsite.core.web.problems` gives each its HTTP status."""
+"""Exceptions of services, with messages for people; `clfsite.core.web.problems` maps each to an HTTP status."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 class ProblemError(Exception):
-    """The request cannot be carried out as asked; nothing was changed.
+    """The request cannot be executed; nothing was changed.
 
-    `errors` says where, one mapping per problem: `row` and `feature` of a record, or `line` and `column` of a file.
-    `count` is how many problems there are where `errors` holds the first of them alone.
+    `errors` has one mapping per problem: `row` and `feature` of a record, or `line` and `column` of a file.
+    `count` is the number of problems if `errors` has only the first ones.
     """
 
     def __init__(self, message: str, errors: Sequence[dict[str, Any]] = (), count: int = 0) -> None:
@@ -22,15 +22,15 @@ class Malformed(ProblemError):
 
 
 class NotFound(ProblemError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
 
 class Conflict(ProblemError):
-    """It clashes with the present state."""
+    """The request conflicts with the current state."""
 
 
 class TooLarge(ProblemError):
-    """More than a setting allows."""
+    """The request exceeds the limit of a setting."""
 
 
 class InvalidInput(ProblemError):
@@ -38,4 +38,4 @@ class InvalidInput(ProblemError):
 
 
 class Unavailable(ProblemError):
-    """It cannot be done now; trying again in a moment makes sense."""
+    """The request cannot be executed now, but may succeed later."""

@@ -1,6 +1,6 @@
-"""A folder in memory that the processes of one `manage.py serve` share, for what the site can do without.
+"""A folder in memory, shared by the processes of one `manage.py serve`, for data that may be lost.
 
-It is never in the state folder: a disk that is full of uploads must not take the metrics with it.
+It is never in the state folder, because a disk full of uploads must not stop the metrics.
 """
 
 import os
@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-# the variable in which Prometheus' client looks for it
+# the variable that Prometheus' client reads
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # a file system in memory on Linux, also in a container with a read-only root (64 MB there)
 MEMORY = "/dev/shm"  # noqa: S108  the folder made in it is the owner's alone
@@ -18,10 +18,10 @@ _NAME = re.compile(r"clfsite-(\d+)-\w+")
 
 
 def make_folder() -> Path:
-    """Make an empty folder for this process and those that it starts.
+    """Create an empty folder for this process and its children.
 
     Raises:
-        OSError: neither the memory nor the machine's folder for temporary files takes one.
+        OSError: it cannot be created in memory or in the machine's folder for temporary files.
     """
     try:
         return _made_in(Path(MEMORY))
@@ -31,7 +31,7 @@ def make_folder() -> Path:
 
 def _made_in(place: Path) -> Path:
     for folder in place.glob("clfsite-*"):
-        # of a process that was killed
+        # left by a killed process
         name = _NAME.fullmatch(folder.name)
         if name and not is_alive(int(name[1])):
             shutil.rmtree(folder, ignore_errors=True)
@@ -39,7 +39,7 @@ def _made_in(place: Path) -> Path:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether a process with this id exists."""
     with suppress(PermissionError):
         try:
             os.kill(pid, 0)
@@ -49,9 +49,9 @@ def is_alive(pid: int) -> bool:
 
 
 def reserve(path: Path, size: int) -> bool:
-    """Make a file of so many zeros, or lengthen it with them; False where there is no room for all of them.
+    """Create a file of zeros, or extend it with zeros; False if there is not enough space.
 
-    A mapped file needs that: writing to a page of it that has no place on a full disk ends the process (SIGBUS).
+    A mapped file needs this: on a full disk, writing to a page without space kills the process (SIGBUS).
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)

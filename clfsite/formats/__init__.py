@@ -1,1 +1,1 @@
-"""How the administration writes moments: as the portal does, and down to the second, to be found in a log."""
+"""Format of times in the administration: like the portal, with seconds, to find them in a log."""

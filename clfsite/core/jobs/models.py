@@ -1,4 +1,4 @@
-"""Jobs: rows that one process at a time owns, and the heartbeats of the workers that own them."""
+"""Jobs: rows that are owned by one process at a time, and the heartbeats of workers."""
 
 import os
 import socket
@@ -12,20 +12,20 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
-# an owner renews its lease every few seconds; without a renewal another process may take the job over. Leases are
-# written and judged by the database's clock alone: those of machines differ
+# an owner renews its lease every few seconds; without a renewal another process may take over the job. Leases
+# use only the database's clock, because the clocks of machines differ
 LEASE = timedelta(seconds=20)
-# none was given for so long, except by a clock that was set back since
+# no lease is longer, unless the clock was set back since
 IMPOSSIBLE = 2 * LEASE
 ATTEMPTS = 3
 
 
 class Job(models.Model):
-    """Work that waits in a queue, is claimed with a token and a lease, and ends; only these methods change its state."""
+    """A job waits in a queue, is claimed with a token and a lease, and ends. Only these methods change its state."""
 
     QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
     OVER: ClassVar[tuple[str, ...]] = (SUCCEEDED, FAILED, CANCELLED)
-    # states in which nobody has it, and those in which one process does
+    # states without an owner, and states with one
     WAITING: ClassVar[tuple[str, ...]] = (QUEUED,)
     OWNED: ClassVar[tuple[str, ...]] = (RUNNING,)
 
@@ -62,9 +62,9 @@ class Job(models.Model):
         return self.state in {self.FAILED, self.CANCELLED}
 
     def start(self) -> bool:
-        """Claim a queued job, or one whose owner has not been heard of; False when there is nothing to claim.
+        """Claim a queued job, or one whose owner is lost; False if there is nothing to claim.
 
-        A job that three processes in a row were lost with, none of which got further, fails instead.
+        A job that lost three processes in a row without progress fails instead.
         """
         now = timezone.now()
         orphaned = self.lost()
@@ -94,20 +94,20 @@ class Job(models.Model):
 
     @classmethod
     def lost(cls) -> Q:
-        """Which jobs have an owner that was not heard of for the time of its lease."""
+        """The condition for jobs whose owner did not renew its lease in time."""
         expired = Q(lease_until__lt=Now()) | Q(lease_until__gt=Now() + IMPOSSIBLE)
         return Q(state__in=cls.OWNED) & expired
 
     def begun(self) -> dict[str, Any]:
-        """What else to write into the row when it is claimed."""
+        """Further fields of the row to set with the claim."""
         return {}
 
     def renew(self) -> bool:
-        """Say that the owner is alive; False when the job is no longer its own."""
+        """Renew the lease of the owner; False if the job has another owner."""
         return self.change(self.OWNED, lease_until=Now() + LEASE)
 
     def release(self) -> bool:
-        """Give the job back to the queue as if it had not been begun, because its worker ends."""
+        """Return the job to the queue as if it had not been started, because its worker stops."""
         return self.change(
             self.OWNED,
             state=self.QUEUED,
@@ -119,7 +119,7 @@ class Job(models.Model):
         )
 
     def resume(self, **values: Any) -> bool:
-        """Queue a job that failed or was cancelled; False when it is in another state."""
+        """Queue a failed or cancelled job; False if it is in another state."""
         queued = {
             "state": self.QUEUED,
             "attempts_without_progress": 0,
@@ -132,9 +132,9 @@ class Job(models.Model):
         return self.change((self.FAILED, self.CANCELLED), **{**queued, **values})
 
     def fail(self, reason: str, **values: Any) -> bool:
-        """Close the job with the reason, whether it had begun or not; False when it was over or is another's."""
+        """Mark the job as failed with the reason; False if it has ended or has another owner."""
         closed = {"state": self.FAILED, "finished_at": timezone.now(), "error": reason, **values}
-        # also one that waits is another's if a later owner had it and gave it back
+        # a queued job may also belong to another owner that has returned it since
         rows = self._rows().filter(state__in=(*self.WAITING, *self.OWNED), claim=self.claim)
         changed = bool(rows.update(**closed))
         if changed:
@@ -142,7 +142,7 @@ class Job(models.Model):
         return changed
 
     def request_cancel(self) -> bool:
-        """Ask for the end of the job; one that waits ends at once, a running one when its owner sees it."""
+        """Request cancellation. A queued job ends at once, a running one when its owner notices."""
         now = timezone.now()
         if self.change(self.WAITING, state=self.CANCELLED, finished_at=now, cancel_requested_at=now):
             return True
@@ -151,11 +151,11 @@ class Job(models.Model):
         return bool(asked)
 
     def cancel(self) -> bool:
-        """Close the job as cancelled; its owner calls this once nothing of it runs any more."""
+        """Mark the job as cancelled; its owner calls this when all its processes have stopped."""
         return self.change(self.OWNED, state=self.CANCELLED, finished_at=timezone.now())
 
     def change(self, from_states: tuple[str, ...], **values: Any) -> bool:
-        """Update the row only while it is in one of the states, and ours where they have an owner."""
+        """Update the row only if it is in one of the states and, for states with an owner, ours."""
         rows = self._rows().filter(state__in=from_states)
         if from_states == self.OWNED:
             rows = rows.filter(claim=self.claim)
@@ -170,22 +170,22 @@ class Job(models.Model):
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def alive(self) -> Self:
-        """Workers that were heard of a moment ago."""
+        """The workers with a recent heartbeat."""
         return self.filter(at__gte=Now() - Heartbeat.SILENCE)
 
     def beat(self) -> None:
-        """Say that the worker of this process is alive."""
+        """Write the heartbeat of the worker of this process."""
         self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": Now()})
 
     def forget_old(self) -> None:
-        """Drop the workers that nobody has heard of for a day."""
+        """Delete workers without a heartbeat for a day."""
         self.filter(at__lt=Now() - timedelta(days=1)).delete()
 
 
 class Heartbeat(models.Model):
-    """When a worker was last heard of, by the database's clock; it says so every few seconds, in a row of its own."""
+    """The last heartbeat of a worker, by the database's clock. Each worker updates its own row every few seconds."""
 
-    # several times as long as a worker leaves between two
+    # several times the interval between two heartbeats
     SILENCE = timedelta(seconds=30)
 
     worker = models.CharField(primary_key=True, max_length=255, help_text="Machine and process.")

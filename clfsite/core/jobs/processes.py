@@ -1,4 +1,4 @@
-"""Processes that start others: none outlives the one that started it, and none is left half ended."""
+"""Child processes: none survives its parent, and process groups are stopped completely."""
 
 import os
 import signal
@@ -6,12 +6,12 @@ import subprocess
 import threading
 import time
 
-# between two looks at whether the parent is there
+# seconds between two checks of the parent
 POLL_SECONDS = 0.5
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a process and of all that it started in its session."""
+    """Kill a process and all remaining processes of its session."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -20,7 +20,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
-    """Send this process group a signal as soon as the process that started it is gone."""
+    """Send a signal to this process group when its parent process has ended."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Telling a worker that a row waits for it. The row is the truth, the message only a wake-up."""
+"""Waking a worker for a waiting row. The row is the truth, the message only a wake-up."""
 
 import logging
 from threading import Thread
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def wake(task: str, job: int) -> Thread:
-    """Send a task by name with one row's id, in a thread of its own: a broker that is down holds nobody up.
+    """Send a task by name with one row's id, in a thread of its own: a broker that is down blocks no request.
 
     Returns:
         The thread; a process that ends at once joins it first.
@@ -21,7 +21,7 @@ def wake(task: str, job: int) -> Thread:
 
 
 def _send(task: str, job: int) -> None:
-    # with Celery itself, which costs a start more than the first job costs by it
+    # imported here with Celery, which is slow to import, because many processes queue no job
     from kombu.exceptions import OperationalError
 
     app = import_string(settings.CLFSITE_CELERY_APP)

@@ -1,6 +1,6 @@
-"""How a worker takes jobs, keeps them, and finds those whose message or owner was lost.
+"""How a worker claims jobs, renews their leases, and finds jobs whose message or owner was lost.
 
-A message only rings: which job begins is read from the database, where each waits as a row.
+A message only wakes the worker. The next job is read from the database.
 """
 
 import copy
@@ -21,45 +21,45 @@ from clfsite.core.jobs.models import LEASE, Heartbeat, Job
 from clfsite.core.storage import space
 
 logger = logging.getLogger(__name__)
-# jobs of each of the two kinds that one worker carries out at a time: runs of hours leave threads to the batches
+# jobs of each of the two kinds that one worker executes at a time, so long runs leave threads for batches
 EACH = 2
 RENEW_SECONDS = LEASE.total_seconds() / 4
-# a queued row that no message has reached after this long gets another one
+# time after which a queued row gets another message
 FORGOTTEN = timedelta(seconds=10)
 SWEEP_SECONDS = 5.0
 CHORE_SECONDS = 3_600.0
-# set when the worker of this process is told to end
+# set when the worker of this process has to stop
 stopping = threading.Event()
-# the kinds of jobs that the sweeper looks after, each with the task that carries one out
+# the kinds of jobs of the sweeper, each with its task
 _tasks: dict[type[Job], str] = {}
-# what the sweeper calls once an hour
+# functions that the sweeper calls once an hour
 _chores: list[Callable[[], object]] = [Heartbeat.objects.forget_old]
-# jobs of each kind that this process carries out now
+# jobs of each kind that this process is executing
 _taken: Counter[type[Job]] = Counter()
 _lock = threading.Lock()
 
 
 def look_after(model: type[Job], task: str) -> None:
-    """Let the sweeper send this task for every job of a kind that waits too long or has lost its owner."""
+    """Register a task that the sweeper sends for each job of a kind that waits too long or has lost its owner."""
     _tasks[model] = task
 
 
 def every_hour(chore: Callable[[], object]) -> None:
-    """Let the sweeper call this once an hour, such as to delete what is kept no longer."""
+    """Register a function that the sweeper calls once an hour, for example to delete expired rows."""
     _chores.append(chore)
 
 
 def must_wait() -> bool:
-    """Whether jobs are left in their queue, as a disk without room would fail them; the sweeper looks again."""
+    """Whether jobs stay in the queue because the disk is full and they would fail; the sweeper checks again."""
     if reason := space.problem():
         logger.warning("jobs wait: %s", reason)
     return bool(reason)
 
 
 def carry_out(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
-    """Do the work on a job, or on one of its kind that waits longer; then on others that wait, until none does.
+    """Execute a job, or one of its kind that has waited longer, then all other waiting jobs.
 
-    Where every place of the kind is taken nothing is done: the thread that has one looks for more when its job is over.
+    If all places of the kind are taken, this does nothing: their threads look for more jobs at the end.
     """
     waiting = model._default_manager.filter(state=Job.QUEUED).order_by("pk").values_list("pk", flat=True)
     job: int | None = waiting.filter(pk__lt=pk).first() or pk
@@ -87,7 +87,7 @@ def _give_back(model: type[Job]) -> None:
 
 @contextmanager
 def kept_alive(job: Job) -> Iterator[None]:
-    """Renew the lease of a job that this very process carries out."""
+    """Renew the lease of a job that this process executes."""
     over = threading.Event()
 
     def renew() -> None:
@@ -110,10 +110,10 @@ def kept_alive(job: Job) -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Send another message for jobs that wait too long or whose owner is lost, as many as this worker has places for."""
+    """Send messages for jobs that wait too long or whose owner is lost, at most as many as this worker has places."""
     if space.problem():
         return
-    # a row of the future was written by a machine whose clock is fast
+    # a row from the future was written by a machine whose clock is fast
     long_ago = Q(created_at__lt=Now() - FORGOTTEN) | Q(created_at__gt=Now())
     forgotten = Q(state=Job.QUEUED) & long_ago
     for model, task in _tasks.items():
@@ -123,7 +123,7 @@ def sweep() -> None:
 
 
 def keep_sweeping() -> None:
-    """Sweep, and say that it does, for as long as the worker of this process lives; starts a thread."""
+    """Start a thread that sweeps and writes heartbeats while the worker of this process lives."""
 
     def run() -> None:
         done = time.monotonic() - CHORE_SECONDS

@@ -1,4 +1,4 @@
-"""An S3 bucket as storage, for machines that share no folder: all that the project knows of S3."""
+"""An S3 bucket as storage, for machines without a shared folder. Only this module uses S3."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from storages.backends.s3 import S3Storage
 from clfsite.core.errors import Unavailable
 from clfsite.core.storage.files import SafeStorage
 
-# a request that stores or fetches a file waits for at most three attempts of these
+# seconds; a request that stores or fetches a file waits for at most three attempts
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 3, 20, 3
 
 
 class BucketStorage(S3Storage, SafeStorage):  # type: ignore[misc]
-    """Objects below a prefix of one bucket; S3 itself puts an object whole or not at all.
+    """Objects below a prefix of one bucket. S3 stores an object completely or not at all.
 
-    Every method raises FileNotFoundError for an object that is not there, as a folder does, and Unavailable for a
-    bucket that does not do as asked.
+    All methods raise FileNotFoundError for a missing object, like a folder, and Unavailable if the bucket
+    fails.
     """
 
     client_config = Config(
@@ -34,24 +34,24 @@ class BucketStorage(S3Storage, SafeStorage):  # type: ignore[misc]
     def __init__(self, **options: str) -> None:
         super().__init__(**options)
         if self.endpoint_url:
-            # servers other than Amazon's seldom have a host name for every bucket
+            # servers other than Amazon's rarely have a host name for each bucket
             self.client_config = self.client_config.merge(Config(s3={"addressing_style": "path"}))
 
     def create(self, name: str, data: bytes) -> None:
-        """Put an object under a name that is free; S3 lets one through of several that try at the same moment."""
+        """Store an object under a new name. If several processes try at the same time, S3 accepts one."""
         try:
             with self._asked_for(name):
                 self.connection.meta.client.put_object(
                     Bucket=self.bucket_name, Key=self._normalize_name(name), Body=data, IfNoneMatch="*"
                 )
         except FileExistsError:
-            # a put whose answer was lost is sent again by the client, and meets itself
+            # the client repeats a put whose answer was lost, and then finds its own object
             with self.open(name) as file:
                 if file.read() != data:
                     raise
 
     def url(self, name: str | None) -> str:
-        """Where the object lies; no signed link, which would let in whoever reads it."""
+        """The address of the object, without a signature, because a signed link gives access to everyone."""
         return f"s3://{self.bucket_name}/{self._normalize_name(name or '')}"
 
     def exists(self, name: str) -> bool:
@@ -69,7 +69,7 @@ class BucketStorage(S3Storage, SafeStorage):  # type: ignore[misc]
             super().delete(name)
 
     def _open(self, name: str, mode: str = "rb") -> File:  # type: ignore[type-arg]
-        """Fetch the whole object first, so that who reads it meets no error of the network half way."""
+        """Fetch the whole object first, because a reader must not get a network error half way."""
         with ExitStack() as closing:
             file = closing.enter_context(tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR))
             with self._asked_for(name):
@@ -85,7 +85,7 @@ class BucketStorage(S3Storage, SafeStorage):  # type: ignore[misc]
 
     @contextmanager
     def _asked_for(self, name: str) -> Iterator[None]:
-        """Turn what S3 and its client raise into the exceptions of a folder, or Unavailable."""
+        """Convert exceptions of S3 and its client to those of a folder, or Unavailable."""
         try:
             yield
         except NoCredentialsError as error:
@@ -118,10 +118,10 @@ class BucketStorage(S3Storage, SafeStorage):  # type: ignore[misc]
         )
 
     def _is_there(self) -> bool:
-        """Whether the bucket exists; the answer about an object does not tell the one from the other."""
+        """Whether the bucket exists. A 404 for an object may mean either."""
         try:
             self.connection.meta.client.head_bucket(Bucket=self.bucket_name)
         except ClientError as error:
-            # credentials that may not list it are told 403 of a bucket that exists
+            # credentials without permission to list get 403 for an existing bucket
             return bool(error.response.get("Error", {}).get("Code") != "404")
         return True

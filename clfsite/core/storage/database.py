@@ -1,4 +1,4 @@
-"""PostgreSQL as this site needs it: commits that survive a crash, and no thread that waits for a frozen server for good."""
+"""PostgreSQL settings of the site: commits survive a crash, and no thread waits forever for a frozen server."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 from django.db import connection
 
-# a server that is off the net is noticed within a minute or so, also by a connection that only waits
+# an unreachable server is noticed within about a minute, also by an idle connection
 OPTIONS = {
     "connect_timeout": 5,
     "keepalives_idle": 20,
@@ -21,12 +21,12 @@ OPTIONS = {
 REPLICATED = {"on", "remote_apply", "remote_write"}
 
 _open: "weakref.WeakSet[Connection]" = weakref.WeakSet()
-# while the server does not answer, the one thread that may connect to find out whether it is back
+# while the server does not answer, the only thread that may connect to check whether it is back
 _prober: threading.Thread | None = None
 
 
 class Connection(psycopg2.extensions.connection):  # type: ignore[misc]
-    """A connection that another thread can cut; given to psycopg2 as its `connection_factory`."""
+    """A connection that another thread can cut; passed to psycopg2 as `connection_factory`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if _prober not in {None, threading.current_thread()}:
@@ -38,14 +38,14 @@ class Connection(psycopg2.extensions.connection):  # type: ignore[misc]
 
 
 def cut(prober: threading.Thread) -> None:
-    """End the wait of every thread of this process: queries under way fail now, new ones at once until `restore`.
+    """Stop all waiting queries of this process: running queries fail now, new ones at once until `restore`.
 
-    A frozen server keeps its connections open, and libpq knows no timeout for an answer.
+    A frozen server keeps its connections open, and libpq has no timeout for answers.
     """
     global _prober  # noqa: PLW0603  one state for each process
     _prober = prober
     for opened in list(_open):
-        # one that has ended meanwhile needs no end
+        # the connection may have been closed in the meantime
         with (
             contextlib.suppress(OSError, psycopg2.Error),
             socket.socket(fileno=os.dup(opened.fileno())) as duplicate,
@@ -54,13 +54,13 @@ def cut(prober: threading.Thread) -> None:
 
 
 def restore() -> None:
-    """Let every thread connect again."""
+    """Allow all threads to connect again."""
     global _prober  # noqa: PLW0603
     _prober = None
 
 
 def unsafe_settings() -> str:
-    """What would let PostgreSQL lose a commit that it has confirmed, or an empty string; one query.
+    """The settings with which PostgreSQL may lose confirmed commits, or an empty string; one query.
 
     Raises:
         django.db.Error: the database does not answer.
@@ -71,7 +71,7 @@ def unsafe_settings() -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(['current_setting(%s)'] * len(names))}", names)
         values = dict(zip(names, cursor.fetchone(), strict=True))
-    # where a commit waits for other machines, as with Neon, this one's disk may lag behind
+    # if a commit waits for other machines, as with Neon, the local disk may lag behind
     if values["synchronous_standby_names"] and values["synchronous_commit"] in REPLICATED:
         return ""
     unsafe = [name for name in names if values[name] == "off"]

@@ -1,4 +1,4 @@
-"""Files that survive a power cut: written beside their place, flushed, then moved into it."""
+"""Files that survive a power cut: written to a temporary file, flushed, then renamed."""
 
 import contextlib
 import hashlib
@@ -20,19 +20,19 @@ CHUNK = 1024 * 1024
 
 
 class SafeStorage(Storage):
-    """A place in which a name is either absent or holds the whole content; saving replaces it at one stroke."""
+    """A storage in which a name has either no content or the complete content; saving replaces it atomically."""
 
     def create(self, name: str, data: bytes) -> None:
-        """Write under a name that is free.
+        """Write a file under a new name.
 
         Raises:
-            FileExistsError: it is taken.
+            FileExistsError: the name exists.
         """
         raise NotImplementedError
 
 
 class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
-    """A folder whose files are fsynced before they get their names."""
+    """A folder; files are fsynced before they get their names."""
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         return name
@@ -46,7 +46,7 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
         """Open a file to read.
 
         Raises:
-            OSError: it is none, but a pipe, a device or a folder; a pipe would keep its reader waiting for ever.
+            OSError: it is a pipe, a device or a folder. Reading a pipe would block forever.
         """
         if mode != "rb":
             return cast(File, super()._open(name, mode))  # type: ignore[misc, type-arg]
@@ -77,7 +77,7 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
             for folder in (path.parent, *(folder_made.parent for folder_made in made)):
                 _fsync_folder(folder)
         except BaseException:
-            # a name that a power cut may take back counts as not given
+            # a name is only valid once it survives a power cut
             path.unlink(missing_ok=True)
             raise
         return name
@@ -85,17 +85,17 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder on the state folder's disk, gone afterwards; the machine's own may be a small one in memory."""
+    """A temporary folder on the state folder's disk, because the machine's own may be small and in memory."""
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR) as folder:
         yield Path(folder)
 
 
 @contextlib.contextmanager
 def local_path(storage: Storage, name: str) -> Iterator[Path]:
-    """A stored file as a path: where it lies in a folder, a copy that is gone afterwards elsewhere."""
+    """The path of a stored file: the file itself in a folder, otherwise a temporary copy."""
     try:
         path = Path(storage.path(name))
-        storage.open(name).close()  # which refuses what is not a regular file
+        storage.open(name).close()  # raises an error if it is not a regular file
     except NotImplementedError:
         with storage.open(name) as file, _copied(file, Path(name).name) as path:
             yield path
@@ -105,7 +105,7 @@ def local_path(storage: Storage, name: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def uploaded_path(source: File) -> Iterator[Path]:  # type: ignore[type-arg]
-    """An upload as a path: where it lies in a folder, a copy that is gone afterwards if it is in memory."""
+    """The path of an upload: the file itself, or a temporary copy if it is in memory."""
     if hasattr(source, "temporary_file_path"):
         yield Path(source.temporary_file_path())
         return
@@ -131,14 +131,14 @@ def artifacts() -> SafeStorage:
 
 
 def remove_quietly(storage: Storage, names: list[str]) -> None:
-    """Take back files whose row was never written; one that resists is left for the operator to see."""
+    """Delete files whose row was not written. If that fails, `manage.py verify` lists them."""
     for name in names:
         with contextlib.suppress(OSError, Unavailable):
             storage.delete(name)
 
 
 def digest(file: IO[bytes] | File) -> str:  # type: ignore[type-arg]
-    """The SHA-256 of what is left to read, in hexadecimal."""
+    """The SHA-256 of the remaining content, in hexadecimal."""
     sha256 = hashlib.sha256()
     while chunk := file.read(CHUNK):
         sha256.update(chunk)
@@ -166,7 +166,7 @@ def copy_hashed(source: IO[bytes] | File, target: Path, limit: int) -> tuple[str
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it, and return the new ones; each is an entry of the one above."""
+    """Create a folder and its parents, and return the new ones."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing

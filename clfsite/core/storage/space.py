@@ -1,4 +1,4 @@
-"""Room on the disk of the state folder: how much there is, and which errors say that there is none."""
+"""Free space on the disk of the state folder, and errors of a full disk."""
 
 import errno
 import shutil
@@ -7,26 +7,26 @@ import sqlite3
 import psycopg2.errors
 from django.conf import settings
 
-# with less, work that writes files is not begun: what is under way needs it to end well
+# with less, no job that writes files is started, because running jobs need the space to finish
 LEAST_BYTES = 16 * 1024**2
 FULL = "the disk is full, so nothing was stored; ask the site's operator to free space, then try again"
-# as the reason of a job that failed
+# reason of a failed job
 JOB_ENDED = "the disk was full; free space, then resume it"
 _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 
 
 def free_bytes() -> tuple[int, int]:
-    """Bytes that are free on the disk of the state folder, and all that it has."""
+    """Free and total bytes of the disk of the state folder."""
     usage = shutil.disk_usage(settings.STATE_DIR)
     return usage.free, usage.total
 
 
 def problem() -> str:
-    """What a lack of room on disk stops at present, or an empty string."""
+    """The problem of a full disk, or an empty string."""
     try:
         free, _ = free_bytes()
     except OSError:
-        # a folder that is gone is another problem, of which whatever uses it tells
+        # a missing folder is another problem, which its users report
         return ""
     if free >= LEAST_BYTES:
         return ""
@@ -37,7 +37,7 @@ def problem() -> str:
 
 
 def says_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, says that a disk is full: this machine's or the database server's."""
+    """Whether an error or its cause means that a disk is full, of this machine or of the database server."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
             return True
@@ -50,8 +50,8 @@ def says_full(error: BaseException | None) -> bool:
 
 
 def _is_full_sqlite(code: int) -> bool:
-    """SQLite says so by a code of its own, or that it cannot open or write a file beside the database."""
-    # the lowest byte names the kind
+    """SQLite reports a full disk by its own code, or as a file next to the database that it cannot open or write."""
+    # the lowest byte is the kind of the error
     kind = code & 0xFF
     return kind == sqlite3.SQLITE_FULL or (
         kind in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and bool(problem())

@@ -1,4 +1,4 @@
-"""Who calls, as histories name them."""
+"""The caller's name for histories."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_framework.request import Request
 
 
 def actor_of(request: Request) -> str:
-    """Who to name in histories: the key's name or the login."""
+    """The name for histories: the key's name or the login."""
     return request.user.get_username()
 
 

@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-# before any other app makes metrics of its own
+# before other apps create metrics
 from clfsite.core.web import metrics  # noqa: F401
 
 

@@ -1,4 +1,4 @@
-"""What every managing call has: who may call it, and which parameters its address takes."""
+"""Base classes of managing calls: permissions, and parameters of the address."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,16 +16,16 @@ from clfsite.core.web.serializers import NothingSerializer
 
 
 class Call(APIView):
-    """A call that names its scopes and, by method, the parameters of its address; others are refused."""
+    """A call with its scopes and, by method, the allowed parameters; others are refused."""
 
     permission_classes = [HasScope]
     parameters: Mapping[str, tuple[str, ...]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let a caller in, then look at what it asks for.
+        """Check the caller, then the parameters.
 
         Raises:
-            Malformed: a parameter that this call does not take.
+            Malformed: an unknown parameter.
         """
         super().initial(request, *args, **kwargs)
         check_parameters(request.query_params, self.parameters.get(request.method or "", ()))
@@ -42,12 +42,12 @@ class DetailCall(Call, generics.RetrieveAPIView[M]):
 
 
 class BareCall(Call):
-    """A call that takes nothing beside its address."""
+    """A call without a body."""
 
     parser_classes = [StrictJSONParser, UploadParser, FormParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let a caller in, then look whether it sends anything.
+        """Check the caller, then that the body is empty.
 
         Raises:
             ValidationError: naming each member of the body.

@@ -10,21 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 LONGEST_LABEL = 24
-# few labels have room for two lines of so many letters each
+# characters; with few labels there is space for two lines of this length
 WRAPPED_LABELS, LONGEST_LINE = 8, 16
-# curves in one chart; the others are in its table
+# most curves in one chart; the others are only in its table
 SHOWN_CURVES = 6
 
 
 class Table(TypedDict):
-    """A chart's data for those who cannot see it."""
+    """A chart's data as a table, for people who cannot see it."""
 
     headers: list[str]
     rows: list[list[Any]]
 
 
 class Chart(TypedDict):
-    """What `partials/chart.html` takes."""
+    """The parameters of `partials/chart.html`."""
 
     id: str
     title: str
@@ -38,7 +38,7 @@ Trace = dict[str, Any]
 
 
 def plot(traces: Trace | Sequence[Trace], layout: dict[str, Any]) -> dict[str, Any]:
-    """Put one trace or several and their layout together, as Plotly's script takes them."""
+    """Combine traces and a layout to a figure for Plotly's script."""
     return {"data": [traces] if isinstance(traces, dict) else list(traces), "layout": layout}
 
 
@@ -67,19 +67,19 @@ def chart(*, name: str, title: str, figure: dict[str, Any], table: Table, note: 
 
 
 def text(label: str) -> str:
-    """A label that Plotly shows as it stands, cut to fit an axis."""
+    """A label that Plotly shows unchanged, cut to fit an axis."""
     cut = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
     return html.escape(cut, quote=False)
 
 
 def wrapped(label: str) -> str:
-    """A label that Plotly shows as it stands in one line or two, cut where they are full."""
+    """A label that Plotly shows unchanged in one or two lines, cut if it is longer."""
     lines = textwrap.wrap(label, LONGEST_LINE, max_lines=2, placeholder="…")
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
 def labelled_axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
-    """An axis of positions 0, 1, ... that carry labels, so that labels cut alike stay apart."""
+    """An axis of positions 0, 1, ... with labels, because cut labels may be equal."""
     return {
         "title": {"text": html.escape(title, quote=False)},
         "tickmode": "array",
@@ -118,7 +118,7 @@ def diagonal(name: str) -> Trace:
 
 
 def share_axis(title: str) -> dict[str, Any]:
-    """An axis from 0 to 1, read as 0 to 100 %, with room for a line along its ends."""
+    """An axis from 0 to 1, shown as 0 to 100 %, with space for a line along its ends."""
     return {
         "title": {"text": title},
         "range": [-0.01, 1.01],
@@ -132,7 +132,7 @@ def spark(counts: Sequence[float], highest: float = 0) -> list[dict[str, float]]
     """Bars of a small histogram in a box one unit wide per count and 100 units high.
 
     Args:
-        highest: the count of a bar of full height; the highest of these where it is 0.
+        highest: the count of a bar of full height; if it is 0, the highest count.
     """
     full = highest or max(counts, default=0) or 1
     heights = [100 * count / full for count in counts]

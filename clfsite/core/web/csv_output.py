@@ -1,4 +1,4 @@
-"""CSV that the site writes: any reader gets the same cells back, and no spreadsheet runs one of them as a formula."""
+"""Writing CSV: all readers get the same cells, and no spreadsheet runs a cell as a formula."""
 
 import csv
 from collections.abc import Collection, Container, Iterable
@@ -6,17 +6,17 @@ from types import SimpleNamespace
 from typing import Any
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
-# RFC 4180's; the writer quotes a cell that holds a part of it
+# as in RFC 4180; the writer quotes cells that contain a part of it
 LINE_END = "\r\n"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# readers that guess the delimiter look at the header
+# some readers guess the delimiter from the header
 OTHER_DELIMITERS = frozenset(";\t|")
 
 
 def cell(value: Any) -> Any:
-    """A value as it stands in a file: nothing where it is missing, and no text that a spreadsheet would run.
+    """A value as a cell: empty if it is missing, and safe for spreadsheets.
 
-    A text that begins like a formula gets an apostrophe in front; a number stays a number.
+    A text that begins like a formula gets a leading apostrophe; numbers do not change.
     """
     if value is None:
         return ""
@@ -50,7 +50,7 @@ def lines(rows: Iterable[Iterable[Any]]) -> list[str]:
 
 
 def header(names: Iterable[str]) -> str:
-    """The names of columns as CSV, without the line end; quoted where one holds what may pass for the delimiter."""
+    """The names of columns as CSV, without the line end; quoted if one contains a possible delimiter."""
     listed = list(names)
     is_odd = any(OTHER_DELIMITERS & set(name) for name in listed)
     return _lines([listed], csv.QUOTE_ALL if is_odd else csv.QUOTE_MINIMAL)[0]
@@ -62,9 +62,10 @@ def text(lines: Iterable[str]) -> str:
 
 
 def beside(ours: Iterable[str], theirs: Collection[str]) -> list[str]:
-    """The names of our columns in a file that has others from outside.
+    """The names of the site's columns in a file with columns of a caller.
 
-    Ours give way: `label` is called `clfsite_label` beside a column `label` or `Label`, as databases take those for one.
+    The site's columns are renamed: `label` becomes `clfsite_label` if there is a column `label` or `Label`,
+    which databases treat as equal.
     """
     taken = {name.casefold() for name in theirs}
     return [_free(name, taken) for name in ours]
@@ -78,7 +79,7 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 def _lines(rows: Iterable[Iterable[Any]], quoting: Any) -> list[str]:
     written: list[str] = []
-    # the writer hands over a row at a time, whatever line ends are in its cells; it quotes those of its own line end
+    # the writer returns one row at a time, regardless of line ends in cells; it quotes its own line ends
     target = SimpleNamespace(write=lambda line: written.append(line[: -len(LINE_END)]))
     csv.writer(target, lineterminator=LINE_END, quoting=quoting).writerows(map(cell, row) for row in rows)
     return written

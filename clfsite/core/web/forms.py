@@ -15,12 +15,12 @@ from clfsite.core.web.uploads import was_cut
 
 
 class TextChoiceField(forms.ChoiceField):
-    """A choice among texts from outside, line ends included."""
+    """A choice among arbitrary texts, including line ends."""
 
     texts: Collection[str] = ()
 
     def offer(self, texts: Iterable[str], first: Iterable[tuple[str, str]] = ()) -> None:
-        """Set the choices, behind those that stand for none of the texts."""
+        """Set the choices, after those that stand for no text."""
         self.texts = list(texts)
         self.choices = [*first, *((carry(text), text) for text in self.texts)]
 
@@ -34,14 +34,14 @@ class TextChoiceField(forms.ChoiceField):
 def carry(text: str) -> str:
     """A text as the value of an option or a hidden field.
 
-    Browsers turn every line end of a value into CR LF. A text with line ends goes as JSON, which has none, and so does one
+    Browsers convert line ends in values to CR LF. So a text with line ends is sent as JSON, and so is a text
     that begins like JSON.
     """
     return json.dumps(text) if "\r" in text or "\n" in text or text.startswith('"') else text
 
 
 def read_text(value: str, known: Collection[str]) -> str:
-    """The text that came back for one that `carry` gave, or that a browser changed the line ends of."""
+    """The original text of a value from `carry`, or of a text whose line ends a browser changed."""
     if value.startswith('"'):
         try:
             text = json.loads(value)
@@ -93,6 +93,6 @@ class UploadForm(forms.Form):
         return self.cleaned_data["file"]
 
     def refuse(self, error: ProblemError) -> None:
-        """Show what a service said about the file."""
+        """Show the problems that a service found in the file."""
         self.problems = error.errors
         self.add_error("file", capfirst(str(error)))

@@ -1,6 +1,6 @@
-"""By which names the site is asked for: those of ALLOWED_HOSTS, and any at all for health probes.
+"""Host names of the site: those of ALLOWED_HOSTS, and any for health probes.
 
-A load balancer or a kubelet asks by address, or in HTTP/1.0 without a name; what it is told holds no secret.
+A load balancer or a kubelet uses an address, or HTTP/1.0 without a host; health probes reveal no secrets.
 """
 
 import re
@@ -15,12 +15,12 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 PROBES = re.compile(r"/(health|health/live|health/ready|ping|v2/health/live|v2/health/ready)/?")
 MOST_HOSTS = 1_000
 LAST_PORT = 65_535
-# hosts that ALLOWED_HOSTS was found to name
+# hosts that were checked against ALLOWED_HOSTS
 _known: set[str] = set()
 
 
 def answer_probes(get_response: GetResponse) -> GetResponse:
-    """Middleware: answer health probes before anything asks for a host, a session or a CSRF token."""
+    """Middleware: answer health probes before the checks of host, session and CSRF token."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         if not PROBES.fullmatch(request.path_info):
@@ -33,7 +33,7 @@ def answer_probes(get_response: GetResponse) -> GetResponse:
 
 
 def with_known_host(get_response: GetResponse) -> GetResponse:
-    """Middleware: refuse a Host that ALLOWED_HOSTS does not name, or one at a port that there is not."""
+    """Middleware: refuse a Host that is not in ALLOWED_HOSTS or has an invalid port."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         host = request.META.get("HTTP_HOST", "")

@@ -1,4 +1,4 @@
-"""Order lists as their headings ask, by columns that a page names and no others, and page through those of the API."""
+"""Sorting of lists by the columns that a page allows, and pagination of the API."""
 
 import re
 from collections.abc import Mapping
@@ -25,17 +25,17 @@ def sorted_by(
     first: str,
     within: str = "",
 ) -> tuple[str, QuerySet[M]]:
-    """Return the order asked for by ?sort= and the rows in it.
+    """Return the order of ?sort= and the sorted rows.
 
     Args:
-        columns: what may be asked for, and the fields that each stands for.
-        first: the order where the request asks for none that there is; a minus in front turns it round.
-        within: the field of the groups that rows stay together in, where there are groups.
+        columns: the values of ?sort=, with the fields of each.
+        first: the default order; a leading minus reverses it.
+        within: the field of groups, if rows are grouped.
     """
     asked = request.GET.get("sort", "")
     sort = asked if asked.removeprefix("-") in columns else first
     fields = [F(name) for name in columns[sort.removeprefix("-")]]
-    # what was never set stands at the end either way, on either database
+    # nulls are last in both orders, on both databases
     order = [
         field.desc(nulls_last=True) if sort.startswith("-") else field.asc(nulls_last=True)
         for field in fields
@@ -46,7 +46,7 @@ def sorted_by(
 class NewestFirst(CursorPagination):
     """Newest first; ids grow with time, those of predictions included (UUIDv7).
 
-    A cursor is signed for its list, as DRF would hand one of a caller's making to the database.
+    A cursor is signed for its list, because DRF would pass forged cursors to the database.
     """
 
     ordering = "-id"
@@ -58,7 +58,7 @@ class NewestFirst(CursorPagination):
         """Return a page.
 
         Raises:
-            Malformed: a cursor that no list of these rows gave, or no number of rows.
+            Malformed: an invalid cursor or an invalid number of rows.
         """
         self._salt = f"cursor of {queryset.model._meta.label_lower}"
         return super().paginate_queryset(queryset, request, view)

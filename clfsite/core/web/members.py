@@ -1,4 +1,4 @@
-"""What an object or an address may name: a name that is not known is refused, with the one that was probably meant."""
+"""Members of objects and parameters of addresses: unknown names are refused, with a suggestion."""
 
 import difflib
 import json
@@ -8,22 +8,22 @@ from typing import Any
 from clfsite.core.errors import Malformed
 
 UNKNOWN = "unknown_member"
-# names of a caller that are told, and those of them that are compared with the known ones
+# most unknown names that are listed, and most that are compared with the known names
 MOST_TOLD = 100
 MOST_COMPARED = 10
-# how alike two names are, from 0 to 1, of which one may have been meant for the other
+# similarity from 0 to 1 from which a name is suggested
 LEAST_ALIKE = 0.7
-# characters of a caller's name that are repeated
+# characters of a caller's name that are shown
 LONGEST_NAME = 60
 
 
 def read_object(
     value: Any, *, required: Collection[str] = (), optional: Collection[str] = (), path: str = ""
 ) -> dict[str, Any]:
-    """Return a JSON object that has the required members and no others but the optional ones.
+    """Return a JSON object that has all required members and no unknown ones.
 
     Args:
-        path: where the value stands in the body, "" for the body itself.
+        path: path of the value in the body, "" for the body itself.
 
     Raises:
         Malformed: naming each member that is missing or unknown by its path.
@@ -66,7 +66,7 @@ def unknown_members(names: Iterable[str], known: Sequence[str], path: str = "") 
 
 
 def check_parameters(given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse parameters of an address that a call does not know, or that stand there twice.
+    """Refuse unknown and duplicate parameters of an address.
 
     Args:
         given: Django's QueryDict.
@@ -85,7 +85,7 @@ def check_parameters(given: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def unknown(name: str, known: Sequence[str], what: str) -> str:
-    """Say that a name is not known, and which one was probably meant."""
+    """The message for an unknown name, with a suggestion."""
     text = f"unknown {what} {json.dumps(shorten(name), ensure_ascii=False)}"
     if close := nearest(name, known):
         return f"{text}; did you mean {close}?"
@@ -95,14 +95,14 @@ def unknown(name: str, known: Sequence[str], what: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that reads most like this one."""
+    """The most similar known name."""
     folded = {candidate[:LONGEST_NAME].casefold().strip(): candidate for candidate in known}
     close = difflib.get_close_matches(name[:LONGEST_NAME].casefold().strip(), folded, n=1, cutoff=LEAST_ALIKE)
     return folded[close[0]] if close else None
 
 
 def shorten(name: str) -> str:
-    """A caller's name, cut to what is worth repeating."""
+    """A caller's name, cut to a readable length."""
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 

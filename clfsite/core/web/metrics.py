@@ -1,4 +1,4 @@
-"""Prometheus metrics of this process and of those that share a folder with it."""
+"""Prometheus metrics of this process and of the processes with the same folder."""
 
 import os
 import re
@@ -25,9 +25,9 @@ _LIVE_GAUGE = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
 
 
 class ReservedValues(MmapedDict):
-    """The file in which a process shares what it counts, its space taken before it is mapped.
+    """The file with the shared values of a process; its space is reserved before it is mapped.
 
-    Where there is no room for another series, this process counts that for itself.
+    If there is no space for another series, its value is not shared.
     """
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
@@ -35,7 +35,7 @@ class ReservedValues(MmapedDict):
         self._positions: dict[str, int] = {}
         self._f = None  # type: ignore[assignment]
         self._capacity = self._used = 0
-        # under its name once it is whole: a scrape may read it at any time
+        # renamed when it is complete, because a scrape may read it at any time
         new = Path(f"{filename}.new")
         if Path(filename).exists() or reserve(new, FIRST_SIZE):
             if new.exists():
@@ -43,21 +43,21 @@ class ReservedValues(MmapedDict):
             super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
 
     def read_value(self, key: str) -> tuple[float, float]:
-        """The value and the time of a series, which is begun at 0."""
+        """The value and the time of a series, which starts at 0."""
         if key in self._alone or (key not in self._positions and not self._has_room(key)):
             return self._alone.setdefault(key, (0.0, 0.0))
         value: tuple[float, float] = super().read_value(key)  # type: ignore[no-untyped-call]
         return value
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
-        """Set a series that was read before."""
+        """Set the value of a series that was read before."""
         if key in self._alone:
             self._alone[key] = value, timestamp
         else:
             super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
 
     def _has_room(self, key: str) -> bool:
-        """Whether the file takes another series, lengthened as the base class is about to do it."""
+        """Whether the file has space for another series; extends it like the base class."""
         if not self._capacity:
             return False
         # an integer, the key with at most 8 bytes of padding, and two doubles
@@ -67,7 +67,7 @@ class ReservedValues(MmapedDict):
         return capacity == self._capacity or reserve(Path(self._fname), capacity)
 
 
-# a second series for every counter, which no panel or rule reads
+# disables a second series for each counter, which no panel or rule uses
 disable_created_metrics()  # type: ignore[no-untyped-call]
 values.MmapedDict = ReservedValues  # type: ignore[attr-defined]
 key_refusals_total = Counter(
@@ -79,17 +79,17 @@ key_refusals_total = Counter(
 
 @cache
 def child(metric: Any, *labels: str) -> Any:
-    """The series of a metric with these labels; looking it up anew costs more than counting."""
+    """The cached series of a metric with these labels; a lookup costs more than counting."""
     return metric.labels(*labels)
 
 
 def refused_key(reason: str) -> None:
-    """Count a call that was refused for its key."""
+    """Count a call that was refused because of its key."""
     child(key_refusals_total, reason).inc()
 
 
 def exposition() -> bytes:
-    """What was counted, in Prometheus' text format: by this process, or by all that share a folder."""
+    """The metrics in Prometheus' text format, of this process or of all with the same folder."""
     if FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     _bury(Path(os.environ[FOLDER]))
@@ -99,7 +99,7 @@ def exposition() -> bytes:
 
 
 def _bury(folder: Path) -> None:
-    """Take the gauges of processes that are gone out of the sums; what they counted stays in them."""
+    """Remove the gauges of ended processes from the sums; their counters stay."""
     for path in folder.glob("gauge_live*.db"):
         match = _LIVE_GAUGE.fullmatch(path.name)
         if match and not is_alive(int(match[1])):

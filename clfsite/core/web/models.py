@@ -1,4 +1,4 @@
-"""Forms that were sent, so that a second click does not carry one out twice."""
+"""Sent forms, to execute each only once."""
 
 from django.conf import settings
 from django.db import models

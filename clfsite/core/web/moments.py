@@ -1,4 +1,4 @@
-"""Dates and times from outside: ISO 8601 and nothing else, as 11/12/2026 is another day in another country."""
+"""Dates and times of callers: only ISO 8601, because 11/12/2026 is ambiguous."""
 
 import re
 from datetime import UTC, datetime
@@ -10,10 +10,10 @@ _ISO = re.compile(
 
 
 def read_moment(text: str) -> datetime:
-    """Return the moment in UTC; without a zone UTC is meant, a date is its first moment.
+    """Return the time in UTC. Without a time zone it is UTC; a date means its first moment.
 
     Raises:
-        ValueError: no such date or time; the message says what is.
+        ValueError: invalid date or time; the message says what is expected.
     """
     # a plus sign in an address stands for a space
     written = re.sub(r" (\d{2}:?\d{2})$", r"+\1", text.strip()) if text.count(":") > 1 else text.strip()
@@ -27,5 +27,5 @@ def read_moment(text: str) -> datetime:
         return moment.replace(tzinfo=UTC)
     try:
         return moment.astimezone(UTC)
-    except OverflowError:  # in UTC it lies beyond the first or last year there is
+    except OverflowError:  # in UTC it is before the first or after the last year of datetime
         return datetime.min.replace(tzinfo=UTC) if moment.year == 1 else datetime.max.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Figures as pages, charts and the report write them."""
+"""Formatting of numbers for pages, charts and the report."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ MINUTE, HOUR = 60, 3_600  # seconds
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.8342 as 83.4 %; what is not quite 0 or 1 does not read as if it were."""
+    """0.8342 as 83.4 %; values close to 0 or 1 are not rounded to 0 % or 100 %."""
     if share is None:
         return "unknown"
     least = 10.0 ** -(digits + 2)
@@ -35,7 +35,7 @@ def score(value: float) -> str:
 
 
 def signed(difference: float) -> str:
-    """A difference with its sign, to three places; what rounds to nothing has both."""
+    """A difference with its sign, to three places; ± if it rounds to 0."""
     if not round(difference, 3):
         return "±0.000"
     return f"{difference:+.3f}".replace("-", MINUS)
@@ -50,7 +50,7 @@ def points(difference: float) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A latency to two places that say something."""
+    """A latency with two significant digits."""
     if value < 1:
         return f"{value:.2g}"
     return f"{value:.1f}".removesuffix(".0") if value < 100 else f"{value:,.0f}"  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""How the managing calls read JSON, as strictly as the serving ones, and files, up to the limit."""
+"""Parsers of the managing calls: strict JSON like the serving calls, and files up to the limit."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -12,7 +12,7 @@ from clfsite.core.web.uploads import was_cut
 
 
 class StrictJSONParser(JSONParser):
-    """JSON without duplicate names, NaN, deep nesting, half surrogates, or NUL, which no database can keep."""
+    """JSON without duplicate names, NaN, deep nesting, half surrogates, or NUL characters."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

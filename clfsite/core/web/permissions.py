@@ -1,4 +1,4 @@
-"""Who may call which method of an API view: a key by its scopes, a staff session by Django's permissions."""
+"""Permissions of API views: scopes for a key, Django's permissions for a staff session."""
 
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,12 @@ from rest_framework.request import Request
 
 from clfsite.core.web import metrics
 
-if TYPE_CHECKING:  # DRF's settings import the keys, which import this, before its views are there
+if TYPE_CHECKING:  # at runtime, its import would be circular
     from rest_framework.views import APIView
 
-# what every role may: to see the portal, and what the API shows
+# permission of all roles: to see the portal and to read the API
 LOOK = "training.view_classifier"
-# what a person must be allowed to do for what a key's scope allows
+# Django permissions of a person that correspond to the scopes of a key
 PERMISSION_OF_SCOPE = {
     "read": LOOK,
     "predict": "predictions.add_prediction",
@@ -21,7 +21,7 @@ PERMISSION_OF_SCOPE = {
     "train": "training.add_run",
     "activate": "training.activate_version",
 }
-# what a key's scope allows, in words
+# descriptions of the scopes
 SCOPES = {
     "read": "view datasets, runs, versions and the log",
     "predict": "request predictions",
@@ -32,7 +32,7 @@ SCOPES = {
 
 
 class DenyByDefault(BasePermission):
-    """A view that says nothing about who may call it is closed."""
+    """A view without permissions is closed."""
 
     message = "access to this address is not configured"
 
@@ -41,7 +41,7 @@ class DenyByDefault(BasePermission):
 
 
 class HasScope(BasePermission):
-    """The view's `scopes` names the scope that each method needs; a method it does not name is closed."""
+    """The view's `scopes` maps each method to its scope; other methods are closed."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         scope = getattr(view, "scopes", {}).get(request.method or "")
@@ -52,7 +52,7 @@ class HasScope(BasePermission):
 
 
 def allows(request: Request, scope: str) -> bool:
-    """Whether the caller's key has a scope, or the person of the session what stands for it."""
+    """Whether the caller's key has a scope, or the person of the session the corresponding permissions."""
     scopes: frozenset[str] | None = getattr(request.auth, "scopes", None)
     if scopes is not None:
         if scope not in scopes:

@@ -1,4 +1,4 @@
-"""The one place that turns errors into responses: RFC 9457 problem documents for callers, pages for people."""
+"""The only place that converts errors to responses: RFC 9457 problem documents for callers, pages for people."""
 
 import logging
 import math
@@ -26,7 +26,7 @@ from clfsite.core.web import sent_forms
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
-# errors that a problem document lists, and the characters of all their texts: an answer to a bad body is small
+# most errors in a problem document, and most characters of their texts, to keep error responses small
 MOST_ERRORS = 100
 MOST_CHARACTERS = 40_000
 DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
@@ -47,7 +47,7 @@ def problem(
     headers: dict[str, str] | None = None,
     count: int = 0,
 ) -> HttpResponse:
-    """Return a problem document; the first of the `problems` become its member `errors`, the detail counts all of them."""
+    """Return a problem document. Its member `errors` has the first `problems`, its detail counts all of them."""
     listed = _first(problems or [])
     count = max(count, len(problems or []))
     if len(listed) < count:
@@ -59,14 +59,14 @@ def problem(
         "detail": detail,
         "errors": listed,
     }
-    # text from a caller may hold what UTF-8 cannot carry
+    # text of a caller may contain characters that UTF-8 cannot encode
     content = orjson.dumps(_encodable(body))
     headers = {"X-Content-Type-Options": "nosniff", **(headers or {})}
     return HttpResponse(content, status=status, content_type="application/problem+json", headers=headers)
 
 
 def _first(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first errors, as many as an answer may hold."""
+    """The first errors that fit into an answer."""
     listed: list[dict[str, Any]] = []
     characters = 0
     for item in problems[:MOST_ERRORS]:
@@ -99,7 +99,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
 
 
 def _passing(error: BaseException | None) -> errors.Unavailable | None:
-    """What a full disk or an absent database means to a caller: nothing is wrong with the request; None for other errors."""
+    """The response for a full disk or a database that is down, where the request itself is valid; None for other errors."""
     if space.says_full(error):
         logger.warning("a disk is full: %s", str(error).strip())
         return errors.Unavailable(space.FULL)
@@ -122,11 +122,11 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
 
 
 def _field_problems(detail: Any, field: str = "") -> list[dict[str, Any]]:
-    """The errors of DRF's fields, each with its whole path: `aim.goal`, `categories.0`."""
+    """The errors of DRF's fields, each with its path: `aim.goal`, `categories.0`."""
     if isinstance(detail, dict):
         return [item for name, inner in detail.items() for item in _field_problems(inner, _path(field, name))]
     if isinstance(detail, list):
-        # the errors of a list's items come as texts in a list where there is one item, as mappings where they nest
+        # DRF returns errors of list items as a list of texts for one item, as mappings if they are nested
         nested = any(isinstance(inner, dict | list) for inner in detail)
         return [
             item
@@ -137,7 +137,7 @@ def _field_problems(detail: Any, field: str = "") -> list[dict[str, Any]]:
 
 
 def _path(field: str, name: object) -> str:
-    """What is wrong with the whole of a value belongs to the value itself."""
+    """An error of a whole value belongs to the path of the value."""
     if name == api_settings.NON_FIELD_ERRORS_KEY:
         return field
     return f"{field}.{name}" if field else str(name)
@@ -176,7 +176,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
 
 
 def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponseBase:
-    """A page that says what cannot be done now."""
+    """A page for an error that is temporary."""
     logger.warning("%s: %s", request.path, error)
     response = render(request, "503.html", {"reason": str(error)}, status=HTTPStatus.SERVICE_UNAVAILABLE)
     response["Retry-After"] = str(RETRY_SECONDS)
@@ -184,7 +184,7 @@ def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponse
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer what no view has caught; Django calls it while it handles the exception."""
+    """The response for an uncaught exception; Django calls this while it handles the exception."""
     if passing := _passing(sys.exc_info()[1]):
         return unavailable(request, passing) if _wants_page(request) else exception_handler(passing, {})
     if _wants_page(request):
@@ -195,7 +195,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
 def reading_alone(
     view: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Let a call of programs be read, and answer other methods with a problem document, without a CSRF token too."""
+    """Allow GET and HEAD of an API call, and answer other methods with a problem document, even without a CSRF token."""
 
     @csrf_exempt
     @wraps(view)
@@ -209,7 +209,7 @@ def reading_alone(
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
-    """Say that a form cannot be taken as one of the site's own."""
+    """The response to a form without a valid CSRF token."""
     if not _wants_page(request):
         return problem(
             HTTPStatus.FORBIDDEN, "the API key and the session's CSRF token are missing; send one of them"

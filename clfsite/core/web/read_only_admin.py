@@ -1,4 +1,4 @@
-"""Rows of the administration that are looked at and not edited: services alone write them."""
+"""Read-only rows of the administration; only services write them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-# below, four digits would leave too little of a number
+# smaller numbers would lose too many digits
 SMALL = 0.001
 NOTHING = "-"
 
@@ -18,20 +18,20 @@ NOTHING = "-"
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows to search and read."""
 
-    # why nothing can be edited, and where what can be done is done; stands above list and row
+    # explains why the rows cannot be edited, and where to change them; shown above the list and the row
     note = ""
-    # too bulky, or nobody's business
+    # fields that are too large or confidential
     hidden: Sequence[str] = ()
-    # what a reader looks for stands first
+    # the most important fields
     first: Sequence[str] = ()
     labels: Mapping[str, str] = {}
-    # whether a button leads to what administrators did to a row
+    # whether there is a button to the history of a row
     keeps_history = False
 
     def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         names = [*self.first, *(field.name for field in self.opts.fields if field.name not in self.first)]
-        # the very same objects every time: Django tells the functions among them apart by identity
+        # the same objects each time, because Django compares functions by identity
         self._shown = [self._readable(name) for name in names if name not in self.hidden]
 
     def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
@@ -50,7 +50,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def _readable(self, name: str) -> str | Callable[[Any], str]:
-        """A field's name, or what shows its value where Django would show JSON, 16 digits or a name of the code."""
+        """The name of a field, or a function for values that Django would show as JSON, with 16 digits or as a code."""
         field = next((candidate for candidate in self.opts.fields if candidate.name == name), None)
         is_raw = isinstance(field, models.JSONField | models.FloatField)
         if field is None or not (is_raw or name in self.labels):
@@ -66,7 +66,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def as_table(value: Any) -> str:
-    """A value of JSON as a person reads it: tables within tables for what has parts."""
+    """A JSON value as nested tables."""
     if value in (None, "", [], {}):
         return NOTHING
     if isinstance(value, bool):
@@ -94,7 +94,7 @@ def _of_pairs(value: dict[Any, Any]) -> SafeString:
 
 
 def _of_rows(value: dict[Any, dict[str, Any]]) -> SafeString:
-    """A row for each entry and a column for each key that one of them has."""
+    """A table with a row for each entry and a column for each key."""
     columns = list(dict.fromkeys(key for entry in value.values() for key in entry))
     head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
     body = format_html_join(

@@ -1,4 +1,4 @@
-"""What the calls of the API have in common in the OpenAPI document."""
+"""Common parts of the calls in the OpenAPI document."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,16 +16,16 @@ MULTIPART = "multipart/form-data"
 
 
 def example(value: Any, media_type: str = "application/json") -> Callable[[type], type]:
-    """Decorate a serializer with the example that is shown wherever it describes a request or an answer."""
+    """Decorate a serializer with the example for its requests and responses."""
     return extend_schema_serializer(examples=[OpenApiExample("churn", value, media_type=media_type)])
 
 
 def csv_file(description: str, text: str) -> dict[tuple[int, str], OpenApiResponse]:
-    """Return the schema's entry for an answer that is a CSV file, with an example of its text."""
+    """Return the schema's entry for a CSV response, with an example."""
     file = OpenApiResponse(str, description=description, examples=[OpenApiExample("churn", text)])
     return {(200, "text/csv"): file}
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
-    """Schema entries for the problems that a call may answer with."""
+    """Schema entries for the problem responses of a call."""
     return {(status, "application/problem+json"): PROBLEM for status in statuses}

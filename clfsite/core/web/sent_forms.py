@@ -1,4 +1,4 @@
-"""Forms of the portal are carried out once, and what was filled in outlives a login that has run out."""
+"""Forms of the portal are executed once, and their input survives an expired login."""
 
 import time
 import uuid
@@ -19,27 +19,27 @@ from clfsite.core.web.models import SentForm
 
 FIELD = "form_token"
 KEPT = timedelta(days=1)
-# how long the second of two clicks waits for what the first one leads to, and looks for it
+# seconds that the second of two clicks waits for the result of the first, and between two checks
 WAIT_SECONDS, LOOK_SECONDS = 20.0, 0.1
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE = "kept-form"
 COOKIE_PATH = "/portal/"
 COOKIE_SECONDS = 1_800
-# browsers keep cookies of 4,096 bytes, name and attributes among them
+# browsers accept cookies of 4,096 bytes, including name and attributes
 LONGEST_COOKIE = 3_500
 # fields that belong to the page and not to the person, and those that no cookie may hold
 _NOT_KEPT = ("csrfmiddlewaretoken", FIELD, "old_password", "new_password1", "new_password2")
 
 
 def send_once(request: HttpRequest, create: Callable[[], str | None]) -> str | None:
-    """Carry out what a form asks for, or find where the very same form has led.
+    """Execute a form once, or return the result of the same form.
 
     Args:
-        create: returns the address of what it made, None where the form was refused, which can then be sent again.
+        create: returns the address of the result, or None if the form was refused and can be sent again.
 
     Raises:
-        Conflict: the form was sent before and is still being carried out.
+        Conflict: the form was already sent and is still being processed.
     """
     token = _token(request)
     if token is None:
@@ -62,7 +62,7 @@ def send_once(request: HttpRequest, create: Callable[[], str | None]) -> str | N
 
 
 def forget_old() -> None:
-    """Delete tokens of pages that nobody has open any longer."""
+    """Delete tokens of old pages."""
     SentForm.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
 
 
@@ -92,7 +92,7 @@ def kept_data(request: HttpRequest, *, sent_to: str = "", again: str = "send it"
 
 
 def keep(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Let the browser keep what a form was filled with, for the next time its page is opened.
+    """Store the input of a form in a cookie until its page is opened again.
 
     Another site's form is not kept: a person would find its values on the page, and might send them. Nor are passwords
     and files.
@@ -126,7 +126,7 @@ def page_of(request: HttpRequest) -> str:
 
 
 def forget_kept(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Delete what was kept once a page has shown it."""
+    """Delete the kept data after a page has shown it."""
     if getattr(request, "uses_kept_form", False):
         response.delete_cookie(COOKIE, path=COOKIE_PATH)
 

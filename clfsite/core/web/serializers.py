@@ -1,6 +1,6 @@
-"""Shapes of errors and uploads that every API call shares, and fields that take nothing for something else.
+"""Serializers of errors and uploads for all API calls, and strict fields.
 
-DRF's own fields read 1 for true, "5" and 5.9 for 5, and skip members that they do not know; these refuse them.
+DRF's own fields accept 1 as true, "5" and 5.9 as 5, and ignore unknown members; these fields refuse them.
 """
 
 import math
@@ -15,9 +15,9 @@ from rest_framework.utils import html
 
 from clfsite.core.web.members import UNKNOWN, unknown_members
 
-# the largest number that every database keeps in an id
+# the largest id that all databases can store
 LARGEST_ID = 2**63 - 1
-# a number as it stands in a field of a form
+# a number in a field of a form
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _SWITCH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -45,7 +45,7 @@ class ProblemSerializer(serializers.Serializer[dict[str, object]]):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """An object or a form that has no members but these, each of them once."""
+    """An object or a form without unknown or duplicate members."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
@@ -67,7 +67,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     @property
     def known(self) -> list[str]:
-        """The members that may be there."""
+        """The names of the allowed members."""
         return list(self.fields)
 
 
@@ -76,7 +76,7 @@ class NothingSerializer(StrictSerializer):
 
 
 class StrictCharField(serializers.CharField):
-    """A text; a number is none."""
+    """A text; numbers are refused."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -97,7 +97,7 @@ class StrictChoiceField(serializers.ChoiceField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A whole number, in JSON as a number and in a form as its digits."""
+    """A whole number: a JSON number, or digits in a form."""
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, str) and html.is_html_input(self.root.initial_data) and _WHOLE.fullmatch(data):
@@ -123,7 +123,7 @@ class StrictFloatField(serializers.FloatField):
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """True or false, in a form as a text."""
+    """True or false: a JSON boolean, or a text in a form."""
 
     def to_internal_value(self, data: Any) -> bool:
         if isinstance(data, str) and html.is_html_input(self.root.initial_data) and data.lower() in _SWITCH:
@@ -134,7 +134,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class IdField(serializers.PrimaryKeyRelatedField[Any]):
-    """The row that a whole number names."""
+    """A row by its id."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, bool) or not isinstance(data, int):
@@ -147,7 +147,7 @@ class IdField(serializers.PrimaryKeyRelatedField[Any]):
 
 
 class OneFileField(serializers.FileField):
-    """A file that comes alone under its name."""
+    """A single file."""
 
     def get_value(self, dictionary: Any) -> Any:
         files = dictionary.getlist(self.field_name) if hasattr(dictionary, "getlist") else []
@@ -160,7 +160,7 @@ class OneFileField(serializers.FileField):
 
 
 def _kind(value: Any) -> str:
-    """A refused value in a few words."""
+    """A short description of a refused value."""
     names = {dict: "an object", list: "a list", type(None): "null"}
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -174,5 +174,5 @@ def _kind(value: Any) -> str:
 def _digits(value: float) -> str:
     try:
         return f"{value!r:.40}"
-    except ValueError:  # Python writes no integer of more than 4,300 digits
+    except ValueError:  # Python does not format integers with more than 4,300 digits
         return "a number of thousands of digits"

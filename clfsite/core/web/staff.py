@@ -1,4 +1,4 @@
-"""Who may open the portal's pages: members of staff with a role, and the permission that an action needs."""
+"""Access to the portal's pages: members of staff with a role, and the permission of an action."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 
 class StaffRequest(HttpRequest):
-    """What a view behind `staff` gets."""
+    """The request of a view behind `staff`."""
 
     user: User
     htmx: HtmxDetails
@@ -32,11 +32,11 @@ AnyView: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], AnyView[P]]:
-    """Open a page to members of staff who may look at all: others log in first, or get 403.
+    """Restrict a page to members of staff with a role; others are sent to the login or get 403.
 
     Args:
-        needs: a further permission without which the page is closed.
-        to_post: a permission without which the page can be read, and not posted to.
+        needs: an additional permission for the page.
+        to_post: an additional permission for POST.
     """
 
     def decorate(view: StaffView[P]) -> AnyView[P]:
@@ -61,7 +61,7 @@ def staff(*, needs: str = "", to_post: str = "") -> Callable[[StaffView[P]], Any
 
 def _to_login(request: StaffRequest) -> HttpResponseBase:
     if request.htmx:
-        # a piece of a page cannot show the login; loading the whole page anew leads there
+        # a fragment cannot show the login page; a reload of the whole page does
         return HttpResponseClientRefresh()
     response = redirect_to_login(sent_forms.page_of(request))
     sent_forms.keep(request, response)

@@ -1,4 +1,4 @@
-"""Reading a JSON body without being hurt by it: size, depth, duplicate names, numbers and text are all checked."""
+"""Safe reading of JSON bodies: size, depth, duplicate names, numbers and text are checked."""
 
 import contextlib
 import json
@@ -15,9 +15,10 @@ from rest_framework import exceptions
 from clfsite.core.errors import InvalidInput, Malformed, TooLarge
 
 _LONGEST_INTEGER = 400  # digits; a float holds 309
-# levels that orjson writes; far from what Python's stack holds, wherever in it a request is answered
+# levels that orjson can write; far below the limit of Python's stack
 _DEEPEST = 254
-# lists and objects: ten thousand rows of fifty tensors of shape [n, 1] hold as many; Python takes a second to make them
+# lists and objects; ten thousand rows of fifty tensors of shape [n, 1] have as many, which take Python a
+# second
 _MOST_CONTAINERS = 500_000
 _LONGEST_PATH = 200  # characters
 _TOO_DEEP = f"the body is nested too deeply; {_DEEPEST} levels are accepted"
@@ -30,14 +31,14 @@ def read_json(request: HttpRequest) -> Any:
     Raises:
         UnsupportedMediaType: not application/json in UTF-8, or compressed.
         TooLarge: more than CLFSITE_BODY_BYTES.
-        Malformed: not JSON, or JSON with a name twice in one object, NaN, or text that is not Unicode.
+        Malformed: not JSON, or JSON with duplicate names, NaN, or text that is not Unicode.
     """
     check_media_type(request, ("application/json",))
     return parse_json(read_bytes(request))
 
 
 def check_media_type(request: HttpRequest, accepted: Sequence[str]) -> None:
-    """Refuse a body that is not of an accepted media type, not in UTF-8, or compressed.
+    """Refuse a body with another media type or charset, or a compressed one.
 
     Raises:
         UnsupportedMediaType: says what was sent and what to send.
@@ -71,24 +72,24 @@ def read_bytes(request: HttpRequest) -> bytes:
 
 
 def drain(request: HttpRequest) -> None:
-    """Read what is left of the body of a caller who is known: a server ends a connection on which a part was not read.
+    """Read the rest of the body of a known caller, because the server would close the connection otherwise.
 
-    Whoever has no key is not waited for.
+    The site does not wait for callers without a key.
     """
     with contextlib.suppress(BadRequest, RequestDataTooBig, RawPostDataException, UnreadablePostError):
-        request.body  # noqa: B018  it is the reading that counts
+        request.body  # noqa: B018  reading has the effect
 
 
 def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) -> Any:
     """Return the JSON value of these bytes.
 
     Args:
-        nan_is_null: read the literal NaN, which clients built on Python send for a missing value, as null.
-        finite: refuse a number that no float can hold; otherwise it reads as infinite, for a contract to refuse.
+        nan_is_null: read the literal NaN as null; Python clients send it for a missing value.
+        finite: refuse numbers beyond any float; otherwise they become infinite, and a contract refuses them.
 
     Raises:
-        InvalidInput: a number is not finite, where all have to be.
-        Malformed: not JSON, or JSON with a name twice in one object, Infinity, or text that is not Unicode.
+        InvalidInput: a number is not finite, if all have to be.
+        Malformed: not JSON, or JSON with duplicate names, Infinity, or text that is not Unicode.
     """
     count = data.count(b"[") + data.count(b"{")
     if count > _MOST_CONTAINERS:
@@ -104,14 +105,14 @@ def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) 
         written = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
         raise Malformed(_TOO_DEEP) from error
-    # what was dropped because its name stood twice is not written, and each text that is has two quotes
+    # a value that was dropped as a duplicate is not written, and each written text has two quotes
     if _count_quotes(data) == _count_quotes(written):
         return value
     return _read_slowly(data, None, nan_is_null, finite)
 
 
 def repeated(names: Iterable[str]) -> str | None:
-    """The first name that stands there a second time."""
+    """The first duplicate name."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -121,7 +122,7 @@ def repeated(names: Iterable[str]) -> str | None:
 
 
 def accepts(request: HttpRequest, media_types: Collection[str]) -> bool:
-    """Whether the Accept header leaves room for an answer of one of these media types."""
+    """Whether the Accept header allows one of these media types."""
     accept = request.META.get("HTTP_ACCEPT", "")
     if not accept:
         return True
@@ -137,7 +138,7 @@ def accepts(request: HttpRequest, media_types: Collection[str]) -> bool:
 
 
 def _count_quotes(data: bytes) -> int:
-    """How many quotes delimit texts in a JSON document."""
+    """The number of quotes that delimit texts in a JSON document."""
     if b"\\" in data:
         for escape, nothing in _NO_ESCAPES:
             data = data.replace(escape, nothing)
@@ -147,7 +148,7 @@ def _count_quotes(data: bytes) -> int:
 def _read_slowly(
     data: bytes, first_error: orjson.JSONDecodeError | None, nan_is_null: bool, finite: bool
 ) -> Any:
-    """Read with the standard library: slower, but it says what is wrong and takes huge numbers as infinite."""
+    """Read with the standard library, which is slower but reports errors and reads huge numbers as infinite."""
     nulls: list[str] = []
 
     def constant(name: str) -> None:
@@ -219,7 +220,7 @@ def _check_text(value: Any, depth: int = 0) -> None:
 
 
 def _infinite(value: Any, path: str = "") -> str | None:
-    """Where the first number stands that no float can hold; None where there is none."""
+    """The path of the first number beyond any float; None if there is none."""
     if isinstance(value, dict | list):
         inner = value.items() if isinstance(value, dict) else enumerate(value)
         places = (_infinite(item, f"{path}.{name}" if path else str(name)) for name, item in inner)

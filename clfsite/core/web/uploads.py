@@ -1,4 +1,4 @@
-"""Uploads end at the limit, not when the disk is full."""
+"""Upload handlers that enforce the size limit and clean up after a full disk."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,14 +15,14 @@ from django.http import HttpRequest
 
 
 def was_cut(request: HttpRequest) -> bool:
-    """Whether the files of a request were larger than the limit, so that it arrived without them."""
+    """Whether the files of a request were larger than the limit and were dropped."""
     return getattr(request, "upload_too_large", False)
 
 
 class SizeLimitUploadHandler(FileUploadHandler):
-    """Counts the bytes of all files of a request and stops reading past CLFSITE_UPLOAD_BYTES.
+    """Counts the bytes of all files of a request and drops them past CLFSITE_UPLOAD_BYTES.
 
-    Forms and parsers ask `was_cut` and say so.
+    Forms and parsers check `was_cut` and report it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -34,7 +34,8 @@ class SizeLimitUploadHandler(FileUploadHandler):
         if self.received > settings.CLFSITE_UPLOAD_BYTES:
             if self.request is not None:
                 self.request.upload_too_large = True  # type: ignore[attr-defined]
-            # reading the rest and dropping it lets the client see the answer instead of a reset connection
+            # the rest is read and dropped, because otherwise the client sees a reset connection instead of
+            # the answer
             raise StopUpload(connection_reset=False)
         return raw_data
 
@@ -43,7 +44,7 @@ class SizeLimitUploadHandler(FileUploadHandler):
 
 
 class DiskUploadHandler(TemporaryFileUploadHandler):
-    """Writes an upload to disk, and takes back at once what a full disk did not take whole."""
+    """Writes an upload to disk, and deletes it at once if the disk is full."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         with self._whole_or_gone():
@@ -59,7 +60,7 @@ class DiskUploadHandler(TemporaryFileUploadHandler):
         try:
             yield
         except OSError:
-            # otherwise it would fill the disk until Python's garbage is collected; closing tries to write once more
+            # otherwise the file stays until garbage collection; closing it tries to write again
             with suppress(OSError):
                 self.file.close()
             raise

@@ -1,4 +1,4 @@
-"""Bodies of requests arrive whole or are refused: half a file would be taken for a shorter one."""
+"""Request bodies must be complete, because a truncated file looks like a shorter one."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from django.core.exceptions import BadRequest
 
 
 class Readable(Protocol):
-    """What a WSGI server gives as `wsgi.input`."""
+    """The type of `wsgi.input`."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -14,21 +14,21 @@ class Readable(Protocol):
 
 
 class CutShort(BadRequest):
-    """The caller went away, or announced more than it sent."""
+    """The caller disconnected, or sent less than its Content-Length."""
 
 
 class WholeBody:
-    """A request's body of so many bytes; the server says that it ended, and does not compare how much came."""
+    """A request body that checks its length, because the server does not."""
 
     def __init__(self, stream: Readable, length: int) -> None:
         self._stream = stream
         self._left = length
 
     def read(self, size: int, /) -> bytes:
-        """Return so many bytes, of which Django asks for no more than were announced.
+        """Return bytes; Django never reads more than the Content-Length.
 
         Raises:
-            CutShort: the body ended before.
+            CutShort: the body ended early.
         """
         data = b""
         while size:
@@ -41,10 +41,10 @@ class WholeBody:
         return data
 
     def readline(self, size: int, /) -> bytes:
-        """Return what is left of a line, at most so many bytes.
+        """Return the rest of a line, up to a number of bytes.
 
         Raises:
-            CutShort: the body ended before.
+            CutShort: the body ended early.
         """
         line = self._stream.readline(size)
         if not line:

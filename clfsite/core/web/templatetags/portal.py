@@ -1,4 +1,4 @@
-"""How templates write figures and look things up."""
+"""Template filters for numbers and lookups."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ register = template.Library()
 
 @register.simple_tag
 def once() -> str:
-    """A field by which a form is carried out once, however often its button is clicked."""
+    """A hidden field that makes a form execute only once, even if its button is clicked several times."""
     return format_html('<input type="hidden" name="{}" value="{}">', FIELD, uuid.uuid4())
 
 
@@ -25,11 +25,11 @@ for written in (numbers.percent, numbers.signed, numbers.points, numbers.millise
 
 @register.filter
 def as_json(value: Any) -> str:
-    """A value as a person would have to write it for the API."""
+    """A value as JSON for the API."""
     return json.dumps(value, ensure_ascii=False)
 
 
 @register.filter
 def lookup(mapping: dict[str, Any], key: str) -> Any:
-    """The value under a key that a template knows as a variable."""
+    """The value of a key that is a template variable."""
     return mapping.get(key)
