@@ -1,6 +1,6 @@
-"""The answers to a block of a file: as rows of the log, as CSV, and as counts for the charts.
+"""The predictions for a block of a file: as rows of the log, as CSV, and as counts for the charts.
 
-All of it follows from the file, the version and the batch's row, so that a block done twice is done alike.
+They only depend on the file, the version and the batch's row, so a repeated block gives the same result.
 """
 
 import time
@@ -31,11 +31,11 @@ COMMA = ","
 
 @dataclass(frozen=True)
 class Answers:
-    """One block, answered.
+    """The predictions for one block.
 
     Attributes:
-        end: how many rows of the file are behind it.
-        content: its part of the result file, in UTF-8; the first part begins with the header.
+        end: number of rows of the file up to its end.
+        content: its part of the result file in UTF-8; the first part starts with the header.
         unseen: the codes of its warnings.
     """
 
@@ -47,7 +47,7 @@ class Answers:
 
 
 def own_columns(contract: Contract, header: Sequence[str]) -> dict[str, str]:
-    """The columns of a result that come before those of the file, each with its name beside them."""
+    """The site's columns of a result, which precede those of the file, with their names."""
     columns = [
         "prediction_id",
         "label",
@@ -58,7 +58,7 @@ def own_columns(contract: Contract, header: Sequence[str]) -> dict[str, str]:
 
 
 class Answerer:
-    """Answers the blocks of one batch's file by one version."""
+    """Predicts the blocks of a batch's file with one version."""
 
     def __init__(self, batch: Batch, live: Live, *, delimiter: str, since: datetime) -> None:
         self._batch, self._live, self._since = batch, live, since
@@ -70,11 +70,11 @@ class Answerer:
         self._labels = np.array(classes, dtype=object)
 
     def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
-        """Answer blocks in their order."""
+        """Predict blocks in order."""
         return map(self.answer, blocks)
 
     def answer(self, block: Block) -> Answers:
-        """Answer the good rows of a block."""
+        """Predict the valid rows of a block."""
         contract, began = self._live.contract, time.perf_counter()
         cells = features_of(block, self._header, contract)
         checked = check_cells(contract, cells, strict=self._batch.refuses_unseen)
@@ -132,13 +132,13 @@ class Answerer:
         return csv_output.text([csv_output.header(names)])
 
     def _rows(self, block: Block, checked: Checked, good: NDArray[np.bool_]) -> Iterable[str]:
-        """Every good row as it goes into the result, without line end."""
+        """The valid rows of the result, without line ends."""
         if self._is_comma and block.texts is not None and not self._has_formulas(block, checked):
             return compress(block.texts, good)
         return csv_output.lines(compress(zip(*block.columns, strict=True), good))
 
     def _has_formulas(self, block: Block, checked: Checked) -> bool:
-        """Whether any cell needs a quote in front; what was read as a number does not."""
+        """Whether any cell needs a leading apostrophe; numbers do not."""
         kinds = {feature.name: feature.kind for feature in self._live.contract.features}
         for name, column in zip(self._header, block.columns, strict=True):
             cells: Iterable[str] = column

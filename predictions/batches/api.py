@@ -1,4 +1,4 @@
-"""Batches over HTTP: a CSV file scored as a job, watched, started, cancelled, and its answers."""
+"""The API of batches: upload, state, start, cancel, resume and results."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ ROWS = Batch.objects.select_related("version__classifier").defer(
 
 
 class CSVRenderer(BaseRenderer):
-    """Lets a caller ask for text/csv; the views that have it answer with files."""
+    """Allows callers to request text/csv; its views return files."""
 
     media_type = "text/csv"
     format = "csv"
@@ -38,7 +38,7 @@ class CSVRenderer(BaseRenderer):
 @extend_schema(tags=["batches"])
 @extend_schema_view(get=extend_schema(summary="Batches, newest first"))
 class BatchList(ListCall[Batch]):
-    """CSV files scored as jobs, newest first; POST one as multipart form data to have it checked and scored."""
+    """CSV files scored in the background, newest first; POST a file as multipart form data to check and score it."""
 
     scopes = {"GET": "read", "POST": "predict"}
     parser_classes = [UploadParser]
@@ -73,7 +73,7 @@ class BatchList(ListCall[Batch]):
 
 @extend_schema(tags=["batches"], summary="One batch: its progress and its result")
 class BatchDetail(DetailCall[Batch]):
-    """One batch: how far it is, what was found in its file, how it ended."""
+    """One batch: progress, findings in its file, and result."""
 
     scopes = {"GET": "read"}
     queryset = ROWS
@@ -81,7 +81,7 @@ class BatchDetail(DetailCall[Batch]):
 
 
 class BatchStart(Call):
-    """Score a file that was uploaded with `preview` and has been checked."""
+    """Score a checked file that was uploaded with `preview`."""
 
     scopes = {"POST": "predict"}
 
@@ -103,7 +103,7 @@ class BatchStart(Call):
 
 
 class BatchResume(BareCall):
-    """Go on with a batch that failed or was cancelled, behind the rows that are scored; none of them is scored twice."""
+    """Resume a failed or cancelled batch after the scored rows; no row is scored again."""
 
     scopes = {"POST": "predict"}
 
@@ -125,7 +125,7 @@ class BatchResume(BareCall):
 
 
 class BatchCancel(BareCall):
-    """End a batch: one that waits ends at once, one under way within seconds; 409 when it is over."""
+    """Cancel a batch: a queued one ends at once, a running one within seconds; 409 if it has ended."""
 
     scopes = {"POST": "predict"}
 
@@ -146,7 +146,7 @@ class BatchCancel(BareCall):
 
 
 class BatchResult(Call):
-    """The answers as CSV: prediction_id, label, its probability, that of each class, and the columns of the file."""
+    """The results as CSV: prediction_id, label, its probability, that of each class, and the columns of the file."""
 
     scopes = {"GET": "read"}
     renderer_classes = [CSVRenderer, JSONRenderer]
@@ -169,7 +169,7 @@ class BatchResult(Call):
 
 
 class BatchErrors(Call):
-    """Every problem of the file as CSV: line, column, code, message; 404 where there is none."""
+    """All problems of the file as CSV: line, column, code, message; 404 if there are none."""
 
     scopes = {"GET": "read"}
     renderer_classes = [CSVRenderer, JSONRenderer]

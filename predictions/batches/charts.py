@@ -1,4 +1,4 @@
-"""Charts of answers as Plotly figures; see `training.versions.charts` for what a chart is."""
+"""Charts of predictions as Plotly figures; see `training.versions.charts` for what a chart is."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, text
 from clfsite.core.web.numbers import percent
 
-# of many classes the chart shows the most probable, the table all
+# most classes in a chart; the table has all of them
 SHOWN_CLASSES = 12
-# as many colours as the palette has
+# number of colours in the palette
 SHOWN_LABELS = 8
 # an axis from 0 to 1, read as 0 to 100 %
 SHARES = {"range": [0, 1.001], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
 
 
 def label_mix(counts: Mapping[str, int]) -> Chart:
-    """How many rows got each label.
+    """The number of rows with each label.
 
     Args:
         counts: label to rows, in the order to show.
@@ -62,11 +62,11 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
 
 
 def probability_histogram(counts: Sequence[int], of: str) -> Chart:
-    """How a probability is spread over the rows.
+    """The distribution of a probability over the rows.
 
     Args:
         counts: rows in each of the equal bins between 0 and 1.
-        of: whose probability, for title and axis.
+        of: the class of the probability, for title and axis.
     """
     width = 1 / len(counts)
     ranges = [
@@ -102,10 +102,10 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
 def label_by_group(
     feature: str, groups: Sequence[str], classes: Sequence[str], table: Sequence[Sequence[int]]
 ) -> Chart:
-    """Which labels rows got, by the values of one feature.
+    """Labels of the rows, by the values of one feature.
 
     Args:
-        groups: what the values are gathered in, in the order to show; those without a row are left out.
+        groups: the groups of values in the order to show; groups without rows are left out.
         table: rows by group and class.
     """
     counted = [(name, row) for name, row in zip(groups, table, strict=True) if sum(row)]
@@ -126,7 +126,7 @@ def label_by_group(
             for order, place in enumerate(shown)
         ],
         {
-            # no more ticks than stand side by side on a phone, beside long names
+            # most ticks that fit on a phone beside long names
             "xaxis": {"title": {"text": "Share of the rows"}, **SHARES, "tickvals": [0, 0.5, 1]},
             "yaxis": {**labelled_axis(feature, [name for name, _ in counted]), "autorange": "reversed"},
             "barmode": "stack",

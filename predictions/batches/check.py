@@ -1,4 +1,4 @@
-"""A file to score, looked at before anything is answered: its columns, its first rows, and every problem in it."""
+"""The check of a file before it is scored: its columns, its first rows, and all problems."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +15,9 @@ from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.reading import MAX_PROBLEMS, TableError
 
-# problems that the row of a batch keeps, and those that its file of errors lists
+# most problems in the row of a batch, and in its error file
 KEPT_PROBLEMS = 100
-# columns of a file that are compared with the name of one that is missing
+# most columns of a file that are compared with the name of a missing one
 MOST_COMPARED = 200
 LISTED_PROBLEMS = 1_000_000
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_CHARACTERS = 10, 100, 60
@@ -28,15 +28,15 @@ Problem = dict[str, Any]
 
 @dataclass
 class Verdict:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        rows, bad, unseen: all rows, those that cannot be scored, those with a value that training never saw.
+        rows, bad, unseen: all rows, invalid rows, and rows with a value outside the training data.
         problems: the first problems, of `problem_count`.
-        bad_values, unseen_values: how many there are by feature.
+        bad_values, unseen_values: their number by feature.
         first_rows: the start of the file, cells cut to a readable length.
-        carried: the columns that no feature is read from.
-        empty_lines: how many lines between the rows were skipped because they hold nothing.
+        carried: the columns that are not features.
+        empty_lines: number of skipped empty lines.
     """
 
     rows: int = 0
@@ -52,7 +52,7 @@ class Verdict:
 
     @property
     def preview(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The verdict as JSON values."""
         return {
             "rows": self.first_rows,
             "bad_values": self.bad_values,
@@ -66,7 +66,7 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
     """Return the names of a file's columns.
 
     Raises:
-        InvalidInput: it is no CSV, or a feature has no column.
+        InvalidInput: the file is not CSV, or a feature has no column.
     """
     try:
         header = _read_header(path, contract)
@@ -99,14 +99,14 @@ def _no_column(name: str, close: str | None) -> Problem:
 
 
 def carried(header: list[str], contract: Contract) -> list[str]:
-    """The columns of a file that no feature is read from: they come back in the result as they are."""
+    """The columns of a file that are not features; they are kept in the result."""
     features = set(contract.names)
     return [name for name in header if name not in features]
 
 
 def features_of(block: Block, header: list[str], contract: Contract) -> list[Any]:
     """The cells of a block by feature, in the contract's order."""
-    if not block.columns:  # every row is of a wrong length
+    if not block.columns:  # all rows have a wrong length
         return [() for _ in contract.features]
     columns = (block.columns[header.index(name)] for name in contract.names)
     return [_read_back(feature, cells) for feature, cells in zip(contract.features, columns, strict=True)]
@@ -124,15 +124,15 @@ def _read_back(feature: Feature, cells: Sequence[str]) -> Sequence[str]:
 def check_rows(
     path: Path, contract: Contract, *, strict: bool, errors: Path, note: Callable[[int, int], None]
 ) -> Verdict:
-    """Check every row, and write every problem into a CSV file of its own.
+    """Check all rows, and write all problems to a CSV file.
 
     Args:
-        strict: whether a value that training never saw is a problem.
-        errors: where that file goes; it is made only if there is a problem.
-        note: told how many rows and bytes have been checked, after each block.
+        strict: whether a value outside the training data is a problem.
+        errors: the path of that file; it is only created if there is a problem.
+        note: called with the number of checked rows and bytes after each block.
 
     Raises:
-        InvalidInput: the file ends in what is no CSV text, or has no rows.
+        InvalidInput: the file is not CSV up to its end, or has no rows.
     """
     verdict = Verdict()
     header = _read_header(path, contract)
@@ -174,7 +174,7 @@ def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing"
 
 
 def _problems(block: Block, checked: Checked) -> Iterator[Problem]:
-    """The problems of a block, in the order of its rows."""
+    """The problems of a block in the order of its rows."""
     by_row: dict[int, list[Problem]] = {
         row: [_problem(problem.line, problem.column, "wrong_length", problem.message)]
         for row, problem in block.problems.items()
@@ -193,7 +193,7 @@ def _problem(line: int, column: str, code: str, message: str) -> Problem:
 
 
 class _Listing:
-    """The file of all problems, made with the first one and ended at a million."""
+    """The file of all problems, created with the first problem, with at most a million."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

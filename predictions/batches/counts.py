@@ -1,4 +1,4 @@
-"""What the charts of a batch count, a part at a time: labels, probabilities, and labels by a feature's values.
+"""Counts for the charts of a batch, by part: labels, probabilities, and labels by the values of features.
 
 The counts of a part are JSON values, and those of a file are their sums.
 """
@@ -16,20 +16,20 @@ from training.ml.tables.digits import apart
 BINS = 20
 RANGES = 10
 SHOWN_CATEGORIES = 10
-# significant digits at the least, as there is little room on an axis
+# significant digits, because there is little space on an axis
 DIGITS = 4
-# of a wide table or many classes as many features are counted as come to this many numbers in each part
+# most numbers in the counts of a part, which limits the counted features of wide tables
 MOST_COUNTS = 5_000
 MOST_FEATURES = 200
 MISSING = "missing"
 OTHER = "other"
-# 1 - 0.8 is a little less than 0.2, and belongs where 0.2 does
+# 1 - 0.8 is a little less than 0.2, but belongs to the same bin
 EDGE = 1e-9
 
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups that a feature's values fall into; the last one is of the missing."""
+    """The groups of a feature's values; the last group has the missing values."""
 
     feature: Feature
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ class Groups:
 
 
 def groups_of(feature: Feature) -> Groups:
-    """The first ten categories and all others; or ten ranges of what training saw, what is below and above."""
+    """The first ten categories and all others; or ten ranges of the training data, and the values below and above."""
     if feature.kind is Kind.CATEGORY:
         names = (*feature.categories[:SHOWN_CATEGORIES], OTHER, MISSING)
         return Groups(feature, names, np.empty(0))
@@ -77,7 +77,7 @@ def _ranges(feature: Feature, low: float, high: float) -> Groups:
 
 
 def charted(contract: Contract) -> list[Groups]:
-    """The groups of the features that are counted, the first ones of a wide table."""
+    """The groups of the counted features, for a wide table only the first ones."""
     most = max(1, min(MOST_FEATURES, MOST_COUNTS // ((RANGES + 3) * len(contract.classes))))
     return [groups_of(feature) for feature in contract.features[:most]]
 
@@ -119,7 +119,7 @@ def count(
 
 
 def add(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The sum of what parts of one file counted."""
+    """The sum of the counts of several parts."""
     labels: Any = 0
     probability: Any = 0
     features: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The files of a batch to take along: its answers, and the problems of what came in."""
+"""Downloads of a batch: results and errors."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from predictions.models import Batch
 
 
 def answers(batch: Batch) -> StreamingHttpResponse:
-    """The result of a batch as a response that never holds more than a piece of it.
+    """The result of a batch as a streaming response.
 
     Raises:
         Conflict: the batch has not succeeded. NotFound: its files are missing from storage.
@@ -39,10 +39,10 @@ def answers(batch: Batch) -> StreamingHttpResponse:
 
 
 def errors(batch: Batch) -> FileResponse:
-    """All problems that the check of a batch found, as a response.
+    """The error file of a batch as a response.
 
     Raises:
-        NotFound: there are none, or their file is missing from storage.
+        NotFound: there are no errors, or their file is missing from storage.
     """
     try:
         file = files().open(batch.errors_name)
@@ -61,7 +61,7 @@ def first_rows(batch: Batch, limit: int) -> tuple[list[str], list[list[str]]]:
     with files().open(batch.part_name(0)) as stored:
         reader = csv.reader(io.TextIOWrapper(stored, encoding="utf-8", newline=""))
         header = next(reader)
-        # results of earlier releases have rows that a line end in a cell broke
+        # in results of earlier releases, a line end in a cell breaks the row
         return header, [row for row in islice(reader, limit) if len(row) == len(header)]
 
 
@@ -73,5 +73,5 @@ def _content(names: list[str]) -> Iterator[bytes]:
 
 
 def _stem(batch: Batch) -> str:
-    """The uploader's file name as far as it is harmless in a header and on any disk."""
+    """The uploaded file's name with only the characters that are safe in a header and on any disk."""
     return slugify(Path(batch.file_name).stem)[:100] or "batch"

@@ -9,7 +9,7 @@ from predictions.serving.live_models import Live
 
 
 class BatchForm(UploadForm):
-    """A table to score, and by which classifier."""
+    """A table to score, and the classifier."""
 
     model = forms.ChoiceField(label="Classifier")
     field_order = ["model", "file"]
@@ -24,6 +24,6 @@ class BatchForm(UploadForm):
 
 
 class StartForm(forms.Form):
-    """How to go on with a checked file."""
+    """The action for a checked file."""
 
     mode = forms.ChoiceField(choices=Batch.Mode.choices)

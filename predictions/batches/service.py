@@ -1,8 +1,9 @@
-"""CSV files scored as jobs: stored, checked whole, then answered and logged a part at a time.
+"""CSV files scored in the background: stored, checked, then scored and logged in parts.
 
-What is done is known by its parts: a part's answers are stored, and its row is written with the log's rows in one
-transaction. Whoever takes the job over goes on behind the last part, and everything about an answer, its id included,
-follows from the batch and the row, so that the result is the same to the byte however often it was begun.
+Parts record the progress: the results of a part are stored, and its row is written in one transaction with
+the rows of the log. A process that takes over the job continues after the last part. Everything about a
+prediction, including its id, depends only on the batch and the row, so the result is identical to the byte
+after any number of attempts.
 """
 
 import contextlib
@@ -50,7 +51,7 @@ TASK = "predictions.tasks.score_batch"
 
 
 class _Left(Exception):
-    """The job is not this process's any more, or is to end here; its row has said so."""
+    """The job belongs to another process or has to stop, according to its row."""
 
 
 def files() -> Storage:
@@ -67,14 +68,14 @@ def create_batch(
     hold: bool = False,
     user: User | None = None,
 ) -> Batch:
-    """Store an upload and queue its check and scoring with the version active now, or the pinned one.
+    """Store an upload and queue its check and scoring with the active or the pinned version.
 
     Args:
-        mode: whether one bad row stops all of it, or the others are scored.
-        hold: wait after the check until `start_scoring`.
+        mode: whether an invalid row stops the batch, or the others are scored.
+        hold: whether to wait after the check until `start_scoring`.
 
     Raises:
-        InvalidInput: not CSV, or its columns are not those of the contract.
+        InvalidInput: the file is not CSV, or its columns do not fit the contract.
         NotFound, Unavailable: see `LiveModels.get`.
     """
     live = live_models.get(model, version)
@@ -100,16 +101,16 @@ def create_batch(
 
 
 def _plain_name(name: str | None) -> str:
-    """The last part of an uploader's file name, as text that every database keeps."""
+    """The last part of an uploaded file's name, as text that all databases can store."""
     last = (name or "").replace("\x00", "").replace("\\", "/").rpartition("/")[2]
     return last.encode(errors="replace").decode()[:255] or "upload.csv"
 
 
 def start_scoring(*, batch: Batch, mode: str) -> None:
-    """Queue the scoring of a file that waits after its check.
+    """Queue the scoring of a checked file.
 
     Raises:
-        Conflict: it does not wait for that. InvalidInput: strict, and rows are bad.
+        Conflict: it is not ready to start. InvalidInput: strict, and rows are invalid.
     """
     if mode == Batch.Mode.STRICT and batch.rows_bad:
         raise InvalidInput(
@@ -124,10 +125,10 @@ def start_scoring(*, batch: Batch, mode: str) -> None:
 
 
 def resume_batch(*, batch: Batch) -> None:
-    """Queue a batch that failed or was cancelled; it goes on behind the rows that are scored, none of them twice.
+    """Queue a failed or cancelled batch; it continues after the scored rows.
 
     Raises:
-        Conflict: it is in another state, or ended for what is in its file.
+        Conflict: it is in another state, or its file is invalid.
     """
     if batch.is_over and batch.is_refused:
         raise Conflict(f"{batch} ended because its file has invalid rows; upload a corrected file")
@@ -138,7 +139,7 @@ def resume_batch(*, batch: Batch) -> None:
 
 
 def execute_batch(batch: Batch) -> bool:
-    """Check or score a queued batch; its row tells how it ended, and a file refused whole leaves nothing in the log.
+    """Check or score a queued batch. Its row has the result; a refused file leaves nothing in the log.
 
     Returns:
         Whether there was something to claim.
@@ -166,7 +167,7 @@ def execute_batch(batch: Batch) -> bool:
 
 
 def _problems(batch: Batch, error: ProblemError) -> dict[str, Any]:
-    """The problems that an error names; those of the check stay where it names none."""
+    """The problems of an error; if it has none, those of the check."""
     if not error.errors:
         return {}
     return {"problems": error.errors, "problem_count": max(batch.problem_count, len(error.errors))}
@@ -182,10 +183,10 @@ def _carry_out(batch: Batch) -> None:
 
 
 def _check(batch: Batch, live: Live, path: Path) -> None:
-    """Look at every row before the first one is answered.
+    """Check all rows before scoring starts.
 
     Raises:
-        InvalidInput: nothing can be scored, or not all where all is asked for.
+        InvalidInput: no row can be scored, or not all rows in strict mode.
     """
     began = time.monotonic()
 
@@ -213,7 +214,7 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
 
 
 def _refused(verdict: Verdict, batch: Batch) -> str:
-    """Why a checked file is not scored; empty where it can be."""
+    """The reason why a checked file is not scored; empty if it can be."""
     if verdict.bad == verdict.rows:
         return f"all {verdict.rows:,} rows were refused; nothing was scored"
     if verdict.bad and batch.mode == Batch.Mode.STRICT and not batch.hold:
@@ -222,7 +223,7 @@ def _refused(verdict: Verdict, batch: Batch) -> str:
 
 
 def _score(batch: Batch, live: Live, path: Path) -> None:
-    """Answer the rows behind the last part that is done."""
+    """Score the rows after the last part."""
     since = batch.begin_scoring()
     if since is None:
         raise _Left
@@ -240,7 +241,7 @@ def _score(batch: Batch, live: Live, path: Path) -> None:
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, each made while the one before is in use: the database writes while the processor scores."""
+    """The same items, each made while the previous one is in use, so scoring and writing overlap."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -249,10 +250,10 @@ def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 
 def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -> None:
-    """Store a part of the result, and log it with its rows: all or none.
+    """Store a part of the result and log its rows: all or none.
 
     Raises:
-        _Left: another process owns the batch, or this one is to stop.
+        _Left: another process owns the batch, or this one has to stop.
     """
     began = time.perf_counter()
     files().save(batch.part_name(number), ContentFile(answers.content))
@@ -268,7 +269,7 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
             if not batch.note_part(rows_done=answers.end, pace=pace):
                 raise _Left
     except IntegrityError as error:
-        # whoever took over was quicker with this very part
+        # the process that took over wrote this part first
         if Batch.objects.filter(pk=batch.pk, claim=batch.claim).exists():
             raise
         raise _Left from error
@@ -278,10 +279,10 @@ def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -
 
 
 def _go_on(batch: Batch, is_ours: bool) -> None:
-    """Return where there is nothing against going on.
+    """Return if the work may continue.
 
     Raises:
-        _Left: the batch is not ours any more, was cancelled, or goes back to the queue as this worker ends.
+        _Left: the batch has another owner, was cancelled, or returns to the queue because this worker stops.
     """
     if not is_ours:
         raise _Left
@@ -296,7 +297,7 @@ def _go_on(batch: Batch, is_ours: bool) -> None:
 
 
 def _give_back(batch: Batch) -> None:
-    """Queue a batch again once the database answers; if that takes longer than its lease, a sweep does it."""
+    """Queue a batch again when the database answers; if that takes longer than its lease, the sweeper does it."""
     end = time.monotonic() + LEASE.total_seconds()
     while time.monotonic() < end and not worker.stopping.wait(1):
         close_old_connections()

@@ -1,4 +1,4 @@
-"""CSV files scored as jobs: hand one in, see what is in it, start it, watch it, look at the answers, take them along."""
+"""Pages of batches: upload, preview, start, progress, results and downloads."""
 
 from typing import Any
 
@@ -45,14 +45,14 @@ LISTED = (
     *("caller", "created_at", "started_at", "finished_at", "cancel_requested_at"),
     *("version__number", "version__classifier__name"),
 )
-# what the piece that is fetched every second has no need of
+# large columns that the fragment fetched every second does not need
 BULKY = ("header", "preview", "problems", "summary")
 
 
 @staff(to_post="predictions.add_batch")
 @require_http_methods(["GET", "HEAD", "POST"])
 def batch_list(request: StaffRequest) -> HttpResponse:
-    """Every file handed in, the newest first, and the form for the next."""
+    """All batches, newest first, and the upload form."""
     lives = live_models.all()
     form = BatchForm(request, lives)
     if form.is_valid() and (address := _create(request, form)):
@@ -65,7 +65,7 @@ def batch_list(request: StaffRequest) -> HttpResponse:
 
 
 def _create(request: StaffRequest, form: BatchForm) -> str | None:
-    """Return the address of the queued batch, or None when the form now says why there is none."""
+    """Return the address of the queued batch, or None if the form has errors."""
 
     def create() -> str:
         batch = batches.create_batch(
@@ -87,7 +87,7 @@ def _create(request: StaffRequest, form: BatchForm) -> str | None:
 @staff(needs="predictions.add_batch")
 @require_safe
 def batch_sample(request: StaffRequest) -> HttpResponse:
-    """A file that a classifier accepts: its header and one row."""
+    """A sample file for a classifier, with a header and one row."""
     try:
         live = live_models.get(request.GET.get("model"))
     except (NotFound, Unavailable) as error:
@@ -104,7 +104,7 @@ def batch_sample(request: StaffRequest) -> HttpResponse:
 @staff()
 @require_safe
 def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
-    """One file: what is in it, its progress, then its answers or what is wrong with it."""
+    """One batch: preview, progress, then results or problems."""
     batch = get_object_or_404(Batch.objects.select_related("version__classifier"), pk=pk)
     contract = batch.version.contract
     context: dict[str, Any] = {"batch": batch, **_preview(batch, contract)}
@@ -117,7 +117,7 @@ def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
 
 
 def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
-    """Which column each feature is read from with what was found in it, and which columns are not read."""
+    """The columns of the features with the findings, and the unused columns."""
     preview = batch.preview
     columns = [
         {
@@ -140,7 +140,7 @@ def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
 
 
 def _first_rows(batch: Batch) -> tuple[list[str], list[list[str]]]:
-    """The start of the result, with probabilities short enough to read; nothing when the file is gone."""
+    """The first rows of the result, with rounded probabilities; None if the file is missing."""
     try:
         header, rows = batch_downloads.first_rows(batch, SHOWN_ROWS)
     except OSError:
@@ -152,7 +152,7 @@ def _first_rows(batch: Batch) -> tuple[list[str], list[list[str]]]:
 
 
 def _charts(batch: Batch, contract: Contract) -> list[Chart]:
-    """The charts of all answers, from what was counted while they were given."""
+    """The charts of all predictions, from the counts of the parts."""
     counted = batch.summary
     if not counted:
         return []
@@ -164,7 +164,7 @@ def _charts(batch: Batch, contract: Contract) -> list[Chart]:
 
 
 def _by_feature(batch: Batch, contract: Contract, wanted: str) -> dict[str, Any]:
-    """The chart of labels by one feature, the most telling one unless another is asked for."""
+    """The chart of labels by the requested feature, or by the most informative one."""
     counted = batch.summary.get("features", {})
     known = [name for name in contract.names if name in counted]
     wanted = read_text(wanted, known)
@@ -185,7 +185,7 @@ def _by_feature(batch: Batch, contract: Contract, wanted: str) -> dict[str, Any]
 @staff()
 @require_safe
 def batch_feature(request: StaffRequest, pk: str) -> HttpResponse:
-    """The piece of a batch's page that shows the labels by the feature just chosen."""
+    """The fragment with the labels by the chosen feature."""
     batch = get_object_or_404(
         Batch.objects.select_related("version__classifier"), pk=pk, state=Batch.State.SUCCEEDED
     )
@@ -196,7 +196,7 @@ def batch_feature(request: StaffRequest, pk: str) -> HttpResponse:
 @staff()
 @require_safe
 def batch_progress(request: StaffRequest, pk: str) -> HttpResponse:
-    """The piece of a batch's page that is fetched every second; the page is loaded anew once nothing is going on."""
+    """The fragment that is fetched every second; when the batch has ended or waits, the page is reloaded."""
     batch = get_object_or_404(Batch.objects.defer(*BULKY), pk=pk)
     if batch.is_over or batch.state == Batch.State.CHECKED:
         return HttpResponseClientRefresh()
@@ -206,7 +206,7 @@ def batch_progress(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(needs="predictions.add_batch")
 @require_POST
 def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
-    """Score a checked file, or its good rows."""
+    """Score a checked file, or its valid rows."""
     batch = get_object_or_404(Batch, pk=pk)
     form = StartForm(request.POST)
     if form.is_valid():
@@ -222,7 +222,7 @@ def batch_start(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(needs="predictions.add_batch")
 @require_POST
 def batch_resume(request: StaffRequest, pk: str) -> HttpResponse:
-    """Go on with a batch that failed or was cancelled."""
+    """Resume a failed or cancelled batch."""
     batch = get_object_or_404(Batch, pk=pk)
     try:
         batches.resume_batch(batch=batch)
@@ -234,7 +234,7 @@ def batch_resume(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(needs="predictions.add_batch")
 @require_POST
 def batch_cancel(request: StaffRequest, pk: str) -> HttpResponse:
-    """End a batch that waits or is under way."""
+    """Cancel a queued or running batch."""
     batch = get_object_or_404(Batch, pk=pk)
     if not batch.request_cancel():
         messages.error(request, f"Nothing was changed: {batch} has already ended.")
@@ -248,7 +248,7 @@ def batch_cancel(request: StaffRequest, pk: str) -> HttpResponse:
 @staff()
 @require_safe
 def batch_result(request: StaffRequest, pk: str) -> HttpResponseBase:
-    """The answers as CSV, beside the columns of the file that came in."""
+    """The results as CSV, with the columns of the uploaded file."""
     try:
         return batch_downloads.answers(get_object_or_404(Batch, pk=pk))
     except (Conflict, NotFound) as error:
@@ -258,7 +258,7 @@ def batch_result(request: StaffRequest, pk: str) -> HttpResponseBase:
 @staff()
 @require_safe
 def batch_errors(request: StaffRequest, pk: str) -> HttpResponseBase:
-    """Every problem of the file as CSV."""
+    """All problems of the file as CSV."""
     try:
         return batch_downloads.errors(get_object_or_404(Batch, pk=pk))
     except NotFound as error:

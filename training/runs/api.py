@@ -1,4 +1,4 @@
-"""Training runs over HTTP."""
+"""The API of training runs."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
@@ -17,7 +17,7 @@ from training.runs.service import request_retrain, request_run, resume_run
 
 
 def check_activate(request: Request, activate: bool) -> None:
-    """Raise PermissionDenied where a run is to activate its version and the caller may not."""
+    """Raise PermissionDenied if a run should activate its version and the caller may not."""
     if activate and not allows(request, "activate"):
         raise PermissionDenied(
             "activate is true, but the key does not have the scope activate; omit it, or use a key with the "
@@ -28,7 +28,7 @@ def check_activate(request: Request, activate: bool) -> None:
 @extend_schema(tags=["runs"])
 @extend_schema_view(get=extend_schema(summary="Runs, newest first"))
 class RunList(ListCall[Run]):
-    """Training jobs, newest first; POST to queue one."""
+    """Training runs, newest first; POST to queue one."""
 
     scopes = {"GET": "read", "POST": "train"}
     queryset = Run.objects.select_related("classifier", "version")
@@ -63,7 +63,7 @@ class RunDetail(DetailCall[Run]):
 
 
 class RunResume(BareCall):
-    """Queue a run again that failed or was cancelled; it begins with its first fit."""
+    """Restart a failed or cancelled run from the beginning."""
 
     scopes = {"POST": "train"}
 
@@ -83,7 +83,7 @@ class RunResume(BareCall):
 
 
 class RunCancel(BareCall):
-    """End a run: one that waits ends at once, one under way within seconds; 409 when it is over."""
+    """Cancel a run: a queued one ends at once, a running one within seconds; 409 if it has ended."""
 
     scopes = {"POST": "train"}
 
@@ -104,7 +104,7 @@ class RunCancel(BareCall):
 
 
 class VersionRetrain(Call):
-    """Queue a run by this version's recipe, on the newest dataset of its name and target unless one is named."""
+    """Queue a run with this version's recipe, on the given dataset or the newest with its name and target."""
 
     scopes = {"POST": "train"}
 

@@ -1,6 +1,7 @@
-"""A Dask cluster that fits the models of a search: all that the project knows of Dask.
+"""A Dask cluster for the fits of a search. Only this module uses Dask.
 
-Its workers need the site's code and packages, no database and no storage: rows go to them, scores come back.
+Its workers need the site's code and packages, but no database and no storage: they receive rows and return
+scores.
 """
 
 import asyncio
@@ -18,18 +19,18 @@ from joblib._dask import DaskDistributedBackend
 from clfsite.core.errors import Unavailable
 from training.ml.search import fold_scoring
 
-# raised, by the client of a scheduler that is gone, of everything it was asked
+# raised for all calls by the client of a lost scheduler
 LOST = (CommClosedError, concurrent.futures.CancelledError, asyncio.CancelledError)
-# a scheduler that does not answer, or has no worker, is told about after so long
+# seconds after which a scheduler without an answer or without workers is reported
 CONNECT_SECONDS, WORKER_SECONDS = 6, 6
 
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Let the searches in the block fit on the cluster of this scheduler.
+    """Run the fits of searches in the block on the cluster of this scheduler.
 
     Raises:
-        Unavailable: the scheduler does not answer or has no worker, or the cluster was lost on the way.
+        Unavailable: the scheduler does not answer or has no worker, or the cluster was lost during a search.
     """
     try:
         client = BroadcastingClient(address, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -62,20 +63,21 @@ def connected(address: str) -> Iterator[None]:
 
 
 class BroadcastingClient(Client):  # type: ignore[misc]
-    """Gives the rows to every worker, so that they outlive the loss of one."""
+    """Sends the rows to all workers, so they survive the loss of one."""
 
     def scatter(self, data: Any, **options: Any) -> Any:
         return super().scatter(data, **{**options, "broadcast": True})
 
 
 class ClusterBackend(DaskDistributedBackend):  # type: ignore[misc]
-    """joblib's backend for Dask, which also brings scores back and does not wait for what will never come.
+    """joblib's backend for Dask that also returns scores and does not wait for lost tasks.
 
-    joblib's own never tells of a task whose worker was killed again and again, and lets every tree of a forest travel.
+    joblib's own backend does not report a task that repeatedly killed its worker, and transfers each tree of
+    a forest.
     """
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        # joblib takes 1 for this very process
+        # joblib uses this process for 1
         cores: int = super().effective_n_jobs(n_jobs)
         return max(2, cores)
 
@@ -84,14 +86,14 @@ class ClusterBackend(DaskDistributedBackend):  # type: ignore[misc]
             try:
                 _, tasks = await self._to_func_args(func)
                 out = await self.client.submit(fit, tasks=tasks, key=f"clfsite-fit-{uuid4().hex}")
-            except BaseException as error:  # noqa: BLE001  joblib hands it on to whoever waits
+            except BaseException as error:  # noqa: BLE001  joblib passes it to the waiting thread
                 out = error
             callback(out)
 
         self.client.loop.add_callback(send)
 
     def retrieve_result_callback(self, out: Any) -> list[Any]:
-        """Return the results of a batch and enter its scores in the search's journal."""
+        """Return the results of a batch and add its scores to the search's journal."""
         if isinstance(out, BaseException):
             raise out
         results, lines = out
@@ -101,8 +103,8 @@ class ClusterBackend(DaskDistributedBackend):  # type: ignore[misc]
 
 
 def fit(tasks: list[tuple[Callable[..., Any], list[Any], dict[str, Any]]]) -> tuple[list[Any], list[Any]]:
-    """Carry out a batch on a worker; return the results, and the lines for the search's journal."""
-    # whatever runs side by side inside a fit stays on its worker
+    """Execute a batch on a worker; return the results and the lines for the search's journal."""
+    # parallel work inside a fit stays on its worker
     with fold_scoring.away() as lines, parallel_config(backend="sequential"):
         results = [function(*args, **kwargs) for function, args, kwargs in tasks]
     return results, lines

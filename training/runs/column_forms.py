@@ -1,4 +1,4 @@
-"""What is to become of each column of a table, as people choose it before they train."""
+"""The form for the columns of a table before training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from training.ml.tables.corrections import Choice, Corrections, Spellings
 from training.ml.tables.labels import distinct
 from training.models import Dataset
 
-# a select for each column beyond this would be a page that no browser likes; lines of text do for the rest
+# most columns with a select, because more make the page slow; lines of text are used for the others
 MAX_SELECTS = 200
 TITLES = {
     Choice.NUMBER: "A number",
@@ -28,7 +28,7 @@ OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.NUMBER, Choice.CATEGORY)
 
 @dataclass(frozen=True)
 class Column:
-    """One line of the form: a column with what was inferred, as a feature or as the reason why it is none."""
+    """One line of the form: a column with its inferred feature, or the reason why it is left out."""
 
     name: str
     feature: Feature | None
@@ -37,10 +37,10 @@ class Column:
 
 
 class ColumnsForm(forms.Form):
-    """The contract of a table to look through and correct; `corrections` and `positive` are what comes of it.
+    """The contract of a table to check and correct; its results are `corrections` and `positive`.
 
-    `positive` is there where there are two classes, maybe in several spellings, and `labels` where some look alike.
-    `problems` are cells that do not fit a choice, by line and column.
+    `positive` exists for two classes, possibly in several spellings, and `labels` if there are similar
+    labels. `problems` are cells that do not fit a choice, by line and column.
     """
 
     positive = TextChoiceField(
@@ -116,14 +116,14 @@ class ColumnsForm(forms.Form):
 
     @property
     def positive_class(self) -> str | None:
-        """The positive class as chosen; None where there are more than two classes."""
+        """The chosen positive class; None if there are more than two classes."""
         return self.cleaned_data.get("positive") or None if self._are_two_classes() else None
 
     def _are_two_classes(self) -> bool:
         return self.contract.positive is not None or self.corrections.labels is Spellings.MERGE
 
     def _names(self) -> list[str]:
-        """Every column but the target; in a wide table those left out come first, then those with a warning."""
+        """All columns except the target; in a wide table, the ones that are left out are first, then those with a warning."""
         names = [*self.contract.names, *self.contract.left_out]
         if len(names) <= MAX_SELECTS:
             return names
@@ -150,7 +150,7 @@ class ColumnsForm(forms.Form):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is something chosen to see."""
+        """Whether the section is open because it has choices."""
         return bool(self.errors) or any(
             self[name].value()
             for name in self.fields
@@ -172,7 +172,7 @@ class ColumnsForm(forms.Form):
         return chosen
 
     def clean(self) -> None:
-        """Put the corrections together."""
+        """Build the corrections."""
         if self.lost:
             raise forms.ValidationError(
                 f"The column choices were for another table. Check the columns of {self.dataset}, then start "
@@ -191,7 +191,7 @@ class ColumnsForm(forms.Form):
 
 
 def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool]:
-    """What was sent but for the choices about the columns of another dataset, and whether there were any."""
+    """The data without choices for the columns of another dataset, and whether there were any."""
     kept, had_choices = data.copy(), False
     kept["columns_of"] = str(dataset.pk)
     guess = carry(dataset.contract.positive or "")

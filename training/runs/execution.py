@@ -1,4 +1,4 @@
-"""Carrying out training jobs: the search, the version, its activation and what is told of it."""
+"""Execution of training runs: search, version, activation and tracking."""
 
 import contextlib
 import logging
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 def execute_run(
     run: Run, *, jobs: int = -1, report: Callable[[Progress], None] = lambda progress: None
 ) -> Version | None:
-    """Train what a claimed run asks for, in this process; the run's row tells how it ended.
+    """Execute a claimed run in this process; its row has the result.
 
     Returns:
-        The new version, or None when the run failed or is no longer this process's.
+        The new version, or None if the run failed or has another owner.
     """
 
     def note(progress: Progress) -> None:
@@ -61,13 +61,13 @@ def execute_run(
         return None
     if run.activate_when_done:
         _activate(run, version)
-    # last, as a server may keep it waiting
+    # last, because a server may delay it
     track_version(version, trained)
     return version
 
 
 def _activate(run: Run, version: Version) -> None:
-    """Let the new version answer, as the run was asked to; the version stands where that cannot be."""
+    """Activate the new version if requested; if that fails, the version is kept."""
     actor = run.created_by.get_username() if run.created_by else "command line"
     try:
         activate_version(version=version, actor=actor, reason=f"activated by run {run.pk} on completion")
@@ -77,16 +77,17 @@ def _activate(run: Run, version: Version) -> None:
 
 
 def _cluster() -> AbstractContextManager[None]:
-    """Where the search's fits are done: on the Dask cluster of CLFSITE_DASK_ADDRESS, without one on this machine."""
+    """The place of the search's fits: the Dask cluster of CLFSITE_DASK_ADDRESS, or this machine."""
     if not settings.CLFSITE_DASK_ADDRESS:
         return contextlib.nullcontext()
-    from training.runs import cluster  # takes a second, which those without one need not pay
+    # imported here because it takes a second, which is only needed with a cluster
+    from training.runs import cluster
 
     return cluster.connected(settings.CLFSITE_DASK_ADDRESS)
 
 
 def track_version(version: Version, trained: Trained) -> None:
-    """Tell Weights & Biases of a new version; the version stands whatever comes of it."""
+    """Record a new version at Weights & Biases; the version is kept if that fails."""
     tracked = tracking.record(version, trained)
     Run.objects.filter(pk=version.run_id).update(tracking_url=tracked.url)
     if tracked.warning:

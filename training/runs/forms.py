@@ -1,4 +1,4 @@
-"""What people fill in to get from a table to an active version."""
+"""Forms of training runs."""
 
 import json
 from dataclasses import asdict
@@ -28,13 +28,13 @@ GOAL_TITLES = {
     "recall": "A recall of at least …",
     "cost": "The lowest cost, if a missed case costs as much as … false alarms",
 }
-# every database can compare a number of so many digits
+# digits of a number that all databases can compare
 LONGEST_NUMBER = 18
 NAME_HINT = "Letters, digits, dots, hyphens and underscores."
 
 
 class RunForm(forms.Form):
-    """A training job in plain words; `recipe` is what comes of it, or what it started from."""
+    """The form of a training run; `recipe` is its result or its initial recipe."""
 
     dataset = forms.ModelChoiceField(Dataset.objects.none(), empty_label=None)
     classifier = forms.CharField(
@@ -138,7 +138,7 @@ class RunForm(forms.Form):
         datasets = Dataset.objects.order_by("-id").defer("contract_data", "profile")
         self.fields["dataset"].queryset = datasets  # type: ignore[attr-defined]
         self.fields["dataset"].label_from_instance = describe  # type: ignore[attr-defined]
-        # a recipe of the API may look at any of scikit-learn's scorers
+        # a recipe of the API may use any scorer of scikit-learn
         scorings = {**METRIC_TITLES, self.start.scoring: metric(self.start.scoring)}
         self.fields["scoring"].choices = list(scorings.items())  # type: ignore[attr-defined]
         if not may_activate:
@@ -146,7 +146,7 @@ class RunForm(forms.Form):
 
     @property
     def chosen(self) -> Dataset | None:
-        """The dataset that the form stands on, the newest where it names none; None where there is none."""
+        """The dataset of the form, by default the newest; None if there are no datasets."""
         value = str(self["dataset"].value() or "")
         datasets = Dataset.objects.order_by("-id").defer("profile")
         is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
@@ -155,7 +155,7 @@ class RunForm(forms.Form):
 
     @property
     def has_advanced(self) -> bool:
-        """Whether the part of the form that begins closed holds something to see."""
+        """Whether the advanced section has values or errors."""
         names = ("class_weight", "max_fits", "max_minutes", "goal", "goal_value")
         return any(self[name].value() or self[name].errors for name in names)
 
@@ -175,7 +175,7 @@ class RunForm(forms.Form):
         return space or None
 
     def clean(self) -> None:
-        """Put the recipe together; what the form does not ask for stays as it was in the run that is repeated."""
+        """Build the recipe. Members without a field are taken from the repeated run."""
         self._check_budget()
         values = {**self.start.to_dict(), **self.cleaned_data, "aim": self._aim()}
         try:
@@ -189,7 +189,7 @@ class RunForm(forms.Form):
             self.add_error("max_fits", f"Expected at least {folds} fits, one per fold; got {fits}.")
 
     def _aim(self) -> dict[str, Any] | None:
-        """What the threshold is to serve; None where nothing was chosen, or something that cannot be."""
+        """The aim of the threshold; None if there is none or if it is invalid."""
         goal, dataset = self.cleaned_data.get("goal"), self.cleaned_data.get("dataset")
         if not goal or "goal_value" in self.errors:
             return None
@@ -206,7 +206,7 @@ class RunForm(forms.Form):
 
 
 class RunsForm(forms.Form):
-    """Which runs to list."""
+    """The filters of the list of runs."""
 
     state = forms.ChoiceField(required=False)
     classifier = forms.ModelChoiceField(
@@ -220,7 +220,7 @@ class RunsForm(forms.Form):
 
 
 class RetrainForm(forms.Form):
-    """On which dataset a recipe is to be tried again; the newest where nothing is said."""
+    """The dataset for retraining; by default the newest."""
 
     dataset = forms.ModelChoiceField(Dataset.objects.all(), required=False)
 

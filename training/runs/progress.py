@@ -1,4 +1,4 @@
-"""How a run went, or goes: what happened when, and how the best score rose."""
+"""The progress of a run: its events, and the best score over time."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,19 +8,19 @@ from clfsite.core.web.charts import Chart, chart, plot, scatter
 from training.models import Run, Version
 from training.templatetags.titles import metric
 
-# of the axis of scores, whose ticks have three decimals
+# least range of the axis of scores, whose ticks have three decimals
 LEAST_SPAN = 0.02
 
 
 class Event(NamedTuple):
-    """Something that happened to a run."""
+    """An event of a run."""
 
     moment: datetime
     text: str
 
 
 def events(run: Run) -> Iterator[Event]:
-    """What happened, in order; of several attempts the last alone."""
+    """The events of the last attempt, in order."""
     yield Event(run.created_at, f"Requested by {run.created_by or 'the command line'}")
     if run.started_at:
         again = f"attempt {run.attempt}" if run.attempt > 1 else "the search"
@@ -41,7 +41,7 @@ def events(run: Run) -> Iterator[Event]:
 
 
 def _around(scores: Sequence[float]) -> dict[str, Any]:
-    """Limits of the axis where scores hardly move: Plotly's own would have ticks that read alike, or leave 0 to 1."""
+    """Limits of the axis if scores hardly change, because Plotly's ticks would be equal or outside 0 to 1."""
     low, high = min(scores), max(scores)
     middle = (low + high) / 2
     return {} if high - low > LEAST_SPAN else {"range": [middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2]}
@@ -58,7 +58,7 @@ def best_so_far(run: Run) -> Chart | None:
         if run.recipe_data["search"] == "halving"
         else ""
     )
-    # the line goes on to where the search is
+    # extend the line to the current fit
     ends = max(run.fits_done, done[-1])
     figure = plot(
         scatter(

@@ -1,4 +1,4 @@
-"""Shapes of training runs in the API."""
+"""Serializers of training runs."""
 
 from dataclasses import asdict
 from typing import Any
@@ -24,7 +24,7 @@ from training.ml.tables.contract import MAX_TEXT
 from training.models import Dataset, Run, Version
 
 _DEFAULT = Recipe()
-# infinity does not go into JSON
+# JSON has no infinity
 LARGEST = 1e9
 RECIPE_EXAMPLE = {
     "estimator": "random_forest",
@@ -132,7 +132,7 @@ class AimSerializer(StrictSerializer):
     }
 )
 class AimField(serializers.Field[Any, Any, Any, Any]):
-    """An aim as the terminal has it, `recall=0.8`, or as a recipe keeps it."""
+    """An aim as on the terminal, `recall=0.8`, or as in a recipe."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if isinstance(data, str):
@@ -151,7 +151,7 @@ class AimField(serializers.Field[Any, Any, Any, Any]):
 
 
 class RecipeSerializer(StrictSerializer):
-    """How to train; each member has the default that the terminal has."""
+    """A recipe; its members have the same defaults as on the terminal."""
 
     estimator = StrictChoiceField(choices=[*FAMILIES, AUTO], default=_DEFAULT.estimator)
     search = StrictChoiceField(choices=list(SEARCHES), default=_DEFAULT.search)
@@ -183,9 +183,9 @@ class RecipeSerializer(StrictSerializer):
 
 @example({"dataset": 7, "space": {"n_estimators": [100, 300]}, "max_minutes": 30})
 class RunRequestSerializer(RecipeSerializer):
-    """A run to start: a dataset and a recipe, as one object or member by member.
+    """The request for a run: a dataset and a recipe, as one object or as single members.
 
-    What GET tells of a run can be sent back: the members that only the site sets change nothing.
+    The result of GET is accepted; read-only members are ignored.
     """
 
     dataset = IdField(queryset=Dataset.objects.all())
@@ -199,7 +199,7 @@ class RunRequestSerializer(RecipeSerializer):
 
     @property
     def known(self) -> list[str]:
-        """The members that may be there: those of GET, too."""
+        """The names of the allowed members, including those of GET."""
         return [*self.fields, *(name for name in RunSerializer.Meta.fields if name not in self.fields)]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Asking for training jobs; `execution` carries them out, both by the run's row."""
+"""Requests for training runs; `execution` executes them."""
 
 import contextlib
 from dataclasses import replace
@@ -17,7 +17,7 @@ from training.ml.tables.reading import TableError
 from training.models import Classifier, Dataset, Run, Version
 from training.names import check_name
 
-# exceptions of the pure core that tell a person what to change
+# exceptions of the pure core with messages for people
 INPUT_ERRORS = (TableError, ContractError, RecipeError)
 
 
@@ -31,13 +31,13 @@ def request_run(
     user: User | None = None,
     queued: bool = True,
 ) -> Run:
-    """Create the run's row; a worker is told once the row is committed, unless the caller runs it.
+    """Create the run's row; a worker is notified after the commit, unless the caller executes the run.
 
-    The row names the positive class of two: what the run means does not change where the guess would.
+    The row stores the positive class of two, so the run does not change if the default does.
 
     Args:
-        corrections: what the version's contract is to have otherwise than the dataset's.
-        classifier: its name; the dataset's where empty. Created with its first run.
+        corrections: changes of the version's contract against the dataset's.
+        classifier: its name; if empty, the dataset's. It is created with its first run.
 
     Raises:
         InvalidInput: the recipe or a correction does not fit the dataset.
@@ -68,8 +68,8 @@ def request_run(
 
 
 def _agree(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> Contract:
-    """The contract of what the run makes; raises one of INPUT_ERRORS unless the table can be trained on so."""
-    # pandas and scikit-learn, without which a site starts that is asked for nothing yet
+    """The contract of the version; raises one of INPUT_ERRORS if the table cannot be used for training."""
+    # imported here because pandas and scikit-learn slow down the start of the site
     from training.datasets.frames import load_corrected
     from training.ml import trainer
 
@@ -87,13 +87,13 @@ def request_retrain(
     user: User | None = None,
     queued: bool = True,
 ) -> Run:
-    """Ask for the next version of a classifier by the recipe and the corrections of an earlier one.
+    """Request a run with the recipe and the corrections of an earlier version.
 
-    The positive class stays what it was, and labels that look alike stay apart where they were.
+    The positive class stays the same, and similar labels stay separate if they were.
 
     Args:
-        dataset: the newest of the name and target that the version was trained on where None is given; that may be
-            the very same.
+        dataset: the dataset; if None, the newest with the name and target of the version's dataset, which may
+        be the same.
 
     Raises:
         InvalidInput: the dataset has another target, or the recipe or a correction does not fit it.
@@ -123,7 +123,8 @@ def request_retrain(
 
 
 def resume_run(*, run: Run) -> None:
-    """Queue a run again that failed or was cancelled, with its dataset and recipe; a search keeps no fit, so it begins anew.
+    """Restart a failed or cancelled run with its dataset and recipe. Fits are not stored, so the search
+    starts from the beginning.
 
     Raises:
         Conflict: it is in another state.
@@ -135,7 +136,7 @@ def resume_run(*, run: Run) -> None:
 
 
 def _make_first_default(classifier: Classifier) -> None:
-    """Let the first classifier of all be the default; of several at once the constraint lets one through."""
+    """Make the first classifier the default; the constraint accepts one of several at the same time."""
     if Classifier.objects.filter(is_default=True).exists():
         return
     with contextlib.suppress(IntegrityError), transaction.atomic():

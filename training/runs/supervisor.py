@@ -1,7 +1,8 @@
-"""A training run in a process of its own, watched by the worker that claimed it.
+"""A training run in its own process, supervised by the worker that claimed it.
 
-The row is the truth. The supervisor claims it, starts `manage.py execute_run` in a process group of its own, renews the
-lease while that lives, and ends the group when the run is cancelled, takes too long, or belongs to another worker.
+The row is the truth. The supervisor claims it, starts `manage.py execute_run` in its own process group,
+renews the lease while the process runs, and kills the group if the run is cancelled, takes too long, or
+belongs to another worker.
 """
 
 import logging
@@ -22,14 +23,14 @@ from training.models import Run
 
 logger = logging.getLogger(__name__)
 
-# between two looks at the run's row, in seconds
+# seconds between two checks of the run's row
 POLL_SECONDS = 1.0
-# what a supervisor reads anew; never the claim, by which it tells whether the run is still its own
+# fields that a supervisor reads again; not the claim, because it identifies the owner
 OTHERS_CHANGE = ("state", "cancel_requested_at")
 
 
 def supervise(run_id: int) -> bool:
-    """Claim a run and see it through; does nothing, and returns False, when there is nothing to claim."""
+    """Claim a run and supervise it; returns False if there is nothing to claim."""
     run = Run.objects.filter(pk=run_id).first()
     if run is None or worker.must_wait() or not run.start():
         return False
@@ -40,7 +41,7 @@ def supervise(run_id: int) -> bool:
         str(run.pk),
         str(run.claim),
     ]
-    # what a worker counts for Prometheus lies in files by process, one more for each run
+    # the worker's metrics are in one file per process, and each run would add one
     environment = {name: value for name, value in os.environ.items() if name != shared_memory.FOLDER}
     child = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
     try:
@@ -56,7 +57,7 @@ def supervise(run_id: int) -> bool:
 
 
 def _watch(run: Run, child: subprocess.Popen[bytes]) -> str:
-    """Wait for the process to end by itself, or for a reason to end it, which is returned."""
+    """Wait for the end of the process, or return a reason to kill it."""
     renewed = began = time.monotonic()
     while True:
         try:
@@ -94,7 +95,7 @@ def _close(run: Run, reason: str) -> None:
 
 
 def _obituary(status: int) -> str:
-    """Why a process ended without writing it down."""
+    """The reason why a process ended without a result."""
     if status == -signal.SIGKILL:
         return (
             "the training process was killed, probably because memory ran out; use fewer rows or a smaller "

@@ -1,4 +1,4 @@
-"""Weights & Biases: all that the project knows of it. Never on the way of a run: what fails here is a warning."""
+"""Weights & Biases. Only this module uses it, and its failures are only warnings of a run."""
 
 import logging
 import os
@@ -14,13 +14,13 @@ from training.models import Version
 logger = logging.getLogger(__name__)
 
 PROJECT = "clfsite"
-# how long the end of a run may wait for a server to answer at first, and to take everything at last
+# seconds that a run may wait for the first answer of the server, and for the upload at the end
 CONNECT_SECONDS, FINISH_SECONDS = 15, 120
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """What became of it: the run's page where there is one, and a warning where something failed."""
+    """The result of tracking: the run's page if there is one, and a warning if something failed."""
 
     url: str = ""
     warning: str = ""
@@ -36,7 +36,7 @@ def record(version: Version, trained: Trained) -> Tracked:
         return Tracked()
     try:
         return _record(version, trained, mode)
-    except Exception as error:  # noqa: BLE001  whatever a foreign service or its client raises
+    except Exception as error:  # noqa: BLE001  a foreign client may raise anything
         logger.warning("run %s was not tracked: %s", version.run_id, error)
         return Tracked(warning=_warning("did not accept the run", error))
 
@@ -46,7 +46,7 @@ def _warning(what: str, error: Exception) -> str:
 
 
 def _record(version: Version, trained: Trained, mode: str) -> Tracked:
-    # the mode has to be in the environment before wandb is imported, or its first call may ask for a login
+    # set before wandb is imported, because its first call may ask for a login
     folder = settings.STATE_DIR / "wandb"
     folders = {f"WANDB_{name}_DIR": str(folder / name.lower()) for name in ("DATA", "CACHE", "CONFIG")}
     os.environ |= {"WANDB_MODE": mode, "WANDB_SILENT": "true", **folders}
@@ -56,7 +56,7 @@ def _record(version: Version, trained: Trained, mode: str) -> Tracked:
         project=PROJECT,
         name=f"{version.classifier}-v{version.number}",
         dir=str(settings.STATE_DIR),
-        mode=cast(Any, mode),  # checked with the settings
+        mode=cast(Any, mode),  # validated with the settings
         config=_config(version),
         reinit="create_new",
         settings=wandb.Settings(
@@ -89,7 +89,7 @@ def _record(version: Version, trained: Trained, mode: str) -> Tracked:
     if mode != "online":
         return Tracked()
     try:
-        # a run ends well although its artifact was refused, which the artifact alone tells
+        # the run succeeds even if its artifact was refused; only the artifact shows it
         model.wait(CONNECT_SECONDS)
     except Exception as error:  # noqa: BLE001  as in `record`
         logger.warning("the model of run %s was not confirmed: %s", version.run_id, error)
@@ -105,7 +105,7 @@ def _log_artifact(wandb: Any, run: Any, version: Version) -> Any:
         metadata={"version": version.number, "sha256": entry["sha256"]},
     )
     with files.local_path(files.artifacts(), entry["name"]) as path:
-        # W&B sends a file from where it lies, maybe days later, and keeps a copy of one that will be gone by then
+        # W&B may upload a file days later; temporary files need a copy
         is_copy = path.is_relative_to(settings.FILE_UPLOAD_TEMP_DIR)
         model.add_file(
             str(path),

@@ -1,4 +1,4 @@
-"""Training jobs: start one, watch it, see what came of it."""
+"""Pages of training runs: start, progress and result."""
 
 from dataclasses import replace
 from typing import Any
@@ -52,7 +52,7 @@ def _runs() -> QuerySet[Run]:
 @staff()
 @require_safe
 def run_list(request: StaffRequest) -> HttpResponse:
-    """Every training job, the newest first; or those of one state or classifier, in another order."""
+    """The list of runs, with filters and sorting."""
     form = RunsForm(request.GET)
     rows = _runs().defer("candidates", "history").annotate(took=F("finished_at") - F("started_at"))
     if form.is_valid():
@@ -70,7 +70,7 @@ def run_list(request: StaffRequest) -> HttpResponse:
 @staff(needs="training.add_run")
 @require_http_methods(["GET", "HEAD", "POST"])
 def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
-    """The form to start a run; with the number of an earlier run it begins with that one's recipe."""
+    """The form of a new run; with the number of an earlier run, it starts with its recipe."""
     repeats = get_object_or_404(_runs(), pk=pk) if pk else None
     data = form_data(request)
     form = RunForm(
@@ -89,7 +89,7 @@ def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
 
 
 def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> ColumnsForm | None:
-    """The form for the columns of the dataset that is chosen; None where there is no dataset at all."""
+    """The form for the columns of the chosen dataset; None if there are no datasets."""
     dataset = form.chosen
     if dataset is None:
         return None
@@ -97,7 +97,7 @@ def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> Colum
 
 
 def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> str | None:
-    """Return the address of the queued run, or None when the form now says why there is none."""
+    """Return the address of the queued run, or None if the form has errors."""
     data = form.cleaned_data
     try:
         return send_once(
@@ -126,7 +126,7 @@ def _address(run: Run) -> str:
 @staff(needs="training.add_run")
 @require_safe
 def run_columns(request: StaffRequest) -> HttpResponse:
-    """The columns of the dataset that the form has just been given."""
+    """The fragment with the columns of the chosen dataset."""
     columns = _columns(RunForm(request.GET, may_activate=False), None, AS_INFERRED)
     return render(request, "training/runs/_run_columns.html", {"columns": columns})
 
@@ -134,7 +134,7 @@ def run_columns(request: StaffRequest) -> HttpResponse:
 @staff(needs="training.add_run")
 @require_safe
 def run_fits(request: StaffRequest) -> HttpResponse:
-    """How much work the form as filled in asks for."""
+    """The fragment with the work of the current form."""
     form = RunForm(request.GET, may_activate=False)
     form.is_valid()
     return render(request, "training/runs/_run_fits.html", {"recipe": form.recipe})
@@ -143,7 +143,7 @@ def run_fits(request: StaffRequest) -> HttpResponse:
 @staff()
 @require_safe
 def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
-    """One run: its progress, then its metrics and the settings it tried."""
+    """One run: progress, then metrics and the settings tried."""
     run = get_object_or_404(_runs(), pk=pk)
     version: Version | None = getattr(run, "version", None)
     confusion = None
@@ -165,11 +165,11 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
 
 
 def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, Any]]]:
-    """A page of the settings tried, and their order: the best first where the request asks for none that there is."""
+    """A page of the settings tried, and their order, by default the best first."""
     asked = request.GET.get("sort", "")
     sort = asked if asked.removeprefix("-") in CANDIDATE_SORTS else "rank"
     column = sort.removeprefix("-")
-    # early runs name no family: all their candidates are of one
+    # early runs have no family, because all their candidates had the same
     rows = sorted(run.candidates, key=lambda row: row.get(column, ""), reverse=sort.startswith("-"))
     return sort, Paginator(rows, CANDIDATES_PER_PAGE).get_page(request.GET.get("page"))
 
@@ -177,7 +177,7 @@ def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, An
 @staff()
 @require_safe
 def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
-    """The piece of a run's page that is fetched every second; the page is loaded anew once the run is over."""
+    """The fragment that is fetched every second; when the run has ended, the page is reloaded."""
     run = get_object_or_404(Run.objects.select_related("created_by").defer("candidates"), pk=pk)
     if run.is_over:
         return HttpResponseClientRefresh()
@@ -193,7 +193,7 @@ def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(needs="training.add_run")
 @require_POST
 def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
-    """Start a run by the recipe of a version, on the dataset that the button named."""
+    """Start a run with the recipe of a version on the button's dataset."""
     version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
     form = RetrainForm(request.POST)
     if not form.is_valid():
@@ -216,7 +216,7 @@ def version_retrain(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(needs="training.add_run")
 @require_POST
 def run_resume(request: StaffRequest, pk: str) -> HttpResponse:
-    """Queue a run again that failed or was cancelled."""
+    """Restart a failed or cancelled run."""
     run = get_object_or_404(_runs(), pk=pk)
     try:
         resume_run(run=run)
@@ -228,7 +228,7 @@ def run_resume(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(needs="training.add_run")
 @require_POST
 def run_cancel(request: StaffRequest, pk: str) -> HttpResponse:
-    """End a run that waits or is under way."""
+    """Cancel a queued or running run."""
     run = get_object_or_404(_runs(), pk=pk)
     if not run.request_cancel():
         messages.error(request, f"Nothing was changed: run {run.pk} has already ended.")
