@@ -141,7 +141,7 @@ def test_activating_a_version_asks_for_a_reason_and_keeps_it(admin: Client) -> N
         "better on new customers",
         "root",
     )
-    assert "Churn v2 is active" in done.content.decode()
+    assert "Churn v2 is now active" in done.content.decode()
 
 
 def test_before_it_is_activated_a_version_is_shown_beside_the_one_that_answers(admin: Client) -> None:

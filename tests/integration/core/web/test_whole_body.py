@@ -85,7 +85,7 @@ def test_a_call_whose_body_is_not_there_to_its_end_is_refused(path: str) -> None
 @pytest.mark.usefixtures("_served")
 def test_a_body_of_no_announced_length_is_asked_for_one(path: str) -> None:
     status, content = ask(path, b'{"features": {}}', "application/json", missing=None)
-    assert (status, b"send it with a Content-Length" in content) == (411, True)
+    assert (status, b"send a Content-Length" in content) == (411, True)
 
 
 @pytest.mark.parametrize("path", ["/api/datasets", "/api/batches", "/api/feedback"])

@@ -59,7 +59,7 @@ BAD: dict[str, Bad] = {
     ),
     "C37 missing column": Bad(b"spend,tenure,member\n1,2,true\n", "no column for plan", 1, "plan"),
     "mistyped column": Bad(
-        b"spend,tenur,member,plan,x\n1,2,true,pro,1\n", "no feature called tenur", 1, "tenure"
+        b"spend,tenur,member,plan,x\n1,2,true,pro,1\n", "no feature named tenur", 1, "tenure"
     ),
     "C26 inf": Bad(cell(b"inf"), "expected a finite number", 4, "spend"),
     "1e300": Bad(cell(b"1e300"), "expected a number from", 4, "spend"),

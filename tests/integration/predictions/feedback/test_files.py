@@ -108,7 +108,7 @@ def test_every_bad_row_is_named_and_nothing_is_stored(upload: Callable[..., Any]
     ]
     messages = [fault["message"] for fault in body["errors"]]
     assert messages[0] == '"42" is not the id of a prediction'
-    assert messages[1] == "duplicate prediction; it is already in line 4 already"
+    assert messages[1] == "duplicate prediction; it is already in line 4"
     assert str(unknown) in messages[2]
     assert 'expected "no", "yes"' in messages[3]
     assert not Feedback.objects.exists()

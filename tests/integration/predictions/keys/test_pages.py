@@ -81,7 +81,7 @@ def test_a_key_says_how_it_is_and_how_it_was_used(approver: Client, version: Ver
     assert key.last_used_at is not None
     ApiKeyFactory.create(name="late", expires_at=timezone.now() - timedelta(days=1))
     shown = approver.get(KEYS).content.decode()
-    for text in ("shop", "predict, read", "Works", "Expired", "the command line"):
+    for text in ("shop", "predict, read", "Active", "Expired", "the command line"):
         assert text in shown
     assert key.digest not in shown
 

@@ -117,7 +117,7 @@ def test_createkey_refuses_an_unknown_scope() -> None:
     ("values", "words"),
     [
         ({"scopes": []}, "at least one scope"),
-        ({"scopes": ["fly"]}, "no scope fly"),
+        ({"scopes": ["fly"]}, "unknown scope fly"),
         ({"name": " "}, "has no name"),
         ({"secret": "two words"}, "printable ASCII"),
         ({"secret": "ключ"}, "printable ASCII"),

@@ -51,7 +51,7 @@ BODY_CASES: dict[str, tuple[Any, str]] = {
     "data empty": ({"dataframe_split": {"columns": ["a"], "data": []}}, "no row"),
     "row no list": ({"dataframe_split": {"columns": ["a"], "data": [1]}}, "row 0"),
     "row short": ({"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2], [1]]}}, "row 1"),
-    "records no list": ({"dataframe_records": {"a": [1]}}, "not a list of objects"),
+    "records no list": ({"dataframe_records": {"a": [1]}}, "not a list of row objects"),
     "records empty": ({"dataframe_records": []}, "no row"),
     "record no object": ({"dataframe_records": [{}, 1]}, "row 1"),
     "bare values": ({"inputs": [[1, 2]]}, '"dataframe_split"'),
@@ -69,7 +69,7 @@ CSV_CASES: dict[str, tuple[bytes, str]] = {
     "not UTF-8": (b"spend,tenure,member,plan\n1,2,true,\xff\n", "not UTF-8"),
     "NUL": (b"spend,tenure,member,plan\n1,2,true,\x00\n", "NUL"),
     "zip": (b"PK\x03\x04", "zip"),
-    "duplicate column": (b"spend,spend\n1,2\n", "twice"),
+    "duplicate column": (b"spend,spend\n1,2\n", "more than once"),
 }
 
 

@@ -30,16 +30,16 @@ INPUT_CASES: dict[str, tuple[Record, str]] = {
     "rows a fraction": ({"shape": [1.0]}, "[n, 1]"),
     "fewer values": ({"shape": [2]}, "1 values"),
     "more values": ({"data": [1.0, 2.0]}, "2 values"),
-    "nested against the shape": ({"data": [[1.0]]}, "no FP64"),
+    "nested against the shape": ({"data": [[1.0]]}, "not a valid FP64"),
     "data no list": ({"data": "1"}, "not a list"),
     "no data": ({"data": None}, "binary_data_size"),
     "data twice": ({"parameters": {"binary_data_size": 8}}, "either"),
     "text in FP64": ({"data": ["1"]}, "value 0"),
     "true in FP64": ({"data": [True]}, "value 0"),
-    "fraction in INT64": ({"datatype": "INT64", "data": [1.5]}, "no INT64"),
-    "true in INT64": ({"datatype": "INT64", "data": [True]}, "no INT64"),
-    "300 in INT8": ({"datatype": "INT8", "data": [300]}, "no INT8"),
-    "negative in UINT8": ({"datatype": "UINT8", "data": [-1]}, "no UINT8"),
+    "fraction in INT64": ({"datatype": "INT64", "data": [1.5]}, "not a valid INT64"),
+    "true in INT64": ({"datatype": "INT64", "data": [True]}, "not a valid INT64"),
+    "300 in INT8": ({"datatype": "INT8", "data": [300]}, "not a valid INT8"),
+    "negative in UINT8": ({"datatype": "UINT8", "data": [-1]}, "not a valid UINT8"),
     "parameters no object": ({"parameters": [1]}, '"parameters"'),
 }
 BODY_CASES: dict[str, tuple[Any, str]] = {
@@ -55,7 +55,7 @@ BODY_CASES: dict[str, tuple[Any, str]] = {
     "outputs no list": ({"inputs": [], "outputs": {"name": "predict"}}, '"outputs"'),
     "output no object": ({"inputs": [], "outputs": ["predict"]}, '"outputs"'),
     "unknown output": ({"inputs": [], "outputs": [{"name": "logits"}]}, "'logits'"),
-    "output twice": ({"inputs": [], "outputs": [{"name": "predict"}] * 2}, "twice"),
+    "output twice": ({"inputs": [], "outputs": [{"name": "predict"}] * 2}, "more than once"),
     "output parameters no object": (
         {"inputs": [], "outputs": [{"name": "predict", "parameters": 1}]},
         '"parameters"',
@@ -69,7 +69,7 @@ BODY_CASES: dict[str, tuple[Any, str]] = {
         '"binary_data_output"',
     ),
     "Infinity": (b'{"inputs": [{"name": "spend", "data": [Infinity]}]}', "Infinity"),
-    "duplicate name": (b'{"inputs": [], "inputs": []}', "twice"),
+    "duplicate name": (b'{"inputs": [], "inputs": []}', "duplicate name"),
 }
 
 
@@ -91,7 +91,7 @@ def test_an_input_too_few_too_many_or_twice_is_refused(post: Post, version: Vers
     assert "no tensor for spend" in error_of(post(INFER, {"inputs": inputs[1:]}), 400)
     extra = {**inputs[0], "name": "colour"}
     assert '"colour"' in error_of(post(INFER, {"inputs": [*inputs, extra]}), 400)
-    assert "twice" in error_of(post(INFER, {"inputs": [*inputs, inputs[0]]}), 400)
+    assert "duplicate input" in error_of(post(INFER, {"inputs": [*inputs, inputs[0]]}), 400)
 
 
 def test_tensors_of_different_lengths_are_refused(post: Post, version: Version, example: Record) -> None:

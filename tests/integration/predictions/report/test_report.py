@@ -358,7 +358,7 @@ def test_the_command_takes_another_version_and_one_format(written: Path) -> None
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--classifier", "chrun"], "there is no classifier 'chrun'; there are churn"),
+        (["--classifier", "chrun"], "there is no classifier 'chrun'; choose from churn"),
         (["--version", "7"], "churn has no version 7; there are: 1, 2"),
     ],
 )

@@ -60,7 +60,7 @@ def test_every_column_is_listed_with_what_was_inferred_and_what_it_can_be(traine
     }
     shown = response.content.decode()
     assert "As inferred: integer" in shown
-    assert 'aria-label="Take code as"' in shown
+    assert 'aria-label="Use code as"' in shown
     assert "Before you train" in shown
 
 
@@ -93,7 +93,7 @@ def test_choice_that_cannot_be_is_refused_where_it_is_wrong(trainer: Client) -> 
 def test_nothing_left_to_learn_from_is_said_above_the_form(trainer: Client) -> None:
     dataset = shops()
     response = trainer.post(NEW, {**filled(dataset), **chosen(dataset, code="leave_out")})
-    assert "No column is left to learn from" in response.context["form"].non_field_errors()[0]
+    assert "No column is left as an input" in response.context["form"].non_field_errors()[0]
     assert lines_of(response.context["columns"])["code"].field.value() == "leave_out"
     assert not Run.objects.exists()
 

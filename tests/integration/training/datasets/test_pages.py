@@ -33,13 +33,13 @@ def test_a_table_is_stored_and_its_page_follows(trainer: Client) -> None:
     assert (dataset.name, dataset.target, dataset.rows) == ("customers", "left", 60)
     assert str(dataset.created_by) == "ada"
     shown = response.content.decode()
-    assert "customers v1 is stored" in shown
+    assert "customers v1 was saved" in shown
     assert f'href="{reverse("training:run-create")}?dataset={dataset.pk}"' in shown
 
 
 def test_the_same_table_again_is_not_stored_twice(trainer: Client) -> None:
     upload(trainer, tiny_csv())
-    assert "is there already, as customers v1" in upload(trainer, tiny_csv()).content.decode()
+    assert "This table already exists as customers v1" in upload(trainer, tiny_csv()).content.decode()
     assert Dataset.objects.count() == 1
 
 

@@ -144,7 +144,7 @@ def test_a_version_is_activated_with_a_reason(approver: Client) -> None:
         "better on new customers",
     )
     shown = response.content.decode()
-    assert "churn v2 is active" in shown
+    assert "churn v2 is now active" in shown
     assert "Activate this version" not in shown
 
 
