@@ -1,4 +1,4 @@
-"""What drf-spectacular cannot see by itself; its settings name this module, which registers the key scheme."""
+"""Additions to drf-spectacular's schema; its settings import this module, which registers the key scheme."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,7 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# problems of every managing call, of those with a body, and of those whose address may name nothing
+# problems of all managing calls, of those with a body, and of those with an id in the address
 ALWAYS = (400, 401, 403, 406, 429, 503)
 WITH_BODY = (413, 415, 422)
 
@@ -23,12 +23,12 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
 
 def without_optional_slash(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
-    """Describe every address in its short form, though the one with a slash at the end answers too."""
+    """Describe addresses without the optional slash at the end."""
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to each managing call the problems that every one of its kind may answer with."""
+    """Add the common problems to each managing call."""
     for path, calls in result["paths"].items():
         if not path.startswith("/api/"):
             continue

@@ -1,4 +1,4 @@
-"""A person's own page: who the site takes them for, what they may, and their password."""
+"""The profile page: account, permissions and password."""
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -16,7 +16,7 @@ from predictions.roles import ROLES
 @staff()
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: StaffRequest) -> HttpResponse:
-    """Show it; a new password ends every session of the person but this one."""
+    """Show the profile. A new password ends all other sessions of the person."""
     form = PasswordChangeForm(request.user, request.POST or None)
     if form.is_valid():
         update_session_auth_hash(request, form.save())

@@ -9,7 +9,7 @@ ENV = env.read()
 BASE_DIR = env.BASE_DIR
 STATE_DIR = ENV.state_dir
 BUCKET = ENV.bucket()
-# CLFSITE_BATCH_ROWS and its like, by their own names
+# the site's own settings, such as CLFSITE_BATCH_ROWS
 globals().update(ENV.site())
 
 SECRET_KEY = ENV.secret_key()
@@ -18,7 +18,7 @@ ALLOWED_HOSTS = ENV.ALLOWED_HOSTS
 ROOT_URLCONF = "clfsite.urls"
 WSGI_APPLICATION = "clfsite.wsgi.application"
 APPEND_SLASH = False
-# an error there is a page; everywhere else it is a problem document
+# errors below this prefix are pages; all others are problem documents
 PAGES = ("/portal/", "/admin/", "/accounts/")
 
 INSTALLED_APPS = [
@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "clfsite",
 ]
 
-# browsers of other origins stay out, and cost nothing, unless some are listed
+# the middleware is only added if other origins are listed
 CORS = ["corsheaders.middleware.CorsMiddleware"] if ENV.CLFSITE_CORS_ORIGINS else []
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -64,7 +64,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusAfterMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-# for the calls of programs, see `clfsite.wsgi`; they count and time themselves
+# for API calls, see `clfsite.wsgi`; they have their own metrics
 SERVING_MIDDLEWARE = [
     *CORS,
     *(["django.middleware.security.SecurityMiddleware"] if ENV.CLFSITE_HTTPS else []),
@@ -110,7 +110,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_CALLABLE = "clfsite.logins.name_of"
 AXES_CLIENT_IP_CALLABLE = "clfsite.logins.address_of"
 AXES_LOCKOUT_CALLABLE = "clfsite.logins.locked_out"
-# people type passwords where the name belongs
+# people sometimes type the password into the field of the name
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False  # see clfsite.admin
@@ -128,13 +128,13 @@ AUTH_PASSWORD_VALIDATORS = [
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# maps are read by a debugger alone
+# source maps are only for debuggers
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "jpg", "gz", "br", "woff", "woff2", "zip"]
 
 
 def _storage(name: str) -> dict[str, object]:
-    """A folder of the state folder, or a part of the bucket that several machines share."""
+    """A folder of the state folder, or a prefix of the bucket that several machines share."""
     if BUCKET is None:
         return {
             "BACKEND": "clfsite.core.storage.files.DurableFileSystemStorage",
@@ -170,7 +170,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.CLFSITE_PRO
 SECURE_REDIRECT_EXEMPT = [addresses.PROBES]
 CSRF_TRUSTED_ORIGINS = ENV.CSRF_TRUSTED_ORIGINS
 CORS_ALLOWED_ORIGINS = ENV.CLFSITE_CORS_ORIGINS
-# calls with a key; pages and sessions are for this origin alone
+# only for calls with a key; pages and sessions are restricted to this origin
 CORS_URLS_REGEX = addresses.SHARED
 CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
 CORS_EXPOSE_HEADERS = ("retry-after", "idempotency-replayed")
@@ -209,7 +209,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "clfsite.core.web.lists.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "clfsite.core.web.problems.exception_handler",
-    # ?format= is one more parameter that no call takes
+    # disables ?format=, which no call supports
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": ENV.CLFSITE_PROXIES,
@@ -224,9 +224,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {
-        # a link within each button would be out of reach for a screen reader
+        # screen readers cannot reach a link inside a button
         "deepLinking": False,
-        # the calls first; the sixty schemas below them on demand
+        # show the calls first; the sixty schemas are collapsed
         "defaultModelsExpandDepth": 0,
     },
     "PREPROCESSING_HOOKS": ["clfsite.openapi.without_optional_slash"],
@@ -235,7 +235,7 @@ SPECTACULAR_SETTINGS = {
         "clfsite.openapi.with_problems",
     ],
     "COMPONENT_SPLIT_REQUEST": True,
-    # the groups of calls, in the order in which people need them; a call names its own
+    # the groups of calls, in the order of their use
     "TAGS": [
         {"name": "serving", "description": "Predictions, and the active versions."},
         {"name": "predictions", "description": "The log, and true labels."},
@@ -252,7 +252,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# loaded by workers, and where the first job is asked for
+# loaded by workers, and by a process that queues its first job
 CLFSITE_CELERY_APP = "clfsite.celery.app"
 CELERY_BROKER_URL = ENV.CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True  # the job's row is the truth; a result backend would only block
@@ -286,9 +286,9 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": ENV.CLFSITE_LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},
-        # lines for every login
+        # logs each login
         "axes": {"level": "WARNING"},
-        # a line for every fit of a search
+        # logs each fit of a search
         "sklearnex": {"level": "WARNING", "propagate": False},
     },
 }

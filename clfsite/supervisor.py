@@ -1,7 +1,7 @@
-"""What `manage.py serve` becomes: it starts web processes and a worker, and for ever starts again what ends.
+"""The supervisor of `manage.py serve`: it starts web processes and a worker, and restarts them when they end.
 
-Each web process is a granian of its own; they listen on the same port, so the others answer while one starts. granian's
-own supervision gives up where a process dies twice within 5.5 seconds.
+Each web process is a separate granian; they listen on the same port, so the others answer while one starts.
+granian's own supervision gives up if a process dies twice within 5.5 seconds.
 """
 
 import argparse
@@ -24,26 +24,26 @@ logger = logging.getLogger("clfsite.supervisor")
 
 STOP_SECONDS = 15
 POLL_SECONDS = 0.1
-# how long an answer may take while the site starts
+# seconds for an answer while the site starts
 ANSWER_SECONDS = 2
-# the first web process has the cores to itself until it answers, or for so long
+# seconds that the other processes wait for the first web process
 ALONE_SECONDS = 20
-# a process that ends sooner could not serve, or was killed by its first work
+# seconds; a process that ends earlier could not start, or was killed by its first work
 LIVED_SECONDS = 5.0
-# before the first, second, ... start in a row of such a process
+# seconds before the first, second, ... restart of such a process
 PAUSE_SECONDS = (0, 1, 2, 4, 8, 15)
 # a worker has threads for two runs and two batches, see `clfsite.core.jobs.worker`
-# glibc keeps an arena for each of many threads, and raises its thresholds by itself: after large bodies 940 MB stayed that
-# nothing used, with these 400. Whoever runs the site may set others.
+# glibc keeps an arena per thread and raises its thresholds: after large bodies, 940 MB stayed in use, with
+# these values 400. Operators can override them.
 ALLOCATOR = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "1048576",  # bytes
     "MALLOC_TRIM_THRESHOLD_": "1048576",  # bytes
 }
-# memory is measured so often, and a process is replaced when that many samples in a row are above the limit
+# seconds between samples of memory; a process is replaced after this number of samples above the limit
 SAMPLE_SECONDS = 15
 SAMPLES = 2
-# a new process has so long to start before the old one stops listening
+# seconds that a new process has to start before the old one stops listening
 OVERLAP_SECONDS = 10
 WORKER = [
     "celery",
@@ -63,7 +63,7 @@ WORKER = [
 
 
 class Kept:
-    """A process that is started again whenever it ends: at once where it had lived, else after a growing pause."""
+    """A process that is restarted when it ends: at once if it was stable, otherwise after a growing pause."""
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.name = name
@@ -74,7 +74,7 @@ class Kept:
         self._failures = 0
 
     def look(self) -> None:
-        """Start the process where that is due; note its end."""
+        """Start the process if it is due, and record its end."""
         now = time.monotonic()
         if self._process is None:
             if now >= self._due:
@@ -82,19 +82,19 @@ class Kept:
         elif self._process.poll() is not None:
             status = self._process.returncode
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            # granian that was killed alone leaves the process that it started
+            # a killed granian leaves its child process behind
             end_group(self._process)
             self._process = None
             self._wait(now, f"ended with {how} after {now - self._began:.1f} s")
 
     def ask_to_stop(self) -> None:
-        """Let the process and what it started end what they have begun."""
+        """Ask the process and its children to finish their work."""
         if self._process:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
 
     def stop(self, until: float) -> None:
-        """Wait for its end up to a moment of the monotonic clock, then kill it."""
+        """Wait for its end until a monotonic time, then kill it."""
         if self._process:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(until - time.monotonic(), 0.1))
@@ -103,27 +103,27 @@ class Kept:
     def _start(self, now: float) -> None:
         self._began = now
         try:
-            # a session of its own: Ctrl-C reaches the supervisor alone, which then ends the others in order
+            # a new session, because Ctrl-C must only reach the supervisor, which stops the others in order
             self._process = subprocess.Popen(  # noqa: S603
                 self._command, env=self._environment, start_new_session=True
             )
-        except OSError as error:  # such as no memory for one more process
+        except OSError as error:  # for example, no memory for another process
             self._wait(now, f"could not be started ({error})")
 
     def _wait(self, now: float, what: str) -> None:
         self._failures = 1 if now - self._began >= LIVED_SECONDS else self._failures + 1
         pause = PAUSE_SECONDS[min(self._failures, len(PAUSE_SECONDS)) - 1]
         self._due = now + pause
-        # a log that cannot be written, as on a full disk, raises nothing
+        # a log that cannot be written, for example on a full disk, must not raise
         logger.error("%s %s; restarting %s", self.name, what, f"in {pause} s" if pause else "now")
 
 
 def run(processes: Sequence[Kept], is_up: Callable[[], bool]) -> None:
-    """Keep processes running until SIGTERM or Ctrl-C, then end them gracefully, side by side.
+    """Keep processes running until SIGTERM or Ctrl-C, then stop them gracefully in parallel.
 
     Args:
-        processes: the first begins alone, the others once the site is up.
-        is_up: whether the site answers; asked until it does.
+        processes: the first starts alone, the others when the site is up.
+        is_up: whether the site answers; called until it does.
     """
     is_stopping = False
 
@@ -147,8 +147,8 @@ def run(processes: Sequence[Kept], is_up: Callable[[], bool]) -> None:
 
 
 def is_served(host: str, port: int, name: str) -> bool:
-    """Whether a web server answers, asked by one of its names; says where it does."""
-    # what stands for every address of the machine
+    """Whether a web server answers with one of its host names; prints the address if it does."""
+    # all addresses of the machine
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     client = http.client.HTTPConnection(address, port, timeout=ANSWER_SECONDS)
     try:
@@ -164,7 +164,7 @@ def is_served(host: str, port: int, name: str) -> bool:
 
 
 def web_command(host: str, port: int, threads: int, memory: int) -> list[str]:
-    """A web process. granian starts the one that answers, and replaces that gracefully.
+    """The command of a web process. granian starts and gracefully replaces the process that answers.
 
     Args:
         memory: MiB above which it is replaced; 0 for no limit.
@@ -182,7 +182,7 @@ def web_command(host: str, port: int, threads: int, memory: int) -> list[str]:
 
 
 def main() -> None:
-    """Serve until a signal asks for the end."""
+    """Serve until a signal."""
     parser = argparse.ArgumentParser(prog="clfsite.supervisor", description="Use `manage.py serve`.")
     for option in ("--host", "--name"):
         parser.add_argument(option, required=True)

@@ -1,4 +1,4 @@
-"""Every address, composed from the features; programs are answered at the root, people under /portal/."""
+"""All URLs of the features: the API at the root, pages under /portal/."""
 
 from django.contrib import admin
 from django.contrib.auth import views as auth

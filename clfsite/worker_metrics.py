@@ -1,6 +1,7 @@
-"""/metrics and /health/live of a worker that runs apart from the web server, on a port of its own: batches are scored and counted there.
+"""/metrics and /health/live of a separate worker on its own port, because batches are scored and counted
+there.
 
-Beside `manage.py serve` no port is needed, as the web server tells what its worker counts.
+With `manage.py serve` no port is needed, because the web server includes the worker's metrics.
 """
 
 import logging
@@ -19,17 +20,17 @@ logger = logging.getLogger(__name__)
 
 
 class _Silent(WSGIRequestHandler):
-    """Writes no line for a scrape."""
+    """A handler that does not log scrapes."""
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
 def start(port: int) -> int:
-    """Answer on every address of this machine, in a thread.
+    """Start a server thread on all addresses of this machine.
 
     Returns:
-        The port, chosen by the system where 0 was given.
+        The port; for 0, the one that the system chose.
     """
     server = make_server("", port, application, handler_class=_Silent)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -38,7 +39,7 @@ def start(port: int) -> int:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The WSGI application: /health/live, and /metrics as closed as that of the web server."""
+    """The WSGI application: /health/live, and /metrics with the same restrictions as on the web server."""
     problem = health.metrics_problem(environ)
     if environ["PATH_INFO"] == "/health/live":
         status, kind, body = HTTPStatus.OK, "text/plain", b"alive"

@@ -32,9 +32,10 @@ _STATUS_LINES = {code: f"{code} {phrase}" for code, phrase in responses.items()}
 
 
 class ServingHandler(WSGIHandler):
-    """Django with what a program's call needs: no session, user, message, CSRF token, page header, signal or prefix.
+    """Django's handler without sessions, users, messages, CSRF tokens, page headers, signals and prefixes,
+    for API calls.
 
-    Each of them costs microseconds, which is what scoring a row costs. A view of these addresses reverses none.
+    Each of them costs microseconds, as much as scoring a row. The views do not reverse URLs.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -49,7 +50,7 @@ class ServingHandler(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """Answer one request."""
-        # what else Django does when a request begins and ends is done for pages alone
+        # Django's other work at the start and end of requests is only done for pages
         connection.close_if_unusable_or_obsolete()
         response: Any = self._middleware_chain(self.request_class(environ))
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -57,7 +58,7 @@ class ServingHandler(WSGIHandler):
         return [response.content]
 
     def _get_response(self, request: HttpRequest) -> HttpResponse:
-        """Call the view: there is no middleware of views here, and no transaction around them."""
+        """Call the view without view middleware and without a transaction."""
         match = _resolve(request.path_info)
         request.resolver_match = match
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
@@ -66,17 +67,17 @@ class ServingHandler(WSGIHandler):
 
 @lru_cache(1_024)
 def _resolve(path: str) -> ResolverMatch:
-    """What answers an address; Http404 is not kept."""
+    """The view of an address; Http404 is not cached."""
     return get_resolver().resolve(path)
 
 
 class Application:
-    """The site: serving calls by the short way, everything else by Django's usual one."""
+    """The site: serving calls use the short handler, all others Django's handler."""
 
     def __init__(self) -> None:
         self.pages = WSGIHandler()
         self.serving = ServingHandler()
-        # the code of every page, before the port is open: the first request would wait for it
+        # import all pages before the port is open, because the first request would wait for it
         _ = get_resolver().url_patterns
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -85,7 +86,7 @@ class Application:
         if length.isdecimal():
             environ["wsgi.input"] = WholeBody(environ["wsgi.input"], int(length))
         elif "HTTP_TRANSFER_ENCODING" in environ:
-            # the server says that such a body ended where the caller went away, too
+            # for such a body, the server also reports the end if the caller disconnected
             response = problem(HTTPStatus.LENGTH_REQUIRED, WITHOUT_LENGTH)
             start_response(_STATUS_LINES[response.status_code], list(response.items()))
             return [response.content]

@@ -1,4 +1,4 @@
-"""Keys, batches and the log of predictions, for administrators: to search and read."""
+"""Read-only administration of keys, batches and predictions."""
 
 import uuid
 from datetime import timedelta
@@ -20,7 +20,7 @@ from training.models import Version
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than it pages; the portal's log goes all the way."""
+    """Counts only up to its last page; the portal shows the whole log."""
 
     most = 5_000
 
@@ -30,7 +30,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class SinceFilter(admin.SimpleListFilter):
-    """By age, which the primary key tells."""
+    """Filter by age, using the primary key."""
 
     title = "time"
     parameter_name = "days"
@@ -46,7 +46,7 @@ class SinceFilter(admin.SimpleListFilter):
 
 
 class LabelFilter(admin.SimpleListFilter):
-    """By label; the choices come from the versions, for asking the log would read all of it."""
+    """Filter by label. The choices come from the versions, because a query would read the whole log."""
 
     title = parameter_name = "label"
 
@@ -59,7 +59,7 @@ class LabelFilter(admin.SimpleListFilter):
 
 
 class TruthFilter(admin.SimpleListFilter):
-    """The truth as it stands, or what a correction took the place of."""
+    """Filter for current or superseded labels."""
 
     title = "standing"
     parameter_name = "superseded"
@@ -75,7 +75,7 @@ class TruthFilter(admin.SimpleListFilter):
 
 
 class KeyStateFilter(admin.SimpleListFilter):
-    """By whether a key opens anything, and why not."""
+    """Filter by the state of a key."""
 
     title = parameter_name = "state"
 
@@ -92,7 +92,7 @@ class KeyStateFilter(admin.SimpleListFilter):
 
 
 class BoundedAdmin(ReadOnlyAdmin):
-    """Rows of which there are millions: no COUNT, no DISTINCT, no sorting but by the key, no search but for whole values."""
+    """Administration of millions of rows: no COUNT or DISTINCT, sorting only by key, search only for complete values."""
 
     list_per_page = 50
     sortable_by = ()
@@ -132,7 +132,7 @@ class PredictionAdmin(BoundedAdmin):
     labels = {"id": "ID", "latency_ms": "latency (ms)"}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
-        # with a list's rows would come the contracts and golden rows of their versions
+        # otherwise the list loads the contracts and golden rows of its versions
         return super().get_queryset(request).defer(*Version.bulky(path="version__"))
 
     def view_on_site(self, prediction: Prediction) -> str:
@@ -145,7 +145,7 @@ class PredictionAdmin(BoundedAdmin):
 
 @admin.register(Feedback)
 class FeedbackAdmin(BoundedAdmin):
-    """The truth as it came, corrections and what they superseded included; found by the prediction's whole id."""
+    """All true labels, including superseded ones; searched by the complete id of the prediction."""
 
     note = "True labels of predictions. A correction replaces the earlier label; no row is edited."
     list_display = ["prediction_id", "predicted", "truth", "source", "actor", "created_at", "superseded_at"]
@@ -157,7 +157,7 @@ class FeedbackAdmin(BoundedAdmin):
     labels = {"label": "truth"}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Feedback]:
-        # a join would look up 5,000 rows of the log for the count alone
+        # a join would read 5,000 rows of the log only for the count
         labels = Prefetch("prediction", Prediction.objects.only("label"))
         return super().get_queryset(request).prefetch_related(labels)
 

@@ -1,1 +1,1 @@
-"""What an operator does with a whole site: check its files, back it up, restore it."""
+"""Operations on a whole site: verify, backup, restore."""

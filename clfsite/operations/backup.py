@@ -1,8 +1,8 @@
 """A backup of the whole site: the database and every file that its rows refer to, with a manifest of hashes.
 
 The database is saved first and the files after it. Files never change and rows only gain files, so the copy has each
-file that its rows need. A backup is written under a name that begins with a dot, read back, and renamed when it is
-complete: one that was interrupted never looks like a good one.
+file that its rows need. A backup is written under a name that begins with a dot, verified, and renamed when
+it is complete, so an interrupted backup never looks complete.
 """
 
 import json
@@ -29,16 +29,16 @@ from clfsite.operations.known_files import known_files
 MANIFEST = "manifest.json"
 FORMAT = 1
 PARTIAL = ".partial-"
-# the file of the database in a backup, by the kind of database
+# file of the database in a backup, by kind of database
 DATABASE_FILES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
-# tables whose rows are worth a count: those of the site itself, people and keys included
+# apps whose tables are counted: the site's own, including people and keys
 COUNTED_APPS = ("auth", "training", "predictions")
 
 Note = Callable[[str], None]
 
 
 class BackupError(ProblemError):
-    """A backup that could not be made, read or restored; nothing that was good before is harmed."""
+    """A backup could not be created, read or restored; nothing else was changed."""
 
 
 def create_backup(folder: Path, *, keep: int | None, note: Note) -> Path:
@@ -46,10 +46,10 @@ def create_backup(folder: Path, *, keep: int | None, note: Note) -> Path:
 
     Args:
         keep: how many complete backups to keep, the new one included; None keeps all.
-        note: takes one line for each thing worth knowing.
+        note: called with each line of the progress.
 
     Raises:
-        BackupError: it could not be written or did not read back; earlier backups are as they were.
+        BackupError: it could not be written or verified; earlier backups are unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _remove_partials(folder, note)
@@ -78,7 +78,7 @@ def create_backup(folder: Path, *, keep: int | None, note: Note) -> Path:
 
 
 def check_backup(backup: Path) -> dict[str, Any]:
-    """Read a whole backup back and return its manifest.
+    """Verify a whole backup and return its manifest.
 
     Raises:
         BackupError: it has no manifest, or a file is missing or changed, or the database in it cannot be read.
@@ -95,7 +95,7 @@ def check_backup(backup: Path) -> dict[str, Any]:
     if manifest["database"] == "sqlite":
         _check_sqlite(path, manifest["rows"])
     else:
-        # decodes all of it, and writes nothing
+        # decodes the whole dump without writing
         run(["pg_restore", "--file", os.devnull, str(path)], "the dump cannot be read")
     return manifest
 
@@ -104,7 +104,7 @@ def read_manifest(backup: Path) -> dict[str, Any]:
     """The manifest of a backup.
 
     Raises:
-        BackupError: there is none, or it is not one of this format.
+        BackupError: it is missing, or has another format.
     """
     try:
         manifest: Any = json.loads((backup / MANIFEST).read_text())
@@ -123,7 +123,8 @@ def list_backups(folder: Path) -> list[Path]:
 
 
 def database_command(program: str) -> tuple[list[str], dict[str, str]]:
-    """One of PostgreSQL's programs for the site's database, past a pooler where there is a way, and its environment.
+    """The command line of a PostgreSQL program for the site's database, past a pooler if possible, and its
+    environment.
 
     The password goes through the environment, where other users of the machine cannot read it.
     """
@@ -142,7 +143,7 @@ def database_command(program: str) -> tuple[list[str], dict[str, str]]:
 
 
 def count_rows() -> dict[str, int]:
-    """How many rows each table of the site has."""
+    """The number of rows of each table of the site."""
     with connection.cursor() as cursor:
         return {table: _count(cursor, table) for table in _counted_tables()}
 
@@ -183,7 +184,7 @@ def _write(partial: Path, made_at: datetime, note: Note) -> dict[str, Any]:
 
 
 def _save_sqlite(target: Path) -> dict[str, int]:
-    """Copy the database as of one moment, while the site goes on writing."""
+    """Copy the database as of one moment, while the site keeps writing."""
     source = connection.settings_dict["NAME"]
     with (
         closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live,
@@ -238,7 +239,7 @@ def run(command: list[str], what: str, environment: dict[str, str] | None = None
     """Run one of PostgreSQL's programs.
 
     Raises:
-        BackupError: it is not installed, or failed; says what it printed.
+        BackupError: it is not installed, or failed; has its output.
     """
     if not shutil.which(command[0]):
         raise BackupError(
@@ -256,7 +257,7 @@ def _entry(path: Path) -> dict[str, Any]:
 
 def _rotate(folder: Path, keep: int, note: Note) -> None:
     for old in list_backups(folder)[:-keep]:
-        # without its manifest it is no backup any longer, whatever is left of it
+        # without a manifest, an incomplete removal does not look like a backup
         (old / MANIFEST).unlink()
         shutil.rmtree(old)
         note(f"removed {old.name}; {keep} backups are kept")
@@ -270,7 +271,7 @@ def _remove_partials(folder: Path, note: Note) -> None:
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Let nobody but the owner read what is written meanwhile."""
+    """Make new files in the block readable only for the owner."""
     before = os.umask(0o077)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The files that rows of the database refer to, and whether storage still holds them as they were written."""
+"""The files that rows of the database refer to, and their verification."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ UNFINISHED = ("queued", "running", "checked")
 class KnownFile:
     """A file that a row refers to.
 
-    `sha256` is None where the database does not know it. A file that is not required may be gone without harm, such as
-    the upload of a batch that has ended.
+    `sha256` is None if the database does not have it. Files that are not required may be missing, such as the
+    upload of a batch that has ended.
     """
 
     storage: str
@@ -31,7 +31,7 @@ class KnownFile:
 
 @dataclass
 class Findings:
-    """What a check of all files found."""
+    """The result of a check of all files."""
 
     checked: int = 0
     missing: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Findings:
 
     @property
     def is_sound(self) -> bool:
-        """Whether each file that a row needs is there and unchanged; orphans do no harm."""
+        """Whether all required files exist unchanged; orphans are harmless."""
         return not self.missing and not self.changed
 
 
@@ -66,7 +66,7 @@ def known_files() -> Iterator[KnownFile]:
 
 
 def check_files() -> Findings:
-    """Read every known file once and compare its SHA-256; list the files that no row refers to."""
+    """Compare the SHA-256 of all known files, and list the files without a row."""
     findings = Findings()
     known: dict[str, set[str]] = {name: set() for name in STORAGES}
     for file in known_files():

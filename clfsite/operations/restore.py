@@ -18,8 +18,8 @@ def restore_backup(folder: Path) -> dict[str, Any]:
     """Restore a backup into this site's empty database and storage, check the result and return the manifest.
 
     Raises:
-        BackupError: the backup is damaged or of another kind of database, the site is not empty, or what was restored is
-            not what the manifest says.
+        BackupError: the backup is damaged or of another kind of database, the site is not empty, or the
+        restored data differ from the manifest.
     """
     manifest = backup.check_backup(folder)
     if manifest["database"] != connection.vendor:

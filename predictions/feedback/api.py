@@ -1,4 +1,4 @@
-"""Feedback over HTTP: one truth, a file of them, and what follows from them for each version."""
+"""The API of feedback: one label, a file of labels, and the accuracy of each version."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ from predictions.models import Feedback
 
 
 class PredictionFeedback(Call):
-    """The truth about one prediction: 201 where it is new or a correction, 200 where it was already saved."""
+    """The true label of one prediction: 201 if it is new or a correction, 200 if it was already saved."""
 
     scopes = {"POST": "feedback"}
 
@@ -53,7 +53,7 @@ class PredictionFeedback(Call):
 
 
 class FeedbackUpload(Call):
-    """The truth about many predictions, as CSV with the columns id and label: all rows, or none."""
+    """The true labels of many predictions, as CSV with the columns id and label: all rows or none."""
 
     scopes = {"POST": "feedback"}
     parser_classes = [UploadParser]
@@ -93,7 +93,7 @@ def _read(body: Any) -> tuple[str, bool]:
     """Return label and replace of a request.
 
     Raises:
-        Malformed: not an object, or with other members. InvalidInput: a member of another type.
+        Malformed: not an object, or unknown members. InvalidInput: a member of another type.
     """
     body = read_object(body, required=("label",), optional=("replace",))
     label, replace = body["label"], body.get("replace", False)
@@ -105,5 +105,5 @@ def _read(body: Any) -> tuple[str, bool]:
         problems.append({"field": "replace", "code": "not_a_boolean", "message": "expected true or false"})
     if problems:
         raise InvalidInput("the feedback was refused", problems)
-    # as a table would have it; JSON has numbers and booleans of its own
+    # as text, like in a table, because JSON has numbers and booleans
     return label if isinstance(label, str) else json.dumps(label), replace

@@ -1,4 +1,4 @@
-"""Feedback by the file: checked whole before the first row is stored, then stored in pieces."""
+"""Feedback files: all rows are checked before the first is stored; rows are stored in pieces."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from training.datasets.service import as_invalid_input
 from training.ml.tables.reading import FileProblem, TableError, rows
 
 COLUMNS = ("id", "label")
-# the ids of a file are kept in memory, about 200 bytes each, to find those that stand twice
+# most rows; ids are kept in memory to find duplicates, about 200 bytes each
 MAX_ROWS = 200_000
 MAX_PROBLEMS = 1_000
-# a piece is a transaction: short enough that predictions go on beside it, on SQLite too
+# rows per transaction; short enough for concurrent predictions, also on SQLite
 PIECE = 500
 
 
@@ -32,14 +32,14 @@ def import_feedback(
     via: Feedback.Source,
     replace: bool = False,
 ) -> Counter[Change]:
-    """Store the true labels of a CSV with the columns id and label; nothing is stored when any row is bad.
+    """Store the true labels of a CSV with the columns id and label; if any row is invalid, nothing is stored.
 
-    A row that somebody else judges otherwise while the file is being stored is refused alone. Handing in a file again
-    is harmless: what is known already stays unchanged.
+    A row that gets another label from someone else during the upload is refused separately. A file can be
+    uploaded again: labels that are already saved do not change.
 
     Raises:
-        InvalidInput: not such a CSV, or rows that cannot be taken, each by line and column. TooLarge: more than
-            MAX_ROWS rows. Conflict: the other's rows, after the rest was stored.
+        InvalidInput: not such a CSV, or invalid rows, by line and column. TooLarge: more than MAX_ROWS rows.
+        Conflict: rows that got another label; the others were stored.
     """
     with uploaded_path(source) as path:
         _check(path, replace)
@@ -82,7 +82,7 @@ def _check(path: Path, replace: bool) -> None:
 
 
 def _read(path: Path) -> Iterator[Truth | FileProblem]:
-    """Yield what each row says, or what is wrong with it as far as the row alone can tell."""
+    """Yield the label of each row, or the problem of the row itself."""
     reader = rows(path)
     header = next(reader)[1]
     if sorted(header) != sorted(COLUMNS):

@@ -9,7 +9,7 @@ from clfsite.core.web.forms import TextChoiceField, UploadForm, carry
 
 
 class FeedbackForm(forms.Form):
-    """What one prediction should have answered; `replace` where the page showed another truth."""
+    """The true label of one prediction; `replace` if the page showed another label."""
 
     label = TextChoiceField(label="True label")
     replace = forms.BooleanField(required=False, widget=forms.HiddenInput())

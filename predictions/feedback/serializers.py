@@ -1,4 +1,4 @@
-"""Shapes of true labels in the API."""
+"""Serializers of true labels."""
 
 from rest_framework import serializers
 

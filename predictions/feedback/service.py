@@ -1,4 +1,4 @@
-"""The truth about predictions: joined to the log, counted as it comes, and corrected without being lost."""
+"""True labels of predictions: stored, counted, and corrected with a history."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ SHOWN_CLASSES = 10
 
 
 class Change(StrEnum):
-    """What a truth did to what was known."""
+    """The effect of a true label."""
 
     CREATED = "created"
     UNCHANGED = "unchanged"
@@ -29,7 +29,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Truth:
-    """What a prediction should have answered, as it was written, from line `line` of a file."""
+    """The true label of a prediction as it was written; `line` is its line in a file."""
 
     prediction_id: UUID
     label: str
@@ -38,7 +38,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class FeedbackProblem:
-    """Why a truth cannot be taken; `column` is the one at fault."""
+    """The reason why a label is refused; `column` is the invalid column."""
 
     truth: Truth
     column: str
@@ -48,7 +48,7 @@ class FeedbackProblem:
 
 @dataclass(frozen=True)
 class Weighed:
-    """A truth beside the prediction it is about and what was taken for true before; `label` is the class it names."""
+    """A true label with its prediction and the earlier label; `label` is its class."""
 
     label: str
     prediction: Prediction
@@ -72,14 +72,14 @@ _ERRORS: dict[str, type[ProblemError]] = {
 def give_feedback(
     *, prediction_id: UUID, label: str, actor: str, source: Feedback.Source, replace: bool = False
 ) -> Change:
-    """Store the true label of one prediction. Saying the same twice changes nothing.
+    """Store the true label of one prediction. Repeating it changes nothing.
 
     Args:
-        replace: let the label take the place of another one that was given before.
+        replace: whether to replace an earlier label.
 
     Raises:
-        NotFound: no such prediction. InvalidInput: not a class of the version's contract.
-        Conflict: another label was given before, and `replace` is not set.
+        NotFound: the prediction does not exist. InvalidInput: the label is not a class of the contract.
+        Conflict: there is another label, and `replace` is not set.
     """
     truth = Truth(prediction_id, label)
     with transaction.atomic():
@@ -95,10 +95,10 @@ def give_feedback(
 def weigh(
     truths: Sequence[Truth], *, replace: bool, lock: bool = False
 ) -> tuple[list[Weighed], list[FeedbackProblem]]:
-    """Compare truths, one per prediction, with the log and with what is known.
+    """Compare true labels, one per prediction, with the log and with earlier labels.
 
     Args:
-        lock: let no one else judge these predictions until the transaction ends. SQLite's writers wait anyway.
+        lock: lock these predictions until the transaction ends. SQLite's writers wait anyway.
     """
     rows = Prediction.objects.filter(pk__in=[truth.prediction_id for truth in truths]).order_by("pk")
     rows = rows.only("version_id", "label", "created_at")
@@ -130,7 +130,7 @@ def weigh(
 
 
 def store(weighed: Sequence[Weighed], *, actor: str, source: Feedback.Source) -> Counter[Change]:
-    """Write weighed truths and count them; call it in the transaction that weighed and locked them."""
+    """Store weighed labels and count them, in the transaction of `weigh`."""
     news = [item for item in weighed if item.change is not Change.UNCHANGED]
     corrected = [item.known.pk for item in news if item.known]
     if corrected:
@@ -159,7 +159,7 @@ def _quoted(label: str) -> str:
 
 
 def _count(news: Sequence[Weighed]) -> None:
-    """Add to the hours' counts, and take away what was corrected, in one statement on PostgreSQL and SQLite."""
+    """Update the hourly counts in one statement, and subtract corrected labels."""
     cells: Counter[tuple[Any, ...]] = Counter()
     for item in news:
         hour = hour_of(item.prediction.created_at)
@@ -171,7 +171,7 @@ def _count(news: Sequence[Weighed]) -> None:
     if not cells:
         return
     table = FeedbackCount._meta.db_table
-    # in the same order everywhere, so that two writers wait for each other instead of locking each other out
+    # always in the same order, because otherwise two writers can deadlock
     values: list[Any] = []
     for version, hour, predicted, truth in sorted(cells):
         at = connection.ops.adapt_datetimefield_value(hour)

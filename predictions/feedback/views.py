@@ -1,4 +1,4 @@
-"""The truth about predictions: given for one, handed in by the file, and what follows for each version."""
+"""Pages of feedback: one label, a file of labels, and the accuracy of each version."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -38,7 +38,7 @@ GIVEN = {
 @staff(needs="predictions.add_feedback")
 @require_POST
 def prediction_feedback(request: StaffRequest, pk: str) -> HttpResponse:
-    """Say what one prediction should have answered, or correct what was said."""
+    """Save or correct the true label of one prediction."""
     prediction = get_object_or_404(Prediction.objects.select_related("version"), pk=pk)
     form = FeedbackForm(prediction.version.contract.classes, request.POST)
     if not form.is_valid():
@@ -62,7 +62,7 @@ def prediction_feedback(request: StaffRequest, pk: str) -> HttpResponse:
 @staff(to_post="predictions.add_feedback")
 @require_http_methods(["GET", "HEAD", "POST"])
 def feedback_list(request: StaffRequest) -> HttpResponse:
-    """Every version with feedback and how it does, and the form for a file of truths."""
+    """The accuracy of all versions with feedback, and the form for a file of labels."""
     form = FeedbackUploadForm(request)
     if form.is_valid() and _import(request, form):
         return redirect("predictions:feedback-list")
@@ -92,7 +92,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
 
 
 def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
-    """Whether the file was stored; otherwise the form now says why not."""
+    """Whether the file was stored; otherwise the form has errors."""
     try:
         stored = import_feedback(
             source=form.cleaned_data["file"],

@@ -1,4 +1,4 @@
-"""What the first page tells of every classifier, what changed lately, and what there is to do about it."""
+"""The content of the home page: classifiers, recent events and advice."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ HOURS = 24
 LATELY = timedelta(days=14)
 EVENTS = 8
 SHOWN_LABELS = 4
-# predictions of a day without any feedback that are worth asking for some
+# predictions per day without feedback from which the page advises to add some
 ENOUGH_UNJUDGED = 100
 LONGEST_REASON = 200
 
@@ -48,7 +48,7 @@ class Glance:
 
     @property
     def mix(self) -> list[dict[str, Any]]:
-        """The most frequent labels with their counts and shares, the rest as one, and where each lies in a bar 100 wide."""
+        """The most frequent labels with counts, shares and positions in a bar of width 100; the others are combined."""
         ranked = self.labels.most_common()
         shown = ranked if len(ranked) <= SHOWN_LABELS + 1 else ranked[:SHOWN_LABELS]
         rest = self.predictions - sum(count for _, count in shown)
@@ -80,7 +80,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class Advice:
-    """Something to do: how pressing (danger, warning or info), what was found, and where to act."""
+    """Advice: its urgency (danger, warning or info), the finding, and a link."""
 
     kind: str
     title: str
@@ -91,7 +91,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened: its state for the light beside it, when, what, by whom and where to look."""
+    """An event: state, time, text, actor and link."""
 
     at: datetime
     state: str
@@ -101,7 +101,7 @@ class Event:
 
 
 def glances(now: datetime) -> list[Glance]:
-    """Every classifier, the default one first, in seven queries however many there are."""
+    """All classifiers, the default first, in seven queries regardless of their number."""
     by_classifier = {row.pk: Glance(row) for row in Classifier.objects.order_by("-is_default", "name")}
     active = Activation.objects.in_force().select_related("version")
     for activation in active.defer(*Version.bulky("held_out", path="version__")):
@@ -142,7 +142,7 @@ def _add_feedback(glances: Mapping[int, Glance], now: datetime) -> None:
 
 
 def advice(glances: Sequence[Glance]) -> list[Advice]:
-    """What there is to do, the most pressing first."""
+    """All advice, the most urgent first."""
     listed = [item for glance in glances for item in _advice_on(glance)]
     return sorted(listed, key=lambda item: ("danger", "warning", "info").index(item.kind))
 
@@ -207,7 +207,7 @@ def _without_active(glance: Glance) -> Advice:
 
 
 def events(now: datetime) -> list[Event]:
-    """What changed in the last two weeks, newest first: activations, runs and batches that ended."""
+    """The events of the last two weeks, newest first: activations, ended runs and batches."""
     since = now - LATELY
     activations = Activation.objects.filter(created_at__gte=since).select_related("version__classifier")
     rows = [
@@ -250,5 +250,5 @@ def events(now: datetime) -> list[Event]:
 
 
 def _brief(reason: str) -> str:
-    """The beginning of a long reason, up to the end of a word."""
+    """The start of a long reason, cut at a word."""
     return shorten(reason, LONGEST_REASON, placeholder=" …")

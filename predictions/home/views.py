@@ -1,4 +1,4 @@
-"""The first page: is all well, what changed, and what there is to do."""
+"""The home page."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -22,7 +22,7 @@ LIGHTS = {
 @staff()
 @require_safe
 def home(request: StaffRequest) -> HttpResponse:
-    """Every classifier at a glance, read from counts, beside the lights of what they need."""
+    """The home page: classifiers from counts, and the health of their services."""
     now = timezone.now()
     checks = {**health.check(), "worker": health.worker(), "disk": health.disk()}
     glances = overview.glances(now)

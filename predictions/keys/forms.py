@@ -9,7 +9,7 @@ from predictions.keys.service import MAX_RATE
 
 
 class KeyForm(forms.Form):
-    """A key for a program that calls; `life` is how long it is to work."""
+    """A key for a program; `life` is the time until it expires."""
 
     name = forms.CharField(
         max_length=100, help_text="The person or program that uses the key. The log shows this name."

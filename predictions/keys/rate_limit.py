@@ -1,4 +1,4 @@
-"""How often a key may call: a bucket of tokens for each, which the web processes of a machine share in memory."""
+"""Rate limits: a token bucket for each key, shared in memory by the web processes of a machine."""
 
 import fcntl
 import math
@@ -18,15 +18,16 @@ from clfsite.core.shared_memory import FOLDER, reserve
 from clfsite.core.web import metrics
 
 MINUTE = 60.0
-# a bucket in a file: tokens, and the moment on the monotonic clock, which all processes of a machine share
+# a bucket in a file: tokens, and the time of the monotonic clock, which is the same in all processes of a
+# machine
 _LAYOUT = struct.Struct("dd")
-# buckets of keys that no longer call are let go of with the rest
+# most buckets; beyond it, all are dropped, including those of unused keys
 MOST_BUCKETS = 10_000
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Tokens left, and when they were counted on the monotonic clock."""
+    """The remaining tokens, and the monotonic time of their count."""
 
     tokens: float
     counted: float
@@ -37,19 +38,19 @@ _lock = threading.Lock()
 
 
 def rate_of(own: int | None) -> float:
-    """Calls a minute that this machine lets a key make, from the key's own rate; 0 stands for no limit.
+    """Calls per minute of a key on this machine, from the key's own rate; 0 means no limit.
 
-    Machines share a key's calls evenly among them, so each takes its part of the rate.
+    Machines share the rate of a key equally.
     """
     servers: int = settings.CLFSITE_WEB_SERVERS
     return (settings.CLFSITE_KEY_RATE if own is None else own) / servers
 
 
 def take(key_id: int, rate: float) -> None:
-    """Take a token for one call; as many as come in a minute may be taken at once, and at least one.
+    """Take a token for one call. The bucket holds the tokens of a minute, and at least one.
 
     Raises:
-        Throttled: none is left; says after how many seconds one will be.
+        Throttled: there is no token; has the seconds until the next one.
     """
     most = max(rate, 1.0)
     with _held(key_id, most) as bucket:
@@ -73,7 +74,7 @@ def forget() -> None:
 
 @contextmanager
 def _held(key_id: int, most: float) -> Iterator[Bucket]:
-    """A key's bucket, which no other thread or process has meanwhile: of this machine, or where no memory is shared of this process."""
+    """A key's bucket under a lock: of this machine, or of this process if there is no shared memory."""
     path = Path(os.environ.get(FOLDER, "")) / f"rate-{key_id}"
     if FOLDER not in os.environ or not reserve(path, _LAYOUT.size):
         with _lock:

@@ -1,4 +1,4 @@
-"""`manage.py backup DIR`: the database and every file of the site, as of one moment."""
+"""`manage.py backup DIR`: save the database and all files of the site."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`manage.py createstaff`: a login for the portal with its roles; the password is printed once."""
+"""`manage.py createstaff`: create a login for the portal with roles; the password is printed once."""
 
 import secrets
 from argparse import ArgumentParser

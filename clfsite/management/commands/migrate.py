@@ -28,10 +28,10 @@ class Command(migrate.Command):
             super().handle(*args, **options)
 
     def _wait(self, alias: str) -> None:
-        """Connect, again and again for half a minute: a suspended database takes seconds to come up.
+        """Connect, with retries for half a minute, because a suspended database takes seconds to start.
 
         Raises:
-            CommandError: it did not answer; says what the last attempt met.
+            CommandError: the database did not answer; has the last error.
         """
         pause = FIRST_PAUSE_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
@@ -74,7 +74,7 @@ def _refuse_half_migrated(alias: str) -> None:
 
 @contextmanager
 def _direct(alias: str) -> Iterator[None]:
-    """Connect past the pooler meanwhile, whose connections a migration's locks and settings do not survive."""
+    """Connect past the pooler in the block, because locks and settings of migrations do not work with pooled connections."""
     direct = settings.ENV.direct_database()
     if direct is None or alias != DEFAULT_DB_ALIAS:
         yield
@@ -82,7 +82,7 @@ def _direct(alias: str) -> Iterator[None]:
     connection = connections[alias]
     pooled = connection.settings_dict
     connection.close()
-    # the same database by another way; its name is that of the tests' database while they run
+    # the same database over another address; in tests, its name is that of the tests' database
     connection.settings_dict = {**pooled, **direct, "NAME": pooled["NAME"]}
     try:
         yield

@@ -1,4 +1,4 @@
-"""`manage.py restore DIR`: a backup into an empty site."""
+"""`manage.py restore DIR`: restore a backup into an empty site."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from clfsite.operations.restore import restore_backup
 
 class Command(BaseCommand):
     help = "Restore a backup that `manage.py backup` made into an empty database and empty storage, and check the result."
-    # the database is empty, so there is nothing for Django to check in it
+    # the database is empty, so Django has no migrations to check
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:

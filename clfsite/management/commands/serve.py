@@ -1,4 +1,4 @@
-"""`manage.py serve`: the web server, and beside it the worker that a single machine needs."""
+"""`manage.py serve`: the web server and the worker of a single machine."""
 
 import os
 import socket
@@ -13,15 +13,16 @@ from django.db import Error, connection
 from clfsite import demo as demos
 from clfsite.core.storage import database
 
-# requests that may share a commit of the log: fewer wait longer, more compete for Python's lock; see docs/deployment.md
+# concurrent requests of a process, which can share a commit of the log: with fewer, requests wait longer,
+# with more, they compete for Python's lock; see docs/deployment.md
 THREADS = 16
-# where there are as many cores, so that one that dies is no outage; each needs a core and 250 MB
+# web processes on as many cores, so the crash of one is no outage; each needs a core and 250 MB
 WEB_PROCESSES = 2
 
 
 class Command(BaseCommand):
     help = "Serve the site and start a Celery worker, unless --no-worker is given. SIGTERM stops both gracefully."
-    # of the code, not of an installation; they would load every page here, as each web process does
+    # the checks are about the code, and would load all pages here; each web process loads them, too
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -65,7 +66,7 @@ class Command(BaseCommand):
         if demo:
             _set_up_demo()
         self._refuse_unsafe_database()
-        # the name by which to ask whether it answers: it refuses others
+        # the host name for the check whether it answers, because others are refused
         name = next((name for name in settings.ALLOWED_HOSTS if name != "*"), "localhost").lstrip(".")
         options = [
             f"--host={host}",
@@ -73,16 +74,16 @@ class Command(BaseCommand):
             f"--web={web}",
             f"--threads={threads}",
             f"--name={name}",
-            # in MiB, at least one where there is a limit
+            # MiB, at least 1 if there is a limit
             f"--memory={-(-settings.ENV.CLFSITE_WEB_MEMORY_BYTES // 1024**2)}",
         ]
         if no_worker:
             options.append("--no-worker")
-        # in place of this process, whose packages would take 200 MB for nothing
+        # replaces this process, whose packages would waste 200 MB
         os.execv(sys.executable, [sys.executable, "-m", "clfsite.supervisor", *options])  # noqa: S606
 
     def _refuse_unsafe_database(self) -> None:
-        """Refuse a PostgreSQL that may lose commits; one that is away is looked at again by /health/ready.
+        """Refuse a PostgreSQL that may lose commits; if it is down, /health/ready checks it later.
 
         Raises:
             CommandError: naming the settings.
@@ -101,17 +102,17 @@ class Command(BaseCommand):
 
 
 def _web_processes() -> int:
-    from joblib import cpu_count  # knows of the limits of containers, and is for this alone
+    from joblib import cpu_count  # knows the limits of containers; only used here
 
     cores: int = cpu_count()
     return min(WEB_PROCESSES, cores)
 
 
 def _set_up_demo() -> None:
-    """Make what is missing of the demo, in a process of its own, as this one is to start anew in a moment.
+    """Create the missing parts of the demo in a separate process, because this one is replaced soon.
 
     Raises:
-        CommandError: it could not be made; that process has said why.
+        CommandError: it failed; that process has printed the reason.
     """
     is_set_up = demos.is_set_up()
     connection.close()
@@ -123,15 +124,15 @@ def _set_up_demo() -> None:
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
-    """Refuse what would never listen, rather than try for ever.
+    """Refuse a port that is in use, because the supervisor would retry forever.
 
     Raises:
-        CommandError: with the system's words.
+        CommandError: has the message of the system.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
-            # as servers do: connections that ended a moment ago are in nobody's way
+            # like servers, because recently closed connections must not block the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except (OSError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""`manage.py setup_demo`: what `make run` needs for a first look, made once."""
+"""`manage.py setup_demo`: create the demo of `make run` once."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""`manage.py verify`: every file that the database refers to, read and compared."""
+"""`manage.py verify`: compare all files that the database refers to with their SHA-256."""
 
 import json
 from dataclasses import asdict
