@@ -1,4 +1,4 @@
-"""API keys: made once, stored as a hash, checked on every call without a query for the most part."""
+"""API keys: shown once, stored as a hash, and checked on every call, mostly without a query."""
 
 import hashlib
 import secrets
@@ -22,9 +22,9 @@ from predictions.models import ApiKey
 
 PREFIX = "clf_"
 MAX_LENGTH = 200
-# a revoked key is refused everywhere after this long at the latest; the promise is 5 s
+# seconds after which a revoked key is refused in all processes; the promise is 5
 CACHE_SECONDS = 3.0
-# where another thread looks twice a second, this long without a look means that the database is away
+# seconds without a lookup by the follower, after which the database counts as down
 LATE_SECONDS = 4.0
 CACHE_SIZE = 10_000
 LAST_USE_SECONDS = 60
@@ -34,12 +34,12 @@ MAX_LIFE = timedelta(days=36_500)
 
 @dataclass(frozen=True)
 class KeyCaller:
-    """Who calls with a key: `request.auth` of API views."""
+    """The caller with a key: `request.auth` of API views."""
 
     key_id: int
     name: str
     scopes: frozenset[str]
-    rate: float = 0.0  # calls a minute in this process; 0 for no limit
+    rate: float = 0.0  # calls per minute in this process; 0 for no limit
 
 
 class KeyUser:
@@ -71,7 +71,7 @@ class KeyAuthentication(BaseAuthentication):
 
 @dataclass(slots=True)
 class Kept:
-    """A key that was looked up, and when on the monotonic clock."""
+    """A cached key, and the monotonic time of its lookup."""
 
     caller: KeyCaller
     expires_at: datetime | None
@@ -81,7 +81,7 @@ class Kept:
 
 _cache: dict[str, Kept] = {}
 _lock = threading.Lock()
-# whether another thread keeps the cache true, see `refresh`
+# whether another thread refreshes the cache, see `refresh`
 _is_followed = False
 
 
@@ -97,12 +97,12 @@ def create(
     """Create a key.
 
     Args:
-        rate: calls a minute, 0 for no limit; without one the setting CLFSITE_KEY_RATE holds.
-        secret: used as the key where given; otherwise 256 random bits.
-        actor: who makes it; empty for the command line.
+        rate: calls per minute, 0 for no limit; None for the setting CLFSITE_KEY_RATE.
+        secret: the key if given; otherwise 256 random bits.
+        actor: the creator; empty for the command line.
 
     Returns:
-        (row, key): the key itself is nowhere else and cannot be had again.
+        (row, key): the key itself is not stored and cannot be shown again.
 
     Raises:
         InvalidInput: no name, no scope, an unknown scope, a rate below 0, or a secret that no header can carry.
@@ -135,7 +135,7 @@ def create(
 
 
 def revoke(rows: Iterable[ApiKey], *, actor: str) -> list[ApiKey]:
-    """End keys for good, in every process within 5 s, and return those that were not revoked before."""
+    """Revoke keys, in all processes within 5 s, and return those that were not revoked before."""
     now = timezone.now()
     ended = [
         row
@@ -151,11 +151,11 @@ def exists(key: str) -> bool:
 
 
 def identify(request: HttpRequest | Request) -> KeyCaller:
-    """Return who calls, and count the call against the key's rate.
+    """Return the caller, and count the call against the key's rate.
 
     Raises:
-        AuthenticationFailed: no key, not a key, unknown, expired or revoked; the message does not tell which.
-        Throttled: the key has called too often.
+        AuthenticationFailed: no key, not a key, unknown, expired or revoked; the message is the same for all.
+        Throttled: the rate limit is reached.
     """
     scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
@@ -164,7 +164,7 @@ def identify(request: HttpRequest | Request) -> KeyCaller:
 
 
 def recognise(key: str) -> KeyCaller:
-    """Return whose key this is, and count the call against its rate.
+    """Return the caller of a key, and count the call against its rate.
 
     Raises:
         AuthenticationFailed, Throttled: see `identify`.
@@ -194,7 +194,7 @@ def _recognise(key: str) -> KeyCaller:
 
 
 def refresh() -> None:
-    """Look up every cached key anew, in one query; from the first call on requests leave the looking to the caller."""
+    """Look up all cached keys again in one query. After the first call, requests do not refresh keys themselves."""
     global _is_followed  # noqa: PLW0603  one cache for each process
     now = time.monotonic()
     rows = {row.digest: row for row in ApiKey.objects.filter(digest__in=list(_cache), revoked_at=None)}
@@ -212,7 +212,7 @@ def refresh() -> None:
 
 
 def refused(message: str, reason: str = "not_valid") -> AuthenticationFailed:
-    """A 401 that carries the challenge, also from views that go without DRF's own; it is counted by its reason."""
+    """A 401 with the challenge, also for views that do not use DRF's; counted by its reason."""
     metrics.refused_key(reason)
     error = AuthenticationFailed(message)
     error.auth_header = "Bearer"  # type: ignore[attr-defined]
@@ -248,7 +248,7 @@ def _keep(row: ApiKey, now: float) -> Kept:
 
 
 def _is_stale(row: ApiKey) -> bool:
-    """Whether its last use was noted long enough ago to be noted again."""
+    """Whether the stored time of the last use is old enough to update it."""
     return row.last_used_at is None or row.last_used_at < timezone.now() - timedelta(seconds=LAST_USE_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The keys that programs call with: make one, see how they are used, end one."""
+"""Pages of API keys: create, list and revoke."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -29,7 +29,7 @@ SORTS = {
 @staff(needs="predictions.view_apikey", to_post="predictions.add_apikey")
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_list(request: StaffRequest) -> HttpResponse:
-    """Every key and the form for another; the answer to the form is the one page that ever shows the key itself."""
+    """All keys, and the form for a new key. Only the response to the form shows the key itself."""
     form = KeyForm(form_data(request))
     made = _create(request, form) if request.method == "POST" and form.is_valid() else None
     sort, rows = sorted_by(ApiKey.objects.all(), request, SORTS, first="-created")
@@ -43,7 +43,7 @@ def key_list(request: StaffRequest) -> HttpResponse:
 
 
 def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:
-    """Return the row and the key, or None when the form now says why there is none."""
+    """Return the row and the key, or None if the form has errors."""
     data, made = form.cleaned_data, list[tuple[ApiKey, str]]()
 
     def create() -> str:
@@ -76,7 +76,7 @@ def _create(request: StaffRequest, form: KeyForm) -> tuple[ApiKey, str] | None:
 @staff(needs="predictions.view_apikey", to_post="predictions.change_apikey")
 @require_POST
 def key_revoke(request: StaffRequest, pk: str) -> HttpResponse:
-    """End a key for good."""
+    """Revoke a key."""
     key = get_object_or_404(ApiKey, pk=pk)
     if keys.revoke([key], actor=request.user.get_username()):
         messages.success(request, f"{key} was revoked. It stops working within 5 seconds.")

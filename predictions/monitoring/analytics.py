@@ -1,4 +1,4 @@
-"""What versions answered over a span of time, read from the hourly counts and never from the log."""
+"""Predictions of versions in a period, from the hourly counts instead of the log."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from predictions.monitoring.quality import Quality
 from training.models import Version
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-# latencies that are shown of each step
+# quantiles of latency for each step
 SHARES = (0.5, 0.9, 0.99)
 
 
 @dataclass(frozen=True)
 class Period:
-    """A span of time that ends now, in steps of an hour or a day."""
+    """A period that ends now, in steps of an hour or a day."""
 
     title: str
     span: timedelta
     step: timedelta
 
     def steps(self, now: datetime) -> list[datetime]:
-        """When each step begins; the last one is not over yet."""
+        """The start of each step; the last one has not ended."""
         last = hour_of(now.astimezone(UTC))
         if self.step == DAY:
             last = last.replace(hour=0)
@@ -37,7 +37,7 @@ class Period:
 
     @property
     def at(self) -> F | TruncDay:
-        """The step of an hour, in a query."""
+        """The step of an hour, as an expression of a query."""
         return F("hour") if self.step == HOUR else TruncDay("hour", tzinfo=UTC)
 
 
@@ -52,10 +52,11 @@ PERIODS = {
 
 @dataclass(frozen=True)
 class Report:
-    """Counts of a span of time; every series has a number for each of `steps`.
+    """Counts of a period; each series has a number for each of `steps`.
 
-    `deciles[label][tenth]` counts answers by the tenth that the label's probability lies in, `latency[step]` and
-    `buckets` by the bucket of `predictions.monitoring.counts`; `judged[version]` are pairs of judged and right.
+    `deciles[label][tenth]` counts predictions by tenths of the label's probability, `latency[step]` and
+    `buckets` by the bucket of `predictions.monitoring.counts`; `judged[version]` are pairs of judged and
+    correct.
     """
 
     steps: list[datetime]
@@ -90,7 +91,7 @@ class Report:
 
 
 def report(versions: Sequence[Version], period: Period, now: datetime) -> Report:
-    """Count what these versions of one classifier answered, in four queries whatever there is to count."""
+    """Count the predictions of versions of one classifier, in four queries."""
     steps = period.steps(now)
     places = {step: place for place, step in enumerate(steps)}
     classes = list(dict.fromkeys(label for version in versions for label in version.contract.classes))
@@ -128,7 +129,7 @@ def expected_labels(versions: Sequence[Version], report: Report) -> dict[str, fl
 
 
 def moved(expected: dict[str, float], counts: dict[str, int]) -> float | None:
-    """The share of answers that would have to be others for both mixes to be alike (total variation distance)."""
+    """The share of predictions that would have to change for both mixes to match (total variation distance)."""
     total = sum(counts.values())
     if not total or not expected:
         return None
@@ -137,7 +138,7 @@ def moved(expected: dict[str, float], counts: dict[str, int]) -> float | None:
 
 
 def positive_tenths(positive: str, deciles: dict[str, list[int]]) -> list[int]:
-    """Answers by the tenth of the positive class's probability, where there are two classes."""
+    """Predictions by tenths of the positive class's probability, if there are two classes."""
     tenths = [0] * counts.DECILES
     for label, series in deciles.items():
         for place, count in enumerate(series):
@@ -146,7 +147,7 @@ def positive_tenths(positive: str, deciles: dict[str, list[int]]) -> list[int]:
 
 
 def held_out_tenths(version: Version) -> list[float] | None:
-    """The share of held-out rows in each tenth of the positive class's probability; None where it was not kept."""
+    """The share of held-out rows in each tenth of the positive class's probability; None if it was not stored."""
     curves = (version.held_out.get("curves") or {}).get("calibration") or []
     if len(curves) != 1 or not sum(curves[0]["counts"]):
         return None
@@ -161,7 +162,7 @@ def _of(rows: QuerySet[Any], versions: Sequence[Version], steps: list[datetime])
 
 
 def _by_step(rows: QuerySet[Any], period: Period, *by: str) -> Any:
-    """Sums of each step by further columns, as (step, *by, total)."""
+    """Sums per step and further columns, as (step, *by, total)."""
     return _summed(rows.annotate(at=period.at).values_list("at", *by))
 
 

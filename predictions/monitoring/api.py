@@ -13,7 +13,7 @@ from training.models import Activation, Classifier
 
 
 class ClassifierLive(Call):
-    """How each version of a classifier does on the predictions whose truth is known, the newest first."""
+    """The accuracy of each version of a classifier on predictions with feedback, newest first."""
 
     scopes = {"GET": "read"}
 

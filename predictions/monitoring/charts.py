@@ -1,4 +1,4 @@
-"""Charts of what was answered over time as Plotly figures; see `training.versions.charts` for what a chart is."""
+"""Charts of predictions over time as Plotly figures; see `training.versions.charts` for what a chart is."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, sca
 from clfsite.core.web.numbers import percent
 from predictions.batches.charts import SHARES, SHOWN_CLASSES
 
-# the palette has no more colours; what goes beyond stands together in the last one
+# number of colours in the palette; the last one is for all other series
 SHOWN_SERIES = 7
 REST = "others"
 TIME = {"title": {"text": "Time (UTC)"}, "type": "date", "showgrid": False}
@@ -22,8 +22,8 @@ def volume(
 
     Args:
         name: of the chart in the page.
-        steps: when each bar begins, evenly spaced.
-        series: what a part of each bar stands for, with its counts.
+        steps: the start of each bar, evenly spaced.
+        series: the name of each part of the bars, with its counts.
     """
     shown = _shown(series)
     at = _stamps(steps)
@@ -70,7 +70,7 @@ def latency(steps: Sequence[datetime], quantiles: Mapping[str, Sequence[float | 
     """Scoring time over time.
 
     Args:
-        quantiles: name of each line, with its milliseconds; None where nothing was asked.
+        quantiles: the name of each line, with its milliseconds; None if there were no predictions.
     """
     at = _stamps(steps)
     figure = plot(
@@ -119,11 +119,11 @@ def accuracy(
     judged: Mapping[str, Sequence[tuple[int, int]]],
     held_out: Mapping[str, float],
 ) -> Chart:
-    """The share of right answers over time among those whose truth is known.
+    """The accuracy over time on predictions with feedback.
 
     Args:
-        judged: per version, pairs of judged and right.
-        held_out: per version its accuracy on held-out rows.
+        judged: per version, pairs of judged and correct.
+        held_out: the accuracy of each version on held-out rows.
     """
     at = _stamps(steps)
     lines: list[dict[str, Any]] = []
@@ -171,11 +171,11 @@ def accuracy(
 
 
 def against_training(expected: Mapping[str, float], counts: Mapping[str, int], note: str) -> Chart:
-    """The mix of labels beside the one that held-out rows were answered with.
+    """The label mix compared with that of the held-out rows.
 
     Args:
         expected: label to share, from 0 to 1.
-        counts: label to answers.
+        counts: label to predictions.
     """
     total = max(sum(counts.values()), 1)
     ranked = sorted({**dict.fromkeys(expected, 0), **counts}, key=lambda label: -counts.get(label, 0))
@@ -240,10 +240,10 @@ def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[st
 
 
 def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = None) -> Chart:
-    """How a probability is spread over the answers, by tenths.
+    """The distribution of a probability over the predictions, by tenths.
 
     Args:
-        counts: answers in each tenth.
+        counts: predictions in each tenth.
         of: whose probability, for title and axis.
         held_out: the share of held-out rows in each tenth, to compare with; None where unknown.
     """
@@ -316,7 +316,7 @@ def _spread(
 
 
 def _shown(series: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    """The largest series in the order given, the rest as one."""
+    """The largest series in the given order; the others are combined."""
     if len(series) <= SHOWN_SERIES:
         return {label: list(values) for label, values in series.items()}
     largest = set(sorted(series, key=lambda label: -sum(series[label]))[: SHOWN_SERIES - 1])
@@ -330,6 +330,6 @@ def _stamps(steps: Sequence[datetime]) -> list[str]:
 
 
 def _every(steps: Sequence[datetime]) -> str:
-    """What a step is called."""
+    """The name of a step."""
     hours = (steps[1] - steps[0]).total_seconds() / 3_600 if len(steps) > 1 else 24
     return "hour" if hours == 1 else "day"

@@ -1,4 +1,4 @@
-"""Counts kept up with the log, in its transactions, so that no page or metric ever reads the log to count it."""
+"""Counts that are updated in the transactions of the log, so no page or metric has to count the log."""
 
 import os
 from bisect import bisect_left
@@ -14,7 +14,7 @@ from django.utils import timezone
 from predictions.models import HourlyCount, HourlyLatency, hour_of
 
 SHARDS = 8
-# upper bounds of the latency buckets in milliseconds, a third of a decade each; the last bucket has none
+# milliseconds; upper bounds of the latency buckets, three per power of ten; the last bucket has none
 LATENCY_MS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 DECILES = 10
 
@@ -25,7 +25,7 @@ SHARDED: tuple[tuple[type[HourlyCount | HourlyLatency], tuple[str, ...]], ...] =
 
 
 class Counted(NamedTuple):
-    """Logged predictions that differ in label and probability alone: how many there are of each label and decile."""
+    """Counts by label and decile of logged predictions that are equal in all other columns."""
 
     created_at: datetime
     version_id: int
@@ -35,12 +35,12 @@ class Counted(NamedTuple):
 
 
 def decile(probability: float) -> int:
-    """The tenth that a probability lies in, 0 to 9."""
+    """The tenth of a probability, 0 to 9."""
     return min(int(probability * DECILES), DECILES - 1)
 
 
 def tenths(labels: Iterable[str], probability: Iterable[float]) -> Counter[tuple[str, int]]:
-    """How many predictions there are of each label and decile."""
+    """The number of predictions by label and decile."""
     return Counter(zip(labels, map(decile, probability), strict=True))
 
 
@@ -55,14 +55,14 @@ def add(blocks: Iterable[Counted]) -> None:
 
 
 def joined(statements: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
-    """Statements as one message, with the values of all, which PostgreSQL takes as one transaction where none is open."""
+    """Statements as one message with all values, which PostgreSQL executes as one transaction if none is open."""
     return "; ".join(text for text, _ in statements), list(
         chain.from_iterable(values for _, values in statements)
     )
 
 
 def statements(blocks: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
-    """The statements that count these predictions, each with its values; none for no rows."""
+    """The statements that count predictions, with their values; empty if there are none."""
     counts: Counter[tuple[Any, ...]] = Counter()
     latencies: Counter[tuple[Any, ...]] = Counter()
     shard = os.getpid() % SHARDS
@@ -88,7 +88,7 @@ def _upsert(
         f"INSERT INTO {table} ({', '.join(columns)}, predictions) VALUES {', '.join([row] * len(counts))} "  # noqa: S608  names of our own
         f"ON CONFLICT ({', '.join(columns)}) DO UPDATE SET predictions = {table}.predictions + excluded.predictions"
     )
-    # in the same order everywhere, so that two writers wait for each other instead of locking each other out
+    # always in the same order, because otherwise two writers can deadlock
     values = []
     for key in sorted(counts):
         hour, *rest = key
@@ -97,7 +97,7 @@ def _upsert(
 
 
 def fold(before: datetime | None = None) -> None:
-    """Put the shards of past hours together, in which nobody writes any more, so that readers have less to add up."""
+    """Merge the shards of past hours, which are no longer written, so readers have fewer rows to sum."""
     over = before or timezone.now() - timedelta(hours=2)
     for model, columns in SHARDED:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -106,14 +106,14 @@ def fold(before: datetime | None = None) -> None:
 
 
 def _folding(model: type[HourlyCount | HourlyLatency], columns: tuple[str, ...]) -> list[str]:
-    """The statements that move all shards but the first into it, each of which takes the time before which."""
+    """The statements that merge all shards into the first; their parameter is the time limit."""
     table, kept = model._meta.db_table, ", ".join(columns[:-1])
     summed = f"SELECT {kept}, 0, SUM(predictions) FROM {{source}} GROUP BY {kept}"  # noqa: S608  names of our own
     into = f"INSERT INTO {table} ({kept}, shard, predictions) "
     added = f" ON CONFLICT ({', '.join(columns)}) DO UPDATE SET predictions = {table}.predictions + excluded.predictions"
     where = "WHERE hour < %s AND shard > 0"
     if connection.vendor == "postgresql":
-        # in one statement: what somebody adds meanwhile is either in what is deleted, or left alone
+        # in one statement, so a concurrent update is either merged or kept
         gone = f"WITH gone AS (DELETE FROM {table} {where} RETURNING *) "  # noqa: S608  names of our own
         return [gone + into + summed.format(source="gone") + added]
     sums = summed.format(source=f"(SELECT * FROM {table} {where})")  # noqa: S608  names of our own
@@ -121,7 +121,7 @@ def _folding(model: type[HourlyCount | HourlyLatency], columns: tuple[str, ...])
 
 
 def quantile(buckets: Mapping[int, int], share: float) -> float | None:
-    """The latency in ms that such a share of predictions did not exceed, read between a bucket's bounds; None for none."""
+    """The quantile of the latency in ms, interpolated within a bucket; None if there are no predictions."""
     rank = share * sum(buckets.values())
     below = 0
     for bucket, count in sorted(buckets.items()):

@@ -1,4 +1,4 @@
-"""How far the values that callers send have moved from those of the training table, input by input."""
+"""Drift of the inputs: the distance between the values of callers and the training table."""
 
 import math
 from bisect import bisect_right
@@ -11,9 +11,9 @@ from typing import Any
 from training.ml.tables.contract import LONGEST_VALUE
 from training.models import Dataset
 
-# a histogram's bins are put together until each group holds this share of the table's values
+# share of the table's values that each group of bins has at least
 GROUP = 0.1
-# groups beside those of the values themselves
+# additional groups, not of values of the table
 MISSING, OTHER = object(), object()
 
 
@@ -21,9 +21,9 @@ MISSING, OTHER = object(), object()
 class Drift:
     """One input.
 
-    `moved` is the share of rows that would have to have another value for both spreads to be alike (total variation
-    distance), `by_chance` what so few rows of the table itself would show on average. `then` and `now` are the median
-    of numbers, or else the share of the value that was the most frequent in the table.
+    `moved` is the share of rows that would have to change for both distributions to match (total variation
+    distance), `by_chance` the average of `moved` for the same number of rows of the table itself. `then` and
+    `now` are the median for numbers, otherwise the share of the table's most frequent value.
     """
 
     feature: str
@@ -35,11 +35,11 @@ class Drift:
 
 
 def of_inputs(names: Sequence[str], dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Drift]:
-    """Compare logged rows with the profile of the table, the input that moved most beyond chance first.
+    """Compare logged rows with the profile of the table, sorted by the distance beyond chance.
 
     Args:
         names: the contract's inputs.
-        dataset: the table that was trained on.
+        dataset: the training table.
         rows: values by input, as they were logged.
     """
     if not rows:
@@ -59,7 +59,7 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any]) -> Drift:
     numbers = sorted(float(value) for value in values if isinstance(value, int | float))
     edges, bins = column["edges"], _groups(column["counts"], column["edges"])
     inner = [upper for upper, _ in bins[:-1]]
-    # what lies outside of the table's range has groups of its own, in which the table has nothing
+    # values outside the table's range have their own groups, which are empty for the table
     then: Counter[Any] = Counter({place: count for place, (_, count) in enumerate(bins)})
     then[MISSING] = column["missing"]
     now: Counter[Any] = Counter(
@@ -72,7 +72,7 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any]) -> Drift:
 
 
 def _groups(counts: Sequence[int], edges: Sequence[float]) -> list[tuple[float, int]]:
-    """The bins of a histogram put together: upper edge and count of each group."""
+    """The merged bins of a histogram: upper edge and count of each group."""
     total, groups, since = sum(counts), [], 0
     for upper, reached in zip(edges[1:], accumulate(counts), strict=True):
         if reached - since >= GROUP * total:
@@ -105,7 +105,7 @@ def _of_values(column: Mapping[str, Any], rows: int, values: Sequence[Any]) -> D
 
 
 def _distance(then: Counter[Any], now: Counter[Any]) -> tuple[float, float]:
-    """How far two spreads lie apart, and how far as many rows of the first would lie from it by chance."""
+    """The distance of two distributions, and the distance by chance for the same number of rows."""
     before, after = max(then.total(), 1), now.total()
     shares = {place: then[place] / before for place in then | now}
     moved = sum(abs(share - now[place] / after) for place, share in shares.items()) / 2

@@ -9,7 +9,7 @@ from training.models import Classifier, Version
 
 
 class AnalyticsForm(forms.Form):
-    """What to look at: a classifier, one of its versions or all, and how far back; what makes no sense falls to the default."""
+    """The classifier, one of its versions or all, and the period; invalid values become the default."""
 
     classifier = forms.ChoiceField(required=False)
     version = forms.ChoiceField(required=False)

@@ -1,6 +1,6 @@
-"""What the database knows, for Prometheus: read from small tables and counts, at most once in a few seconds.
+"""Gauges from the database for Prometheus, read from small tables and counts at most once in a few seconds.
 
-Every web process tells the same, so panels and rules take the maximum over them, never the sum.
+All web processes report the same values, so panels and rules must use the maximum, not the sum.
 """
 
 import logging
@@ -25,15 +25,15 @@ from training.models import Activation, Dataset, Run, Version
 logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 5.0
-# live accuracy is told of so long, and of all time
+# period of the live accuracy, in addition to all time
 WINDOW = timedelta(days=7)
 
 
 class StateCollector(Collector):
-    """Active versions and how good they are, runs and batches by state."""
+    """Active versions with their metrics, and runs and batches by state."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges; only that the database is away where it is, when the counters matter most."""
+        """Yield the gauges. If the database is down, only that, because the counters are needed most then."""
         up = GaugeMetricFamily("clfsite_database_up", "Whether the database responds.")
         try:
             families = [*_versions(), *_quality(), *_jobs(), *_stock()]
@@ -76,7 +76,7 @@ def _versions() -> Iterator[GaugeMetricFamily]:
         "Whether the active version is less accurate on feedback of the last 30 days than on held-out rows.",
         labels=["classifier", "version"],
     )
-    # the other columns of a version hold thousands of numbers
+    # the other columns of a version are large
     activations = Activation.objects.in_force().values_list(
         "classifier__name", "version", "version__number", "created_at", "version__held_out__metrics"
     )
@@ -171,7 +171,7 @@ def _stock() -> Iterator[GaugeMetricFamily]:
 
 
 class _Kept:
-    """The text of the gauges, and when it was made on the monotonic clock."""
+    """The text of the gauges, and its monotonic time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""How well versions do on what came after training, as far as the truth is known: read from counts, not the log."""
+"""Accuracy of versions on predictions with feedback, from counts instead of the log."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -12,9 +12,9 @@ from clfsite.core.web.numbers import percent
 from predictions.models import FeedbackCount
 from training.models import Version
 
-# whether accuracy has dropped is told from the predictions of this long
+# period of the predictions for the check of dropped accuracy
 LATELY = timedelta(days=30)
-# judged predictions before their share tells anything, and how far it has to lie below training to matter
+# least predictions with feedback for the check, and least drop in accuracy (share) that matters
 ENOUGH, DROP = 50, 0.03
 # standard deviations within which a normal distribution has 95 % of its values
 NORMAL_95 = 1.96
@@ -22,19 +22,19 @@ NORMAL_95 = 1.96
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How many predictions were judged, and how many of them were right."""
+    """The number of predictions with feedback, and of correct ones."""
 
     judged: int = 0
     correct: int = 0
 
     @property
     def accuracy(self) -> float | None:
-        """The share of judged predictions that were right; None before the first."""
+        """The share of correct predictions; None without feedback."""
         return self.correct / self.judged if self.judged else None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy by Wilson's score, which holds for few predictions too; not of none."""
+        """The 95 % interval of the accuracy by Wilson's score, which also works for few predictions, but not for none."""
         observed, square = self.correct / self.judged, NORMAL_95**2 / self.judged
         middle = (observed + square / 2) / (1 + square)
         reach = (
@@ -45,13 +45,13 @@ class Score:
         return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
     def has_dropped(self, held_out: float) -> bool:
-        """Whether the accuracy lies below that on held-out rows, by enough to matter and by more than chance explains."""
+        """Whether the accuracy is significantly and relevantly lower than on held-out rows."""
         if self.accuracy is None or self.judged < ENOUGH:
             return False
         return held_out - self.accuracy > DROP and self.interval[1] < held_out
 
     def beside(self, held_out: float) -> str:
-        """The accuracy of the last days in a sentence, beside that on held-out rows."""
+        """A sentence with the recent accuracy and that on held-out rows."""
         accuracy = percent(self.accuracy)
         return (
             f"{accuracy} of {self.judged:,} predictions with feedback in the last {LATELY.days} days were correct, "
@@ -61,7 +61,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality(Score):
-    """The score of one version; `confusion[i][j]` of class i were answered j."""
+    """The score of one version; `confusion[i][j]` is the number of rows of class i predicted as j."""
 
     version: Version
     classes: list[str]
@@ -69,7 +69,7 @@ class Quality(Score):
 
 
 def judged(versions: QuerySet[Version]) -> QuerySet[Version]:
-    """Those with judged predictions, with `judged`, `correct` and `live`, the share of the two, to order them by."""
+    """The versions with feedback, annotated with `judged`, `correct` and their share `live` for sorting."""
     score = FeedbackCount.objects.filter(version=OuterRef("pk")).scores("version")
     return (
         versions.annotate(judged=Subquery(score.values("judged")), correct=Subquery(score.values("correct")))
@@ -79,7 +79,7 @@ def judged(versions: QuerySet[Version]) -> QuerySet[Version]:
 
 
 def lately(versions: Collection[int], now: datetime) -> dict[int, Score]:
-    """The score of each version, named by its id, over the predictions of the last 30 days; for whether it has dropped."""
+    """The score of each version by its id, over the predictions of the last 30 days."""
     counts = FeedbackCount.objects.filter(version__in=versions).since(now - LATELY)
     known = {
         version: Score(judged=judged, correct=right) for version, judged, right in counts.scores("version")

@@ -1,4 +1,4 @@
-"""Shapes of accuracy on predictions with feedback."""
+"""Serializers of accuracy on predictions with feedback."""
 
 from rest_framework import serializers
 

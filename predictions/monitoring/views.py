@@ -1,4 +1,4 @@
-"""What a classifier answered over time, how sure it was, how fast, and how often right."""
+"""The analytics page: labels, probabilities, latency and accuracy over time."""
 
 from datetime import datetime
 from typing import Any
@@ -18,14 +18,14 @@ from predictions.monitoring.forms import AnalyticsForm
 from training.models import Version
 from training.versions.charts import confusion
 
-# a mix that moved this far, over so many answers, is worth a look
+# distance of the label mix, and number of predictions, from which the page shows a warning
 MOVED, ENOUGH = 0.1, 200
 
 
 @staff()
 @require_safe
 def analytics_page(request: StaffRequest) -> HttpResponse:
-    """Charts of a classifier's versions over a span of time; without an answer in it, what to do about that."""
+    """Charts of a classifier's versions in a period, or advice if there are no predictions."""
     form = AnalyticsForm(request.GET)
     context: dict[str, Any] = {"form": form}
     if form.chosen:
@@ -38,7 +38,7 @@ def analytics_page(request: StaffRequest) -> HttpResponse:
 
 
 def _dropped(versions: list[Version], now: datetime) -> str:
-    """What there is to say of the active version, if it is among these and its accuracy has dropped."""
+    """The warning for the active version, if it is shown and its accuracy has dropped."""
     for version in versions:
         if version.active:  # type: ignore[attr-defined]
             score, held_out = quality.lately([version.pk], now)[version.pk], version.metrics["accuracy"]
@@ -47,7 +47,7 @@ def _dropped(versions: list[Version], now: datetime) -> str:
 
 
 def _figures(versions: list[Version], report: Report) -> dict[str, Any]:
-    """The numbers above and the charts below, of what was answered at all."""
+    """The numbers and charts of all predictions."""
     used = [version for version in versions if any(report.by_version[version.pk])]
     named = {str(version): report.by_version[version.pk] for version in reversed(used)}
     expected = analytics.expected_labels(used, report)

@@ -31,7 +31,7 @@ from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract
 from training.ml.tables.reading import TableError, rows
 
-# clients ask for it to know the shape of requests, which has been the same since this version of MLflow
+# clients use it to choose the format of requests, which has not changed since this version of MLflow
 PROTOCOL_VERSION = "2.0.0"
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PARAMS = ("model", "version", "pyfunc_predict_fn")
@@ -48,14 +48,14 @@ ERROR_CODES = {
 
 
 class MlflowView(ProtocolView):
-    """Refuses as MLflow does: the message beside one of its error codes."""
+    """Reports errors like MLflow: a message and one of its error codes."""
 
     def problem_body(self, status: int, message: str) -> dict[str, str]:
         """Return the error code and the message."""
         return {"error_code": ERROR_CODES.get(HTTPStatus(status), "BAD_REQUEST"), "message": message}
 
     def identify(self, request: HttpRequest) -> keys.KeyCaller:
-        """Take the key also as the password of HTTP Basic, the one way in which MLflow's client sends a secret."""
+        """Accept the key also as the password of HTTP Basic, because MLflow's client cannot send headers."""
         scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "basic":
             return super().identify(request)
@@ -69,7 +69,7 @@ class MlflowView(ProtocolView):
 
 
 class PingView(MlflowView):
-    """Whether the site can answer."""
+    """Whether the site can serve predictions."""
 
     call = "ping"
     authentication_classes = []
@@ -98,7 +98,7 @@ class VersionView(MlflowView):
 
 
 class InvocationsView(MlflowView):
-    """Rows in one of MLflow's five shapes, answered by labels or probabilities."""
+    """Rows in one of MLflow's five formats, answered with labels or probabilities."""
 
     call = "invocations"
     scopes = {"post": frozenset({"predict"})}
@@ -120,7 +120,7 @@ class InvocationsView(MlflowView):
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of JSON values, with the columns where the request names them once for all."""
+    """Rows of JSON values, with the columns if the request lists them once."""
 
     records: list[dict[str, Any]]
     columns: list[str] | None = None
@@ -128,7 +128,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Query:
-    """What a request asks for: the version, the rows in its contract's names, and labels or probabilities."""
+    """A parsed request: version, rows with the names of the contract, and labels or probabilities."""
 
     live: Live
     records: list[dict[str, Any]]
@@ -159,7 +159,7 @@ def _read_query(request: HttpRequest) -> Query:
 
 
 def _members(body: Any) -> tuple[str, dict[str, Any]]:
-    """Return the name of the one shape that the body holds, and its params."""
+    """Return the name of the body's format, and its params."""
     read_object(body, optional=(*FORMATS, "params"))
     names = [name for name in FORMATS if name in body]
     if len(names) != 1:
@@ -178,7 +178,7 @@ def _function(params: dict[str, Any]) -> str:
 
 
 def _read_split(name: str, value: Any) -> Rows:
-    """Read a frame as pandas splits it: columns once, then a list of values a row."""
+    """Read a frame in pandas' split format: columns, and a list of values per row."""
     read_object(value, required=("columns", "data"), optional=("index",), path=name)
     columns, data = value["columns"], value["data"]
     if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
@@ -197,7 +197,7 @@ def _read_split(name: str, value: Any) -> Rows:
 
 
 def _read_records(name: str, value: Any) -> Rows:
-    """Read a list of objects, each a row."""
+    """Read a list of row objects."""
     if not isinstance(value, list):
         raise Malformed(f'"{name}" is not a list of row objects')
     check_row_count(len(value))
@@ -239,7 +239,7 @@ READERS = {
 
 
 def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
-    """Read CSV with a header, by the rules of CSV files to score: columns that training left out may stay."""
+    """Read CSV with a header, by the rules of batch files: columns that training left out are allowed."""
     left_out = {contract.target, *contract.left_out}
     records: list[dict[str, Any]] = []
     with uploaded_path(ContentFile(data)) as path:
@@ -268,10 +268,10 @@ def _read_csv(data: bytes, contract: Contract) -> list[dict[str, Any]]:
 
 
 def _check_columns(columns: Iterable[str], contract: Contract) -> None:
-    """Refuse columns named once for all rows that are not the contract's.
+    """Refuse columns that do not fit the contract.
 
     Raises:
-        InvalidInput: naming each column too few or too many.
+        InvalidInput: names each missing and unknown column.
     """
     columns = list(columns)
     given, known = set(columns), set(contract.names)

@@ -1,4 +1,4 @@
-"""How the MLflow scoring protocol stands in the OpenAPI document."""
+"""The MLflow scoring protocol in the OpenAPI document."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""The Open Inference Protocol v2 over HTTP, as the clients of Triton, KServe and MLServer speak it.
+"""The Open Inference Protocol v2 over HTTP, for the clients of Triton, KServe and MLServer.
 
-One input tensor a feature, JSON or binary; the outputs are `predict` and `predict_proba`.
+One input tensor per feature, JSON or binary; the outputs are `predict` and `predict_proba`.
 """
 
 from collections.abc import Sequence
@@ -39,10 +39,10 @@ from training.models import Version
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
 OUTPUTS = (PREDICT, PREDICT_PROBA)
 JSON, BINARY = "application/json", "application/octet-stream"
-# Triton's client names no type of its own
+# Triton's client sends no Content-Type
 REQUEST_TYPES = (JSON, BINARY, "")
 HEADER_LENGTH = "Inference-Header-Content-Length"
-# model_name and model_version are KServe's; the address alone decides
+# KServe sends model_name and model_version, but only the address counts
 MEMBERS = ("id", "model_name", "model_version", "parameters", "outputs")
 MAX_DIGITS = 9
 MOST_LISTED = 20
@@ -50,14 +50,14 @@ READING = frozenset({"predict", "read"})
 
 
 class OpenInferenceView(ProtocolView):
-    """Refuses as the protocol says: one text."""
+    """Reports errors like the protocol: a single text."""
 
     def problem_body(self, status: int, message: str) -> dict[str, str]:
         """Return the message as the member that clients show."""
         return {"error": message}
 
     def live(self) -> Live:
-        """The version that the address names.
+        """The version of the address.
 
         Raises:
             NotFound, Unavailable: see `LiveModels.get`.
@@ -74,7 +74,7 @@ class OpenInferenceView(ProtocolView):
 
 @extend_schema(exclude=True)
 class UnknownView(OpenInferenceView):
-    """Any other address of the protocol, so that its clients can read the problem."""
+    """All other addresses of the protocol, with errors in its format."""
 
     call = "v2-unknown"
 
@@ -96,7 +96,7 @@ class LiveView(OpenInferenceView):
 
 
 class ReadyView(OpenInferenceView):
-    """Able to serve."""
+    """Answer whether the site can serve."""
 
     call = "v2-ready"
     authentication_classes = []
@@ -167,7 +167,7 @@ class ModelReadyView(OpenInferenceView):
 
 
 class InferView(OpenInferenceView):
-    """Rows as one tensor a feature."""
+    """Predict rows that are sent as one tensor per feature."""
 
     call = "v2-infer"
     scopes = {"post": frozenset({"predict"})}
@@ -190,29 +190,29 @@ class InferView(OpenInferenceView):
 
 @extend_schema_view(get=extend_schema(operation_id="v2_version"))
 class PinnedModelView(ModelView):
-    """The same of the version that the address names, active or not."""
+    """Metadata of a pinned version, active or not."""
 
 
 @extend_schema_view(get=extend_schema(operation_id="v2_version_ready"))
 class PinnedModelReadyView(ModelReadyView):
-    """The same of the version that the address names."""
+    """Whether a pinned version can serve."""
 
 
 @extend_schema_view(post=extend_schema(operation_id="v2_version_infer"))
 class PinnedInferView(InferView):
-    """The same, by the version that the address names."""
+    """Predict rows with a pinned version."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An output as the request wants it."""
+    """A requested output."""
 
     name: str
     binary: bool
 
 
 def datatype_of(feature: Feature) -> str:
-    """The datatype that the metadata tells for a feature; NaN needs a floating-point one."""
+    """The datatype of a feature in the metadata; NaN needs a floating-point type."""
     if feature.kind is Kind.CATEGORY:
         return "BYTES"
     if feature.missing or feature.kind is Kind.NUMBER:
@@ -255,7 +255,7 @@ def _read_body(request: HttpRequest) -> tuple[dict[str, Any], Tail]:
 
 
 def _wanted(body: dict[str, Any]) -> list[Wanted]:
-    """Return the outputs to send, in the request's order; all of them where it names none."""
+    """Return the outputs to send, in the request's order; all of them if it lists none."""
     everywhere = _flag(parameters_of(body, "the request"), "binary_data_output", False)
     outputs = body.get("outputs") or [{"name": name} for name in OUTPUTS]
     if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
@@ -286,7 +286,7 @@ def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str
     """Read the input tensors as records of JSON values.
 
     Raises:
-        Malformed: a tensor too few, too many or twice, of the wrong datatype, or of another length than the first.
+        Malformed: a tensor is missing, unknown or duplicate, or has a wrong datatype or length.
     """
     tensors = [read_tensor(entry, tail) for entry in inputs]
     tail.check_empty()
@@ -314,7 +314,7 @@ def _records(contract: Contract, inputs: list[Any], tail: Tail) -> list[dict[str
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence, as many as fit into one."""
+    """Names in a sentence, cut if there are too many."""
     rest = len(names) - MOST_LISTED
     return ", ".join(map(shorten, names[:MOST_LISTED])) + (f" and {rest:,} more" if rest > 0 else "")
 
@@ -326,7 +326,7 @@ def _column(feature: Feature, tensor: Tensor) -> list[Any]:
             f'the input "{feature.name}" has the datatype {tensor.datatype}; expected {" or ".join(_accepted(feature))}'
         )
     if feature.kind is Kind.CATEGORY:
-        # clients write None and NaN as texts; what counts as missing in a CSV does so here
+        # clients write None and NaN as texts; the missing values of CSV files apply here, too
         return [None if value is None else read_cell(feature, value) for value in tensor.values]
     if feature.kind is Kind.BOOLEAN and tensor.datatype != "BOOL":
         return [{0: False, 1: True}.get(value, value) for value in tensor.values]
@@ -334,7 +334,7 @@ def _column(feature: Feature, tensor: Tensor) -> list[Any]:
 
 
 def _reply(request_id: str | None, answer: predict.Answer, wanted: list[Wanted]) -> HttpResponse:
-    """The outputs in JSON, or those wanted as bytes behind the JSON."""
+    """The outputs in JSON, or as bytes after the JSON if requested."""
     outputs = []
     raw = []
     for output in wanted:

@@ -1,4 +1,4 @@
-"""How the Open Inference Protocol stands in the OpenAPI document."""
+"""The Open Inference Protocol in the OpenAPI document."""
 
 from typing import Any
 

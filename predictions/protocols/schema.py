@@ -1,4 +1,4 @@
-"""What the schemas of the serving protocols share: problems, each in its protocol's shape."""
+"""Common parts of the serving protocols' schemas: problems in the format of each protocol."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ def problems(shape: dict[str, Any], *statuses: int) -> dict[tuple[int, str], Ope
 
 
 def answer(shape: dict[str, Any], description: str, example: Any) -> OpenApiResponse:
-    """Return the schema's entry for a good answer."""
+    """Return the schema's entry for a successful response."""
     return OpenApiResponse(shape, description=description, examples=[OpenApiExample("churn", example)])
 
 
 def object_of(*required: str, **properties: Any) -> dict[str, Any]:
-    """Return the schema of an object with these properties and no other."""
+    """Return the schema of an object with only these properties."""
     return {
         "type": "object",
         "properties": properties,

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol: one value a row, as JSON or as bytes, read with every length checked.
+"""Tensors of the Open Inference Protocol: one value per row, as JSON or bytes, with checked lengths.
 
 A missing value is null in JSON and NaN in a floating-point tensor; both read as None.
 """
@@ -33,7 +33,7 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named column: a value a row, None where it is missing."""
+    """A named column with one value per row; None if it is missing."""
 
     name: str
     datatype: str
@@ -41,7 +41,7 @@ class Tensor:
 
 
 class Tail:
-    """The bytes after the JSON, given out from front to back, so that no two tensors share any."""
+    """The bytes after the JSON, which are consumed in order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -62,7 +62,7 @@ class Tail:
         return bytes(taken)
 
     def check_empty(self) -> None:
-        """Refuse bytes that no tensor declared.
+        """Refuse bytes that belong to no tensor.
 
         Raises:
             Malformed: some are left.
@@ -101,10 +101,10 @@ def read_tensor(entry: Any, tail: Tail) -> Tensor:
 
 
 def parameters_of(holder: dict[str, Any], place: str) -> dict[str, Any]:
-    """Return the parameters that a request, an input or an output carries.
+    """Return the parameters of a request, an input or an output.
 
     Raises:
-        Malformed: they are no object.
+        Malformed: they are not an object.
     """
     parameters = holder.get("parameters")
     if parameters is None:
@@ -177,7 +177,7 @@ def _raw_values(name: str, datatype: str, rows: int, data: bytes) -> list[Any]:
             raise Malformed(f'the input "{name}" has a byte other than 0 and 1, which is not a valid BOOL')
         return [bool(value) for value in array]
     values: list[Any] = array.tolist()
-    # NaN alone differs from itself
+    # only NaN differs from itself
     return [value if value == value else None for value in values]  # noqa: PLR0124
 
 

@@ -1,4 +1,4 @@
-"""What the serving protocols share: the site's problems in their own shape, and addresses that need no key."""
+"""Common parts of the serving protocols: problems in their formats, and addresses without a key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,26 +9,26 @@ from django.http import HttpRequest, HttpResponse
 from predictions.keys import service as keys
 from predictions.serving.api import ServingView
 
-# the scopes of a method that anyone may call
+# the scopes of a method without a key
 OPEN: frozenset[str] = frozenset()
 ANYONE = keys.KeyCaller(0, "anyone", frozenset())
-# problems listed in a message; it gives the count of the rest
+# most problems in a message, which counts the others
 MAX_PROBLEMS = 10
 
 
 class ProtocolView(ServingView):
-    """A serving view that reports problems in its protocol's own shape."""
+    """A serving view that reports problems in the format of its protocol."""
 
     def problem_body(self, status: int, message: str) -> dict[str, Any]:
-        """Return a problem as the protocol writes it."""
+        """Return a problem in the format of the protocol."""
         raise NotImplementedError
 
     def admit(self, request: HttpRequest, allowed: frozenset[str]) -> keys.KeyCaller:
-        """Let anyone call an open method, and otherwise the holders of a key; see `ServingView.admit`."""
+        """Allow open methods without a key, others only with a key; see `ServingView.admit`."""
         return ANYONE if allowed == OPEN else super().admit(request, allowed)
 
     def get_exception_handler(self) -> Callable[..., HttpResponse]:
-        """The site's own handler chooses status, headers and words; their shape is the protocol's."""
+        """The site's handler, with the format of the protocol."""
         handler = super().get_exception_handler()
         return lambda error, context: self._translate(handler(error, context))
 
@@ -44,7 +44,7 @@ class ProtocolView(ServingView):
 
 
 def sentence(problem: dict[str, Any]) -> str:
-    """A problem document in one text: what was refused, and the first problems with their places."""
+    """A problem document as one text: the detail, and the first problems with their paths."""
     problems = [
         _listed(item) for item in problem["errors"][:MAX_PROBLEMS] if item["message"] != problem["detail"]
     ]

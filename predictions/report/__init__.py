@@ -1,4 +1,4 @@
-"""The report on one version of a classifier, written from what the database knows.
+"""The report on one version of a classifier, with data from the database.
 
-`facts` reads, `chapters` put into words, `charts` draw, `render` makes one page of HTML and a PDF of the same blocks.
+`facts` reads the data, `chapters` write the text, `charts` draw, and `render` makes an HTML page and a PDF.
 """

@@ -1,4 +1,4 @@
-"""What a report consists of, whatever it is printed on: chapters of blocks, all of them plain text and pictures."""
+"""The structure of a report, independent of its format: chapters of blocks with plain text and charts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Remark:
-    """A paragraph that must not be overlooked."""
+    """A highlighted paragraph."""
 
     kind: ClassVar = "remark"
     text: str
@@ -23,7 +23,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of a part of a chapter."""
+    """The title of a section."""
 
     kind: ClassVar = "heading"
     text: str
@@ -39,7 +39,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Names and what they are, one a line."""
+    """Names and values, one per line."""
 
     kind: ClassVar = "pairs"
     pairs: Sequence[tuple[str, str]]
@@ -47,7 +47,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure that stands out."""
+    """One key figure."""
 
     label: str
     value: str
@@ -56,7 +56,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiles:
-    """The figures to remember, side by side."""
+    """Key figures, side by side."""
 
     kind: ClassVar = "tiles"
     tiles: Sequence[Tile]
@@ -66,7 +66,8 @@ class Tiles:
 class Table:
     """Rows under headers.
 
-    `numbers` are the places of the columns that are set flush right, `wide` of the column that takes the room left.
+    `numbers` are the indexes of right-aligned columns, `wide` the index of the column with the remaining
+    width.
     """
 
     kind: ClassVar = "table"
@@ -80,7 +81,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart as SVG, what it shows and how to read it."""
+    """A chart as SVG, with a title and an explanation."""
 
     kind: ClassVar = "figure"
     svg: str
@@ -90,7 +91,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Code:
-    """Commands, set as they are typed."""
+    """Commands in a monospaced font."""
 
     kind: ClassVar = "code"
     text: str

@@ -234,7 +234,7 @@ def calibration(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> None:
 
 @picture(3.4)
 def importance(figure: Figure, features: Sequence[Mapping[str, Any]]) -> float:
-    """By how much ROC-AUC falls when an input is shuffled, the most important on top."""
+    """The drop in ROC-AUC when an input is shuffled, the most important on top."""
     axes = figure.subplots()
     shown = features[:SHOWN_FEATURES]
     drawn = axes.barh(
@@ -260,7 +260,7 @@ def costs(
     lines: Mapping[str, Sequence[float]],
     chosen: float | None = None,
 ) -> None:
-    """What errors cost for 1,000 rows, by how much a miss costs against a false alarm.
+    """The cost of errors for 1,000 rows, by the cost of a miss relative to a false alarm.
 
     Args:
         ratios: costs of a miss, a false alarm being 1.

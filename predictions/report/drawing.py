@@ -1,4 +1,4 @@
-"""How the report's charts look, and what turns a drawing into SVG for a page and a PDF alike."""
+"""The style of the report's charts, and their conversion to SVG."""
 
 import io
 import logging
@@ -27,7 +27,7 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 # as on the portal's pages, see static/css/theme.css
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 MAIN, SECOND, MUTED, TEXT, GRID = PALETTE[0], PALETTE[1], "#9aa1a8", "#2b3138", "#e3e6e9"
-# inches; what a page of the PDF is wide
+# inches; the width of a page of the PDF
 WIDTH = 6.3
 LONGEST_LABEL = 28
 STYLE: Any = {

@@ -1,4 +1,4 @@
-"""`manage.py report`: what the site knows of a version, as a page and as a PDF."""
+"""`manage.py report`: write the report on a version as HTML and PDF."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        # --version means the classifier's here, not Django's
+        # --version is the version of the classifier here, not of Django
         return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:

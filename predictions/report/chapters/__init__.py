@@ -6,7 +6,7 @@ from predictions.report.facts import Facts
 
 
 def write(facts: Facts) -> Report:
-    """Put what is known of a version into words, tables and charts."""
+    """Write the chapters on a version."""
     chapters = [
         closing.summary(facts),
         data.data(facts),

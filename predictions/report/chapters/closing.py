@@ -1,4 +1,4 @@
-"""What to bear in mind, and how to come by the same figures."""
+"""Summary, limits and reproduction."""
 
 from clfsite.core.web import numbers
 from predictions.monitoring import quality
@@ -23,7 +23,7 @@ WORDS = {
 
 
 def summary(facts: Facts) -> Chapter:
-    """One page for whoever reads no other."""
+    """A summary on one page."""
     version, metrics = facts.version, facts.version.metrics
     judged = facts.monitoring.quality
     blocks: list[Block] = [
@@ -44,7 +44,7 @@ def summary(facts: Facts) -> Chapter:
 
 
 def tiles(facts: Facts) -> list[Tile]:
-    """The four figures to remember."""
+    """The four key figures."""
     metrics, judged = facts.version.metrics, facts.monitoring.quality
     intervals = facts.held_out.get("intervals") or {}
     bounds = intervals.get("roc_auc")
@@ -101,7 +101,7 @@ def _taken_home_live(facts: Facts) -> list[str]:
 
 
 def limits(facts: Facts) -> Chapter:
-    """What the figures do not tell, as far as they tell that themselves."""
+    """The limits of the version, as far as they follow from its metrics."""
     return Chapter(
         "limits",
         "Limits",
@@ -138,7 +138,7 @@ def limits(facts: Facts) -> Chapter:
 
 
 def _limits_in_use(facts: Facts) -> list[str]:
-    """What feedback and the values that callers send add to the limits of the version."""
+    """The limits of the version that follow from feedback and the values of callers."""
     sentences = []
     far = [drift.feature for drift in moved_far(facts)]
     if far:
@@ -155,7 +155,7 @@ def _limits_in_use(facts: Facts) -> list[str]:
 
 
 def reproduction(facts: Facts) -> Chapter:
-    """How to train the same again, where every figure comes from, and what the words mean."""
+    """How to reproduce the version, the sources of the figures, and a glossary."""
     return Chapter(
         "reproduction",
         "How to reproduce this",
@@ -178,7 +178,7 @@ def reproduction(facts: Facts) -> Chapter:
 
 
 def title_page(facts: Facts, chapters: list[Chapter]) -> Report:
-    """The whole of it."""
+    """The report with its title page."""
     state = "active" if facts.is_active else "not active"
     return Report(
         title=f"{facts.version.classifier}, version {facts.version.number}",

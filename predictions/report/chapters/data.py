@@ -1,4 +1,4 @@
-"""The table that the version learned from, and the inputs that it asks for since."""
+"""The training table and the inputs of the version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from predictions.report.facts import Facts
 from training.ml.tables.contract import Feature, Kind
 from training.templatetags.values import span, spread
 
-# a table of thousands of columns does not become a hundred pages
+# most columns in the report, because tables can have thousands
 LISTED = 60
 SHOWN_INPUTS = 6
 SHOWN_CATEGORIES = 8
@@ -131,7 +131,7 @@ def _warnings(facts: Facts) -> list[Block]:
 
 
 def contract(facts: Facts) -> Chapter:
-    """The inputs, what each may hold, and what is done about other values."""
+    """The inputs, their values, and the treatment of other values."""
     agreed = facts.contract
     strict = agreed.strict or facts.version.classifier.strict
     unseen = (

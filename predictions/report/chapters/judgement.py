@@ -1,4 +1,4 @@
-"""How good the version is on rows that it did not learn from, and what its threshold means."""
+"""Evaluation on held-out rows, and the threshold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from training.templatetags.titles import METRIC_TITLES
 from training.versions.charts import said_of_effort
 
 ROWS = 1_000
-# costs of a miss against a false alarm that the table of costs lists
+# costs of a miss relative to a false alarm in the table of costs
 RATIOS = (1, 2, 3, 5, 10, 20)
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9)
 LISTED = 40
@@ -79,7 +79,7 @@ def evaluation(facts: Facts) -> Chapter:
 
 
 def _agreement(facts: Facts) -> str:
-    """Whether cross-validation promised what the rows laid aside show."""
+    """The comparison of cross-validation and held-out rows."""
     fold, value = facts.version.cross_validation["roc_auc"], facts.version.metrics["roc_auc"]
     difference = value - fold["mean"]
     bounds = (facts.held_out.get("intervals") or {}).get("roc_auc")
@@ -214,7 +214,7 @@ def _importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int]
 
 
 def threshold(facts: Facts) -> Chapter:
-    """From what probability on a label is given, and what follows for whoever acts on it."""
+    """The threshold and its consequences."""
     positive = facts.contract.positive
     if positive is None or facts.version.threshold is None:
         return Chapter(
@@ -256,7 +256,7 @@ class Outcome:
         return ROWS * rows / self.rows
 
     def costs(self, ratio: float) -> tuple[float, float, float]:
-        """What errors cost for 1,000 rows: by the model, with nobody labelled, with everybody labelled."""
+        """The cost of errors for 1,000 rows: with the model, with no rows labelled, with all rows labelled."""
         positives, negatives = self.missed + self.found, self.quiet + self.false_alarms
         return (
             self.per_thousand(ratio * self.missed + self.false_alarms),
@@ -266,12 +266,12 @@ class Outcome:
 
     @property
     def pays_from(self) -> float | None:
-        """The cost of a miss from which the model is cheaper than labelling nobody; None where it never is."""
+        """The cost of a miss from which the model is cheaper than labelling no rows; None if it never is."""
         return self.false_alarms / self.found if self.found else None
 
     @property
     def pays_until(self) -> float | None:
-        """The cost of a miss up to which it is cheaper than labelling everybody; None where it always is."""
+        """The cost of a miss up to which it is cheaper than labelling all rows; None if it always is."""
         return self.quiet / self.missed if self.missed else None
 
 
@@ -337,7 +337,7 @@ def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
 
 
 def _in_words(outcome: Outcome, positive: str, metrics: Mapping[str, float]) -> list[str]:
-    """What the threshold means for whoever acts on the labels, a sentence each."""
+    """The meaning of the threshold, one sentence per list item."""
     alarms = outcome.found + outcome.false_alarms
     return [
         (
@@ -363,7 +363,7 @@ def _worth(outcome: Outcome) -> str:
 
 
 def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Block]:
-    """What other thresholds would reach, read off the precision-recall curve."""
+    """Metrics at other thresholds, from the precision-recall curve."""
     curves = (facts.held_out.get("curves") or {}).get("precision_recall")
     if not curves:
         return []

@@ -1,4 +1,4 @@
-"""What happened since: versions, activations and answers."""
+"""The versions of the classifier, their activations and predictions."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from predictions.report.blocks import Block, Chapter, Figure, Heading, Pairs, Re
 from predictions.report.facts import Facts, Serving
 
 LISTED = 25
-# up to so many hours are drawn one by one, more as days
+# hours; longer periods are drawn by day
 HOURS = 72
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 
@@ -115,7 +115,7 @@ def _files(facts: Facts) -> list[Block]:
 
 
 def serving(facts: Facts) -> Chapter:
-    """How much was asked, from where, and how fast it was answered."""
+    """The number of predictions, their sources and their latency."""
     served = facts.serving
     if not served.predictions:
         return Chapter(
@@ -230,7 +230,7 @@ def _certainty(served: Serving) -> Figure:
 
 
 def life_pairs(facts: Facts) -> Pairs:
-    """Since when the version answers, for how long it trained, and by whom it was put in place."""
+    """The activation, training time and approver of the version."""
     mine = [row for row in facts.activations if row.version_id == facts.version.pk]
     return Pairs(
         [

@@ -1,4 +1,4 @@
-"""How the answers turned out, and how what callers send has moved from what training saw."""
+"""Live accuracy, label mix and drift of the inputs."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ from predictions.report.facts import Facts
 from training.ml.tables.digits import apart
 
 LISTED = 25
-# a label mix or an input this far from the one in training is worth a look
+# distance of a label mix or an input from training that the report points out
 SHIFT = 0.05
-# an input moved if it did so many times as far as chance would have it
+# an input has moved if its distance is this many times the one by chance
 SURELY = 2.5
 
 
 def monitoring(facts: Facts) -> Chapter:
-    """What the truth says, where it is known, and what callers sent that training never saw."""
+    """Accuracy on feedback, label mix, drift, and values outside the training data."""
     blocks: list[Block] = [
         *_accuracy(facts),
         Heading("Label mix"),

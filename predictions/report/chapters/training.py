@@ -1,4 +1,4 @@
-"""How the version came to be: the recipe, and what the search tried."""
+"""The training of the version: recipe and search."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ SEARCHES = {
 
 
 def training(facts: Facts) -> Chapter:
-    """What was asked for, how the rows were divided and what the pipeline does to a row."""
+    """The recipe, the split of the rows and the steps of the pipeline."""
     run, recipe = facts.run, facts.run.recipe
     learned = 1 - HOLD_OUT
     weight = "weighted inversely to their frequency" if recipe.class_weight == BALANCED else "not weighted"
@@ -159,7 +159,7 @@ def _settings(params: Mapping[str, Any]) -> str:
 
 
 def _reading(facts: Facts) -> str:
-    """Whether the winner stands out or is one of several as good."""
+    """Whether the best candidate is clearly better than the others."""
     best, *others = facts.run.candidates
     alike = sum(row["mean"] >= best["mean"] - best["std"] for row in others)
     if not alike:
@@ -173,7 +173,7 @@ def _reading(facts: Facts) -> str:
 
 
 def command(facts: Facts) -> Code:
-    """The command that trains the same again."""
+    """The command that reproduces the version."""
     recipe, corrections = facts.run.recipe, facts.run.corrections
     options = [
         _option("target", facts.contract.target),
