@@ -45,7 +45,7 @@ class Findings:
 
 
 def known_files() -> Iterator[KnownFile]:
-    """Every file that a row refers to, each once.
+    """All files that rows refer to, each once.
 
     Reads no more columns than it needs: a backup is made before an upgrade adds columns.
     """

@@ -214,7 +214,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
         return problem(
             HTTPStatus.FORBIDDEN, "the API key and the session's CSRF token are missing; send one of them"
         )
-    # after a login in another window the page's token is an old one; its address leads back to the form
+    # after a login in another window, the token of the page has expired; its address leads back to the form
     page = sent_forms.page_of(request)
     context = {"csrf": True, "page": page if page.startswith(sent_forms.COOKIE_PATH) else ""}
     response = render(request, "403.html", context, status=HTTPStatus.FORBIDDEN)

@@ -28,7 +28,7 @@ COOKIE_PATH = "/portal/"
 COOKIE_SECONDS = 1_800
 # browsers accept cookies of 4,096 bytes, including name and attributes
 LONGEST_COOKIE = 3_500
-# fields that belong to the page and not to the person, and those that no cookie may hold
+# fields of the page, not of the person, and those that no cookie may hold
 _NOT_KEPT = ("csrfmiddlewaretoken", FIELD, "old_password", "new_password1", "new_password2")
 
 
@@ -67,7 +67,7 @@ def forget_old() -> None:
 
 
 def form_data(request: HttpRequest, *, sent_to: str = "") -> QueryDict | None:
-    """What a form is filled with: what was sent, or what was kept when a login had run out; None for an empty form.
+    """The data of a form: the sent data, or the data kept when a login expired; None for an empty form.
 
     Args:
         sent_to: the address that the form is sent to, where it is another than that of its page.
@@ -94,8 +94,8 @@ def kept_data(request: HttpRequest, *, sent_to: str = "", again: str = "send it"
 def keep(request: HttpRequest, response: HttpResponseBase) -> None:
     """Store the input of a form in a cookie until its page is opened again.
 
-    Another site's form is not kept: a person would find its values on the page, and might send them. Nor are passwords
-    and files.
+    The form of another site is not kept, because a person might send its values unknowingly.
+    Passwords and files are not kept either.
     """
     origin = request.headers.get("origin")
     ours = origin is None or origin == f"{request.scheme}://{request.get_host()}"

@@ -1,4 +1,5 @@
-"""`manage.py migrate`: Django's, over the direct connection where there is one, and patient with a database that wakes up.
+"""`manage.py migrate`: Django's command, over the direct connection if there is one; waits for a suspended
+database.
 
 It refuses a database that stopped half way through migrations which this release no longer has.
 """

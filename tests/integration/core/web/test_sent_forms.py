@@ -210,7 +210,7 @@ def test_the_reason_of_an_activation_outlives_a_login_and_activates_nothing_by_i
     page = f"/portal/versions/{version.pk}"
     shown = sent_without_a_login(page, page, {"reason": "better recall"}).get(page)
     assert shown.context["form"]["reason"].value() == "better recall"
-    assert "Check what you filled in" in shown.content.decode()
+    assert "Check the form" in shown.content.decode()
     assert not Activation.objects.exists()
 
 
