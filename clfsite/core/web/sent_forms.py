@@ -86,7 +86,7 @@ def kept_data(request: HttpRequest, *, sent_to: str = "", again: str = "send it"
         request.uses_kept_form = True  # type: ignore[attr-defined]
         messages.info(
             request,
-            f"Nothing was stored yet: your login had changed. Check what you filled in, then {again} again.",
+            f"Nothing was stored because your login changed. Check the form, then {again} again.",
         )
     return kept
 
