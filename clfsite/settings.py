@@ -49,8 +49,8 @@ CORS = ["corsheaders.middleware.CorsMiddleware"] if ENV.CLFSITE_CORS_ORIGINS els
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "clfsite.core.web.hosts.answer_probes",
-    "clfsite.core.web.hosts.with_known_host",
+    "clfsite.core.requests.hosts.answer_probes",
+    "clfsite.core.requests.hosts.with_known_host",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     *CORS,
     "csp.middleware.CSPMiddleware",
@@ -68,7 +68,7 @@ MIDDLEWARE = [
 SERVING_MIDDLEWARE = [
     *CORS,
     *(["django.middleware.security.SecurityMiddleware"] if ENV.CLFSITE_HTTPS else []),
-    "clfsite.core.web.hosts.with_known_host",
+    "clfsite.core.requests.hosts.with_known_host",
 ]
 
 TEMPLATES = [
@@ -194,8 +194,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_TEMP_DIR = STATE_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_HANDLERS = [
-    "clfsite.core.web.uploads.SizeLimitUploadHandler",
-    "clfsite.core.web.uploads.DiskUploadHandler",
+    "clfsite.core.requests.uploads.SizeLimitUploadHandler",
+    "clfsite.core.requests.uploads.DiskUploadHandler",
 ]
 
 REST_FRAMEWORK = {
@@ -203,9 +203,9 @@ REST_FRAMEWORK = {
         "predictions.keys.service.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["clfsite.core.web.permissions.DenyByDefault"],
+    "DEFAULT_PERMISSION_CLASSES": ["clfsite.core.api.permissions.DenyByDefault"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["clfsite.core.web.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["clfsite.core.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "clfsite.core.web.lists.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "clfsite.core.web.problems.exception_handler",

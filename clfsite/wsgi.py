@@ -20,8 +20,8 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import ResolverMatch, get_resolver  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
+from clfsite.core.requests.whole_body import WholeBody  # noqa: E402
 from clfsite.core.web.problems import problem  # noqa: E402
-from clfsite.core.web.whole_body import WholeBody  # noqa: E402
 from predictions.serving import follower  # noqa: E402
 from predictions.serving.addresses import SCORING  # noqa: E402
 

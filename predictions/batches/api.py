@@ -9,11 +9,11 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clfsite.core.api.calls import BareCall, Call, DetailCall, ListCall
+from clfsite.core.api.parsers import UploadParser
+from clfsite.core.api.schema import csv_file
 from clfsite.core.errors import Conflict
 from clfsite.core.web.actors import actor_of, person_of
-from clfsite.core.web.calls import BareCall, Call, DetailCall, ListCall
-from clfsite.core.web.parsers import UploadParser
-from clfsite.core.web.schema import csv_file
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import serializers
 from predictions.batches import service as batches

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from clfsite.core.errors import InvalidInput
+from clfsite.core.requests.members import nearest, shorten
 from clfsite.core.web import csv_output
-from clfsite.core.web.members import nearest, shorten
 from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells

@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from clfsite.core.web.schema import MULTIPART, example
-from clfsite.core.web.serializers import (
+from clfsite.core.api.schema import MULTIPART, example
+from clfsite.core.api.serializers import (
     OneFileField,
     ProblemItemSerializer,
     StrictBooleanField,

@@ -9,13 +9,13 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clfsite.core.api.calls import Call
+from clfsite.core.api.parsers import UploadParser
+from clfsite.core.api.schema import problems
 from clfsite.core.errors import InvalidInput, NotFound
+from clfsite.core.requests.members import read_object
+from clfsite.core.requests.strict_json import read_json
 from clfsite.core.web.actors import actor_of
-from clfsite.core.web.calls import Call
-from clfsite.core.web.members import read_object
-from clfsite.core.web.parsers import UploadParser
-from clfsite.core.web.schema import problems
-from clfsite.core.web.strict_json import read_json
 from predictions.feedback import serializers
 from predictions.feedback.files import import_feedback
 from predictions.feedback.service import Change, give_feedback

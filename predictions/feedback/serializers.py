@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from clfsite.core.web.schema import MULTIPART, example
-from clfsite.core.web.serializers import OneFileField, StrictBooleanField, StrictSerializer
+from clfsite.core.api.schema import MULTIPART, example
+from clfsite.core.api.serializers import OneFileField, StrictBooleanField, StrictSerializer
 from predictions.feedback.service import Change
 from predictions.models import Feedback
 from predictions.serving.serializers import ID_EXAMPLE

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django import forms
 
-from clfsite.core.web.permissions import SCOPES
+from clfsite.core.api.permissions import SCOPES
 from predictions.keys.service import MAX_RATE
 
 

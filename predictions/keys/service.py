@@ -14,9 +14,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from clfsite.core.api.permissions import SCOPES
 from clfsite.core.errors import InvalidInput, Unavailable
 from clfsite.core.web import metrics
-from clfsite.core.web.permissions import SCOPES
 from predictions.keys import rate_limit
 from predictions.models import ApiKey
 

@@ -7,10 +7,10 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
+from clfsite.core.api.calls import DetailCall, ListCall
 from clfsite.core.errors import Malformed
-from clfsite.core.web.calls import DetailCall, ListCall
+from clfsite.core.requests.moments import read_moment
 from clfsite.core.web.lists import PAGING
-from clfsite.core.web.moments import read_moment
 from predictions.log import serializers
 from predictions.models import Prediction, first_id
 

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.template.defaultfilters import capfirst
 
+from clfsite.core.requests.moments import read_moment
 from clfsite.core.web.forms import TextChoiceField
-from clfsite.core.web.moments import read_moment
 from predictions.log.search import Wanted
 from predictions.models import Prediction
 from training.ml.tables.labels import in_order

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from clfsite.core.web.schema import example
+from clfsite.core.api.schema import example
 from predictions.models import Prediction
 from predictions.serving.serializers import ID_EXAMPLE, ROW_EXAMPLE
 

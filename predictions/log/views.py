@@ -7,8 +7,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from clfsite.core.errors import Malformed
+from clfsite.core.requests.members import check_parameters
 from clfsite.core.web.csv_output import CONTENT_TYPE
-from clfsite.core.web.members import check_parameters
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.feedback.forms import FeedbackForm

@@ -6,8 +6,8 @@ from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clfsite.core.web.calls import Call
-from clfsite.core.web.schema import problems
+from clfsite.core.api.calls import Call
+from clfsite.core.api.schema import problems
 from predictions.monitoring import quality, serializers
 from training.models import Activation, Classifier
 

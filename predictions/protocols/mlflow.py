@@ -16,10 +16,10 @@ from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
 
 from clfsite.core.errors import InvalidInput, Malformed, Unavailable
+from clfsite.core.requests.members import MOST_TOLD, read_object, shorten
+from clfsite.core.requests.strict_json import check_media_type, parse_json, read_bytes, repeated
 from clfsite.core.storage.files import uploaded_path
 from clfsite.core.web import csv_output
-from clfsite.core.web.members import MOST_TOLD, read_object, shorten
-from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
 from predictions.models import Prediction
 from predictions.protocols import mlflow_schema as schema
@@ -139,7 +139,7 @@ def _read_query(request: HttpRequest) -> Query:
     """Read an invocation of any shape.
 
     Raises:
-        UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.web.strict_json`. InvalidInput: columns that do not fit.
+        UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.requests.strict_json`. InvalidInput: columns that do not fit.
         NotFound, Unavailable: see `LiveModels.get`.
     """
     check_media_type(request, ("application/json", "text/csv"))

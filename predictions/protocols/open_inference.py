@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from clfsite.core.errors import Malformed, NotFound, Unavailable
-from clfsite.core.web.members import read_object, shorten
-from clfsite.core.web.strict_json import check_media_type, parse_json, read_bytes, repeated
+from clfsite.core.requests.members import read_object, shorten
+from clfsite.core.requests.strict_json import check_media_type, parse_json, read_bytes, repeated
 from predictions.keys import service as keys
 from predictions.models import Prediction
 from predictions.protocols import open_inference_schema as schema
@@ -232,7 +232,7 @@ def _read_body(request: HttpRequest) -> tuple[dict[str, Any], Tail]:
     """Return the request's JSON, checked for its members, and the bytes after it.
 
     Raises:
-        UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.web.strict_json`.
+        UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.requests.strict_json`.
     """
     check_media_type(request, REQUEST_TYPES)
     data = read_bytes(request)

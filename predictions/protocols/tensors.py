@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clfsite.core.errors import Malformed
-from clfsite.core.web.members import read_object
+from clfsite.core.requests.members import read_object
 from predictions.serving.request import check_row_count
 
 FLOATS = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}

@@ -17,12 +17,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
 from rest_framework.views import APIView
 
+from clfsite.core.api.schema import problems
 from clfsite.core.errors import Malformed, Unavailable
-from clfsite.core.web.members import check_parameters, read_object
+from clfsite.core.requests.members import check_parameters, read_object
+from clfsite.core.requests.strict_json import accepts, drain, read_bytes, read_json
 from clfsite.core.web.metrics import child, refused_key
 from clfsite.core.web.problems import MOST_ERRORS
-from clfsite.core.web.schema import problems
-from clfsite.core.web.strict_json import accepts, drain, read_bytes, read_json
 from predictions.keys import service as keys
 from predictions.models import Prediction
 from predictions.serving import idempotency, metrics, predict, serializers

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from clfsite.core.web.schema import example
+from clfsite.core.api.schema import example
 from training.datasets.serializers import CONTRACT_EXAMPLE
 from training.versions.serializers import METRICS_EXAMPLE
 

@@ -27,7 +27,7 @@ from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, Hyp
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi import checks
 
-from clfsite.core.web.permissions import SCOPES
+from clfsite.core.api.permissions import SCOPES
 from predictions.batches.service import create_batch, execute_batch
 from predictions.keys import service as keys
 from predictions.models import Batch, Prediction

@@ -3,7 +3,7 @@
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from clfsite.core.web.permissions import LOOK
+from clfsite.core.api.permissions import LOOK
 from tests.support.factories import UserFactory
 
 

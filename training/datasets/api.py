@@ -5,9 +5,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clfsite.core.api.calls import DetailCall, ListCall
+from clfsite.core.api.parsers import UploadParser
 from clfsite.core.web.actors import person_of
-from clfsite.core.web.calls import DetailCall, ListCall
-from clfsite.core.web.parsers import UploadParser
 from training.datasets import serializers
 from training.datasets.service import import_dataset
 from training.models import Dataset

@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from clfsite.core.web.schema import MULTIPART, example
-from clfsite.core.web.serializers import (
+from clfsite.core.api.schema import MULTIPART, example
+from clfsite.core.api.serializers import (
     OneFileField,
     StrictBooleanField,
     StrictCharField,

@@ -6,10 +6,10 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clfsite.core.api.calls import BareCall, Call, DetailCall, ListCall
+from clfsite.core.api.permissions import allows
 from clfsite.core.errors import Conflict
 from clfsite.core.web.actors import person_of
-from clfsite.core.web.calls import BareCall, Call, DetailCall, ListCall
-from clfsite.core.web.permissions import allows
 from training.ml.tables.corrections import Corrections
 from training.models import Run, Version
 from training.runs import serializers

@@ -6,8 +6,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from clfsite.core.web.schema import example
-from clfsite.core.web.serializers import (
+from clfsite.core.api.schema import example
+from clfsite.core.api.serializers import (
     IdField,
     StrictBooleanField,
     StrictCharField,

@@ -5,8 +5,8 @@ from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clfsite.core.api.calls import Call, DetailCall, ListCall
 from clfsite.core.web.actors import actor_of
-from clfsite.core.web.calls import Call, DetailCall, ListCall
 from training.models import Classifier, Version
 from training.versions import comparison, serializers
 from training.versions.service import activate_version

@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from clfsite.core.web.schema import example
-from clfsite.core.web.serializers import StrictCharField, StrictSerializer
+from clfsite.core.api.schema import example
+from clfsite.core.api.serializers import StrictCharField, StrictSerializer
 from training.datasets.serializers import CONTRACT_EXAMPLE
 from training.models import Activation, Classifier, Dataset, Version
 from training.runs.serializers import RECIPE_EXAMPLE

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.template.defaultfilters import capfirst, filesizeformat
 
 from clfsite.core.errors import ProblemError
+from clfsite.core.requests.uploads import was_cut
 from clfsite.core.web.sent_forms import kept_data
-from clfsite.core.web.uploads import was_cut
 
 
 class TextChoiceField(forms.ChoiceField):

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
 from clfsite.core.errors import Malformed
-from clfsite.core.web.members import shorten
+from clfsite.core.requests.members import shorten
 
 M = TypeVar("M", bound=Model)
 

@@ -12,9 +12,9 @@ from django.http.response import HttpResponseBase
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
+from clfsite.core.api.permissions import LOOK
 from clfsite.core.errors import Unavailable
 from clfsite.core.web import sent_forms
-from clfsite.core.web.permissions import LOOK
 from clfsite.core.web.problems import unavailable
 
 P = ParamSpec("P")

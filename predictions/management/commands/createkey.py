@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from django.core.management.base import BaseCommand, CommandError
 
+from clfsite.core.api.permissions import SCOPES
 from clfsite.core.errors import ProblemError
-from clfsite.core.web.permissions import SCOPES
 from predictions.keys import service as keys
 
 

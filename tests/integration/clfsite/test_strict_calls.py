@@ -12,7 +12,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clfsite.core.web.permissions import SCOPES
+from clfsite.core.api.permissions import SCOPES
 from tests.integration.clfsite.test_access import API, SERVING, arguments
 from tests.support.factories import (
     ApiKeyFactory,

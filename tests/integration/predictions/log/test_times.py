@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clfsite.core.web.moments import read_moment
+from clfsite.core.requests.moments import read_moment
 from predictions.models import first_id
 from tests.support.factories import ApiKeyFactory, PredictionFactory, VersionFactory
 from tests.support.portal import staff_client

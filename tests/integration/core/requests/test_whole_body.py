@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clfsite.core.web.whole_body import CutShort, WholeBody
+from clfsite.core.requests.whole_body import CutShort, WholeBody
 from clfsite.wsgi import application
 from predictions.models import Batch, Prediction
 from tests.support.factories import ApiKeyFactory, trained_version

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.settings import api_settings
 from rest_framework.utils import html
 
-from clfsite.core.web.members import UNKNOWN, unknown_members
+from clfsite.core.requests.members import UNKNOWN, unknown_members
 
 # the largest id that all databases can store
 LARGEST_ID = 2**63 - 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_serializer
 
-from clfsite.core.web import serializers
+from clfsite.core.api import serializers
 
 PROBLEM = OpenApiResponse(
     serializers.ProblemSerializer, description="What was found, what was expected and what to do."

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clfsite.core.errors import InvalidInput, Malformed
-from clfsite.core.web.strict_json import parse_json
+from clfsite.core.requests.strict_json import parse_json
 
 ROWS: list[dict[str, Any]] = [{"size": 1.5, "count": 2, "old": None, "new": True}] * 3
 

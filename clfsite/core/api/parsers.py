@@ -7,8 +7,8 @@ from django.conf import settings
 from rest_framework.parsers import JSONParser, MultiPartParser
 
 from clfsite.core.errors import InvalidInput, TooLarge
-from clfsite.core.web.strict_json import parse_json
-from clfsite.core.web.uploads import was_cut
+from clfsite.core.requests.strict_json import parse_json
+from clfsite.core.requests.uploads import was_cut
 
 
 class StrictJSONParser(JSONParser):

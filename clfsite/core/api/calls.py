@@ -8,11 +8,11 @@ from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from clfsite.core.api.parsers import StrictJSONParser, UploadParser
+from clfsite.core.api.permissions import HasScope
+from clfsite.core.api.serializers import NothingSerializer
+from clfsite.core.requests.members import check_parameters
 from clfsite.core.web.lists import PAGING, M
-from clfsite.core.web.members import check_parameters
-from clfsite.core.web.parsers import StrictJSONParser, UploadParser
-from clfsite.core.web.permissions import HasScope
-from clfsite.core.web.serializers import NothingSerializer
 
 
 class Call(APIView):
