@@ -131,7 +131,7 @@ class Site:
         return process
 
     def serve(self, *options: str) -> None:
-        """Start the web server and wait until it can answer."""
+        """Start the web server, with one web process unless the options say more, and wait until it can answer."""
         self._serve("/health", *options)
 
     def serve_unready(self, *options: str) -> None:
@@ -139,6 +139,9 @@ class Site:
         self._serve("/health/live", *options)
 
     def _serve(self, path: str, *options: str) -> None:
+        if "--web" not in options:
+            # a second process would take its start from the cores that the tests share
+            options = (*options, "--web", "1")
         self.port = free_port()
         server = self.start(str(ROOT / "manage.py"), "serve", "--port", str(self.port), *options)
         wait_for(lambda: self.answers(server, path), "the site to start", START_SECONDS)
