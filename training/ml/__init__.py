@@ -1,6 +1,6 @@
-"""Training, judging and scoring in plain Python: what a notebook needs, in eight names.
+"""Training, evaluation and scoring in plain Python: the eight names that a notebook needs.
 
-Everything else below this package may change between releases. The names load their modules when they are first used,
+Everything else in this package may change between releases. The names import their modules on first use,
 so a process that only reads contracts does not wait for scikit-learn.
 """
 

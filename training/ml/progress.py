@@ -1,11 +1,11 @@
-"""How far a training is, as the run that asked for it shows it."""
+"""The progress of a training, as its run shows it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """A part of a training, in the order in which they come."""
+    """A phase of a training; the members are in the order of execution."""
 
     READ = "read"
     CHECK = "check"
@@ -18,7 +18,7 @@ class Phase(StrEnum):
 
     @property
     def number(self) -> int:
-        """Its place, from 1."""
+        """The position of the phase, from 1."""
         return list(Phase).index(self) + 1
 
     @property
@@ -40,11 +40,11 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a phase is: of a search, models fitted of those planned; of importance, inputs; of others, steps.
+    """The progress of a phase: `done` and `total` count fitted models in a search, inputs in importance, or steps.
 
     Attributes:
-        best: of a search, the best mean over all folds of a setting so far. Where it goes in rounds, on more rows each,
-            that of the latest round that has one.
+        best: the best mean score over all folds that a setting of the search has so far. If the search goes in rounds on
+            more and more rows, it is the best of the latest round with a score.
     """
 
     done: int

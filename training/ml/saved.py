@@ -1,4 +1,4 @@
-"""A trained model in a folder of its own: written once, and loaded only where it answers as it did then."""
+"""A trained model in its own folder: written once, and loaded only if its predictions are unchanged."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,10 @@ PIPELINE, FACTS = "pipeline.joblib", "model.json"
 
 
 def save(trained: "Trained", folder: Path) -> None:
-    """Write a trained model into a new folder: the pipeline, and beside it what scoring needs to know.
+    """Write a trained model into a new folder: the pipeline, and a file with the facts needed for scoring.
 
     Raises:
-        FileExistsError: the folder exists; a model is not overwritten.
+        FileExistsError: the folder exists; a saved model is not overwritten.
     """
     data = artifact.dump(trained.pipeline)
     facts = {
@@ -35,11 +35,11 @@ def save(trained: "Trained", folder: Path) -> None:
 
 
 def load(folder: Path) -> LoadedModel:
-    """Load what `save` wrote.
+    """Load a model written by `save`.
 
     Raises:
-        ArtifactError: the pipeline is not the one that was saved, was written by another scikit-learn, or answers
-            differently here.
+        ArtifactError: the pipeline differs from the saved one, was written by another version of scikit-learn, or
+            gives other probabilities here.
     """
     facts = json.loads((folder / FACTS).read_text())
     contract = Contract.from_dict(facts["contract"])

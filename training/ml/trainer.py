@@ -1,6 +1,6 @@
-"""From a table and a recipe to a fitted, judged pipeline: hold-out, search, threshold, evaluation.
+"""Training: from a table and a recipe to a fitted and evaluated pipeline.
 
-Everything random takes the recipe's seed; the same table, recipe and library versions give the same model.
+All random steps use the recipe's seed; the same table, recipe and library versions give the same model.
 """
 
 import math
@@ -36,7 +36,7 @@ from training.ml.tables.contract import Contract, ContractError
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted pipeline and all that is known about it."""
+    """A fitted pipeline with its contract, search results and evaluation."""
 
     pipeline: Pipeline
     contract: Contract
@@ -53,12 +53,12 @@ class Trained:
 
 
 def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the row positions to learn from and the untouched fifth, stratified by class.
+    """Return the row positions to train on and those of the held-out fifth, stratified by class.
 
-    Of a rare class as many rows are learned from as there are folds, and one at least is held out.
+    Each class has at least one training row per fold and at least one held-out row.
 
     Raises:
-        RecipeError: a class has too few rows for the folds, with what to do about it.
+        RecipeError: a class has too few rows for the folds; the message says what to do.
     """
     needed = needed_rows(recipe.folds)
     few = smallest_classes(y, needed)
@@ -72,7 +72,7 @@ def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.in
     fitting, held_out = train_test_split(
         np.arange(len(y)), test_size=size, stratify=codes, random_state=recipe.seed
     )
-    # a fifth of a few rows may be none of them, or one too many
+    # In a rare class, a fifth may be no row, or leave fewer training rows than folds.
     learned, kept = (np.bincount(codes[rows], minlength=len(classes)) for rows in (fitting, held_out))
     for code in np.flatnonzero(learned < recipe.folds):
         held_out, fitting = _move(codes, code, np.intp(recipe.folds - learned[code]), held_out, fitting)
@@ -84,16 +84,16 @@ def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.in
 def _move(
     codes: NDArray[np.intp], code: np.intp, count: np.intp, source: NDArray[np.intp], to: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Move the first rows of a class; returns source and destination as they are then."""
+    """Move the first rows of a class; return the new source and destination."""
     moved = np.flatnonzero(codes[source] == code)[:count]
     return np.delete(source, moved), np.concatenate([to, source[moved]])
 
 
 def agree(contract: Contract, recipe: Recipe) -> Contract:
-    """The contract with the positive class that the recipe names, if it names one.
+    """Return the contract with the positive class of the recipe, if the recipe has one.
 
     Raises:
-        RecipeError: that is none of two classes.
+        RecipeError: the class does not exist, or there are more than two classes.
     """
     if recipe.positive is None:
         return contract
@@ -104,11 +104,11 @@ def agree(contract: Contract, recipe: Recipe) -> Contract:
 
 
 def check(y: pd.Series, contract: Contract, recipe: Recipe) -> None:
-    """Raise RecipeError unless the recipe fits the labels; cheap, for use before anything is queued.
+    """Raise RecipeError unless the recipe fits the labels; fast enough to be called before a run is queued.
 
     Args:
-        y: the class of each row that has one.
-        contract: with the recipe's positive class, see `agree`.
+        y: the class of each row with a label.
+        contract: the contract with the recipe's positive class, see `agree`.
     """
     recipe.check()
     check_scoring(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD))
@@ -132,17 +132,17 @@ def train(
     clock: Callable[[], float] = time.monotonic,
     spread: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Trained:
-    """Search for the best setting, fit it and judge it.
+    """Search for the best setting, fit it and evaluate it.
 
     Args:
         table: as read from CSV, shape (rows, columns); rows without a label are dropped.
-        contract: inferred from the same table, maybe corrected.
-        recipe: what to try.
-        jobs: processes that fit side by side; -1 takes every core.
-        accelerate: search with scikit-learn-intelex where it is installed; the winner is fitted by scikit-learn.
-        report: called when a phase begins, and about twice a second where it is counted, maybe from another thread.
-        clock: seconds, for the recipe's budget of minutes alone.
-        spread: a context in which joblib has the fits of the search done elsewhere.
+        contract: inferred from the same table, and possibly corrected.
+        recipe: the settings of the training.
+        jobs: number of parallel processes; -1 for all cores.
+        accelerate: search with scikit-learn-intelex if it is installed; the winner is fitted by scikit-learn.
+        report: called when a phase begins, and about twice a second if it is counted, possibly from another thread.
+        clock: a clock in seconds, used only for the recipe's budget of minutes.
+        spread: a context in which joblib runs the fits of the search on other machines.
 
     Raises:
         RecipeError: the recipe does not fit the table.
@@ -196,7 +196,7 @@ def _task(
     accelerate: bool,
     clock: Callable[[], float],
 ) -> Task:
-    """What the search is to do with the rows to fit on; the number of jobs is that of the place it is asked in."""
+    """Return the task of the search; the number of jobs is computed in the current joblib context."""
     return Task(
         pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
         recipe=recipe,
@@ -211,16 +211,16 @@ def _task(
 
 
 def _may_accelerate(recipe: Recipe) -> bool:
-    """Whether scikit-learn-intelex is there and of use.
+    """Return whether scikit-learn-intelex is installed and useful for the search.
 
-    Where one fit does not serve many settings, accelerated and other families cannot share the cores.
+    Accelerated and other families cannot share the cores unless one fit serves many settings.
     """
     is_mixed = not all(FAMILIES[family].accelerated for family in recipe.spaces)
     return can_accelerate() and (recipe.search in SHARING or not is_mixed)
 
 
 def _search(task: Task, report: Callable[[Progress], None]) -> tuple[SearchResult, int]:
-    """Return what the search found and how many fits it took, telling meanwhile how far it is."""
+    """Search, report the progress, and return the result and the number of fits."""
     reports: list[Progress] = []
 
     def note(progress: Progress) -> None:
@@ -233,10 +233,10 @@ def _search(task: Task, report: Callable[[Progress], None]) -> tuple[SearchResul
 
 
 def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
-    """The winner's probabilities of each row by the fold that did not learn it, shape (rows, classes).
+    """Return the out-of-fold probabilities of the winner, shape (rows, classes).
 
-    The columns are in scikit-learn's order of classes, as those that a search keeps. A threshold for an aim is chosen on
-    the scores of scikit-learn's own estimator, which is the one that serves.
+    The columns are in scikit-learn's order of classes, like those stored by a search. A threshold for an aim is chosen
+    on the scores of scikit-learn's own estimator, because predictions are made with it.
     """
     recipe = task.recipe
     is_own = task.accelerate and recipe.aim is not None
@@ -275,7 +275,7 @@ def _threshold(
 def _fit_winner(
     contract: Contract, recipe: Recipe, winner: Candidate, X: pd.DataFrame, y: NDArray[np.object_], jobs: int
 ) -> Pipeline:
-    """Fit scikit-learn's own estimator, so that the artifact loads anywhere and answers one row without a thread pool."""
+    """Fit scikit-learn's own estimator, which loads everywhere and scores one row without a thread pool."""
     pipeline = build_pipeline(contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
     model = pipeline.named_steps["model"].set_params(**winner.params)
     is_forest = "n_estimators" in model.get_params()
@@ -288,7 +288,7 @@ def _fit_winner(
 
 
 def _over_folds(task: Task, proba: NDArray[np.float64], decision: Decision) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation of the five metrics over the folds, whichever one the search looked at."""
+    """Return mean and standard deviation of the five metrics over the folds, whatever the search maximised."""
     scores = [measure(task.y[test], proba[test], decision) for _, test in task.folds.split(task.X, task.y)]
     values = {name: [score[name] for score in scores] for name in METRICS}
     return {

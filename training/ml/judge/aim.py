@@ -1,4 +1,4 @@
-"""What the threshold of a binary classifier is to serve, as a recipe states it."""
+"""The aim of a recipe: the goal by which the threshold of a binary classifier is chosen."""
 
 import json
 import math
@@ -10,23 +10,23 @@ GOALS = ("f1", "precision", "recall", "cost")
 
 
 class AimError(ValueError):
-    """The aim is not one of those known; the message says which there are."""
+    """The aim is unknown or its value is invalid; the message lists the choices."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What the threshold is to serve.
+    """The goal by which a threshold is chosen.
 
     `f1`: the best F1. `precision` at least `value`: the lowest threshold that reaches it, for the most recall.
     `recall` at least `value`: the highest that reaches it, for the most precision. `cost`: the least total cost when a
-    missed positive costs `value` times a false alarm. Only thresholds that some row reaches are looked at.
+    missed positive costs `value` times a false alarm. Only thresholds that at least one row reaches are considered.
     """
 
     goal: str
     value: float | None = None
 
     def check(self) -> Self:
-        """Raise AimError unless the goal is known and its value makes sense."""
+        """Raise AimError unless the goal is known and its value is in range."""
         if self.goal not in GOALS:
             raise AimError(f"unknown aim {self.goal!r}; choose from {', '.join(GOALS)}")
         if self.goal == "f1":
@@ -62,10 +62,10 @@ class Aim:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Self | None:
-        """Read what a recipe keeps.
+        """Read the aim stored in a recipe.
 
         Raises:
-            AimError: not of the shape {"goal", "value"}.
+            AimError: the mapping does not have the form {"goal", "value"}.
         """
         if not data:
             return None

@@ -1,14 +1,14 @@
-"""How well probabilities are calibrated, told from a curve that was recorded."""
+"""The calibration error of probabilities, computed from a stored curve."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# probabilities that are off by less than this, on average, are called well and fairly calibrated
+# average gaps, in probability, below which a model is called well and fairly calibrated
 WELL, FAIRLY = 0.03, 0.08
 
 
 def calibration_gap(line: Mapping[str, Any]) -> float:
-    """How far predicted probabilities lie from observed shares, on average over the rows.
+    """Return the mean gap between predicted probabilities and observed shares, weighted by rows.
 
     Args:
         line: a calibration curve with `x`, `y` and `counts`; see `curves.curves`.

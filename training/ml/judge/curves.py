@@ -1,4 +1,4 @@
-"""Curves of a classifier on held-out rows, thinned to what a chart can show."""
+"""Curves of a classifier on held-out rows, reduced to the points that a chart can show."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from training.ml.judge.decision import Decision
 
-POINTS = 200
-BINS = 10
+POINTS = 200  # points of a curve at most
+BINS = 10  # bins of the calibration curve
 
 
 def curves(
@@ -18,15 +18,15 @@ def curves(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the `roc`, `precision_recall` and `calibration` curves, one-vs-rest for each class.
 
-    A binary problem has the positive class's curves alone.
+    A binary problem has only the curves of the positive class.
 
     Args:
         y: true labels, shape (rows,).
         proba: shape (rows, classes), in the order of the decision's classes.
 
     Returns:
-        Per kind a list of `{"label", "x", "y", "area"}`; calibration has `counts` in place of `area`, the rows in each
-        tenth of the probability scale that has any.
+        For each kind a list of `{"label", "x", "y", "area"}`. Calibration has `counts` instead of `area`: the number of
+        rows in each tenth of the probability scale, without empty tenths.
     """
     kinds: dict[str, list[dict[str, Any]]] = {"roc": [], "precision_recall": [], "calibration": []}
     for place in decision.judged:
@@ -42,7 +42,7 @@ def curves(
             {"label": label, **_thin(recall[::-1], precision[::-1]), "area": area}
         )
         observed, predicted = calibration_curve(truth, score, n_bins=BINS)
-        # as calibration_curve itself sorts into bins: an edge belongs to the bin below it
+        # an edge belongs to the bin below it, as in scikit-learn's calibration_curve
         counts = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], score), minlength=BINS)
         kinds["calibration"].append(
             {
@@ -56,6 +56,6 @@ def curves(
 
 
 def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Keep at most POINTS points, the first and the last among them."""
+    """Keep at most POINTS points, including the first and the last."""
     kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS)).round().astype(int))
     return {"x": x[kept].round(5).tolist(), "y": y[kept].round(5).tolist()}

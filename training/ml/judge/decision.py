@@ -1,7 +1,8 @@
-"""From probabilities to labels: the one rule for choosing a threshold, answering, judging and reporting.
+"""The decision rule from probabilities to labels, shared by threshold choice, serving, evaluation and the report.
 
-Of two classes the positive one is answered where its probability is at least the threshold, compared digit by digit as
-it is returned and logged. Of more classes the most probable one is answered, of equals the first.
+With two classes, the positive one is predicted if its probability is at least the threshold; the comparison is exact,
+with all digits that are returned and logged. With more classes, the most probable one is predicted, and the first of
+equal ones.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def reaches(score: NDArray[np.float64], threshold: float | NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether probabilities of the positive class are enough to answer it."""
+    """Return whether probabilities of the positive class reach the threshold."""
     return score >= threshold
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The classes in the order of the probabilities and, of two, the positive one with its threshold."""
+    """The classes in the order of the probabilities and, with two classes, the positive one with its threshold."""
 
     classes: tuple[str, ...]
     positive: str | None = None
@@ -31,16 +32,16 @@ class Decision:
 
     @cached_property
     def place(self) -> int | None:
-        """The positive class among the classes."""
+        """The index of the positive class."""
         return None if self.positive is None else self.classes.index(self.positive)
 
     @property
     def judged(self) -> Sequence[int]:
-        """The classes that curves and averages are over: the positive one alone, or all."""
+        """The indices of the classes in curves and averages: only the positive one, or all."""
         return range(len(self.classes)) if self.place is None else [self.place]
 
     def places(self, proba: NDArray[np.float64]) -> NDArray[np.intp]:
-        """The class of each row by its place.
+        """The index of the predicted class of each row.
 
         Args:
             proba: shape (rows, classes).
@@ -51,19 +52,19 @@ class Decision:
         return np.where(reaches(proba[:, self.place], self.threshold), self.place, 1 - self.place)
 
     def labels(self, proba: NDArray[np.float64]) -> NDArray[np.object_]:
-        """The label of each row; see `places`."""
+        """The predicted label of each row; see `places`."""
         return np.asarray(self.classes, dtype=object)[self.places(proba)]
 
 
 def probabilities(model: Any, X: "pd.DataFrame", classes: Sequence[str]) -> NDArray[np.float64]:
-    """What a fitted model gives, its columns in the order of these classes, shape (rows, classes)."""
+    """The probabilities of a fitted model with columns in the order of `classes`, shape (rows, classes)."""
     return arranged(model.predict_proba(X), model.classes_, classes)
 
 
 def arranged(proba: NDArray[np.float64], known: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64]:
-    """Columns from the order of the classes that a model learned, which is scikit-learn's, to that of the contract.
+    """Reorder the columns from the model's classes (scikit-learn's order) to those of the contract.
 
-    A class that the model has not learned gets no probability.
+    A class that the model has not learned gets probability 0.
     """
     if list(known) == list(classes):
         return proba

@@ -1,4 +1,4 @@
-"""Judging a fitted pipeline on rows it has not seen."""
+"""Evaluation of a fitted pipeline on held-out rows."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,12 +21,12 @@ from training.ml.tables.contract import Contract
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model did on rows it had not seen.
+    """The quality of a model on held-out rows.
 
-    F1, precision and recall speak of the positive class in a binary problem and are macro averages otherwise;
+    F1, precision and recall are those of the positive class in a binary problem and macro averages otherwise;
     ROC-AUC is one-vs-rest, macro, with more than two classes. `intervals` are 95 % bootstrap intervals.
     `confusion[i][j]` counts rows of class i labelled j. `curves` and `importance`: see their modules;
-    `importance_effort` says from how many rows, each shuffled how often, the latter was measured.
+    `importance_effort` holds the number of rows and of shuffles with which importance was measured.
     """
 
     rows: int
@@ -43,7 +43,7 @@ class Evaluation:
 
 
 class Model(Protocol):
-    """A fitted pipeline with the contract and threshold it goes with: fresh from training, or loaded."""
+    """A fitted pipeline with its contract and threshold, just trained or loaded."""
 
     @property
     def pipeline(self) -> Pipeline: ...
@@ -54,11 +54,11 @@ class Model(Protocol):
 
 
 def evaluate(model: Model, table: pd.DataFrame, *, seed: int = 0) -> Evaluation:
-    """Judge a model on a table that it has not learnt from.
+    """Evaluate a model on a table that was not used to train it.
 
     Args:
         table: as read from CSV, shape (rows, columns), each class present at least once; rows without a label are dropped.
-        seed: of the bootstrap and the shuffling.
+        seed: the seed of the bootstrap and the shuffling.
     """
     contract = model.contract
     table = table[table[contract.target].notna()]
@@ -77,13 +77,13 @@ def evaluate_rows(
     jobs: int = -1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Evaluation:
-    """Judge a fitted pipeline on prepared rows.
+    """Evaluate a fitted pipeline on prepared rows.
 
     Args:
         X: held-out rows as the contract prepares them, shape (rows, features).
         y: their labels, shape (rows,), each class present at least once.
-        seed: of the bootstrap and the shuffling.
-        report: told how many inputs' importance is known, about twice a second.
+        seed: the seed of the bootstrap and the shuffling.
+        report: called about twice a second with the number of inputs whose importance is computed.
     """
     classes, proba = decision.classes, probabilities(pipeline, X, decision.classes)
     predicted = decision.labels(proba)

@@ -1,4 +1,4 @@
-"""Which features a model leans on: permutation importance on held-out rows."""
+"""Permutation importance of features on held-out rows."""
 
 import time
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.metrics import roc_auc
 from training.ml.progress import Phase, Progress
 
-# processor time that may be spent; a model that is slow on many features is measured with less effort
+# seconds of processor time; fewer rows and shuffles are used if a model is slow or has many features
 BUDGET_SECONDS = 30.0
 REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How many held-out rows are shuffled, and how often."""
+    """The number of held-out rows that are shuffled, and of shuffles."""
 
     rows: int
     repeats: int
 
 
-# far enough apart that the same model gets the same one on machines about as fast
+# The efforts differ enough for a model to get the same one on machines of similar speed.
 EFFORTS = (
     Effort(2_000, 5),
     Effort(2_000, 2),
@@ -49,17 +49,17 @@ def importance(
     jobs: int = -1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[list[dict[str, Any]], Effort]:
-    """Return by how much ROC-AUC falls when a feature's values are shuffled, the most important first, and the effort.
+    """Return how much ROC-AUC drops if a feature's values are shuffled, most important first, and the effort.
 
     Args:
         X: held-out rows, shape (rows, features); at most 2,000 of them are used.
         y: true labels, shape (rows,).
-        seed: of the choice of rows and the shuffling.
-        report: told how many features are done, about twice a second.
+        seed: the seed of the choice of rows and the shuffling.
+        report: called about twice a second with the number of features done.
 
     Returns:
-        `{"feature", "mean", "std"}` of each feature. Correlated features stand in for each other, so that each may
-        look unimportant though the pair is not.
+        `{"feature", "mean", "std"}` of each feature. Correlated features can replace each other, so each of them may
+        look unimportant even if the pair is important.
     """
     classes, total = decision.classes, X.shape[1]
     report(Progress(0, total, phase=Phase.IMPORTANCE))
@@ -72,13 +72,13 @@ def importance(
     def falls(place: int, name: str) -> NDArray[np.float64]:
         random = np.random.default_rng([seed, place])
         shuffled = np.concatenate([random.permutation(len(rows)) for _ in range(effort.repeats)])
-        # all shuffles at once: the way through the pipeline costs more than the rows
+        # All shuffles are scored in one call, because the overhead of the pipeline exceeds the cost of the rows.
         mixed = many.copy(deep=False)
         mixed[name] = many[name].take(shuffled).array
         proba = probabilities(pipeline, mixed, classes)
         return np.array([score - roc_auc(truth, part, decision) for part in np.split(proba, effort.repeats)])
 
-    # threads, as trees are walked without Python's lock, and processes would take seconds to start
+    # Threads are enough because trees release Python's lock, and processes would take seconds to start.
     results = Parallel(n_jobs=jobs, require="sharedmem", return_as="generator")(
         delayed(falls)(place, str(name)) for place, name in enumerate(X.columns)
     )
@@ -92,7 +92,7 @@ def importance(
 
 
 def choose_effort(seconds_per_row: float, rows: int, features: int) -> Effort:
-    """The greatest effort that keeps to the budget, or the least there is."""
+    """Return the greatest effort within the budget, or the least one if none is."""
     for effort in EFFORTS:
         if seconds_per_row * min(effort.rows, rows) * effort.repeats * features <= BUDGET_SECONDS:
             return effort
@@ -100,7 +100,7 @@ def choose_effort(seconds_per_row: float, rows: int, features: int) -> Effort:
 
 
 def _seconds_per_row(pipeline: Pipeline, rows: pd.DataFrame) -> float:
-    """Processor time of this thread to score one of many rows; what else the machine does leaves it as it is."""
+    """Measure the processor time of this thread per row, which other load on the machine does not change."""
     began = time.thread_time()
     pipeline.predict_proba(rows)
     return (time.thread_time() - began) / len(rows)
@@ -109,7 +109,7 @@ def _seconds_per_row(pipeline: Pipeline, rows: pd.DataFrame) -> float:
 def _sample(
     y: NDArray[np.object_], classes: tuple[str, ...], seed: int, most: int = EFFORTS[0].rows
 ) -> NDArray[np.intp]:
-    """So many rows at random, or all where there are fewer, and one of each class at least."""
+    """Draw rows at random, with at least one of each class, or return all if there are fewer."""
     if len(y) <= most:
         return np.arange(len(y))
     random = np.random.default_rng(seed)

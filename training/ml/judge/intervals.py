@@ -1,4 +1,4 @@
-"""How far the held-out metrics could be off by chance: bootstrap percentile intervals."""
+"""Bootstrap percentile intervals of the held-out metrics."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ def intervals(
 ) -> dict[str, list[float]]:
     """Return the 95 % interval of each of the five metrics.
 
-    Rows are drawn with replacement within each class, so that every resample holds all classes
+    Rows are drawn with replacement within each class, so every resample holds all classes
     (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13).
 
     Args:
         y: true labels, shape (rows,).
         proba: shape (rows, classes), in the order of the decision's classes.
-        seed: of the resampling.
+        seed: the seed of the resampling.
     """
     random = np.random.default_rng(seed)
     classes, judged = decision.classes, list(decision.judged)
@@ -41,7 +41,7 @@ def intervals(
     drawn = []
     for _ in range(resamples):
         rows = np.concatenate([random.choice(member, len(member)) for member in members])
-        # a drawn row counts as often as it was drawn; scikit-learn's metrics would take 100 times as long
+        # A row is weighted by how often it was drawn. scikit-learn's metrics would take 100 times as long.
         weights = np.bincount(rows, minlength=len(y)).astype(float)
         auc = float(np.mean([ranked.auc(weights) for ranked in ranks]))
         confusion = np.bincount(cells, weights, len(classes) ** 2).reshape(len(classes), -1)
@@ -52,7 +52,7 @@ def intervals(
 
 
 def _measure(confusion: NDArray[Any], auc: float, judged: list[int]) -> list[float]:
-    """The five metrics, in the order of METRICS, from a confusion matrix; see `metrics.measure`."""
+    """Compute the five metrics in the order of METRICS from a confusion matrix; see `metrics.measure`."""
     right, called, true = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
     precision = np.divide(right, called, out=np.zeros(len(right)), where=called > 0)
     recall = right / true

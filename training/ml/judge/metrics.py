@@ -1,4 +1,4 @@
-"""The five metrics."""
+"""The five metrics that an evaluation reports."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,10 @@ def measure(y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decisi
 
 
 def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decision) -> float:
-    """ROC-AUC alone, of the positive class or one-vs-rest; shapes as for `measure`.
+    """Return the ROC-AUC of the positive class or one-vs-rest; shapes as for `measure`.
 
-    It is scikit-learn's `roc_auc_score`, whose checks of labels and curves cost a search more than the ranking. NaN
-    where a class, or its rest, has no row.
+    The value equals that of scikit-learn's `roc_auc_score`, whose checks of labels and curves take more time in a search
+    than the ranking. It is NaN if a class, or its rest, has no row.
 
     Raises:
         ValueError: a probability is not a finite number.
@@ -42,7 +42,7 @@ def roc_auc(y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decisi
 
 
 class Ranked:
-    """One class's scores in order, so that its ROC-AUC, under any weights of the rows, is a sum over equal scores."""
+    """The sorted scores of one class, from which its ROC-AUC under any row weights is a sum over equal scores."""
 
     def __init__(self, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> None:
         self.order = np.argsort(score, kind="stable")
@@ -50,7 +50,7 @@ class Ranked:
         self.starts = np.flatnonzero(np.r_[True, np.diff(score[self.order]) > 0])
 
     def auc(self, weights: NDArray[np.float64] | None = None) -> float:
-        """The share of pairs of a positive and a negative row that stand in the right order, ties half."""
+        """Return the share of pairs of a positive and a negative row in the right order; ties count half."""
         ordered = np.ones(len(self.order)) if weights is None else weights[self.order]
         hits = np.add.reduceat(np.where(self.positive, ordered, 0.0), self.starts)
         misses = np.add.reduceat(np.where(self.positive, 0.0, ordered), self.starts)

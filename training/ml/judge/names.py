@@ -1,4 +1,4 @@
-"""What the metrics are called and where the threshold begins: for forms and commands, which judge nothing themselves."""
+"""Names of the metrics and the default threshold, for forms and commands that do not import scikit-learn."""
 
 METRICS = ("accuracy", "f1", "roc_auc", "precision", "recall")
 DEFAULT_THRESHOLD = 0.5

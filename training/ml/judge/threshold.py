@@ -1,4 +1,4 @@
-"""From what probability on the positive class is chosen: picked for a stated aim on cross-validated scores."""
+"""Choice of the threshold of the positive class for an aim, on cross-validated scores."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +10,22 @@ from training.ml.judge.decision import reaches
 def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) -> tuple[float, bool]:
     """Pick a threshold.
 
-    Each score, and so each set of rows that a threshold can single out, is tried; the threshold lies midway to the next
-    lower score, or on the score itself where no number is between the two. What is counted here is what
-    `decision.reaches` says of the threshold that is returned.
+    Each score is tried, and so each set of rows that a threshold can select. The threshold lies midway to the next lower
+    score, or on the score itself if there is no number between the two. The rows counted here are those for which
+    `decision.reaches` is true at the returned threshold.
 
     Args:
-        positive: which rows are of the positive class, shape (rows,).
-        score: their cross-validated probabilities of it, shape (rows,).
-        aim: what to serve.
+        positive: whether each row is of the positive class, shape (rows,).
+        score: cross-validated probabilities of the positive class, shape (rows,).
+        aim: the goal of the threshold.
 
     Returns:
-        (threshold, reached): where the aim cannot be reached, the threshold that is the closest, and False.
+        (threshold, reached): the closest threshold and False if the aim cannot be reached.
     """
     tried = _between(np.unique(score))
     order = np.argsort(score)
     ranked, ordered = positive[order], score[order]
-    # rows at or above each threshold, counted from the sorted end
+    # The number of rows at or above each threshold follows from its position in the sorted scores.
     first = np.searchsorted(ordered, tried)
     hits_above = np.cumsum(ranked[::-1])[::-1][first].astype(float)
     above = (len(score) - first).astype(float)
@@ -47,7 +47,7 @@ def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) ->
 
 
 def _between(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each of sorted values a threshold that it reaches and the one before does not."""
+    """Return a threshold for each of the sorted values which it reaches and the previous value does not."""
     before = np.concatenate([[0.0], values[:-1]])
     middle = before + (values - before) / 2
     told_apart = reaches(values, middle) & ~reaches(before, middle)

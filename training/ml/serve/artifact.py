@@ -1,4 +1,4 @@
-"""Models as bytes: made once, recognised by their SHA-256, and loaded only after that was compared."""
+"""Serialised models: identified by their SHA-256, which is compared before a model is loaded."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from training.ml.tables.contract import Contract
 
-# deflate at its fastest: forests shrink to about a quarter at a cost well below their training
+# The fastest level of deflate shrinks forests to about a quarter, in much less time than their training.
 COMPRESSION = ("zlib", 1)
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
 TOLERANCE = 1e-9
@@ -24,7 +24,7 @@ GOLDEN_ROWS = 20
 
 
 class ArtifactError(Exception):
-    """The artifact is not what was recorded and must not be served."""
+    """The artifact does not match its record and must not be served."""
 
 
 def dump(model: Any) -> bytes:
@@ -35,15 +35,15 @@ def dump(model: Any) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 of the artifact, 64 hexadecimal digits."""
+    """Return the SHA-256 of the artifact, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def load(data: bytes, sha256: str) -> Any:
-    """Load an artifact from the very bytes whose hash was compared.
+    """Load an artifact from the same bytes whose hash was compared.
 
     Raises:
-        ArtifactError: the bytes differ from those recorded, or were written by another scikit-learn.
+        ArtifactError: the bytes differ from the recorded ones, or were written by another version of scikit-learn.
     """
     actual = digest(data)
     if not hmac.compare_digest(actual, sha256):
@@ -60,17 +60,17 @@ def load(data: bytes, sha256: str) -> Any:
             f"the artifact was written by scikit-learn {error.original_sklearn_version}, this is "
             f"{error.current_sklearn_version}; train again, or install that release"
         ) from error
-    except Exception as error:  # whatever a pickle of another world raises
+    except Exception as error:  # a pickle from other library versions may raise anything
         raise ArtifactError(f"the artifact cannot be loaded here: {type(error).__name__}: {error}") from error
 
 
 def libraries() -> dict[str, str]:
-    """The releases that a model made here depends on."""
+    """Return the versions of the libraries that a model trained here depends on."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def record_golden(pipeline: Any, held_out: pd.DataFrame) -> dict[str, Any]:
-    """Keep a few held-out rows with their probabilities, as JSON values.
+    """Return a few held-out rows with their probabilities, as JSON values.
 
     Args:
         held_out: prepared by the contract, shape (rows, features).
@@ -84,10 +84,10 @@ def record_golden(pipeline: Any, held_out: pd.DataFrame) -> dict[str, Any]:
 
 
 def check_golden(pipeline: Any, contract: Contract, golden: Mapping[str, Any]) -> None:
-    """Score the rows that `record_golden` kept once more.
+    """Score the rows of `record_golden` again.
 
     Raises:
-        ArtifactError: any probability moved.
+        ArtifactError: a probability differs from the recorded one.
     """
     expected = np.array(golden["proba"])
     actual = pipeline.predict_proba(contract.frame(golden["records"]))

@@ -1,6 +1,6 @@
-"""A fitted pipeline in a form that answers one row in microseconds: arrays for the preprocessor, ONNX for the trees.
+"""Compiled pipelines that score one row in microseconds: arrays for the preprocessor, ONNX for the trees.
 
-What is compiled here counts for nothing until `agrees` has compared it with scikit-learn on real and on extreme rows.
+A compiled pipeline is used only after `agrees` has compared it with scikit-learn on real and on extreme rows.
 """
 
 import math
@@ -25,13 +25,13 @@ from training.ml.tables.contract import LARGEST, Contract, Feature, Kind
 
 TOLERANCE = 1e-6
 UNSEEN = "a category that no table holds \u2603"
-# rows of a batch at which the two engines are timed against each other
+# batch sizes, in rows, at which the two engines are timed
 SIZES = (1_000, 10_000)
 
 
 @dataclass(frozen=True)
 class Block:
-    """The one-hot columns of one categorical feature: where each category's 1 goes."""
+    """The one-hot columns of one categorical feature: the column of each category."""
 
     name: str
     places: Mapping[str, int]
@@ -39,15 +39,15 @@ class Block:
     unknown: int
 
     def place(self, value: Any) -> int:
-        """The column of a value, -1 where all its columns stay 0."""
-        if value is None or value != value:  # noqa: PLR0124  NaN alone differs from itself
+        """Return the column of a value, or -1 if all columns of the block stay 0."""
+        if value is None or value != value:  # noqa: PLR0124  only NaN differs from itself
             return self.missing
         return self.places.get(value, self.unknown)
 
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """What `estimators.build_preprocessor` fitted, as arrays; numbers first, then a block of columns per category."""
+    """A fitted preprocessor of `estimators.build_preprocessor` as arrays: numbers first, then a block per category."""
 
     numbers: tuple[str, ...]
     medians: Matrix
@@ -57,7 +57,7 @@ class Preprocessor:
     width: int
 
     def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
-        """Scaled features of checked records, shape (records, width)."""
+        """Return the scaled features of checked records, shape (records, width)."""
         X = np.zeros((len(records), self.width))
         if self.numbers:
             self._scale(
@@ -71,11 +71,11 @@ class Preprocessor:
         return X
 
     def frame(self, frame: pd.DataFrame) -> Matrix:
-        """The same of a frame as the contract prepares it."""
+        """Return the scaled features of a frame prepared by the contract, shape (rows, width)."""
         return self.arrays({str(name): column.to_numpy() for name, column in frame.items()}, len(frame))
 
     def arrays(self, arrays: Mapping[str, NDArray[Any]], count: int) -> Matrix:
-        """The same of as many rows, given as such a frame's columns."""
+        """Return the scaled features of `count` rows, given as the columns of a prepared frame."""
         X = np.zeros((count, self.width))
         if self.numbers:
             self._scale(X, np.column_stack([arrays[name] for name in self.numbers]))
@@ -87,11 +87,11 @@ class Preprocessor:
         return X
 
     def _scale(self, X: Matrix, raw: Matrix) -> None:
-        """Write the raw numbers into X, scaled; they are lost."""
+        """Scale the raw numbers and write them into X; `raw` is overwritten."""
         np.copyto(raw, self.medians, where=np.isnan(raw))
         raw -= self.means
         raw /= self.scales
-        # clip is these two at thrice the cost for one row
+        # np.clip does the same, but takes three times as long for one row
         np.maximum(raw, -LARGEST_SCALED, out=raw)
         np.minimum(raw, LARGEST_SCALED, out=X[:, : len(self.numbers)])
 
@@ -108,12 +108,12 @@ class Compiled:
     predict: onnx_trees.Predict
 
     def proba(self, frame: pd.DataFrame) -> Matrix:
-        """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
+        """Return the probabilities of a frame prepared by the contract, shape (rows, classes)."""
         return self.predict(self.preprocessor.frame(frame))
 
 
 def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
-    """Compile a fitted pipeline of ours; None where it has a part that is not known here."""
+    """Compile a fitted pipeline; return None if a step or estimator of it is not supported."""
     model = pipeline.named_steps["model"]
     for kind, engine, build in _ENGINES:
         if isinstance(model, kind):
@@ -128,14 +128,14 @@ def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
 def _arranging(
     predict: onnx_trees.Predict, known: Sequence[str], classes: Sequence[str]
 ) -> onnx_trees.Predict:
-    """The same with the classes in the contract's order; nothing is in its way where that is the model's own."""
+    """Wrap a function to return the classes in the contract's order; return it unchanged if the order is the same."""
     if known == list(classes):
         return predict
     return lambda X: arranged(predict(X), known, classes)
 
 
 def agrees(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame, decision: Decision) -> bool:
-    """Whether labels are equal and probabilities within 1e-6 on every row of a prepared frame."""
+    """Return whether labels are equal and probabilities within 1e-6 on every row of a prepared frame."""
     expected, actual = probabilities(pipeline, frame, decision.classes), compiled.proba(frame)
     return bool(
         np.abs(expected - actual).max(initial=0.0) <= TOLERANCE
@@ -144,10 +144,10 @@ def agrees(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame, decision
 
 
 def edge_rows(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that no table holds: each feature in turn missing, extreme or of a category never seen.
+    """Return rows with one feature each set to a missing, extreme or unseen value.
 
     Args:
-        frame: prepared rows to vary, shape (rows, features); the first few are taken.
+        frame: prepared rows to vary, shape (rows, features); only the first few are used.
 
     Returns:
         A prepared frame of a few hundred rows for a table of a few dozen columns.
@@ -167,7 +167,7 @@ def edge_rows(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def fastest_from(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame) -> int | None:
-    """From how many rows on scikit-learn is the faster engine; None where it never was."""
+    """Return the number of rows from which scikit-learn is faster, or None if it is slower at all sizes."""
     model = pipeline.named_steps["model"]
     for size in SIZES:
         X = compiled.preprocessor.frame(frame.iloc[np.arange(size) % len(frame)])
@@ -177,7 +177,7 @@ def fastest_from(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame) ->
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """The shorter of two runs."""
+    """Return the seconds of the faster of two calls."""
     times = []
     for _ in range(2):
         began = time.perf_counter()
@@ -205,7 +205,7 @@ def _extremes(feature: Feature) -> list[Any]:
 
 
 def _order(value: Any) -> tuple[bool, float]:
-    """Sorts a feature's extremes, missing and unseen ones first."""
+    """The sort key of a feature's edge values: missing and unseen ones first."""
     return (not isinstance(value, str) and value == value, 0.0 if isinstance(value, str) else value)  # noqa: PLR0124
 
 
@@ -216,7 +216,7 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
     if numbers:
         steps = fitted["numbers"].named_steps
         medians, means, scales = steps["imputer"].statistics_, steps["scaler"].mean_, steps["scaler"].scale_
-        medians = np.where(np.isnan(medians), 0.0, medians)  # a column without any value
+        medians = np.where(np.isnan(medians), 0.0, medians)  # a column without values has no median
     width = len(numbers)
     if contract.categories:
         encoder = fitted["categories"].named_steps["encoder"]
@@ -230,7 +230,7 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
 
 
 def _block(name: str, known: list[str], rare: NDArray[np.object_] | None, first: int) -> tuple[Block, int]:
-    """The block that begins at a column, and how wide it is; rare categories share its last column."""
+    """Return the block that begins at a column, and its width; rare categories share its last column."""
     infrequent = set() if rare is None else {str(category) for category in rare}
     frequent = [category for category in known if category not in infrequent]
     places = {category: first + place for place, category in enumerate(frequent)}

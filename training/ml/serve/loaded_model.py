@@ -1,4 +1,4 @@
-"""A loaded version: records in, probabilities and labels out, by the fastest engine that was accepted for it."""
+"""A loaded version, which returns probabilities and labels of records with the fastest accepted engine."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,19 +23,19 @@ SCIKIT_LEARN = "scikit-learn"
 def choose_engine(
     pipeline: Pipeline, contract: Contract, held_out: pd.DataFrame, threshold: float | None
 ) -> dict[str, Any]:
-    """Compile a pipeline and accept that only where it answers as scikit-learn does.
+    """Compile a pipeline and accept the result only if its predictions match those of scikit-learn.
 
     Args:
-        held_out: prepared rows, shape (rows, features), every one of which is compared, and rows made from them with
+        held_out: prepared rows, shape (rows, features). All of them are compared, and also rows made from them with
             missing, unseen and extreme values.
 
     Returns:
         JSON values: `name` of the engine, `scikit_learn_from` (rows of a batch from which scikit-learn is faster, or
-        None), and `reason` where nothing was compiled.
+        None), and `reason` if the pipeline was not compiled.
     """
     try:
         compiled = compile_pipeline(pipeline, contract)
-    except Exception as error:  # noqa: BLE001  whatever a release of scikit-learn with other insides leads to
+    except Exception as error:  # noqa: BLE001  other releases of scikit-learn may raise anything here
         return _plain(f"{type(error).__name__}: {error}"[:200])
     if compiled is None:
         return _plain("the estimator cannot be compiled or is too large")
@@ -56,7 +56,7 @@ def _plain(reason: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A fitted pipeline with the contract it was trained under; `compiled` answers in its place where it is faster."""
+    """A fitted pipeline with its contract. `compiled` is used instead of the pipeline where it is faster."""
 
     pipeline: Pipeline
     contract: Contract
@@ -76,7 +76,7 @@ class LoadedModel:
         """Load a version with the engine that `choose_engine` accepted at its registration.
 
         Args:
-            known: records to compare both engines on once more; where they differ here, scikit-learn serves.
+            known: records on which both engines are compared again; scikit-learn is used if they differ.
         """
         if engine.get("name", SCIKIT_LEARN) == SCIKIT_LEARN:
             return cls(pipeline, contract, threshold)
@@ -88,12 +88,12 @@ class LoadedModel:
 
     @cached_property
     def decision(self) -> Decision:
-        """What turns its probabilities into labels."""
+        """The rule that turns probabilities into labels."""
         return Decision(self.contract.classes, self.contract.positive, self.threshold)
 
     @property
     def engine(self) -> str:
-        """What answers single rows."""
+        """The name of the engine for single rows."""
         return self.compiled.engine if self.compiled else SCIKIT_LEARN
 
     def score(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[str], NDArray[np.float64]]:
@@ -109,7 +109,7 @@ class LoadedModel:
         return self.labels(proba), proba
 
     def proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Probabilities of a frame as the contract prepares it, shape (rows, classes)."""
+        """Return the probabilities of a frame prepared by the contract, shape (rows, classes)."""
         if self.compiled is None:
             return probabilities(self.pipeline, frame, self.contract.classes)
         return self._predict(self.compiled, self.compiled.preprocessor.frame(frame))
@@ -117,7 +117,7 @@ class LoadedModel:
     def score_arrays(
         self, arrays: Mapping[str, NDArray[Any]], count: int
     ) -> tuple[list[str], NDArray[np.float64]]:
-        """Score as many accepted rows, given as the columns of `proba`'s frame; returns what `score` does."""
+        """Score `count` accepted rows, given as the columns of a prepared frame; see `score`."""
         if self.compiled is None:
             proba = self.proba(pd.DataFrame(arrays))
         else:
@@ -125,18 +125,18 @@ class LoadedModel:
         return self.labels(proba), proba
 
     def is_split_well(self, rows: int) -> bool:
-        """Whether so many rows may as well be scored some at a time: a compiled form costs next to nothing for each call."""
+        """Return whether rows may be scored in parts without loss of time, because a compiled call has little overhead."""
         return self.compiled is not None and not self._is_large(rows)
 
     def _predict(self, compiled: Compiled, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities of scaled features, by the engine that is faster for so many."""
+        """Return the probabilities of scaled features with the engine that is faster for this number of rows."""
         if self._is_large(len(X)):
             model = self.pipeline.named_steps["model"]
             return arranged(model.predict_proba(X), model.classes_, self.contract.classes)
         return compiled.predict(X)
 
     def labels(self, proba: NDArray[np.float64]) -> list[str]:
-        """The label of each row of probabilities."""
+        """Return the label of each row of probabilities."""
         labels: list[str] = self.decision.labels(proba).tolist()
         return labels
 

@@ -1,4 +1,4 @@
-"""Forests and boosted trees as an ONNX model that computes in double precision: written here, run by onnxruntime.
+"""Forests and boosted trees as ONNX models in double precision, which onnxruntime runs.
 
 scikit-learn's trees compare float32 features with float64 thresholds, boosted ones float64 features; both are exact in
 double precision. The scores come out as float32, which is the only rounding: about 1e-7 of a probability.
@@ -19,14 +19,14 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 Matrix = NDArray[np.float64]
 Predict = Callable[[Matrix], Matrix]
 
-# beyond it the model in ONNX's own format comes near the 2 GB that a protocol buffer can hold
+# nodes; larger models would come close to the limit of 2 GB of a protocol buffer
 MAX_NODES = 5_000_000
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 8
 
 
 @dataclass
 class _Nodes:
-    """Nodes and leaf weights of many trees, in the parallel lists that ONNX wants."""
+    """Nodes and leaf weights of many trees, in the parallel lists that ONNX expects."""
 
     tree: list[NDArray[np.int64]] = field(default_factory=list)
     node: list[NDArray[np.int64]] = field(default_factory=list)
@@ -53,8 +53,8 @@ class _Nodes:
         """Add one tree.
 
         Args:
-            feature, threshold, left, right, is_leaf: of each node, shape (nodes,).
-            weights: what a leaf adds to each of its targets, shape (nodes, len(targets)); other rows are not read.
+            feature, threshold, left, right, is_leaf: one value per node, shape (nodes,).
+            weights: the amounts that a leaf adds to its targets, shape (nodes, len(targets)); only leaves are read.
         """
         count, tree = len(feature), len(self.tree)
         leaves = np.flatnonzero(is_leaf)
@@ -65,7 +65,7 @@ class _Nodes:
         self.left.append(np.where(is_leaf, 0, left).astype(np.int64))
         self.right.append(np.where(is_leaf, 0, right).astype(np.int64))
         self.leaf.append(is_leaf)
-        # most leaves of a deep tree hold one class; the zeros of the others need not be written
+        # Zeros are left out, because most leaves of a deep tree hold only one class.
         rows, columns = np.nonzero(weights[leaves])
         if not len(rows):
             rows, columns = np.array([0]), np.array([0])
@@ -75,9 +75,9 @@ class _Nodes:
         self.leaf_weight.append(weights[leaves[rows], columns])
 
     def session(self, features: int, targets: int) -> onnxruntime.InferenceSession:
-        """The model that sums the leaves' weights, with input `x` (rows, features) and output `y` (rows, targets)."""
+        """Return a session that sums the leaf weights, with input `x` (rows, features) and output `y` (rows, targets)."""
         node = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml")
-        # one after the other: as Python objects the lists of a large forest take more room than all else
+        # Attributes are made one at a time, because the lists of a large forest dominate the memory as Python objects.
         for name, values in self._attributes(targets):
             node.attribute.append(helper.make_attribute(name, values))
         graph = helper.make_graph(
@@ -89,7 +89,7 @@ class _Nodes:
         imports = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
         model = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
         options = onnxruntime.SessionOptions()
-        # requests bring their own threads; a pool beside them would only compete
+        # Requests run in threads of their own, with which another pool would compete for the cores.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         return onnxruntime.InferenceSession(
@@ -97,7 +97,7 @@ class _Nodes:
         )
 
     def _attributes(self, targets: int) -> Iterator[tuple[str, Any]]:
-        """What the node is told, by the names of ONNX's operator."""
+        """Yield the attributes of the node by their names in ONNX."""
         yield from (("n_targets", targets), ("post_transform", "NONE"), ("aggregate_function", "SUM"))
         for name, parts in (
             ("nodes_treeids", self.tree),
@@ -116,14 +116,14 @@ class _Nodes:
 
 
 def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | None:
-    """Return a function from scaled features to probabilities, both (rows, ...); None where a forest is too large."""
+    """Return a function from scaled features to probabilities, both (rows, ...), or None if the forest is too large."""
     trees = [estimator.tree_ for estimator in model.estimators_]
     if sum(tree.node_count for tree in trees) > MAX_NODES:
         return None
     targets = np.arange(len(model.classes_))
     nodes = _Nodes()
     for tree in trees:
-        # since scikit-learn 1.3 a leaf's value holds the shares of the classes, which the forest averages
+        # Since scikit-learn 1.3 the value of a leaf holds the shares of the classes, which the forest averages.
         shares = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
         nodes.add(
             tree.feature,
@@ -145,7 +145,7 @@ def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | No
 
 
 def boosting(model: HistGradientBoostingClassifier) -> Predict | None:
-    """The same for histogram gradient boosting without categorical splits."""
+    """Return such a function for histogram gradient boosting without categorical splits."""
     if model.is_categorical_ is not None and np.any(model.is_categorical_):
         return None
     baseline = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, -1)
