@@ -18,18 +18,18 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from training.ml.search.families import FAMILIES
 from training.ml.tables.contract import Contract
 
-# a column with more categories than this keeps the most frequent ones and learns the rest as one
+# categories of a column that are encoded; all rarer ones share one more
 MAX_CATEGORIES = 50
 MISSING_CATEGORY = "(missing)"
-# how pandas writes a whole number of a column in which another is missing
+# pandas writes whole numbers with ".0" if another value of the column is missing
 WHOLE_NUMBER = re.compile(r"\A(-?\d+)\.0\Z")
-# trees compare in float32, which ends at 3.4e38
+# scaled features are clipped here, because trees compare in float32, whose largest number is 3.4e38
 LARGEST_SCALED = 1e30
 
 
 @cache
 def can_accelerate() -> bool:
-    """Whether scikit-learn-intelex is there; it is made for x86-64 alone."""
+    """Return whether scikit-learn-intelex is installed; it exists only for x86-64."""
     return platform.machine() in {"x86_64", "AMD64"} and find_spec("sklearnex") is not None
 
 
@@ -45,9 +45,9 @@ def build_model(
 def build_preprocessor(contract: Contract) -> ColumnTransformer:
     """Return the unfitted preprocessor: imputation and scaling of numbers, imputation and one-hot of categories.
 
-    A column without any value in a fold is kept, as zeros or as the category for missing. A frame straight from
-    `pandas.read_csv` is taken as well as one that the contract prepared: columns of missing values alone, which are
-    floats then, and categories such as `1` that became numbers.
+    A column that has no values in a fold is kept, as zeros or as the category for missing. The preprocessor accepts
+    frames prepared by the contract and also those of plain `pandas.read_csv`, in which a column of only missing values
+    has floats and categories such as `1` are numbers.
     """
     numbers = Pipeline(
         [
@@ -72,7 +72,7 @@ def build_preprocessor(contract: Contract) -> ColumnTransformer:
             ),
             (
                 "imputer",
-                # NA stands for None and NaN too
+                # pandas.NA matches None and NaN as well
                 SimpleImputer(
                     missing_values=pd.NA,
                     strategy="constant",
@@ -94,7 +94,7 @@ def build_preprocessor(contract: Contract) -> ColumnTransformer:
 
 
 def _are_read_as_numbers(contract: Contract) -> bool:
-    """Whether pandas may take a category for a number or a boolean, in the whole table or in some rows of it."""
+    """Return whether pandas may read a category as a number or a boolean, in the whole table or in some of its rows."""
     return any(_is_number(category) for feature in contract.features for category in feature.categories)
 
 
@@ -107,7 +107,7 @@ def _is_number(text: str) -> bool:
 
 
 def _texts() -> list[tuple[str, FunctionTransformer]]:
-    """Steps that turn numbers and booleans into the texts that the contract has for them; missing values stay."""
+    """Return steps that convert numbers and booleans to the contract's texts; missing values stay missing."""
     functions = {"texts": str, "whole_numbers": partial(WHOLE_NUMBER.sub, r"\1")}
     return [
         (
@@ -125,8 +125,8 @@ def build_pipeline(
 ) -> Pipeline:
     """Return an unfitted pipeline of two steps, `preprocessor` and `model`.
 
-    It holds scikit-learn's own classes only, so that its artifact loads wherever scikit-learn does,
-    and takes a frame of shape (rows, features) with the contract's column names.
+    It consists only of scikit-learn's own classes, so its artifact loads with scikit-learn alone. The pipeline takes
+    frames of shape (rows, features) with the contract's column names.
     """
     model = build_model(family, seed, class_weight=class_weight)
     return Pipeline([("preprocessor", build_preprocessor(contract)), ("model", model)])

@@ -1,6 +1,6 @@
 """The catalogue of estimator families: to add one, add an entry to FAMILIES.
 
-Estimators are named here and imported where one is built: forms and commands list the families without them.
+Estimators are imported only when one is built, because forms and commands list the families without scikit-learn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of estimator: the class that is built, and the values that a search tries by default.
+    """One family of estimators: the class that is built, and the values that a search tries by default.
 
-    `fixed` holds parameters that every one of them has. `accelerated` names scikit-learn-intelex's class of the same
-    parameters, for searching only: its forests do not load where it is not installed, so that the winner is always
-    fitted by scikit-learn itself. `nests` tells that a forest of fewer and shallower trees is a part of a larger one, see
-    `nested_forests`.
+    `fixed` holds the parameters that all estimators of the family share. `accelerated` names scikit-learn-intelex's class
+    with the same parameters. It is used only in searches: its forests load only where it is installed, so the winner is
+    always fitted by scikit-learn itself. `nests` is true if a forest of fewer and shallower trees is a part of a larger
+    one, see `nested_forests`.
     """
 
     title: str
@@ -64,5 +64,5 @@ FAMILIES: dict[str, Family] = {
 
 
 def families_of(estimator: str) -> list[str]:
-    """The families that an estimator's name stands for: itself, or all for `auto`."""
+    """Return the families of an estimator's name: the one of that name, or all for `auto`."""
     return list(FAMILIES) if estimator == AUTO else [estimator]

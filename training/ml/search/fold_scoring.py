@@ -1,4 +1,4 @@
-"""Scoring the folds of a search, and telling from outside how far it is."""
+"""Scoring of the folds of a search, and the journal from which its progress is read."""
 
 import hashlib
 import json
@@ -31,15 +31,15 @@ from training.ml.search.recipe import RecipeError
 POLL_SECONDS = 0.5
 # the modules of scikit-learn whose scorers judge labels or probabilities of classes
 _CLASSIFICATION = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
-# the line of a journal that says: from here on every setting is judged anew, on more rows
+# this line of a journal begins a round, in which settings are scored again on more rows
 ROUND = "round"
-# scores of fits on a machine that does not have their journal
+# fits on another machine collect their scores here, because their journal is not on it
 _kept: ContextVar[list[tuple[str, str]] | None] = ContextVar("kept", default=None)
 
 
 @dataclass(frozen=True)
 class FoldScorer:
-    """Scores one fitted fold and leaves a line in the journal, from whichever process fitted it."""
+    """Score one fitted fold and append a line to the journal, in any process."""
 
     scoring: str
     decision: Decision
@@ -52,7 +52,7 @@ class FoldScorer:
                 raise RecipeError(
                     f"the scoring {self.scoring!r} returned {score} on a fold; choose another scoring"
                 )
-            score = 0.0  # a fold of a small subsample that lacks a class tells nothing for the candidate
+            score = 0.0  # a fold of a small subsample that lacks a class counts as the worst score
         if self.journal:
             kept, line = _kept.get(), json.dumps([_setting(pipeline), score])
             if kept is None:
@@ -62,12 +62,12 @@ class FoldScorer:
         return score
 
     def begin_round(self) -> None:
-        """Say that every setting from here on is judged on more rows than before."""
+        """Note that all later scores are on more rows than the ones before."""
         if self.journal:
             note(self.journal, ROUND)
 
     def score(self, pipeline: Any, X: pd.DataFrame, y: NDArray[np.object_]) -> float:
-        """The score alone."""
+        """Return the score, without a line in the journal."""
         if self.scoring == "roc_auc":
             return roc_auc(y, probabilities(pipeline, X, self.decision.classes), self.decision)
         if self.scoring in METRICS:
@@ -77,7 +77,7 @@ class FoldScorer:
 
 
 def _setting(pipeline: Any) -> str:
-    """What tells the fits of one setting from those of others."""
+    """Return a text that identifies the setting of a fit."""
     if isinstance(pipeline, Pipeline):
         model = pipeline[-1]
         shown = repr((type(model).__name__, sorted(model.get_params().items())))
@@ -86,7 +86,7 @@ def _setting(pipeline: Any) -> str:
 
 
 class Numbered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A fitted pipeline whose classes are numbers, of two the positive one 1, as scikit-learn's scorers by name expect."""
+    """A fitted pipeline with numbered classes, as scikit-learn's named scorers expect; of two, the positive one is 1."""
 
     def __init__(self, pipeline: Any, decision: Decision) -> None:
         self.pipeline = pipeline
@@ -95,7 +95,7 @@ class Numbered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.arange(len(self.classes))
 
     def number(self, y: NDArray[np.object_]) -> NDArray[np.intp]:
-        """Labels to numbers."""
+        """Convert labels to numbers."""
         return pd.Index(self.classes).get_indexer(pd.Index(y))
 
     def predict(self, X: pd.DataFrame) -> NDArray[np.intp]:
@@ -106,7 +106,7 @@ class Numbered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def check_scoring(scoring: str, decision: Decision) -> None:
-    """Raise RecipeError unless the scorer can judge these classes; tried on a classifier that only guesses."""
+    """Raise RecipeError unless the scorer works with these classes, which is tried with a dummy classifier."""
     if scoring in METRICS:
         return
     scorer = get_scorer(scoring)
@@ -127,11 +127,11 @@ def check_scoring(scoring: str, decision: Decision) -> None:
 
 @contextmanager
 def journal(total: int, folds: int, report: Callable[[Progress], None]) -> Iterator[str]:
-    """Give a file that fold scorers append to, and report from it until the search ends.
+    """Yield the path of a file that fold scorers append to, and report from it until the search ends.
 
     Args:
-        total: how many fits are planned; the last report tells how many there were.
-        folds: how many scores make a setting's mean.
+        total: number of planned fits; the last report has the actual number.
+        folds: number of scores in the mean of a setting.
         report: called about twice a second from another thread, and once at the end.
     """
     done = threading.Event()
@@ -155,8 +155,8 @@ def journal(total: int, folds: int, report: Callable[[Progress], None]) -> Itera
 
 
 def note(journal: str, line: str) -> None:
-    """Add a line to a journal: a setting with its score on a fold, or ROUND."""
-    # one write to a file opened for appending is atomic between processes
+    """Append a line to a journal: a setting with its score on a fold, or ROUND."""
+    # A single write to a file that is open for appending is atomic between processes.
     descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND)
     try:
         os.write(descriptor, f"{line}\n".encode())
@@ -166,7 +166,7 @@ def note(journal: str, line: str) -> None:
 
 @contextmanager
 def away() -> Iterator[list[tuple[str, str]]]:
-    """Collect (journal, line) of the fits of this thread in the block, for whoever can reach the journals."""
+    """Collect (journal, line) of the fits of this thread; the caller writes them to the journals later."""
     kept: list[tuple[str, str]] = []
     token = _kept.set(kept)
     try:
@@ -176,7 +176,7 @@ def away() -> Iterator[list[tuple[str, str]]]:
 
 
 def read(path: Path, total: int, folds: int) -> Progress:
-    """What a journal says so far; the arguments are those of `journal`."""
+    """Return the progress according to a journal; the arguments are those of `journal`."""
     done, best, is_new_round = 0, None, False
     waiting: dict[str, list[float]] = {}
     for line in path.read_text().split("\n")[:-1]:

@@ -1,12 +1,12 @@
-"""Forests that are grown to be judged alone: their trees, one after the other, and nothing else of an estimator.
+"""Forests that are grown only to be scored in a search: just their trees, without the rest of an estimator.
 
-scikit-learn-intelex's own `fit` holds Python's lock while a forest grows, so that nothing can be judged beside it, and
-its `estimators_` clone an estimator for every tree, which takes longer than reading the tree. The functions of oneDAL
-below it, `daal4py`, do neither. They grow random forests without weights; every other forest is fitted as usual.
+scikit-learn-intelex's own `fit` holds Python's lock while a forest grows, so no other forest can be scored meanwhile, and
+its `estimators_` clone an estimator for every tree, which takes longer than reading the tree. oneDAL's functions in
+`daal4py` avoid both. They grow random forests without weights; all other forests are fitted as usual.
 
-Either way oneDAL tells of a leaf how many rows it has and which class most of them are of, not the shares of the others,
-and of a node above the sum of these. That is the whole truth where leaves hold one class; elsewhere whoever asks a tree
-has to find the shares of its nodes from the rows it learned.
+In both cases oneDAL stores for a leaf only its number of rows and its most frequent class, and for an inner node the sums
+over its leaves. These are the exact shares of the classes if each leaf holds one class. Otherwise the caller has to
+compute the shares of the nodes from the training rows.
 """
 
 import math
@@ -22,7 +22,7 @@ from sklearn.tree._tree import Tree
 
 from training.ml.search.estimators import can_accelerate
 
-# what `_grow` hands on; a forest with any other parameter of its own is fitted as usual
+# `_grow` passes on these parameters; a forest with others that differ from the default is fitted as usual
 KNOWN = {
     "n_estimators",
     "max_depth",
@@ -36,13 +36,13 @@ KNOWN = {
     "max_bins",
     "min_bin_size",
 }
-# as many random streams of one seed there are in oneDAL, one for each tree
+# trees; oneDAL has this number of random streams per seed, and each tree needs one
 MOST_TREES = 6024
 
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """A grown forest: what its votes are for, where its trees are read from, and whether their nodes tell all shares."""
+    """A grown forest: its classes, the source of its trees, and whether their nodes hold the shares of all classes."""
 
     classes: NDArray[np.object_]
     features: int
@@ -52,9 +52,9 @@ class Forest:
     has_shares: bool
 
     def trees(self) -> Iterator[Any]:
-        """scikit-learn's trees in the order of their growth; a node's values are counts or shares of classes.
+        """Yield scikit-learn's trees in the order of growth; a node's values are counts or shares of classes.
 
-        Each is made when it is asked for: a forest of deep trees takes twice the memory if all are there at once.
+        Trees are made one at a time, because all trees of a deep forest together would double its memory.
         """
         if self.is_fitted:
             yield from (estimator.tree_ for estimator in self.source.estimators_)
@@ -79,13 +79,13 @@ def grow(forest: Any, X: NDArray[np.float32], y: NDArray[np.object_]) -> Forest:
     """Grow an unfitted forest.
 
     Args:
-        forest: scikit-learn's or scikit-learn-intelex's; its `n_jobs` threads grow it.
+        forest: one of scikit-learn or scikit-learn-intelex; it is grown by `n_jobs` threads.
         X: finite features, shape (rows, features). Trees of scikit-learn compare in float32 as well.
         y: labels, shape (rows,).
     """
     if not _is_known(forest):
         forest.fit(X, y)
-        # set where the fit was not left to scikit-learn
+        # This attribute exists only if scikit-learn-intelex fitted the forest itself instead of scikit-learn.
         has_shares = getattr(forest, "_onedal_estimator", None) is None or _has_pure_leaves(forest)
         return Forest(forest.classes_, X.shape[1], len(forest.estimators_), forest, True, has_shares)
     codes, classes = pd.factorize(y, sort=True)
@@ -96,12 +96,12 @@ def grow(forest: Any, X: NDArray[np.float32], y: NDArray[np.object_]) -> Forest:
 
 
 def _has_pure_leaves(forest: Any) -> bool:
-    """Whether its trees grow until every leaf holds one class, but for rows that are alike."""
+    """Return whether trees grow until each leaf holds one class, apart from rows with equal features."""
     return forest.max_depth is None and forest.min_samples_leaf == 1 and forest.min_samples_split == 2  # noqa: PLR2004
 
 
 def _is_known(forest: Any) -> bool:
-    """Whether `_grow` grows what `fit` of this forest would."""
+    """Return whether `_grow` gives the same forest as `fit`."""
     if not can_accelerate():
         return False
     from sklearnex.ensemble import RandomForestClassifier
@@ -111,14 +111,14 @@ def _is_known(forest: Any) -> bool:
     params, plain = forest.get_params(), RandomForestClassifier().get_params()
     return (
         all(value == plain[name] for name, value in params.items() if name not in KNOWN)
-        # shares of the rows are scikit-learn's to turn into numbers of them
+        # scikit-learn's `fit` converts shares of the rows to numbers of rows
         and all(isinstance(params[name], Integral) for name in ("min_samples_split", "min_samples_leaf"))
         and params["n_estimators"] <= MOST_TREES
     )
 
 
 def _grow(forest: Any, X: NDArray[np.float32], codes: NDArray[np.float32], classes: int) -> Any:
-    """oneDAL's model of a forest; a tree's random numbers depend on seed and place alone, not on threads or others."""
+    """Return oneDAL's model of a forest. The random numbers of a tree depend only on the seed and its position."""
     import daal4py
 
     seed = np.random.RandomState(forest.random_state).randint(np.iinfo(np.int32).max)
@@ -146,7 +146,7 @@ def _grow(forest: Any, X: NDArray[np.float32], codes: NDArray[np.float32], class
 
 
 def _features_of_a_split(wanted: Any, features: int) -> int:
-    """scikit-learn's `max_features` as a number."""
+    """Return scikit-learn's `max_features` as a number."""
     if wanted is None:
         return features
     if isinstance(wanted, str):

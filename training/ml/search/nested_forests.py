@@ -1,8 +1,8 @@
-"""Forests that differ in the number and depth of their trees alone, judged from one fit of the largest.
+"""Forests that differ only in the number and depth of their trees, scored from one fit of the largest.
 
-The first 100 trees of a forest of 200 are the forest of 100 of the same seed. A tree cut at a depth splits as one grown
-to that depth does, but for random choices further down that come to differ. So a grid of 12 settings of which 6 differ
-in trees and depth costs 2 fits for each fold instead of 12.
+The first 100 trees of a forest of 200 are the forest of 100 of the same seed. A tree cut at some depth has the same splits
+as a tree grown to that depth, except for some random choices deeper down. A grid of 12 settings in two groups of 6, which
+differ only in trees and depth, thus needs 2 fits per fold instead of 12.
 """
 
 import time
@@ -22,17 +22,17 @@ from training.ml.search import forest_growing
 from training.ml.search.fold_scoring import FoldScorer
 
 TREES, DEPTH = "model__n_estimators", "model__max_depth"
-# with one of these a tree's upper part depends on what is below it
+# other values of these make the upper part of a tree depend on the part below
 ENTANGLING = {"model__max_leaf_nodes": None, "model__ccp_alpha": 0.0}
 
 Setting = Mapping[str, Any]
-# positions to fit on and to score on
+# row positions to fit on, and to score on
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True)
 class Member:
-    """One setting of a group: its place among all settings, its trees and how deep they go (None: to the end)."""
+    """One setting of a group: its index among all settings, its trees and their depth (None for no limit)."""
 
     place: int
     trees: int
@@ -41,14 +41,14 @@ class Member:
 
 @dataclass
 class Group:
-    """Settings that one fit serves."""
+    """Settings that are scored from one fit."""
 
     model: Any
     params: dict[str, Any]
     members: list[Member] = field(default_factory=list)
 
     def largest(self, jobs: int) -> Any:
-        """The unfitted forest that holds all members, grown by so many threads."""
+        """Return the unfitted forest that contains all members, with `jobs` threads."""
         depths = [member.depth for member in self.members]
         forest = clone(self.model).set_params(
             **{name.removeprefix("model__"): value for name, value in self.params.items()}
@@ -62,7 +62,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Judged:
-    """What one member gave on one fold."""
+    """The score and probabilities of one member on one fold."""
 
     place: int
     score: float
@@ -71,7 +71,7 @@ class Judged:
 
 
 class Given:
-    """Probabilities in the place of the pipeline that would give them, and the setting that gave them, for a scorer."""
+    """A stand-in for a fitted pipeline, which returns known probabilities to a scorer."""
 
     def __init__(self, classes: NDArray[np.object_], proba: NDArray[np.float64], setting: object) -> None:
         self.classes_ = classes
@@ -87,14 +87,14 @@ class Given:
 
 
 def group(settings: Sequence[Setting], *, forests: Sequence[Any]) -> tuple[list[Group], list[int]]:
-    """Put settings of forests together that one fit serves.
+    """Group the settings of forests that one fit can score.
 
     Args:
-        settings: as scikit-learn's searches take them, the unfitted estimator under "model".
+        settings: as for scikit-learn's searches, with the unfitted estimator under "model".
         forests: the classes of estimators whose trees nest.
 
     Returns:
-        (groups, places of the settings that are in none).
+        (groups, indices of the settings outside all groups).
     """
     groups: dict[str, Group] = {}
     rest = []
@@ -115,7 +115,7 @@ def group(settings: Sequence[Setting], *, forests: Sequence[Any]) -> tuple[list[
 
 @dataclass(frozen=True)
 class Prepared:
-    """A fold as trees take it: features to fit on, the positions left out, and the features of those."""
+    """A fold after preprocessing: features to fit on, positions of the rows to score, and their features."""
 
     test: NDArray[np.intp]
     fit: NDArray[np.float32]
@@ -142,19 +142,19 @@ def judge_all(
     y: NDArray[np.object_],
     jobs: int,
 ) -> list[list[Judged]]:
-    """Fit the largest forest of each group on its fold, and score every member on the rows left out.
+    """Fit the largest forest of each pair of group and fold, and score every member on the rows left out.
 
     Args:
-        preprocessor: unfitted; fitted anew on each fold's rows.
+        preprocessor: unfitted; a clone is fitted on the rows of each fold.
         X, y: all rows, shapes (rows, features) and (rows,).
         jobs: threads that grow a forest.
     """
-    # joblib's backend for a cluster takes no notice of one job: each pair goes to a worker
+    # This is true only for joblib's cluster backend, where each pair of group and fold goes to a worker.
     if get_active_backend()[0].effective_n_jobs(1) > 1:
         one = delayed(_grow_and_judge)
         return list(Parallel(n_jobs=1)(one(*pair, preprocessor, scorer, X, y, jobs) for pair in pairs))
     judging: list[Future[list[Judged]]] = []
-    # one core would idle while a fold is prepared and a forest judged, so that this thread does both meanwhile
+    # A second thread prepares the next fold and scores the last forest while one grows, as both need only one core.
     with ThreadPoolExecutor(1, thread_name_prefix="search-judge") as thread:
         waiting = (thread.submit(_prepare, preprocessor, X, fold) for _, fold in pairs)
         following = next(waiting)
@@ -162,7 +162,7 @@ def judge_all(
             prepared, following = following.result(), next(waiting, following)
             grown = _grow(group, prepared, y[fit], jobs)
             if judging:
-                # not more than two forests at once; and what went wrong with one ends the search
+                # Waiting here keeps at most two forests in memory, and an error in scoring ends the search.
                 judging[-1].result()
             judging.append(thread.submit(_judge, grown, scorer, X, y))
     return [future.result() for future in judging]
@@ -177,7 +177,7 @@ def _grow_and_judge(
     y: NDArray[np.object_],
     jobs: int,
 ) -> list[Judged]:
-    """What `judge_all` does for one pair, on a worker of a cluster."""
+    """Do the work of `judge_all` for one pair, on a worker of a cluster."""
     return _judge(_grow(group, _prepare(preprocessor, X, fold), y[fold[0]], jobs), scorer, X, y)
 
 
@@ -224,17 +224,17 @@ def _members(
     learned: NDArray[np.float32],
     y: NDArray[np.object_],
 ) -> list[NDArray[np.float64]]:
-    """Each member's probabilities of rows, from one pass through every tree.
+    """Compute the probabilities of each member in one pass through the trees.
 
     Args:
-        learned, y: the features that the forest was grown from and their labels, shapes (learned, features) and
-            (learned,); asked where its trees do not tell the shares of the classes.
+        learned, y: features and labels of the training rows, shapes (learned, features) and (learned,); used if the
+            trees do not hold the shares of the classes.
     """
     depths, classes = {member.depth for member in members}, len(forest.classes)
     votes = {depth: np.zeros((len(rows), classes)) for depth in depths}
     proba: dict[Member, NDArray[np.float64]] = {}
     codes = pd.factorize(y, sort=True)[0]
-    # a product with ones adds five columns in a fifth of the time that `sum` takes
+    # For five columns, a product with ones takes a fifth of the time of `sum`.
     ones = np.ones(classes)
     for count, tree in enumerate(forest.trees(), start=1):
         leaves, values = tree.apply(rows), tree.value[:, 0, :]
@@ -252,29 +252,30 @@ def _members(
 
 
 def _at(ends: NDArray[np.intp] | None, leaves: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The nodes at which the ways to these leaves end, themselves where nothing cuts them short."""
+    """Return the nodes at which the paths to these leaves end: the leaves themselves if the depth is not limited."""
     return leaves if ends is None else ends[leaves]
 
 
 def _counts(
     shares: NDArray[np.float64], nodes: NDArray[np.intp], codes: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """How many learned rows of each class end in each node, shape (nodes, classes).
+    """Count the training rows of each class that end in each node, shape (nodes, classes).
 
-    All rows count once, though a tree drew some twice and others not at all: closer to scikit-learn's shares than the
-    most frequent class alone. What the tree tells decides where rounding leads no row.
+    Each row counts once, although a tree drew some rows twice and others not at all. The result is closer to
+    scikit-learn's shares than the most frequent class alone. A node that no row reaches, due to rounding, keeps the
+    values of the tree.
     """
     counts = np.bincount(nodes * shares.shape[1] + codes, minlength=shares.size).reshape(shares.shape)
     return counts + 1e-9 * shares
 
 
 def _ends(tree: Any, depth: int) -> NDArray[np.intp]:
-    """For each node, the one at which a tree of this depth would have ended the way to it.
+    """Return for each node the node at which a tree of this depth would end the path to it.
 
-    Nodes are numbered along the way down, left before right, so that those below a node follow it: the last node before
-    a deep one that is not too deep is the one above it.
+    Nodes are numbered depth-first, left before right, so all nodes below a node follow it: the ancestor of a deep node
+    at this depth is the last node before it that is not too deep.
     """
-    # scikit-learn counts the depths of nodes from 1
+    # scikit-learn counts depths from 1
     reached = np.where(tree.compute_node_depths() <= depth + 1, np.arange(tree.node_count), 0)
     ends: NDArray[np.intp] = np.maximum.accumulate(reached)
     return ends

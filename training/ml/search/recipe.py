@@ -1,4 +1,4 @@
-"""A recipe: everything a run needs beside its table, checked before anything is fitted."""
+"""A recipe: all settings of a training apart from its table, checked before anything is fitted."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HOLD_OUT = 0.2
 RANDOM_CANDIDATES = 8
 HALVING_FACTOR = 3
-# expected rows of the rarest class in each fold of halving's smallest subsample
+# expected rows of the rarest class in each fold of the smallest subsample in a halving search
 HALVING_ROWS = 5
 SEARCHES = ("grid", "random", "halving", "optuna")
 BALANCED = "balanced"
@@ -30,13 +30,13 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train.
+    """The settings of a training.
 
-    `space` maps the estimator's parameters to lists of values to try; None takes the family's own. `auto` searches all
-    families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
+    `space` maps the estimator's parameters to lists of values to try; None is for the family's default. `auto` searches
+    all families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
     scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
-    search early with the best so far. `positive` names the class of two that precision, recall and the threshold speak
-    of; None leaves it to the contract. `aim` chooses the threshold, see `aim.Aim`.
+    search early with the best so far. `positive` is the class of two to which precision, recall and the threshold refer;
+    None is for that of the contract. `aim` chooses the threshold, see `aim.Aim`.
     """
 
     estimator: str = "random_forest"
@@ -53,7 +53,7 @@ class Recipe:
 
     def check(self) -> Self:
         """Raise RecipeError unless every part names something that exists."""
-        # who only reads a recipe need not wait for scikit-learn
+        # imported here, because processes that only read recipes do not need scikit-learn
         from sklearn.metrics import get_scorer_names
 
         if self.space is not None and not isinstance(self.space, Mapping):
@@ -101,7 +101,7 @@ class Recipe:
 
     @property
     def spaces(self) -> dict[str, Space]:
-        """The values to try for each parameter, by family."""
+        """The values to try of each parameter, by family."""
         given: Mapping[str, Any] = self.space or {}
         if self.estimator != AUTO:
             return {self.estimator: given or FAMILIES[self.estimator].space}
@@ -115,12 +115,12 @@ class Recipe:
 
     @property
     def size(self) -> int:
-        """How many settings the whole space holds."""
+        """The number of settings in the whole space."""
         return sum(math.prod(len(values) for values in space.values()) for space in self.spaces.values())
 
     @property
     def candidates(self) -> int:
-        """How many settings the search tries, within its budget of fits."""
+        """The number of settings that the search tries within its budget of fits."""
         wanted = min(self.size, RANDOM_CANDIDATES) if self.search in {"random", "optuna"} else self.size
         if self.max_fits is None:
             return wanted
@@ -133,7 +133,7 @@ class Recipe:
 
     @property
     def fits(self) -> int:
-        """How many models the search fits at most; halving fits most of them on few rows, optuna stops poor ones early."""
+        """The largest number of fits; halving does most of them on few rows, and Optuna stops poor settings early."""
         judged = _judged_in_rounds(self.candidates) if self.search == "halving" else self.candidates
         return judged * self.folds
 
@@ -142,7 +142,7 @@ class Recipe:
 
 
 def _judged_in_rounds(settings: int) -> int:
-    """How often halving judges a setting in all its rounds, of which each keeps the best third."""
+    """Return the number of evaluations of settings over all rounds of halving, each of which keeps the best third."""
     counts = [settings]
     while counts[-1] > HALVING_FACTOR:
         counts.append(math.ceil(counts[-1] / HALVING_FACTOR))
@@ -150,7 +150,7 @@ def _judged_in_rounds(settings: int) -> int:
 
 
 def _check_space(family: str, space: Space) -> None:
-    from training.ml.search.estimators import build_model  # scikit-learn, see `Recipe.check`
+    from training.ml.search.estimators import build_model  # imports scikit-learn, see `Recipe.check`
 
     known = build_model(family, 0).get_params()
     for name, values in space.items():
@@ -160,19 +160,19 @@ def _check_space(family: str, space: Space) -> None:
             raise RecipeError(f"the space of {name!r} is {values!r}; expected a list of values to try")
         for value in values:
             try:
-                # scikit-learn's own check of parameters, which it else makes when fitting
+                # scikit-learn itself checks parameters only when fitting
                 build_model(family, 0).set_params(**{name: value})._validate_params()
             except ValueError as error:
                 raise RecipeError(f"{family} cannot take {name}={value!r}: {error}") from error
 
 
 def needed_rows(folds: int) -> int:
-    """How many rows a class has at least: one for each fold, and one to hold out."""
+    """Return the least number of rows of a class: one per fold, and one to hold out."""
     return folds + 1
 
 
 def smallest_classes(y: "pd.Series", needed: int) -> str:
-    """The classes with fewer rows than needed, in words."""
+    """Name the classes with fewer rows than needed, or return an empty text."""
     counts = y.value_counts()
     few = [
         f'"{label}" ({count} {"row" if count == 1 else "rows"})'

@@ -1,4 +1,4 @@
-"""The searches: scikit-learn's and Optuna's own, behind one interface, each with a budget."""
+"""The searches of scikit-learn and Optuna behind one interface, each with a budget."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     import optuna
 
 FAMILY = "family"
-# settings that Optuna draws at random before its model of the space takes over
+# settings that Optuna draws at random before it uses its model of the space
 STARTUP_TRIALS = 4
-# searches that know all their settings beforehand, so that one fit may serve several
+# These searches know all settings in advance, so one fit can serve several of them.
 SHARING = ("grid", "random")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One setting that was tried: its family, mean and standard deviation over the folds, seconds of one fit."""
+    """A setting that was tried: family, mean and standard deviation over the folds, and seconds of one fit."""
 
     family: str
     params: dict[str, Any]
@@ -54,7 +54,7 @@ Tried = tuple[Mapping[str, Any], float, float, float]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The candidates, the best first, and where the search kept them the best one's out-of-fold probabilities."""
+    """The candidates, best first, and the out-of-fold probabilities of the best, if the search kept them."""
 
     candidates: list[Candidate]
     proba: NDArray[np.float64] | None = None
@@ -62,7 +62,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Task:
-    """What every search gets: the pipeline whose model it replaces, the rows, and how to judge."""
+    """The input of a search: the pipeline whose model is replaced, the rows, the folds and the scorer."""
 
     pipeline: Pipeline
     recipe: Recipe
@@ -76,23 +76,23 @@ class Task:
 
     @property
     def ends(self) -> float:
-        """When the budget of minutes is used up if it begins now, on the task's clock."""
+        """The time on the task's clock at which a budget of minutes that begins now is used up."""
         minutes = self.recipe.max_minutes
         return math.inf if minutes is None else self.clock() + minutes * 60
 
     @property
     def fit_jobs(self) -> int:
-        """Fits side by side: one where scikit-learn-intelex uses every core for each."""
+        """The number of parallel fits: 1 if scikit-learn-intelex uses all cores for each."""
         is_accelerated = all(FAMILIES[family].accelerated for family in self.recipe.spaces)
         return 1 if self.accelerate and is_accelerated else self.jobs
 
     def model(self, family: str) -> Any:
-        """The unfitted estimator that stands for a family in the search."""
+        """Return the unfitted estimator of a family for the search."""
         recipe = self.recipe
         return build_model(family, recipe.seed, class_weight=recipe.class_weight, accelerate=self.accelerate)
 
     def grids(self) -> list[dict[str, list[Any]]]:
-        """The spaces as scikit-learn takes them, the estimator among the parameters."""
+        """Return the spaces as scikit-learn expects them, with the estimator as a parameter."""
         return [
             {
                 "model": [self.model(family)],
@@ -102,16 +102,16 @@ class Task:
         ]
 
     def family_of(self, model: Any) -> str:
-        """The family of an estimator made by `model`."""
+        """Return the family of an estimator made by `model`."""
         return next(family for family in self.recipe.spaces if type(self.model(family)) is type(model))
 
 
 class BudgetSpent(Exception):
-    """No time is left for more candidates; those tried so far count."""
+    """The budget of minutes is used up; the search ends with the candidates tried so far."""
 
 
 class BudgetedGridSearch(GridSearchCV):  # type: ignore[misc]
-    """GridSearchCV over a given list of settings, asking between groups of them whether time is left."""
+    """GridSearchCV over a list of settings, which checks the budget of time between groups of them."""
 
     settings: Sequence[Mapping[str, Any]]
     group: int
@@ -126,7 +126,7 @@ class BudgetedGridSearch(GridSearchCV):  # type: ignore[misc]
 
 
 class BudgetedHalvingSearch(HalvingGridSearchCV):  # type: ignore[misc]
-    """HalvingGridSearchCV that tells of its rounds, and ends after the one in which its time runs out."""
+    """HalvingGridSearchCV that notes its rounds in the journal, and ends after the round in which time runs out."""
 
     is_over: Callable[[], bool]
     begin_round: Callable[[], None]
@@ -146,20 +146,20 @@ class BudgetedHalvingSearch(HalvingGridSearchCV):  # type: ignore[misc]
 
 
 def _deadline(task: Task) -> Callable[[], bool]:
-    """Whether the budget of minutes, which begins now, is used up."""
+    """Return a function that says whether the budget of minutes, which begins now, is used up."""
     ends = task.ends
     return lambda: task.clock() > ends
 
 
 def find(task: Task) -> SearchResult:
-    """Try the recipe's candidates, the best first."""
+    """Try the recipe's candidates and return them, best first."""
     return {"grid": _listed, "random": _listed, "halving": _halving, "optuna": _optuna}[task.recipe.search](
         task
     )
 
 
 def _listed(task: Task) -> SearchResult:
-    """Grid and randomized search: a list of settings, all of them or a seeded sample."""
+    """Run a grid or randomized search: over all settings, or over a seeded sample of them."""
     recipe, is_over = task.recipe, _deadline(task)
     if recipe.search == "random" or recipe.candidates < recipe.size:
         settings = list(ParameterSampler(task.grids(), recipe.candidates, random_state=recipe.seed))
@@ -173,7 +173,8 @@ def _listed(task: Task) -> SearchResult:
         tried |= dict(zip(rest, singles, strict=False))
     candidates = _ranked(task, [tried[place] for place in sorted(tried)])
     winner = min(tried, key=lambda place: (-tried[place][1], place))
-    # of an accelerated forest they are close to its own, which ranks settings; a threshold for an aim wants its own
+    # The probabilities of an accelerated forest are only close to scikit-learn's. They are good enough to rank settings,
+    # but a threshold for an aim needs those of scikit-learn.
     is_close = task.accelerate and task.recipe.aim
     return SearchResult(candidates, None if winner in rest or is_close else proba)
 
@@ -181,8 +182,8 @@ def _listed(task: Task) -> SearchResult:
 def _one_by_one(
     task: Task, settings: Sequence[Mapping[str, Any]], is_over: Callable[[], bool]
 ) -> Mapping[str, Any]:
-    """scikit-learn's results of fitting each setting on each fold."""
-    # without a budget of time all go at once, which keeps every core busy to the end
+    """Fit each setting on each fold and return scikit-learn's results."""
+    # Without a budget of time all settings form one group, which keeps all cores busy to the end.
     group = len(settings) if task.recipe.max_minutes is None else max(1, task.fit_jobs)
     search = BudgetedGridSearch(
         task.pipeline,
@@ -205,10 +206,10 @@ def _shared(
     settings: Sequence[Mapping[str, Any]],
     is_over: Callable[[], bool],
 ) -> tuple[dict[int, Tried], NDArray[np.float64] | None]:
-    """Judge groups of settings that one fit serves, one after the other: each forest grows on every core.
+    """Score groups of settings with one fit each, one after the other: each forest grows on all cores.
 
     Returns:
-        (what was tried by its place among the settings, the out-of-fold probabilities of the best).
+        (results by index of the setting, out-of-fold probabilities of the best).
     """
     folds = list(task.folds.split(task.X, task.y))
     at_once = len(groups) if task.recipe.max_minutes is None else 1
@@ -235,7 +236,7 @@ def _shared(
 def _joined(
     folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], probas: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Probabilities of the folds' left-out rows in the order of all rows, shape (rows, classes)."""
+    """Join the probabilities of the folds in the order of all rows, shape (rows, classes)."""
     joined = np.empty((sum(len(proba) for proba in probas), probas[0].shape[1]))
     for (_, test), proba in zip(folds, probas, strict=True):
         joined[test] = proba
@@ -243,18 +244,18 @@ def _joined(
 
 
 def _halving(task: Task) -> SearchResult:
-    """Successive halving over the rows: many settings on few rows, the best third on three times as many."""
+    """Run successive halving over the rows: many settings on few rows, the best third on three times as many."""
     recipe = task.recipe
     rarest = np.unique(task.y, return_counts=True)[1].min() / len(task.y)
     fewest = min(len(task.y), math.ceil(HALVING_ROWS * recipe.folds / rarest))
-    # so many rows at first that the last round, by which the best is chosen, has all of them
+    # The number of rows in the first round is chosen for the last round, which decides, to have all rows.
     rounds = min(
         int(math.log(limit, HALVING_FACTOR) + 1e-9) for limit in (recipe.candidates, len(task.y) // fewest)
     )
     fewest = max(fewest, len(task.y) // HALVING_FACTOR**rounds)
     settings: list[dict[str, Any]] = task.grids()
     if recipe.candidates < recipe.size:
-        # as many settings, drawn at random, as the budget of fits takes through all rounds
+        # The sample of settings is as large as the budget of fits allows over all rounds.
         drawn = ParameterSampler(settings, recipe.candidates, random_state=recipe.seed)
         settings = [{name: [value] for name, value in setting.items()} for setting in drawn]
     search = BudgetedHalvingSearch(
@@ -263,7 +264,7 @@ def _halving(task: Task) -> SearchResult:
     )  # fmt: skip
     search.is_over, search.begin_round = _deadline(task), task.scorer.begin_round
     search.fit(task.X, task.y)
-    # a setting of several rounds counts with its last, on the most rows; a later round beats an earlier one
+    # A setting of several rounds counts with its last one, on the most rows; later rounds rank above earlier ones.
     rounds = search.cv_results_["iter"]
     last = {repr(params): place for place, params in enumerate(search.cv_results_["params"])}
     tried = list(_tried(search.cv_results_))
@@ -272,15 +273,15 @@ def _halving(task: Task) -> SearchResult:
 
 
 def _optuna(task: Task) -> SearchResult:
-    """Optuna's TPE, one setting after the other, poor ones given up between folds by its median pruner."""
-    import optuna  # takes a second, which every start of the site would pay
+    """Run Optuna's TPE sampler; its median pruner stops poor settings between folds."""
+    import optuna  # imported here, because the import takes a second, which would delay every start of the site
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe, is_over = task.recipe, _deadline(task)
     splits = list(task.folds.split(task.X, task.y))
     results: dict[str, Tried] = {}
     best: tuple[float, NDArray[np.float64] | None] = (-math.inf, None)
-    # by setting, those given up among them: drawn again, it goes on from where it ended
+    # Scores by setting, including stopped ones: a setting that is drawn again continues after its last fold.
     judged: dict[str, list[tuple[float, NDArray[np.float64]]]] = {}
     fits = 0
 
@@ -328,7 +329,7 @@ def _optuna(task: Task) -> SearchResult:
 
 
 def _tried(results: Mapping[str, Any]) -> Iterator[Tried]:
-    """(setting, mean, std, seconds of a fit) of each row of scikit-learn's results."""
+    """Yield (setting, mean, std, seconds of a fit) for each row of scikit-learn's results."""
     for params, mean, std, seconds in zip(
         results["params"],
         results["mean_test_score"],
@@ -345,7 +346,7 @@ def _ranked(
     *,
     presorted: bool = False,
 ) -> list[Candidate]:
-    """Number the settings from the best on; of equals the first tried comes first."""
+    """Rank the settings, best first; of equals, the first one tried comes first."""
     rows = list(tried) if presorted else sorted(tried, key=lambda row: -row[1])
     return [
         Candidate(
