@@ -1,6 +1,6 @@
-"""Reading a CSV file by column, a block of rows at a time: as strict as `table.rows`, several times as fast.
+"""Reading a CSV file by column in blocks of rows: as strict as `reading.rows`, but several times as fast.
 
-Blocks depend on the file alone, so that a second reading meets the same rows in the same block.
+Blocks depend only on the file, so reading it again gives the same rows in the same blocks.
 """
 
 import csv
@@ -22,11 +22,13 @@ from training.ml.tables.reading import (
     ragged,
 )
 
+# rows of a block at most
 ROWS = 10_000
-# a block of a wide table has fewer rows
+# cells of a block, so blocks of wide tables have fewer rows
 CELLS = 400_000
-# a line is held in memory as a whole
+# characters; limits the memory that one line takes
 LONGEST_LINE = 16 * 1024**2
+# rows that are split together
 AT_ONCE = 1_000
 
 
@@ -35,16 +37,16 @@ class Block:
     """Consecutive rows of a file.
 
     Attributes:
-        first: the number of its first row, from 0.
-        rows: how many it has, those of a wrong length among them.
-        kept: the numbers of the rows with as many cells as the header; all else here is about them.
-        lines: on which line of the file each begins.
-        columns: their cells by column of the file.
-        texts: each row as the file has it, without line end; None where a cell of the block is quoted.
+        first: the number of the first row, from 0.
+        rows: the number of rows, including those of a wrong length.
+        kept: the numbers of the rows with as many cells as the header; the other attributes are only about these rows.
+        lines: the line of the file on which each row begins.
+        columns: the cells of the rows by column of the file.
+        texts: each row as in the file, without its line end; None if a cell of the block is quoted.
         problems: the rows of a wrong length, by number.
-        offset: bytes of the file read up to here.
-        empty: how many empty lines were skipped before or among these rows; in a file of one column none are, as there
-            an empty line is a row without a value.
+        offset: bytes of the file read so far.
+        empty: the number of empty lines skipped before or among these rows; 0 in a file of one column, where an empty
+            line is a row with a missing value.
     """
 
     first: int
@@ -62,7 +64,7 @@ def read_header(path: Path) -> list[str]:
     """Return the names of a file's columns.
 
     Raises:
-        TableError: no CSV text, or blank or duplicate names.
+        TableError: the file is not CSV text, or a name is blank or a duplicate.
     """
     with _open(path) as file:
         return _Reader(path, file).header
@@ -72,10 +74,10 @@ def read_blocks(path: Path, skip: int = 0) -> Iterator[Block]:
     """Yield a file's rows below the header in blocks of at most 10,000 rows and 400,000 cells.
 
     Args:
-        skip: how many blocks to leave out.
+        skip: number of blocks to skip.
 
     Raises:
-        TableError: where the file is not CSV text in UTF-8; rows of a wrong length are in the blocks.
+        TableError: the file is not CSV text in UTF-8. Rows of a wrong length do not raise; they are in the blocks.
     """
     with _open(path) as file:
         reader = _Reader(path, file)
@@ -89,7 +91,7 @@ def _open(path: Path) -> io.TextIOWrapper:
 
 
 class _Reader:
-    """A file being read, past its header."""
+    """The reader of an open file, positioned after its header."""
 
     def __init__(self, path: Path, file: io.TextIOWrapper) -> None:
         self._path, self._bytes = path, cast(io.BufferedReader, file.buffer)
@@ -102,7 +104,7 @@ class _Reader:
         self._most = max(1, min(ROWS, CELLS // len(self.header)))
 
     def next_block(self) -> Block | None:
-        """The next block with a row in it, None at the end."""
+        """Return the next block that has rows, or None at the end."""
         while taken := self._take(self._most):
             texts = [text.rstrip("\r\n") for text in taken]
             block = self._plain_block(texts) if _is_plain(texts) else self._quoted_block(taken)
@@ -113,7 +115,7 @@ class _Reader:
 
     @property
     def _is_narrow(self) -> bool:
-        """Whether the file has one column, whose cells may be empty lines."""
+        """Return whether the file has a single column, in which an empty line is a cell."""
         return len(self.header) == 1
 
     def _read_header(self) -> list[str]:
@@ -124,7 +126,7 @@ class _Reader:
         raise TableError("the file is empty; expected a header line and rows of data")
 
     def _take(self, most: int) -> list[str]:
-        """The next lines, up to a number of them and to 16 million characters."""
+        """Read lines, up to a number of them and to 16 million characters."""
         taken: list[str] = []
         size = 0
         try:
@@ -142,7 +144,7 @@ class _Reader:
         return taken
 
     def _plain_block(self, texts: list[str]) -> Block | None:
-        """Split rows of which none holds a quote or a NUL."""
+        """Split rows that have no quotes and no NUL."""
         begin = self._lines + 1
         self._lines += len(texts)
         lines: Sequence[int] = range(begin, begin + len(texts))
@@ -153,7 +155,7 @@ class _Reader:
         return self._block(lines, counts, texts, None)
 
     def _quoted_block(self, taken: list[str]) -> Block | None:
-        """Let the csv module read lines, and those after them that their last row goes on in."""
+        """Read lines with the csv module, and further ones if the last row continues on them."""
         numbered = self._quoted_rows(taken)
         rows = [cells for _, cells in numbered]
         return self._block([line for line, _ in numbered], list(map(len, rows)), None, rows)
@@ -215,7 +217,7 @@ class _Reader:
         return Block(first, len(counts), kept, lines, columns, texts, problems, self._bytes.tell(), empty)
 
     def _columns(self, texts: list[str]) -> list[list[str]]:
-        """Split texts by column, a part at a time: what has just been read is still in the processor's cache."""
+        """Split texts by column, in parts that still are in the processor's cache."""
         columns: list[list[str]] = [[] for _ in self.header]
         for begin in range(0, len(texts), AT_ONCE):
             cells = self._delimiter.join(texts[begin : begin + AT_ONCE]).split(self._delimiter)
@@ -225,6 +227,6 @@ class _Reader:
 
 
 def _is_plain(texts: list[str]) -> bool:
-    """Whether splitting at the delimiter is all that reading takes."""
+    """Return whether the rows can be read just by splitting at the delimiter."""
     whole = "\n".join(texts)
     return '"' not in whole and "\x00" not in whole and max(map(len, texts)) <= csv.field_size_limit()

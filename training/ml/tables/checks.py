@@ -1,6 +1,6 @@
-"""The contract's checks for many rows at once: by column in arrays, value by value only where something is odd.
+"""The contract's checks for many rows at once: columns are checked as arrays, and only suspicious values one by one.
 
-The outcome is that of `Contract.check` on every record, message by message, at a fraction of its time.
+The results and messages equal those of `Contract.check` on each record, in a fraction of the time.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -20,14 +20,14 @@ from training.ml.tables.reading import MISSING
 if TYPE_CHECKING:
     import pandas as pd
 
-# of such characters alone and read as JSON, a cell is a number or nothing
+# a cell of only these characters that JSON can read is a number or empty
 _NUMBER_CHARACTERS = b"0123456789+-.eE,"
 _NUMBERS = frozenset((int, float))
-# what JSON readers keep as a whole number; beyond it is a float
+# bounds of the integers of JSON readers, which read larger numbers as floats
 LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64
 # characters of the longest whole number of 64 bits
 _LONGEST_INTEGER = 20
-# records with other names than the contract's, of which each name is told
+# records with wrong names whose errors list each name; later ones have a general message
 MOST_ODD = 100
 _OTHER_NAMES = FeatureProblem(
     "", "other_features", "the names in the record are not the features of this model"
@@ -36,12 +36,12 @@ _OTHER_NAMES = FeatureProblem(
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows that a contract has judged; `errors` and `warnings` hold remarks by row, for the rows that have any.
+    """Rows that a contract has checked; `errors` and `warnings` map the rows that have any to their remarks.
 
     Attributes:
-        arrays: per feature one array of length (rows,): float64, categories object; NaN where missing. What
-            stands in a row with errors means nothing.
-        texts: per feature its values as JSON texts, length (rows,); empty when the rows came as JSON values.
+        arrays: for each feature an array of length (rows,): float64, or object for categories; NaN if missing. The
+            values of rows with errors are undefined.
+        texts: for each feature its values as JSON texts, length (rows,); empty if the rows were given as JSON values.
     """
 
     contract: Contract
@@ -52,20 +52,20 @@ class Checked:
     warnings: Mapping[int, Sequence[FeatureProblem]]
 
     def accepted(self) -> NDArray[np.bool_]:
-        """Which rows may be scored, shape (rows,)."""
+        """Return a mask of the rows that may be scored, shape (rows,)."""
         mask = np.ones(self.rows, dtype=bool)
         mask[list(self.errors)] = False
         return mask
 
     def frame(self) -> "pd.DataFrame":
-        """The accepted rows as the pipeline takes them, shape (accepted rows, features)."""
-        import pandas as pd  # by batches alone: single rows are checked in processes without it
+        """Return the accepted rows as input of the pipeline, shape (accepted rows, features)."""
+        import pandas as pd  # imported here, because only batches need it and other processes check rows without it
 
         mask = self.accepted() if self.errors else slice(None)
         return pd.DataFrame({name: array[mask] for name, array in self.arrays.items()})
 
     def records(self) -> list[str]:
-        """The accepted rows as JSON objects, features in the contract's order."""
+        """Return the accepted rows as JSON objects, with features in the contract's order."""
         names = (orjson.dumps(name).decode().replace("%", "%%") for name in self.contract.names)
         template = "{" + ",".join(f"{name}:%s" for name in names) + "}"
         rows: Iterable[tuple[str, ...]] = zip(*self.texts, strict=True)
@@ -75,10 +75,10 @@ class Checked:
 def check_records(
     contract: Contract, records: Sequence[Mapping[str, Any]], *, strict: bool = False
 ) -> Checked:
-    """Judge records of JSON values; of those with other names than the contract's, the first 100 are looked into.
+    """Check records of JSON values. Only the first 100 records with wrong names are checked in detail.
 
     Args:
-        strict: a value that training never saw is an error instead of a warning.
+        strict: whether a value that was not seen in training is an error instead of a warning.
     """
     remarks = _Remarks()
     names = contract.names
@@ -87,7 +87,7 @@ def check_records(
         known = frozenset(names)
         odd = {row: None for row, record in enumerate(records) if record.keys() != known}
         for place, row in enumerate(odd):
-            # other names than the contract's are always an error
+            # wrong names are always an error, also if `strict` is False
             if place < MOST_ODD:
                 remarks.errors[row], remarks.warnings[row] = contract.check(records[row])
             else:
@@ -109,7 +109,7 @@ def check_records(
 
 
 def check_cells(contract: Contract, columns: Sequence[Sequence[str]], *, strict: bool = False) -> Checked:
-    """Judge cells of a CSV file, given by column in the contract's order of features; see `check_records`."""
+    """Check cells of a CSV file, given by column in the contract's order of features; see `check_records`."""
     remarks = _Remarks()
     arrays: dict[str, NDArray[Any]] = {}
     texts: list[Sequence[str]] = []
@@ -131,14 +131,14 @@ def check_cells(contract: Contract, columns: Sequence[Sequence[str]], *, strict:
 
 
 def means_missing(text: str, known: Container[str]) -> bool:
-    """Whether a text stands for a missing value: it is blank or a common mark, and no category that training saw."""
+    """Return whether a text means a missing value: it is blank or a common mark, and not a category of training."""
     return text.strip() in MISSING and text not in known
 
 
 def read_records(contract: Contract, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return records of JSON values with null for every text of a category that stands for a missing value.
+    """Return records of JSON values in which texts of categories that mean a missing value are replaced by null.
 
-    A cell of a file has no other way to say so, and a row has one meaning by whichever door it comes.
+    Cells of files can only be missing in this way, and a row has the same meaning in a file as in a request.
     """
     return [_read_record(contract.texts, record) for record in records]
 
@@ -157,7 +157,7 @@ def _read_record(texts: Mapping[str, Container[str]], record: Mapping[str, Any])
 
 
 def read_cell(feature: Feature, cell: str) -> Any:
-    """The JSON value that a text stands for; what cannot be read stays text for the contract to refuse."""
+    """Return the JSON value of a text; an unreadable text stays as it is, and the contract refuses it."""
     text = cell.strip()
     if means_missing(cell, feature.categories):
         return None
@@ -179,14 +179,14 @@ def read_cell(feature: Feature, cell: str) -> Any:
 
 
 class _Remarks:
-    """Errors and warnings by row while the columns are gone through."""
+    """Errors and warnings by row, collected column by column."""
 
     def __init__(self) -> None:
         self.errors: dict[int, list[FeatureProblem]] = {}
         self.warnings: dict[int, list[FeatureProblem]] = {}
 
     def look_at(self, feature: Feature, suspects: Iterable[int], value_of: Callable[[int], Any]) -> None:
-        """Let the contract judge single values, and keep what it says."""
+        """Check single values with the contract, and store its remarks."""
         for row in suspects:
             error, warning = feature.check(value_of(row))
             if error:
@@ -218,11 +218,11 @@ def _reader(feature: Feature, cells: Sequence[str]) -> Callable[[int], Any]:
 
 
 def _rows(names: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]] | None:
-    """Each record's values in the order of these names; None where a record has others."""
+    """Return the values of each record in the order of these names, or None if a record has other names."""
     if not set(map(len, records)) <= {len(names)}:
         return None
     try:
-        if len(names) == 1:  # a getter of one name returns no row
+        if len(names) == 1:  # an itemgetter of one name returns a value instead of a tuple
             return [(record[names[0]],) for record in records]
         return list(map(itemgetter(*names), records))
     except KeyError:
@@ -232,24 +232,24 @@ def _rows(names: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[tu
 def _number_arrays(
     features: Sequence[Feature], columns: Sequence[Sequence[Any]]
 ) -> tuple[dict[str, NDArray[Any]], set[str]]:
-    """Read columns of numbers all at once.
+    """Read all columns of numbers at once.
 
     Returns:
-        (arrays by name, names of those in which `_odd_numbers` may find something); both empty where a column holds
-        anything but numbers.
+        (arrays by name, names of the ones in which `_odd_numbers` may find rows); both are empty if a column has
+        values other than numbers.
     """
     if not features or not _NUMBERS.issuperset(map(type, chain.from_iterable(columns))):
         return {}, set()
     shape = len(columns), len(columns[0])
     try:
         values = np.fromiter(chain.from_iterable(columns), np.float64, shape[0] * shape[1]).reshape(shape)
-    except OverflowError:  # a whole number beyond any float
+    except OverflowError:  # an integer is beyond the range of floats
         return {}, set()
     return dict(zip((feature.name for feature in features), values, strict=True)), _strange(features, values)
 
 
 def _strange(features: Sequence[Feature], values: NDArray[np.float64]) -> set[str]:
-    """The features in which `_odd_numbers` may find something, by one look at all, shape (features, rows)."""
+    """Return the features in which `_odd_numbers` may find rows; all are compared at once, shape (features, rows)."""
     bounds = [
         (-LARGEST, LARGEST) if feature.low is None or feature.high is None else (feature.low, feature.high)
         for feature in features
@@ -263,7 +263,7 @@ def _strange(features: Sequence[Feature], values: NDArray[np.float64]) -> set[st
 
 
 def _judge(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Iterable[int]]:
-    """Return a column of JSON values as an array, and the rows that the contract has to look at one by one."""
+    """Return a column of JSON values as an array, and the rows that the contract has to check one by one."""
     if feature.kind is Kind.CATEGORY:
         return _judge_categories(feature, values)
     kinds = set(map(type, values))
@@ -272,9 +272,9 @@ def _judge(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Itera
     try:
         if not kinds <= allowed | {type(None)}:
             raise OverflowError
-        # None becomes NaN
+        # numpy converts None to NaN
         array = np.array(values, dtype=np.float64)
-    except OverflowError:  # a type that does not belong here, or a whole number beyond any float
+    except OverflowError:  # a wrong type, or an integer beyond the range of floats
         array = np.array([_as_float(value, allowed) for value in values])
     if feature.kind is Kind.BOOLEAN:
         return array, _without_gaps(np.isnan(array), gaps if feature.missing else ())
@@ -285,7 +285,7 @@ def _judge_categories(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[
     array = np.empty(len(values), dtype=object)
     try:
         distinct = set(values)
-    except TypeError:  # lists and objects among the values
+    except TypeError:  # the values include lists or objects
         array[:] = [value if isinstance(value, str) else np.nan for value in values]
         return array, range(len(values))
     array[:] = [np.nan if value is None else value for value in values] if None in distinct else values
@@ -303,15 +303,15 @@ def _as_float(value: Any, allowed: set[type]) -> float:
 
 
 def _odd_numbers(feature: Feature, array: NDArray[np.float64], gaps: Sequence[int]) -> Iterable[int]:
-    """The rows of a column of numbers that may bring an error or a warning.
+    """Return the rows of a column of numbers that may have an error or a warning.
 
     Args:
-        gaps: the rows that hold a missing value.
+        gaps: the rows with a missing value.
     """
     size = np.abs(array)
     odd = ~(size <= LARGEST)
     if feature.kind is Kind.INTEGER:
-        # beyond it a float may have lost what made the number odd
+        # beyond EXACT a fraction may have been lost in the conversion to a float
         odd |= (np.floor(array) != array) | (size >= EXACT)
     if feature.low is not None and feature.high is not None:
         odd |= (array < feature.low) | (array > feature.high)
@@ -325,10 +325,10 @@ def _without_gaps(odd: NDArray[np.bool_], gaps: Sequence[int]) -> list[int]:
 
 
 def _plain_numbers(cells: Sequence[str]) -> tuple[NDArray[np.float64], Sequence[str], list[int]] | None:
-    """Read a column of numbers as JSON writes them.
+    """Read a column of numbers in the notation of JSON.
 
     Returns:
-        (values, JSON texts, rows without a value), or None when a cell is written in any other way.
+        (values, JSON texts, rows without a value), or None if a cell is written differently.
     """
     array = _from_json(cells)
     if array is not None:
@@ -354,5 +354,5 @@ def _from_json(cells: Sequence[str]) -> NDArray[np.float64] | None:
         values = orjson.loads(f"[{joined}]")
     except orjson.JSONDecodeError:
         return None
-    # a decimal comma makes two of one
+    # a decimal comma would split one number into two
     return np.array(values, dtype=np.float64) if len(values) == len(cells) else None

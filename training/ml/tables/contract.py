@@ -1,8 +1,8 @@
-"""The contract: which inputs a classifier accepts, checked on every row.
+"""The contract: the inputs that a classifier accepts, checked on every row.
 
-Records go in as plain mappings of JSON values, frames come out as the pipeline expects them:
-numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN). What makes frames imports
-pandas itself: every process of the site reads contracts, and few of them ever hold a frame.
+Records are plain mappings of JSON values, which the contract turns into the frames that the pipeline expects:
+numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN). pandas is imported only
+by the methods that need it, because all processes of the site read contracts, but few of them use frames.
 """
 
 import difflib
@@ -22,26 +22,26 @@ from training.ml.tables.digits import EXACT, apart
 from training.ml.tables.labels import value_of
 
 MAX_CLASSES = 100
-MAX_TEXT = 1_000
-MAX_QUOTE = 60
-# characters of a value that a dataset's profile keeps
+MAX_TEXT = 1_000  # characters
+MAX_QUOTE = 60  # characters
+# characters of a value in a dataset's profile
 LONGEST_VALUE = 100
-# names that are no features: so many are told, and so many of them compared with those that are
+# unknown names of a record that are listed, and those for which a similar feature is suggested
 MOST_UNKNOWN = 100
 MOST_COMPARED = 5
-# how alike two names are, from 0 to 1, of which one may have been meant for the other
+# similarity from 0 to 1 from which a feature is suggested for an unknown name
 LEAST_ALIKE = 0.7
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
-# a number beyond it overflows in the squares and single-precision floats of estimators
+# larger numbers overflow in the squares and single-precision floats of estimators
 LARGEST = 1e30
 
 
 class ContractError(ValueError):
-    """The table cannot become a classifier; the message says what was found, expected and to do."""
+    """The table cannot be used to train; the message says what was found, what was expected and what to do."""
 
 
 class Kind(StrEnum):
-    """What a feature's values are."""
+    """The kind of a feature's values."""
 
     NUMBER = "number"
     INTEGER = "integer"
@@ -50,11 +50,11 @@ class Kind(StrEnum):
 
     @property
     def article(self) -> str:
-        """The kind in a sentence: "a number", "an integer"."""
+        """The kind with its article: "a number", "an integer"."""
         return f"an {self.value}" if self is Kind.INTEGER else f"a {self.value}"
 
 
-# of values that need no second look
+# types of values for which the fast check is enough
 _TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.NUMBER: (float, int),
     Kind.INTEGER: (int,),
@@ -65,7 +65,7 @@ _TYPES: dict[Kind, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class FeatureProblem:
-    """One remark on one feature of one record: an error, or a warning that comes with the answer."""
+    """One remark on one feature of one record: an error, or a warning that is returned with the prediction."""
 
     feature: str
     code: str
@@ -74,7 +74,7 @@ class FeatureProblem:
 
 @dataclass(frozen=True)
 class Feature:
-    """One input: its kind, the values seen in training, and the value a form starts from."""
+    """One input: its kind, the values seen in training, and the initial value of a form."""
 
     name: str
     kind: Kind
@@ -85,7 +85,7 @@ class Feature:
     high: float | None = None
 
     def check(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
-        """Return (error, warning) for one JSON value; at most one of the two is set."""
+        """Return (error, warning) for one JSON value; at least one of them is None."""
         if value is None:
             if self.missing:
                 return None, None
@@ -144,14 +144,14 @@ class Feature:
 
 @dataclass(frozen=True)
 class Contract:
-    """The features in column order, the classes, and what was left out and why.
+    """The features in column order, the classes, and the columns that were left out with the reason.
 
-    Where `strict`, serving refuses the values that `check` only warns of.
+    If `strict` is true, predictions refuse the values that `check` only warns of.
 
     Attributes:
-        classes: named as the table spells them, in the order of `labels.in_order`.
-        positive: the class that precision, recall and the threshold speak of; None with more than two classes.
-        merged: other spellings in the table that were taken for a class.
+        classes: in the table's spelling, in the order of `labels.in_order`.
+        positive: the class to which precision, recall and the threshold refer; None with more than two classes.
+        merged: other spellings in the table that were merged into a class.
     """
 
     target: str
@@ -176,7 +176,7 @@ class Contract:
 
     @cached_property
     def texts(self) -> Mapping[str, frozenset[str]]:
-        """The categories that training saw, by feature."""
+        """The categories seen in training, by feature."""
         return {
             feature.name: frozenset(feature.categories)
             for feature in self.features
@@ -185,7 +185,7 @@ class Contract:
 
     @property
     def negative(self) -> str | None:
-        """The other of two classes."""
+        """The negative of two classes."""
         return (
             next((label for label in self.classes if label != self.positive), None) if self.positive else None
         )
@@ -194,7 +194,7 @@ class Contract:
         """Return the contract with another positive class.
 
         Raises:
-            ContractError: more than two classes, or no such class.
+            ContractError: there are more than two classes, or the class does not exist.
         """
         if self.positive is None:
             raise ContractError(
@@ -209,10 +209,10 @@ class Contract:
         return replace(self, positive=chosen)
 
     def label_of(self, text: str) -> str | None:
-        """The class that a label in a table or in feedback stands for; None where there is none.
+        """Return the class of a label in a table or in feedback, or None if no class matches.
 
-        A class by its name, a spelling that was merged into one, or another way to write the number or the truth value
-        of one class alone: `1.0` for `1`, `true` for `TRUE`. Texts have no other way.
+        A label matches a class by its name, by a spelling that was merged into it, or as another notation of the same
+        number or truth value, if only one class has it: `1.0` for `1`, `true` for `TRUE`. Texts have one notation.
         """
         if text in self.classes:
             return text
@@ -226,10 +226,10 @@ class Contract:
         return {value: names[0] for value, names in by_value.items() if len(names) == 1}
 
     def labels_of(self, table: "pd.DataFrame") -> "pd.Series":
-        """The class of each row of a table as read from CSV that has a label.
+        """Return the class of each labelled row of a table as read from CSV.
 
         Raises:
-            ContractError: a label is none of the classes.
+            ContractError: a label matches no class.
         """
         column = labels(table[self.target].dropna())
         known = {text: self.label_of(text) for text in column.unique()}
@@ -244,14 +244,14 @@ class Contract:
 
     @property
     def example(self) -> dict[str, Any]:
-        """A record that the contract accepts: every feature at its default."""
+        """A valid record, in which each feature has its default."""
         return {feature.name: feature.default for feature in self.features}
 
     def check(self, record: Mapping[str, Any]) -> tuple[list[FeatureProblem], list[FeatureProblem]]:
-        """Judge one record of JSON values.
+        """Check one record of JSON values.
 
         Returns:
-            (errors, warnings): a record with errors must not be scored; warnings go with the answer.
+            (errors, warnings): a record with errors must not be scored; warnings are returned with the prediction.
         """
         if self._is_plain(record):
             return [], []
@@ -278,7 +278,7 @@ class Contract:
         return errors, warnings
 
     def _unknown(self, names: Sequence[str]) -> list[FeatureProblem]:
-        """The errors of names that are no features: the first hundred, and how many there are beyond."""
+        """Return the errors for unknown names: the first hundred, and one with the number of the others."""
         errors = []
         for place, name in enumerate(names[:MOST_UNKNOWN]):
             close = self._nearest(name) if place < MOST_COMPARED else None
@@ -291,7 +291,7 @@ class Contract:
         return errors
 
     def _nearest(self, name: str) -> str | None:
-        """The feature that a name not known most likely means."""
+        """Return the feature whose name is most similar to an unknown one, if any is similar enough."""
         folded = {known.casefold(): known for known in self.names[:MAX_TEXT]}
         close = difflib.get_close_matches(
             name[:MAX_QUOTE].casefold().strip(), folded, n=1, cutoff=LEAST_ALIKE
@@ -299,7 +299,7 @@ class Contract:
         return folded[close[0]] if close else None
 
     def _is_plain(self, record: Mapping[str, Any]) -> bool:
-        """Whether every feature is there with a value of its kind that training saw, told at the least cost."""
+        """Return quickly whether each feature has a value of its kind that was seen in training."""
         if len(record) != len(self.features):
             return False
         for name, types, low, high, known in self._plain:
@@ -310,7 +310,7 @@ class Contract:
 
     @cached_property
     def _plain(self) -> list[tuple[str, tuple[type, ...], float, float, frozenset[Any]]]:
-        """Per feature its name, the types of its values, their range or else the known ones."""
+        """For each feature its name, the types of its values, and their range or the known values."""
         return [
             (
                 feature.name,
@@ -323,7 +323,7 @@ class Contract:
         ]
 
     def frame(self, records: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
-        """Turn checked records into the frame that the pipeline takes, shape (records, features)."""
+        """Turn checked records into the frame that the pipeline expects, shape (records, features)."""
         import numpy as np
         import pandas as pd
 
@@ -381,7 +381,7 @@ class Contract:
             for feature in data["features"]
         )
         classes = tuple(data["classes"])
-        # what contracts say nothing of that were written before there was a choice
+        # older contracts have no positive class, because it was always the last of two
         last = classes[-1] if len(classes) == 2 else None  # noqa: PLR2004
         return cls(
             data["target"],
@@ -395,7 +395,7 @@ class Contract:
 
 
 def labels(column: "pd.Series") -> "pd.Series":
-    """Values as text, as classes and categories are; whole numbers that a missing one made floats read `1`, not `1.0`."""
+    """Convert values to the texts of classes and categories; whole numbers that pandas reads as floats become `1`."""
     import numpy as np
     import pandas as pd
 
@@ -407,7 +407,7 @@ def labels(column: "pd.Series") -> "pd.Series":
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an int beyond any float
+    except OverflowError:  # the integer is beyond the range of floats
         return False
 
 
@@ -420,15 +420,15 @@ def _is_unicode(text: str) -> bool:
 
 
 def quote(value: Any) -> str:
-    """The value as JSON would show it, cut to a readable length; of a long one no more is written than is shown."""
+    """Return the value as JSON, cut to a readable length; long values are only encoded as far as they are shown."""
     if isinstance(value, str):
         value = value[: MAX_QUOTE + 1]
     if isinstance(value, float) and abs(value) < EXACT and value.is_integer():
-        # the same number came as 7 by one door and as 7.0 by another
+        # messages are the same for requests and files, which give the same number as 7 and as 7.0
         value = int(value)
     try:
         parts = _JSON.iterencode(value) if isinstance(value, list | dict) else [_JSON.encode(value)]
         text = "".join(itertools.islice(parts, MAX_QUOTE + 1))
-    except ValueError:  # Python writes no integer of more than 4,300 digits
+    except ValueError:  # Python does not convert integers of more than 4,300 digits to text
         text = "an integer of thousands of digits"
     return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."

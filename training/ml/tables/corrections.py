@@ -1,4 +1,4 @@
-"""Corrections: what a person knows better about a table's columns than can be read off them."""
+"""Corrections: choices of a user that override what was inferred about a table's columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from training.ml.tables.contract import ContractError, quote
 
 
 class Spellings(StrEnum):
-    """What is to become of labels that look like one class, such as `Yes` and `yes`."""
+    """The treatment of labels that look like one class, such as `Yes` and `yes`."""
 
     MERGE = "merge"
     KEEP = "keep"
 
 
 class Choice(StrEnum):
-    """What is to become of a column, other than what was inferred."""
+    """The treatment of a column that overrides the inferred one."""
 
     NUMBER = "number"
     CATEGORY = "category"
@@ -26,12 +26,12 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class Corrections:
-    """Choices by column, and whether values that training never saw are refused instead of answered with a warning.
+    """Choices by column, and whether values that were not seen in training are errors instead of warnings.
 
-    `labels` answers whether labels that look alike are one class; None where nobody was asked.
+    `labels` says whether similar labels are one class; None if there is no choice.
 
     Raises:
-        ContractError: a choice that does not exist. The text of one will do.
+        ContractError: a choice does not exist. Choices may be given as texts.
     """
 
     columns: Mapping[str, Choice] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Corrections:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote; an empty mapping corrects nothing."""
+        """Read the output of `to_dict`; an empty mapping has no corrections."""
         return cls(data.get("columns", {}), data.get("strict", False), data.get("labels"))
 
 

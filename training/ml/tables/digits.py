@@ -1,17 +1,17 @@
-"""Numbers of a table as texts: with all their digits, or with as many as tell several of them apart."""
+"""Numbers of a table as texts: with all digits, or with enough digits to distinguish several of them."""
 
 from typing import Any
 
-# beyond it a float holds no digit after the point, and its last ones before it are not its own
+# from here on floats have no fraction, and beyond it their last digits are rounded
 EXACT = 2**53
-# from here on a float is written with an exponent
+# from here on Python writes floats with an exponent
 LARGEST_PLAIN = 1e16
-# significant digits that tell any two floats apart
+# significant digits that are enough to distinguish any two floats
 ALL = 17
 
 
 def exact(value: Any) -> str:
-    """A value as a person would write it, digit for digit: what is read back is the same value."""
+    """Return a value as a person would write it, with all digits, so reading it back gives the same value."""
     if value is None:
         return "missing"
     if isinstance(value, bool):
@@ -20,10 +20,10 @@ def exact(value: Any) -> str:
 
 
 def apart(*numbers: float, digits: int = 6) -> list[str]:
-    """Numbers side by side: whole ones in full, others rounded to as many digits as tell different ones apart.
+    """Return numbers as texts: whole ones in full, others with enough digits to distinguish different numbers.
 
     Args:
-        digits: how many significant ones there are at least.
+        digits: the least number of significant digits.
     """
     texts: list[str] = []
     for places in range(digits, ALL + 1):
@@ -34,7 +34,7 @@ def apart(*numbers: float, digits: int = 6) -> list[str]:
 
 
 def _rounded(number: float, digits: int) -> str:
-    """A number with commas between thousands; the digits before its point are never rounded."""
+    """Format a number with commas between thousands; digits before the decimal point are never rounded."""
     if isinstance(number, int) or (number.is_integer() and abs(number) < LARGEST_PLAIN):
         return f"{int(number):,}"
     before = len(str(abs(int(number)))) if abs(number) < EXACT else 0

@@ -1,6 +1,6 @@
-"""What stands out in a table before anything is trained on it, and what to do about it.
+"""Findings about a table before training, each with advice.
 
-Cheap enough for every upload: what looks at values rather than counts looks at a sample, drawn by a fixed seed.
+They are fast enough for every upload: checks of values use a sample, which is drawn with a fixed seed.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from training.ml.tables.labels import alike, count
 
 SEED = 0
 SAMPLE_ROWS = 2_000
-# the share of each class, on average, that one column alone gets right before it is called a leak
+# balanced accuracy from which a single column that predicts the class is called a leak
 LEAK = 0.98
-# with fewer rows of a class chance looks like knowledge
+# rows; with fewer rows of a class, a column may predict it by chance
 MIN_ROWS_FOR_LEAK = 10
-# what to do about a column that is left out
+# advice about columns that are left out
 ADVICE = {
     LeftOut.IDENTIFIER: "Include it as a number or a category if it describes the rows",
     LeftOut.FREE_TEXT: "Include it if its texts are categories",
@@ -32,7 +32,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a column: what was found and what to do."""
+    """One finding about a column, with advice."""
 
     code: str
     column: str
@@ -40,15 +40,15 @@ class Finding:
 
 
 def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
-    """Look a table over before training.
+    """Check a table before training.
 
     Args:
         table: as read from CSV, shape (rows, columns).
-        contract: inferred from it.
+        contract: inferred from the table.
 
     Returns:
-        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `duplicate`, `identifier`, `constant`,
-        `all_missing` and `free_text`, the gravest first, each kind in the order of the columns.
+        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `duplicate`, `identifier`,
+        `constant`, `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
     """
     labelled = table[table[contract.target].notna()]
     classes = contract.labels_of(labelled)
@@ -100,7 +100,7 @@ def _left_out(contract: Contract) -> Iterator[Finding]:
 
 
 def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
-    """Whole numbers of which none stands twice: a customer's number, or an amount in a small table."""
+    """Find columns of distinct whole numbers, such as a customer's number, or an amount in a small table."""
     for feature in contract.features:
         if feature.kind not in {Kind.INTEGER, Kind.NUMBER}:
             continue
@@ -117,7 +117,7 @@ def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding
 
 
 def _duplicates(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
-    """Features with the same content as an earlier one; only those that agree on a sample are compared whole."""
+    """Find features that equal an earlier one; only those that agree on a sample are compared completely."""
     sample = labelled.sample(min(len(labelled), SAMPLE_ROWS), random_state=SEED)
     alike: dict[int, list[str]] = {}
     for feature in contract.features:
@@ -137,7 +137,7 @@ def _duplicates(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]
 
 
 def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> Iterator[Finding]:
-    """Features that tell the class by themselves, in rows that they were not learned from."""
+    """Find features that predict the class on their own, judged on other rows than they were learned from."""
     chosen = _balanced_sample(classes)
     y = pd.Index(contract.classes).get_indexer(pd.Index(classes.iloc[chosen]))
     rows = np.bincount(y, minlength=len(contract.classes))
@@ -160,7 +160,7 @@ def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> It
 
 
 def _balanced_sample(classes: pd.Series) -> NDArray[np.intp]:
-    """Positions of rows in a random order, about as many of each class."""
+    """Return positions of rows in random order, with about the same number of each class."""
     order = np.random.default_rng(SEED).permutation(len(classes))
     shuffled = classes.iloc[order]
     place = shuffled.groupby(shuffled).cumcount().to_numpy()
@@ -168,17 +168,17 @@ def _balanced_sample(classes: pd.Series) -> NDArray[np.intp]:
 
 
 def _score_alone(values: NDArray[np.float64], y: NDArray[np.intp], *, nearest: bool) -> float:
-    """Balanced accuracy of looking a row's class up by its value in the other half of the rows.
+    """Return the balanced accuracy of predicting a row's class by its value in the other half of the rows.
 
     Args:
-        values: one value for each row, NaN where it is missing; in a random order.
+        values: one value per row, NaN if missing; in random order.
         y: the classes as whole numbers from 0.
-        nearest: whether a value that the other half does not have is looked up as the nearest one that it has;
-            otherwise its class is unknown, and counts as wrong.
+        nearest: whether a value that is not in the other half is replaced by the nearest one in it;
+            otherwise the prediction counts as wrong.
     """
     predicted = np.empty(len(y), dtype=np.intp)
     halves = np.zeros(len(y), dtype=bool)
-    # every class in both halves
+    # taking every second row by class puts each class in both halves
     halves[np.argsort(y, kind="stable")[::2]] = True
     for test in (halves, ~halves):
         predicted[test] = _look_up(values[~test], y[~test], values[test], nearest=nearest)
@@ -190,7 +190,7 @@ def _score_alone(values: NDArray[np.float64], y: NDArray[np.intp], *, nearest: b
 def _look_up(
     known: NDArray[np.float64], classes: NDArray[np.intp], asked: NDArray[np.float64], *, nearest: bool
 ) -> NDArray[np.intp]:
-    """The most frequent class of each asked value among the known ones, -1 where there is none."""
+    """Return the most frequent class of each value among the known rows, -1 if there is none."""
     uniques, places = np.unique(known, return_inverse=True)
     width = int(classes.max()) + 1
     votes = np.bincount(places * width + classes, minlength=len(uniques) * width).reshape(-1, width)

@@ -1,4 +1,4 @@
-"""Reading a contract off a table, and correcting it by what a person knows better."""
+"""Inference of a contract from a table, and its corrections."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,20 +20,20 @@ from training.ml.tables.contract import (
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
 from training.ml.tables.labels import alike, count, guess_positive, in_order
 
-# from this share of different texts on, a column names its rows instead of describing them
+# share of distinct texts from which a column counts as an identifier of its rows
 IDENTIFIER_SHARE = 0.9
-# above this share and this many values a text column is prose: one-hot encoding it learns single rows by heart
+# share and number of distinct texts above which a column is free text, whose one-hot encoding would overfit
 FREE_TEXT_SHARE = 0.5
 FREE_TEXT_VALUES = 50
-MIN_ROWS_FOR_IDENTIFIER = 20
-# a column with more values than this is no category, whatever was chosen
+MIN_ROWS_FOR_IDENTIFIER = 20  # rows
+# distinct values of a category column; a column with more cannot be one, even by choice
 MAX_CATEGORIES = 10_000
-SHOWN_COLUMNS = 20
-SHOWN_GROUPS = 5
+SHOWN_COLUMNS = 20  # columns in an error message
+SHOWN_GROUPS = 5  # groups of similar labels in an error message
 
 
 class LeftOut(StrEnum):
-    """How the reason begins why a column is no feature."""
+    """Why a column is left out; the text begins the reason."""
 
     ALL_MISSING = "every value is missing"
     CONSTANT = "every value is the same"
@@ -43,16 +43,16 @@ class LeftOut(StrEnum):
 
 
 def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERRED) -> Contract:
-    """Read a contract off a table.
+    """Infer a contract from a table.
 
     Args:
-        table: as `read_table` gives it for these corrections, shape (rows, columns), the target among its columns.
+        table: from `read_table` with these corrections, shape (rows, columns), including the target.
         target: the label column.
-        corrections: what is to be otherwise than inferred.
+        corrections: choices that override what is inferred.
 
     Raises:
-        ContractError: no such column, fewer than two or more than 100 classes, no usable feature, or a correction
-            that cannot be.
+        ContractError: the target column is missing, there are fewer than two or more than 100 classes or no usable
+            features, or a correction does not fit.
     """
     if target not in table.columns:
         raise ContractError(f"there is no column {quote(target)} to predict; {_listed(table.columns)}")
@@ -68,14 +68,14 @@ def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERR
 
 
 def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -> Contract:
-    """Return the contract with its columns as corrected; the others stay as they were.
+    """Return the contract with corrected columns; the other columns stay the same.
 
     Args:
-        table: as `read_table` gives it for these corrections, shape (rows, columns).
+        table: from `read_table` with these corrections, shape (rows, columns).
 
     Raises:
-        ContractError: a correction that cannot be, nothing is left to learn from, or labels look like one class and
-            nobody has said whether they are.
+        ContractError: a correction does not fit, there are no features left, or labels look like one class and the
+            corrections do not say whether they are.
     """
     check_columns(corrections, [str(name) for name in table.columns], contract.target)
     known: dict[str, Feature | str] = {
@@ -95,7 +95,7 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
 
 
 def check_columns(corrections: Corrections, columns: Iterable[str], target: str) -> None:
-    """Raise ContractError unless every corrected column is one of the table's and not the target."""
+    """Raise ContractError unless all corrected columns are in the table and none is the target."""
     there = dict.fromkeys(columns)
     for name in corrections.columns:
         if name == target:
@@ -107,7 +107,7 @@ def check_columns(corrections: Corrections, columns: Iterable[str], target: str)
 
 
 def kind_of(values: pd.Series) -> Kind:
-    """What present values are, as they were read; none of them is missing."""
+    """Return the kind of values, none of which is missing."""
     if pd.api.types.is_bool_dtype(values) or all(isinstance(value, bool) for value in values):
         return Kind.BOOLEAN
     if pd.api.types.is_integer_dtype(values):
@@ -122,7 +122,7 @@ def _listed(columns: Iterable[object]) -> str:
 
 
 def _contract(start: Contract, decisions: Mapping[str, Feature | str]) -> Contract:
-    """Fill in the features, and the reasons of the columns that are none."""
+    """Fill in the features, and the reasons why the other columns are left out."""
     features = tuple(decision for decision in decisions.values() if isinstance(decision, Feature))
     left_out = {name: decision for name, decision in decisions.items() if isinstance(decision, str)}
     if not features:
@@ -135,7 +135,7 @@ def _contract(start: Contract, decisions: Mapping[str, Feature | str]) -> Contra
 
 
 def _spelled(contract: Contract, labelled: pd.DataFrame, choice: Spellings | None) -> Contract:
-    """The contract with its labels merged, as they are, or refused where that is not clear."""
+    """Return the contract with similar labels merged or kept; raise ContractError if there is no choice."""
     groups = alike(count(contract.labels_of(labelled)))
     if not groups or choice is Spellings.KEEP:
         return contract
@@ -149,14 +149,14 @@ def _spelled(contract: Contract, labelled: pd.DataFrame, choice: Spellings | Non
 
 
 def tell_alike(groups: Sequence[Sequence[str]]) -> str:
-    """Say which labels look like one class."""
+    """Name the labels that look like one class."""
     listed = [" and ".join(map(quote, group)) for group in groups[:SHOWN_GROUPS]]
     more = f" and {len(groups) - SHOWN_GROUPS} more groups" if len(groups) > SHOWN_GROUPS else ""
     return f"{'; '.join(listed)}{more} look like different spellings of one class"
 
 
 def _with_classes(contract: Contract, column: pd.Series, choice: Spellings | None) -> Contract:
-    """Fill in the classes of a column of labels, those that look alike as one if that was chosen."""
+    """Fill in the classes of a column of labels, with similar ones merged if that was chosen."""
     counts = count(labels(column))
     groups = alike(counts) if choice is Spellings.MERGE else []
     merged = {spelling: first for first, *others in groups for spelling in others}
@@ -187,7 +187,7 @@ def _checked(classes: tuple[str, ...], target: str) -> tuple[str, ...]:
 
 
 def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | str:
-    """Return the feature that a column becomes, or the reason why it becomes none."""
+    """Return the feature of a column, or the reason why the column is left out."""
     if choice is Choice.LEAVE_OUT:
         return LeftOut.CHOICE.value
     values = column.dropna()
@@ -238,7 +238,7 @@ def _reason_to_leave_out(values: pd.Series) -> str | None:
 
 
 def _counts_up(values: np.ndarray) -> bool:
-    """Whether the whole numbers are n different ones without a gap; sorted only where their range allows it."""
+    """Return whether whole numbers are distinct and without gaps; they are sorted only if their range fits."""
     if int(values.max()) - int(values.min()) != len(values) - 1:
         return False
     return bool((np.diff(np.sort(values)) == 1).all())

@@ -1,4 +1,4 @@
-"""Labels as the table spells them: which spellings look like one class, their order, and which class is the positive one."""
+"""Labels in the table's spelling: similar spellings of one class, the order of classes, and the positive class."""
 
 import re
 import unicodedata
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-# exponents of more digits would make numbers of more digits than memory holds
+# exponents are limited to three digits, because the numbers of longer ones would not fit into memory
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-# the usual negative and positive answer to a question of two answers
+# the usual negative and positive labels of two classes
 USUAL = (
     ("no", "yes"),
     ("n", "y"),
@@ -28,13 +28,13 @@ USUAL = (
 
 
 def likeness(label: str) -> str:
-    """What labels share that look like one class: it knows no case, no blanks around, no Unicode form, no `01` and `1.0`."""
+    """Return a key that similar labels share: it ignores case, blanks, Unicode form and the notation of numbers."""
     text = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
     return str(Fraction(text)) if _NUMBER.fullmatch(text) else text
 
 
 def value_of(label: str) -> str:
-    """What a label says if it is a number or a truth value, however it is written; the label itself if it is a text."""
+    """Return a normal form of a label that is a number or a truth value, and other labels unchanged."""
     text = label.strip()
     if _NUMBER.fullmatch(text):
         return str(Fraction(text))
@@ -42,12 +42,12 @@ def value_of(label: str) -> str:
 
 
 def distinct(labels: Iterable[str]) -> int:
-    """How many classes there are if those that look alike are one."""
+    """Return the number of classes if similar labels are merged."""
     return len({likeness(label) for label in labels})
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels in the order of every list and chart: numbers by their size, then texts by their characters."""
+    """Sort labels for lists and charts: numbers by value, then texts by their characters."""
     return tuple(sorted(labels, key=_place))
 
 
@@ -57,7 +57,7 @@ def _place(label: str) -> tuple[bool, Fraction, str]:
 
 
 def alike(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """The groups of two and more labels that look like one class; in each the most frequent comes first.
+    """Return groups of two or more labels that look like one class, each with the most frequent label first.
 
     Args:
         counts: rows by label.
@@ -71,15 +71,15 @@ def alike(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def count(labels: "pd.Series") -> dict[str, int]:
-    """Rows by label."""
+    """Count the rows of each label."""
     return {str(label): int(rows) for label, rows in labels.value_counts().items()}
 
 
 def guess_positive(counts: Mapping[str, int]) -> str | None:
-    """The class that precision, recall and the threshold speak of unless somebody chooses; None unless there are two.
+    """Return the default positive class of two classes; None if there are more or fewer.
 
-    Of two usual answers it is the one that says yes, see USUAL. Otherwise it is the rarer class, and of two classes with
-    as many rows the last.
+    For a pair of usual labels it is the positive one, see USUAL. Otherwise it is the rarer class, or the last one if
+    both have the same number of rows.
 
     Args:
         counts: rows by class.

@@ -1,4 +1,4 @@
-"""A whole CSV file as a frame; numbers that cannot be read are named by line and column."""
+"""Reading a whole CSV file into a frame; errors name unreadable numbers by line and column."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -11,7 +11,7 @@ from training.ml.tables.reading import MAX_PROBLEMS, MISSING, FileProblem, Table
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _NUMBER_WITH_COMMAS = re.compile(rf"[+-]?\d+,\d+|{_THOUSANDS.pattern}")
-# from this share of numbers on, a text among them is taken for a slip and not for a category
+# share of numbers from which the texts in a column count as typing errors instead of categories
 _MOSTLY_NUMBERS = 0.9
 
 
@@ -19,11 +19,12 @@ def read_table(path: Path, *, texts: Collection[str] = (), numbers: Collection[s
     """Read a CSV file with a header into a frame, shape (rows, columns).
 
     Args:
-        texts: columns whose cells are kept as they are written, such as codes with leading zeros.
-        numbers: columns in which everything must be a number. Names that the file does not have change nothing.
+        texts: columns whose cells are kept as written, such as codes with leading zeros.
+        numbers: columns in which all values must be numbers. Names that are not in the file are ignored.
 
     Raises:
-        TableError: not text, not UTF-8, no rows, ragged rows, blank or duplicate names, unusable numbers.
+        TableError: the file is not text or not UTF-8, has no rows, or has rows of a wrong length, blank or duplicate
+            names, or unusable numbers.
     """
     delimiter = ","
     columns: list[str] = []
@@ -54,7 +55,7 @@ def read_table(path: Path, *, texts: Collection[str] = (), numbers: Collection[s
 
 
 def _blank_cells_to_missing(frame: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
-    """Read cells of spaces alone as missing, and a column of numbers beside them as numbers."""
+    """Replace cells of only spaces by missing values, and convert columns that then hold only numbers."""
     for name in frame.select_dtypes([object, "str"]):
         column = frame[name]
         blanks = [value for value in column.unique() if isinstance(value, str) and not value.strip()]
@@ -66,7 +67,7 @@ def _blank_cells_to_missing(frame: pd.DataFrame, texts: Collection[str]) -> pd.D
 
 
 def _numbers_to_numbers(frame: pd.DataFrame, numbers: Collection[str]) -> pd.DataFrame:
-    """Convert columns that must be numbers where pandas kept texts, as it does for integers beyond 64 bits."""
+    """Convert columns that must be numbers if pandas kept texts, as it does for integers beyond 64 bits."""
     for name in frame.columns.intersection(list(numbers)):
         if _may_hold_texts(frame[name]):
             converted = pd.to_numeric(frame[name].astype(str), errors="coerce")
@@ -96,7 +97,7 @@ def _bad_numbers(
 
 
 def _unreadable(column: pd.Series, *, must_be_numbers: bool) -> pd.Series | None:
-    """Mark the values that are no usable numbers where numbers are expected; None where nothing is."""
+    """Mark the unusable values of a column in which numbers are expected; return None if they are not expected."""
     if _is_numeric(column):
         return column.astype(float).abs() > LARGEST
     if must_be_numbers:
@@ -106,7 +107,7 @@ def _unreadable(column: pd.Series, *, must_be_numbers: bool) -> pd.Series | None
 
 def _slips(column: pd.Series) -> pd.Series:
     """Mark the few texts in a column of numbers, and numbers written with a decimal comma."""
-    # judged once for each different value: most columns of texts have few
+    # Each distinct value is checked once, because most columns of texts have few.
     counts = column.value_counts()
     if counts.empty:
         return column.isna() & False
@@ -119,7 +120,7 @@ def _slips(column: pd.Series) -> pd.Series:
 
 
 def _may_hold_texts(column: pd.Series) -> bool:
-    """Whether the values are texts, or a mixture such as whole numbers of which some are beyond 64 bits."""
+    """Return whether the values are texts or mixed, such as integers of which some are beyond 64 bits."""
     return isinstance(column.dtype, pd.StringDtype) or pd.api.types.is_object_dtype(column.dtype)
 
 
@@ -150,7 +151,7 @@ def _why(cell: str) -> str:
 
 
 def _why_comma(cell: str, shown: str) -> str:
-    """A comma is decimal in one country and separates thousands in another; only some numbers tell which."""
+    """Explain a comma, which is decimal in some countries and separates thousands in others."""
     decimal, whole = cell.replace(",", ".")[:60], cell.replace(",", "")[:60]
     if not _THOUSANDS.fullmatch(cell):
         return f"{shown} has a decimal comma; write {decimal}"

@@ -1,4 +1,4 @@
-"""A table in figures: per column its kind of values, how many are missing, and how they are spread in each class."""
+"""The profile of a table: for each column the kind of its values, the missing ones, and the distribution by class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +12,16 @@ from training.ml.tables.inference import kind_of
 
 TOP_VALUES = 10
 BINS = 20
-# a hundred classes in ten thousand columns would be more figures than the table has cells
+# classes; the profiles of a hundred classes in ten thousand columns would be larger than the table
 SHOWN_CLASSES = 8
 COLUMNS_BY_CLASS = 1_000
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The most frequent classes, and which of them each row has.
+    """The most frequent classes, and the class of each row.
 
-    `codes` has one place in `labels` for each row, -1 for a rarer class or none.
+    `codes` holds for each row the index in `labels`, or -1 for a rarer class or no label.
     """
 
     labels: list[str]
@@ -33,14 +33,14 @@ def describe(table: pd.DataFrame, target: str) -> list[dict[str, Any]]:
 
     Args:
         table: as read from CSV, shape (rows, columns).
-        target: its label column.
+        target: the label column.
 
     Returns:
-        One mapping per column: `name`, `kind` (empty without a value), `missing` and `distinct` (counts), and either
-        `top` (value and count of the most frequent) or `quantiles` (0, 25, 50, 75, 100 %) with a histogram of `counts`
-        between `edges`. In the first thousand columns beside the target also `by_class`: for each of the eight most
-        frequent classes its `label`, `rows` with a value, `counts` in the same order as those of all rows, and of
-        numbers the `median`.
+        One mapping per column: `name`, `kind` (empty if there are no values), `missing` and `distinct` (counts), and
+        either `top` (most frequent values with their counts) or `quantiles` (0, 25, 50, 75, 100 %) and a histogram of
+        `counts` between `edges`. The first thousand columns except the target also have `by_class`: for each of the
+        eight most frequent classes its `label`, `rows` with a value, `counts` in the same order as those of all rows,
+        and for numbers the `median`.
     """
     classes = _classes(table[target])
     described, left = [], COLUMNS_BY_CLASS
@@ -117,11 +117,11 @@ def _describe_numbers(
 def _histogram(numbers: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     try:
         return np.histogram(numbers, bins=BINS)
-    except ValueError:  # so close together that floats have no BINS edges between them
+    except ValueError:  # there are not enough floats between the values for BINS edges
         return np.array([len(numbers)]), np.array([numbers.min(), numbers.max()])
 
 
 def _count(numbers: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Count numbers between the edges of a histogram of more of them."""
+    """Count numbers in the bins of a histogram that was made for all rows."""
     bins = len(edges) - 1
     return np.histogram(numbers, bins, (edges[0], edges[-1]))[0] if bins > 1 else np.array([len(numbers)])

@@ -1,4 +1,4 @@
-"""Reading the rows of a CSV file strictly: what is wrong is named by line and column, and nothing is guessed silently."""
+"""Strict reading of the rows of a CSV file: errors name line and column, and nothing is guessed silently."""
 
 import codecs
 import csv
@@ -11,7 +11,7 @@ from pathlib import Path
 DELIMITERS = (",", ";", "\t", "|")
 MAX_COLUMNS = 10_000
 MAX_PROBLEMS = 20
-# one list for training tables and for files to score; the marks are those that pandas reads by default
+# These texts mean a missing value in training tables and in files to score; pandas has the same defaults.
 MISSING = frozenset(
     [
         "#N/A",
@@ -49,7 +49,7 @@ _MAGIC = {
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One problem of a file: the line as an editor counts it, the column's name where one is known."""
+    """One problem of a file, with the line as editors count it, and the column's name if it is known."""
 
     line: int
     column: str
@@ -61,7 +61,7 @@ class FileProblem:
 
 
 class TableError(ValueError):
-    """The file is not a table; `problems` says where."""
+    """The file is not a valid table; `problems` lists the places."""
 
     def __init__(self, message: str, problems: list[FileProblem] | None = None) -> None:
         self.problems = problems or []
@@ -71,10 +71,10 @@ class TableError(ValueError):
 
 
 def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of a CSV file, the checked header first; never holds more than a row.
+    """Yield (line, cells) of a CSV file, first the checked header; only one row is in memory at a time.
 
     Raises:
-        TableError: at the first problem of form.
+        TableError: at the first problem of the format.
     """
     delimiter = delimiter_of(path)
     header: list[str] = []
@@ -83,7 +83,7 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         line = 1
         try:
             for read in reader:
-                # in a file of one column the one cell of an empty line is empty
+                # In a file of one column, an empty line is a row with an empty cell.
                 cells = read or [""] * (len(header) == 1)
                 if not cells:
                     line = reader.line_num + 1
@@ -104,13 +104,13 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def malformed(error: csv.Error, line: int) -> TableError:
-    """What to raise for a row that the CSV reader gave up on."""
+    """Return the error for a row that the CSV reader cannot read."""
     message = "a quote is opened but not closed" if "unexpected end" in str(error) else str(error)
     return TableError("the file is not well-formed CSV", [FileProblem(line, "", message)])
 
 
 def ragged(line: int, length: int, expected: int) -> FileProblem:
-    """The problem of a row that is longer or shorter than the header."""
+    """Return the problem of a row that is longer or shorter than the header."""
     what = "the delimiter" if length > expected else "a line end"
     return FileProblem(
         line,
@@ -120,10 +120,10 @@ def ragged(line: int, length: int, expected: int) -> FileProblem:
 
 
 def delimiter_of(path: Path) -> str:
-    """The character that most often stands in the header line, of those allowed.
+    """Return the allowed delimiter that is most frequent in the header line.
 
     Raises:
-        TableError: the file is empty, or begins as no text does.
+        TableError: the file is empty, or begins like another format.
     """
     with path.open("rb") as file:
         start = file.read(65_536)
@@ -133,7 +133,7 @@ def delimiter_of(path: Path) -> str:
         if start.startswith(magic):
             raise TableError(f"this is {name}, not CSV text; save the table as CSV (UTF-8) and try again")
     text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(start).lstrip("\r\n")
-    # the header without its quoted names, which may hold delimiters and line ends
+    # Quoted names are removed from the header, because they may contain delimiters and line ends.
     header = re.split(r"[\r\n]", re.sub(r'"(?:[^"]|"")*"', "", text), maxsplit=1)[0]
     return max(DELIMITERS, key=header.count)
 
@@ -158,10 +158,10 @@ def not_utf8(path: Path) -> str:
 
 
 def check_header(header: list[str], line: int) -> None:
-    """Refuse a header that does not name every column once.
+    """Check that a header has a unique name for each column.
 
     Raises:
-        TableError: blank or duplicate names, or too many.
+        TableError: names are blank or duplicates, or there are too many.
     """
     if len(header) > MAX_COLUMNS:
         raise TableError(f"the table has {len(header):,} columns; at most {MAX_COLUMNS:,} are allowed")
