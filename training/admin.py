@@ -1,4 +1,4 @@
-"""What is trained, for administrators: to look at, and two things to decide."""
+"""Administration of datasets, runs, versions and classifiers, to view them, and to choose active version and default."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from training.versions.service import activate_version, make_default
 
 @admin.register(Classifier)
 class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Whether a classifier is strict can be changed; which one is the default is an action, for there is one."""
+    """Only `strict` can be edited. The default is chosen by an action, because only one classifier can be it."""
 
     note = (
         "The first run of a classifier creates it. An action of this list chooses the default classifier; an "
@@ -158,7 +158,7 @@ class VersionAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Activate the version", permissions=["activate"])
     def activate(self, request: HttpRequest, chosen: QuerySet[Version]) -> HttpResponse | None:
-        """Ask for a reason on a page of its own, then let the version answer."""
+        """Ask for a reason on a separate page, then activate the version."""
         if len(chosen) != 1:
             self.message_user(request, "Choose exactly one version.", messages.ERROR)
             return None
@@ -211,6 +211,6 @@ class ActivationAdmin(ReadOnlyAdmin):
 
 
 def _link(row: Any) -> str:
-    """A row's name, leading to its page of the administration."""
+    """Return the name of a row as a link to its page in the administration."""
     address = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', address, row)

@@ -1,4 +1,4 @@
-"""Datasets, runs, versions and activations: the rows that are the truth about training."""
+"""Datasets, runs, versions and activations."""
 
 from typing import Any, ClassVar, Self
 
@@ -21,7 +21,7 @@ name_validator = RegexValidator(
 
 
 class Classifier(models.Model):
-    """A named thing to predict, with numbered versions of which at most one is active."""
+    """A named classifier with numbered versions, of which at most one is active."""
 
     name = models.CharField(max_length=100, unique=True, validators=[name_validator])
     is_default = models.BooleanField(default=False, help_text="Answers requests that name no model.")
@@ -43,7 +43,7 @@ class Classifier(models.Model):
 
     @property
     def activation(self) -> "Activation | None":
-        """The activation in force: the one with the highest number."""
+        """The current activation, which has the highest number; None if no version was ever activated."""
         return self.activations.select_related("version").order_by("-number").first()
 
 
@@ -77,7 +77,7 @@ class Dataset(models.Model):
 
     @property
     def file_name(self) -> str:
-        """Where the content lies; datasets of the same bytes share it."""
+        """The name of the file in storage; datasets with the same bytes share it."""
         return f"{self.sha256}.csv"
 
     @property
@@ -86,13 +86,13 @@ class Dataset(models.Model):
 
     @property
     def newest(self) -> "Dataset":
-        """The last dataset of this name and target, maybe this one."""
+        """The newest dataset of this name and target, which may be this one."""
         same = Dataset.objects.filter(name=self.name, target=self.target)
         return same.order_by("-number").defer("contract_data", "profile")[0]
 
 
 class Run(Job):
-    """One training job and its whole life; only its methods change its state."""
+    """One training run from request to end; only its methods change its state."""
 
     class State(models.TextChoices):
         QUEUED = Job.QUEUED
@@ -162,32 +162,32 @@ class Run(Job):
 
     @property
     def data_warnings(self) -> list[dict[str, str]]:
-        """What there is to know about its dataset, but for the columns that are left out by choice."""
+        """The warnings of the dataset, without those about columns that are left out by choice."""
         gone = self.corrections.chosen(Choice.LEAVE_OUT)
         return [warning for warning in self.dataset.warnings if warning["column"] not in gone]
 
     @property
     def seconds(self) -> float | None:
-        """How long it ran, or has been running."""
+        """The seconds from the start to the end, or until now; None before the start."""
         if self.started_at is None:
             return None
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
 
     @property
     def phase_number(self) -> int:
-        """The place of its phase, from 1; 0 before the first."""
+        """The position of the current phase, from 1; 0 before the first."""
         return Phase(self.phase).number if self.phase else 0
 
     @property
     def percent(self) -> int:
-        """How far its phase is."""
+        """The progress of the current phase in percent."""
         if self.state == self.State.SUCCEEDED:
             return 100
         return 100 * self.phase_done // self.phase_total if self.phase_total else 0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long its phase may still take if it goes on as it went; None while nothing can be said."""
+        """The seconds left of the current phase at the pace so far; None if unknown."""
         if self.state != self.State.RUNNING or self.phase_at is None or not self.phase_done:
             return None
         seconds = (timezone.now() - self.phase_at).total_seconds()
@@ -202,7 +202,7 @@ class Run(Job):
         return {**nothing, "fits_done": 0, "best_score": None, "history": []}
 
     def note(self, progress: Progress) -> None:
-        """Show how far its phase is; of the search, keep when its best score rose."""
+        """Store the progress of the phase; in a search, also the times at which the best score changed."""
         values = {"phase": progress.phase, "phase_done": progress.done, "phase_total": progress.total}
         if progress.phase != self.phase:
             values["phase_at"] = timezone.now()
@@ -228,7 +228,7 @@ class Run(Job):
         }
 
     def succeed(self, candidates: list[dict[str, Any]], warnings: list[str] | None = None) -> bool:
-        """Close the run as done; False when it is no longer ours."""
+        """Mark the run as succeeded; return False if another process owns it now."""
         return self.change(
             self.OWNED,
             state=self.State.SUCCEEDED,
@@ -240,7 +240,7 @@ class Run(Job):
         )
 
     def warn(self, message: str) -> None:
-        """Add a remark to a run, over or not."""
+        """Add a warning to a run in any state."""
         self.refresh_from_db(fields=["warnings"])
         self.warnings = [*self.warnings, message]
         Run.objects.filter(pk=self.pk).update(warnings=self.warnings)
@@ -248,12 +248,12 @@ class Run(Job):
 
 class VersionQuerySet(models.QuerySet["Version"]):
     def with_active(self) -> Self:
-        """Each row with `active`: whether it is the one that answers for its classifier."""
+        """Add `active` to each row: whether the version is the active one of its classifier."""
         return self.annotate(active=Exists(Activation.objects.in_force().filter(version=OuterRef("pk"))))
 
 
 class Version(models.Model):
-    """What a run produced: files known by their SHA-256, and all that is known about them. Never edited."""
+    """The result of a run: artifacts with their SHA-256, contract and evaluation. Rows are never edited."""
 
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -274,7 +274,7 @@ class Version(models.Model):
 
     objects = VersionQuerySet.as_manager()
 
-    # thousands of numbers in one row, which a list has no use for
+    # These columns may hold thousands of numbers per row, which lists do not need.
     BULKY: ClassVar[tuple[str, ...]] = (
         *("contract_data", "params", "cross_validation", "held_out"),
         *("artifacts", "libraries", "golden", "engine"),
@@ -294,10 +294,10 @@ class Version(models.Model):
 
     @classmethod
     def bulky(cls, *needed: str, path: str = "") -> list[str]:
-        """The bulky columns but those that are needed, for a query's `defer`.
+        """Return the bulky columns except the needed ones, for a query's `defer`.
 
         Args:
-            path: how a query of other rows reaches the version, such as `version__`.
+            path: the lookup from the rows of the query to the version, such as `version__`.
         """
         return [f"{path}{name}" for name in cls.BULKY if name not in needed]
 
@@ -321,7 +321,7 @@ class ActivationQuerySet(models.QuerySet["Activation"]):
 
 
 class Activation(models.Model):
-    """From here on this version serves; the highest number of a classifier is in force. Never edited."""
+    """The activation of a version. The one with the highest number of a classifier is current. Never edited."""
 
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="activations")
     number = models.PositiveIntegerField()

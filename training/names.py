@@ -1,16 +1,16 @@
-"""What may be called what."""
+"""Validation of the names of datasets and classifiers."""
 
 from django.core.exceptions import ValidationError
 
 from clfsite.core.errors import InvalidInput
 from training.models import name_validator
 
-# as the columns of the rows are declared
+# characters, as declared by the models
 LONGEST_NAME = 100
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise InvalidInput unless a dataset or a classifier can have this name."""
+    """Raise InvalidInput unless the name is valid for a dataset or a classifier."""
     try:
         name_validator(name)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Celery tasks: each takes an id; the row says what there is to do."""
+"""Celery tasks. A task only has the id of a job; the job's row has the rest."""
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
@@ -14,18 +14,18 @@ worker.look_after(Run, TASK)
 
 @shared_task
 def train_run(run_id: int) -> None:
-    """Carry out one queued run."""
+    """Execute one queued run."""
     worker.carry_out(Run, run_id, supervise)
 
 
 @worker_ready.connect
 def look_after_forgotten_jobs(**_: object) -> None:
-    """A worker that comes up looks for jobs whose message or owner was lost, then and every few seconds."""
+    """Look for jobs whose message or owner was lost, when a worker starts and every few seconds from then on."""
     worker.stopping.clear()
     worker.keep_sweeping()
 
 
 @worker_shutting_down.connect
 def give_jobs_back(**_: object) -> None:
-    """A worker that is told to end does not wait for its jobs; they go back to the queue."""
+    """Return the jobs of a worker to the queue when it stops, instead of waiting for their end."""
     worker.stopping.set()

@@ -1,4 +1,4 @@
-"""Datasets over HTTP."""
+"""The API of datasets."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import status

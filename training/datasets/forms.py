@@ -7,7 +7,7 @@ from training.runs.forms import NAME_HINT
 
 
 class DatasetForm(UploadForm):
-    """A table to learn from."""
+    """The upload of a table to train on."""
 
     name = forms.CharField(
         max_length=100, help_text=f"{NAME_HINT} An existing name gets the next version number."

@@ -1,4 +1,4 @@
-"""Stored tables as pandas frames: what is read off a new one, and reading them back to train on."""
+"""Datasets as pandas frames: the inspection of a new table, and reading a stored one to train on."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -17,12 +17,12 @@ from training.models import Dataset
 
 
 def survey(path: Path, target: str, categories: Collection[str]) -> dict[str, Any]:
-    """Read a CSV file and say what a dataset's row keeps of it: fields by name.
+    """Read a CSV file and return the values of a dataset's fields by name.
 
     Raises:
-        ContractError, TableError: it cannot be learned from.
+        ContractError, TableError: the table cannot be used to train.
     """
-    # labels are named as the file spells them: 01 is no number
+    # Labels are read as texts, because classes have the spelling of the file, such as 01.
     frame = read_table(path, texts={*categories, target})
     contract = inference.infer(frame, target, Corrections(dict.fromkeys(categories, Choice.CATEGORY)))
     return {
@@ -35,7 +35,7 @@ def survey(path: Path, target: str, categories: Collection[str]) -> dict[str, An
 
 
 def load_corrected(dataset: Dataset, corrections: Corrections) -> tuple[pd.DataFrame, Contract]:
-    """Read a stored dataset, and its contract as corrected.
+    """Read a stored dataset and return it with its corrected contract.
 
     Raises:
         ContractError, TableError: a correction does not fit. NotFound, Conflict, Unavailable: see `load_table`.
@@ -47,10 +47,10 @@ def load_corrected(dataset: Dataset, corrections: Corrections) -> tuple[pd.DataF
 
 
 def load_table(dataset: Dataset, corrections: Corrections = AS_INFERRED) -> pd.DataFrame:
-    """Read a stored dataset, after comparing its bytes with the row's SHA-256; categories are read as written.
+    """Read a stored dataset after checking its SHA-256; categories are read as written.
 
     Raises:
-        NotFound: its file is gone. Conflict: its file was changed. Unavailable: storage does not answer.
+        NotFound: the file is missing. Conflict: the file was changed. Unavailable: storage does not respond.
         TableError: a column cannot be read as corrected.
     """
     numbers = set(corrections.chosen(Choice.NUMBER))

@@ -1,4 +1,4 @@
-"""Shapes of datasets in the API."""
+"""Serializers of datasets."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ class FindingSerializer(serializers.Serializer[Any]):
 
 @example(_EXAMPLE)
 class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
-    """A dataset without its profile, which is for its own address: it may be long."""
+    """A dataset without its profile, which can be long; the address of the dataset returns it."""
 
     contract = serializers.JSONField(source="contract_data")
     warnings = FindingSerializer(many=True, help_text="Findings to check before training.")
@@ -90,7 +90,7 @@ class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
 
 @example({**_EXAMPLE, "profile": _PROFILE_EXAMPLE})
 class DatasetSerializer(DatasetListSerializer):
-    """A dataset with its profile: per column its kind, gaps and spread, over all rows and by class."""
+    """A dataset with its profile: kind, missing values and distribution of each column, over all rows and by class."""
 
     class Meta(DatasetListSerializer.Meta):
         fields = [*DatasetListSerializer.Meta.fields, "profile"]
@@ -110,7 +110,7 @@ class DatasetUploadSerializer(StrictSerializer):
 
 
 class CorrectionsSerializer(StrictSerializer):
-    """What the version's contract has otherwise than the dataset's."""
+    """The differences between the contract of the version and that of the dataset."""
 
     columns = serializers.DictField(
         child=StrictChoiceField(choices=list(Choice)),

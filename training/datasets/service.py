@@ -1,4 +1,4 @@
-"""Tables: stored once by their content, and read back only as they were stored."""
+"""Import of datasets: the same content is stored once, under its SHA-256."""
 
 from collections.abc import Collection
 from typing import IO, Any
@@ -16,7 +16,7 @@ from training.ml.tables.reading import TableError
 from training.models import Dataset
 from training.names import check_name
 
-# as the column of the row is declared
+# characters, as declared by the model
 LONGEST_TARGET = 255
 
 
@@ -28,16 +28,16 @@ def import_dataset(
     categories: Collection[str] = (),
     user: User | None = None,
 ) -> Dataset:
-    """Store a CSV as the next dataset of this name, or return the one that has this very content.
+    """Store a CSV as the next dataset of this name, or return the existing one with the same content.
 
     Args:
-        categories: columns of codes, kept as they are written; without this word numbers with a few texts among them
-            are refused as slips. A dataset that is there already keeps the contract that it has.
+        categories: columns of codes that are read as written; in other columns, a few texts among numbers are refused
+            as typing errors. An existing dataset keeps its contract.
 
     Raises:
         InvalidInput: the name, the file or its target column cannot be used.
-        TooLarge: more bytes than CLFSITE_UPLOAD_BYTES.
-        Unavailable: storage does not answer.
+        TooLarge: the file is larger than CLFSITE_UPLOAD_BYTES.
+        Unavailable: storage does not respond.
     """
     check_name(name, "dataset")
     if len(target) > LONGEST_TARGET:
@@ -58,7 +58,7 @@ def import_dataset(
         if existing and stored:
             return existing
         from training.datasets import (
-            frames,  # pandas, without which a site starts that is asked for nothing yet
+            frames,  # imported here, because pandas slows down the start of the site
         )
 
         try:
@@ -81,7 +81,7 @@ def import_dataset(
 
 
 def _is_stored(name: str, sha256: str) -> bool:
-    """Whether this content lies in storage unchanged."""
+    """Return whether this content is in storage unchanged."""
     try:
         with files.datasets().open(name) as file:
             return files.digest(file) == sha256
@@ -90,13 +90,13 @@ def _is_stored(name: str, sha256: str) -> bool:
 
 
 def as_invalid_input(error: Exception) -> InvalidInput:
-    """What the pure core refused, with the places in the file where it names them."""
+    """Convert an error of `training.ml` to an InvalidInput, with the places in the file if it has any."""
     problems = error.problems if isinstance(error, TableError) else []
     return InvalidInput(str(error), [vars(problem) for problem in problems])
 
 
 def _insert_dataset(**values: Any) -> Dataset:
-    """Insert with the next number; two uploads at once are told apart by the constraints."""
+    """Insert the row with the next number; the constraints detect simultaneous uploads."""
     for _ in range(10):
         last = Dataset.objects.filter(name=values["name"]).aggregate(last=Max("number"))["last"]
         try:

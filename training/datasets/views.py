@@ -1,4 +1,4 @@
-"""Tables to learn from: upload them and see what a classifier would make of them."""
+"""Pages of datasets: upload a table, and check its columns before training."""
 
 from typing import Any
 
@@ -29,17 +29,18 @@ SORTS = {
     "added": ["id"],
     "by": ["created_by__username"],
 }
-# the newest of a name and of what was trained, on a dataset's page
+# rows of each of the lists on a dataset's page: datasets of the same name, and runs
 SHOWN = 10
 COLUMNS_PER_PAGE = 50
 COLUMN_SORTS = {"name": "name", "missing": "missing", "distinct": "distinct"}
+# most frequent values that are shown of each class
 TOP_OF_CLASS = 2
 
 
 @staff(to_post="training.add_dataset")
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset_list(request: StaffRequest) -> HttpResponse:
-    """Every table, the newest first, and the form to add one."""
+    """The list of datasets, newest first, and the form to upload one."""
     form = DatasetForm(request)
     if form.is_valid() and (dataset := _import(request, form)):
         return redirect("training:dataset-detail", dataset.pk)
@@ -50,7 +51,7 @@ def dataset_list(request: StaffRequest) -> HttpResponse:
 
 
 def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
-    """Return the stored table, or None when the form now says why there is none."""
+    """Return the stored dataset, or None if the form has errors."""
     data, began = form.cleaned_data, timezone.now()
     try:
         dataset = import_dataset(
@@ -73,7 +74,7 @@ def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
 @staff()
 @require_safe
 def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
-    """What is in a table, and the contract that a classifier trained on it would keep."""
+    """One dataset: the profile of its columns, and its contract."""
     dataset = get_object_or_404(Dataset.objects.select_related("created_by"), pk=pk)
     contract = dataset.contract
     sort, profiles = _sorted(dataset.profile, request.GET.get("sort", ""))
@@ -96,7 +97,7 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
 
 
 def _sorted(profiles: list[dict[str, Any]], asked: str) -> tuple[str, list[dict[str, Any]]]:
-    """The order of the columns, where there is such a one, and the columns in it; else as they are in the file."""
+    """Sort the columns; return the order and the columns, or an empty order and the order of the file."""
     key = COLUMN_SORTS.get(asked.removeprefix("-"))
     if key is None:
         return "", profiles
@@ -104,7 +105,7 @@ def _sorted(profiles: list[dict[str, Any]], asked: str) -> tuple[str, list[dict[
 
 
 def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str, Any]:
-    """A column's profile with what becomes of it, shares of the rows, and bars to draw."""
+    """Return a column's profile with its feature or the reason why there is none, shares of the rows, and bars."""
     name, present = profile["name"], max(rows - profile["missing"], 1)
     return {
         **profile,
@@ -118,7 +119,7 @@ def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str,
 
 
 def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
-    """How a column is spread in each class, as shares of the class, all drawn to one scale."""
+    """Return the distribution of a column in each class, in shares of the class and on a common scale."""
     classes = profile.get("by_class", [])
     shares = [[count / max(item["rows"], 1) for count in item["counts"]] for item in classes]
     highest = max((share for row in shares for share in row), default=0)

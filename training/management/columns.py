@@ -1,4 +1,4 @@
-"""What `train` and `importdataset` have in common: options about columns, and how a table is shown."""
+"""Shared parts of `train` and `importdataset`: options for columns, and the display of a contract."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,9 @@ from training.ml.tables.corrections import Choice, Corrections, Spellings
 from training.ml.tables.digits import apart
 from training.models import Dataset
 
-# a table may have thousands of columns, each with something to say
+# warnings that are printed; a table may have thousands of columns with one each
 SHOWN_WARNINGS = 20
+# categories of a column that are printed
 SHOWN_CATEGORIES = 6
 OPTIONS = {
     Choice.LEAVE_OUT: "leave out this column; repeat for several columns, as for the next three options",
@@ -28,7 +29,7 @@ OPTIONS = {
 
 
 def add_options(parser: ArgumentParser, choices: Iterable[Choice]) -> None:
-    """Let columns be corrected."""
+    """Add the options that correct columns."""
     for choice in choices:
         parser.add_argument(
             f"--{_option(choice)}",
@@ -41,7 +42,7 @@ def add_options(parser: ArgumentParser, choices: Iterable[Choice]) -> None:
 
 
 def add_spellings(parser: ArgumentParser) -> None:
-    """Let somebody say whether labels that look alike are one class."""
+    """Add the options that merge or keep similar labels."""
     spellings = parser.add_mutually_exclusive_group()
     spellings.add_argument(
         "--merge-labels",
@@ -61,7 +62,7 @@ def add_spellings(parser: ArgumentParser) -> None:
 
 
 def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
-    """The corrections that the options ask for.
+    """Return the corrections of the options.
 
     Raises:
         CommandError: two options name the same column.
@@ -84,7 +85,7 @@ def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) 
     """Store a file as a dataset.
 
     Raises:
-        CommandError: it cannot be read or used, in one line.
+        CommandError: the file cannot be read or used; the message has one line.
     """
     try:
         with csv.open("rb") as file:
@@ -96,7 +97,7 @@ def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) 
 
 
 def show_warnings(warnings: list[dict[str, str]], stream: OutputWrapper) -> None:
-    """Write one line for each of the first warnings."""
+    """Write the first warnings, one per line."""
     for warning in warnings[:SHOWN_WARNINGS]:
         stream.write(f"warning: {warning['column']}: {warning['message']}")
     if len(warnings) > SHOWN_WARNINGS:
@@ -106,7 +107,7 @@ def show_warnings(warnings: list[dict[str, str]], stream: OutputWrapper) -> None
 
 
 def describe_positive(label: str) -> str:
-    """A line about the positive class of two."""
+    """Return a line about the positive class of two."""
     return (
         f"positive class: {label}. Precision, recall, aim and threshold refer to it; choose the other class "
         "with --positive"
@@ -114,8 +115,8 @@ def describe_positive(label: str) -> str:
 
 
 def show_contract(contract: Contract, title: str, console: Console) -> None:
-    """Print what a classifier asks for, and which columns it does not."""
-    # a name that is cut cannot be copied into an option
+    """Print the inputs of a classifier, and the columns that are left out."""
+    # Long names are wrapped instead of cut, because they are copied into options.
     columns = [Column(name, overflow="fold") for name in ("input", "kind", "values", "missing", "default")]
     inputs = Table(*columns, title=title, title_justify="left")
     for feature in contract.features:
@@ -126,7 +127,7 @@ def show_contract(contract: Contract, title: str, console: Console) -> None:
 
 
 def show_left_out(contract: Contract, console: Console) -> None:
-    """Print which columns are no inputs, and why."""
+    """Print the columns that are left out, with the reasons."""
     for column, reason in contract.left_out.items():
         console.print(f"left out {column}: {reason}")
 

@@ -1,4 +1,4 @@
-"""A run on the terminal: carried out here, watched while it goes on, and its version shown at the end."""
+"""A run in the terminal: its execution in this process, its progress, and the display of its version."""
 
 import json
 import time
@@ -20,14 +20,14 @@ from training.models import Run, Version
 from training.runs.execution import execute_run
 from training.versions.service import artifact_path
 
-# without a terminal a line is written for each phase, at every quarter of those that are counted, and when so long has passed without one
+# seconds after which a line of progress is written without a terminal; phases and quarters of them also write one
 LINE_SECONDS = 60.0
-# what a phase counts; others have a few steps of no length in common
+# units of the phases that count; the others have a few steps of different length
 UNITS = {Phase.SEARCH: "fits", Phase.IMPORTANCE: "inputs"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The options of every command that trains."""
+    """Add the options of all commands that train."""
     parser.add_argument(
         "--jobs", type=processes, default=-1, metavar="N", help="number of processes; default: one per core"
     )
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def processes(text: str) -> int:
-    """Read `--jobs`."""
+    """Parse the value of `--jobs`."""
     jobs = int(text)
     if jobs < -1 or jobs == 0:
         raise CommandError(f"--jobs is {jobs}; expected a number of processes, or -1 for one per core")
@@ -46,7 +46,7 @@ def processes(text: str) -> int:
 
 
 class Watch:
-    """Tells on standard error how far a run is: a bar on a terminal, lines elsewhere, nothing where `quiet`."""
+    """The progress of a run on standard error: a bar in a terminal, lines elsewhere, nothing if `quiet`."""
 
     def __init__(self, run: Run, *, quiet: bool) -> None:
         self.run = run
@@ -54,14 +54,14 @@ class Watch:
         self.writes_lines = not quiet and not self.console.is_terminal
         self.quarters, self.written_at = 0, time.monotonic()
         self.phase: Phase | None = None
-        # time left is the run's own figure, as in portal and API; rich would look at the last 30 seconds alone, which
-        # misleads where the fits of a search grow from round to round
+        # The time left is that of the run, as in portal and API. rich only considers the last 30 seconds, which
+        # misleads if the fits of a search take longer in each round.
         self.bar = Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
-            # rich stops its own clock with the last part of a phase
+            # rich's own column of time stops at the end of a phase
             TextColumn("{task.elapsed:.0f} s"),
             console=self.console,
             disable=quiet or not self.console.is_terminal,
@@ -69,7 +69,7 @@ class Watch:
         self.task = self.bar.add_task(str(run.classifier), total=run.recipe.fits, status="")
 
     def report(self, progress: Progress) -> None:
-        """Show the progress that the run's row has just been given."""
+        """Show the progress, which the run's row already has."""
         unit = UNITS.get(progress.phase, "")
         status = unit if progress.best is None else f"{unit}, best score so far {progress.best:.4f}"
         left = self.run.seconds_left
@@ -96,10 +96,10 @@ class Watch:
 
 
 def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
-    """Carry out a run in this process.
+    """Execute a run in this process.
 
     Raises:
-        CommandError: it failed, with its reason, or belongs to another process.
+        CommandError: the run failed, with its reason, or belongs to another process.
     """
     watch = Watch(run, quiet=quiet)
     with watch.bar:
@@ -114,7 +114,7 @@ def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
 
 
 def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bool) -> None:
-    """Print what came of a run, as tables or as one JSON object."""
+    """Print the version of a run, as tables or as one JSON object."""
     if as_json:
         stdout.write(json.dumps(outcome(version, round(seconds, 2))))
         return
@@ -139,7 +139,7 @@ def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bo
 
 
 def outcome(version: Version, seconds: float) -> dict[str, Any]:
-    """What `--json` prints: run, version, metrics, seconds and where the artifacts are."""
+    """Return the output of `--json`: run, version, metrics, seconds and the paths of the artifacts."""
     return {
         "run": version.run_id,
         "classifier": version.classifier.name,

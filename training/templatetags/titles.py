@@ -18,17 +18,17 @@ register = template.Library()
 
 @register.filter
 def metric(name: str) -> str:
-    """A metric's title; scikit-learn's own scorers keep their names."""
+    """Return the title of a metric, or the name of another scorer of scikit-learn."""
     return METRIC_TITLES.get(name, name)
 
 
 @register.filter
 def in_order(metrics: dict[str, float]) -> list[tuple[str, float]]:
-    """Metrics as they are always listed; PostgreSQL does not keep the order of JSON's keys."""
+    """Return metrics in their usual order, because PostgreSQL does not keep the order of JSON's keys."""
     return [(name, metrics[name]) for name in METRIC_TITLES if name in metrics]
 
 
 @register.filter
 def estimator(name: str) -> str:
-    """The title of an estimator family, which a later release may have dropped."""
+    """Return the title of an estimator family, also if this release no longer has the family."""
     return FAMILIES[name].title if name in FAMILIES else capfirst(name)

@@ -1,4 +1,4 @@
-"""How templates write values of a table."""
+"""Template filters for the values of a table."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ register.filter("shown", exact)
 
 @register.filter
 def span(feature: Feature) -> str:
-    """The range that training saw of a number."""
+    """Return the range of a number in training."""
     return " to ".join(apart(feature.low or 0, feature.high or 0))
 
 
 @register.filter
 def spread(quantiles: Sequence[float]) -> str:
-    """The range and the median of a column of numbers."""
+    """Return the range and the median of a column of numbers."""
     low, median, high = apart(quantiles[0], quantiles[2], quantiles[4])
     return f"{low} to {high}, median {median}"

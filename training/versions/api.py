@@ -1,4 +1,4 @@
-"""Managing what is trained: datasets, runs, classifiers, versions and their activation, under /api/."""
+"""The API of classifiers and versions, and of activation."""
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics
@@ -34,7 +34,7 @@ class VersionDetail(DetailCall[Version]):
 
 
 class VersionCompare(Call):
-    """Compare two to six versions, in the order in which they are named."""
+    """Compare two to six versions, in the given order."""
 
     scopes = {"GET": "read"}
     parameters = {"GET": ("ids",)}
@@ -61,7 +61,7 @@ class VersionCompare(Call):
 
 
 class VersionActivate(Call):
-    """Let this version answer from now on; an older one rolls back."""
+    """Activate this version. To roll back, activate an older one."""
 
     scopes = {"POST": "activate"}
 

@@ -1,6 +1,6 @@
-"""Charts as Plotly figures: pure functions from numbers to what `partials/chart.html` shows.
+"""Charts of versions as Plotly figures: pure functions from numbers to the input of `partials/chart.html`.
 
-A figure names no colours but "var(--chart-N)"; the page's script gives it those of the theme.
+Figures name their colours "var(--chart-N)", which the page's script replaces by those of the theme.
 """
 
 import html
@@ -24,12 +24,12 @@ from clfsite.core.web.charts import (
     text,
 )
 
-# more classes than this leave no room for numbers in the cells
+# classes up to which the cells of a confusion matrix have room for numbers
 NUMBERED_CLASSES = 12
+# features in the chart of one version, and in that of several
 SHOWN_FEATURES = 15
-# of features with a bar for each version
 SHOWN_COMPARED = 10
-# points of a curve that its table lists
+# points of a curve in its table
 LISTED_POINTS = 21
 IMPORTANCE_NOTE = (
     "Drop in ROC-AUC when the values of an input are shuffled. Similar inputs can replace each other."
@@ -47,7 +47,7 @@ def confusion(
 
     Args:
         counts: `counts[i][j]` rows of class i were labelled j.
-        classes: in the same order.
+        classes: the labels in the same order.
     """
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
     cells = [
@@ -87,10 +87,10 @@ def confusion(
 
 
 def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
-    """Every chart that a version's judgement on held-out rows has the numbers for; early versions have none.
+    """Return the charts of an evaluation; early versions have none.
 
     Args:
-        held_out: `Evaluation.to_dict()`, maybe without `curves` and `importance`.
+        held_out: `Evaluation.to_dict()`, possibly without `curves` and `importance`.
     """
     curves = held_out.get("curves") or {}
     drawn = [draw(curves[kind]) for kind, draw in CURVES.items() if curves.get(kind)]
@@ -99,17 +99,17 @@ def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
 
 
 def overlaid(names: Sequence[str], held_out: Sequence[Mapping[str, Any]], label: str) -> list[Chart]:
-    """The curves of one class by several versions, laid over each other.
+    """The curves of one class by several versions in the same charts.
 
     Args:
-        names: what to call each version.
-        held_out: `Evaluation.to_dict()` of each; one without curves, or without the class, is left out.
+        names: the name of each version.
+        held_out: `Evaluation.to_dict()` of each; versions without curves or without the class are left out.
         label: the class.
     """
     drawn = []
     for kind, draw in CURVES.items():
         curves = [
-            # each version keeps its colour from chart to chart
+            # each version has the same colour in all charts
             {**curve, "label": name, "color": f"var(--chart-{place})"}
             for place, (name, judged) in enumerate(zip(names, held_out, strict=True), start=1)
             for curve in (judged.get("curves") or {}).get(kind, [])
@@ -218,7 +218,7 @@ def importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] 
 
     Args:
         features: `feature`, `mean` and `std` of each, the most important first.
-        effort: how many `rows` were shuffled, and how often (`repeats`); early versions do not tell.
+        effort: number of `rows` and of shuffles (`repeats`); early versions do not have it.
     """
     shown = features[:SHOWN_FEATURES]
     left_out = len(features) - len(shown)
@@ -267,7 +267,7 @@ def importance(features: Sequence[Mapping[str, Any]], effort: Mapping[str, int] 
 
 
 def said_of_effort(effort: Mapping[str, int]) -> str:
-    """From how many rows importance was measured: fewer where a model is slow on many inputs."""
+    """Say on how many rows importance was measured; there are fewer if a model is slow or has many inputs."""
     times = "once" if effort["repeats"] == 1 else f"{effort['repeats']} times"
     return f"Measured on {effort['rows']:,} held-out rows, each input shuffled {times}."
 
@@ -276,8 +276,8 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
     """Permutation importance of several versions, a group of bars for each feature.
 
     Args:
-        names: what to call each version.
-        features: of each version `feature`, `mean` and `std`; none where it was not measured.
+        names: the name of each version.
+        features: `feature`, `mean` and `std` for each version; empty if importance was not measured.
     """
     by_version = [{row["feature"]: row for row in rows} for rows in features]
     highest: dict[str, float] = {}
@@ -325,11 +325,11 @@ def compared_importance(names: Sequence[str], features: Sequence[Sequence[Mappin
 
 
 def _importance_bars(place: int, name: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Trace:
-    """One version's bars.
+    """The bars of one version.
 
     Args:
-        place: among the versions, from 1; it chooses the colour.
-        rows: position on the axis and importance of each of its features.
+        place: the position among the versions, from 1, which selects the colour.
+        rows: position on the axis and importance of each feature.
     """
     return bars(
         x=[row["mean"] for _, row in rows],
@@ -344,7 +344,7 @@ def _importance_bars(place: int, name: str, rows: Sequence[tuple[int, Mapping[st
 
 
 def curves_note(note: str, curves: Sequence[Mapping[str, Any]]) -> str:
-    """What a chart of curves shows, and how many classes it leaves to its table."""
+    """Return the note of a chart of curves, with the number of classes that are only in its table."""
     left_out = len(curves) - SHOWN_CURVES
     return (
         f"{note} The first {SHOWN_CURVES} classes; {left_out} more are in the table."
@@ -354,7 +354,7 @@ def curves_note(note: str, curves: Sequence[Mapping[str, Any]]) -> str:
 
 
 def curves_table(curves: Sequence[Mapping[str, Any]], headers: list[str]) -> Table:
-    """Points of every curve, evenly picked along it, the first and the last among them."""
+    """Return evenly spaced points of each curve, including the first and the last."""
     rows = []
     for curve in curves:
         last = len(curve["x"]) - 1

@@ -1,4 +1,4 @@
-"""Versions side by side: which ones, what differs, and how far their figures can be compared at all."""
+"""Comparison of versions: their metrics, their differences, and limits of the comparison."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
@@ -7,13 +7,13 @@ from clfsite.core.errors import InvalidInput, NotFound
 from training.models import Version
 from training.templatetags.titles import METRIC_TITLES
 
-LEAST, MOST = 2, 6
-# as many digits as every database can compare
+LEAST, MOST = 2, 6  # versions
+# digits of a number that all databases can compare
 LONGEST_NUMBER = 18
 
 
 class Figure(TypedDict):
-    """One metric of one version; `difference` is to the first version's, `best` marks the highest of all."""
+    """One metric of one version; `difference` is relative to the first version, `best` marks the highest value."""
 
     version: int
     value: float
@@ -24,7 +24,7 @@ class Figure(TypedDict):
 
 
 class Metric(TypedDict):
-    """A metric of every version, in the order in which they were named."""
+    """One metric of all versions, in the given order."""
 
     metric: str
     cross_validation: list[Figure]
@@ -32,11 +32,11 @@ class Metric(TypedDict):
 
 
 def chosen(written: Sequence[str]) -> list[Version]:
-    """Return the versions of these ids, in this order, each with `active`.
+    """Return the versions with these ids, in this order, each with `active`.
 
     Raises:
-        InvalidInput: something else than two to six different numbers.
-        NotFound: there is no version of one of them.
+        InvalidInput: the ids are not two to six different numbers.
+        NotFound: one of the versions does not exist.
     """
     named = [text for text in written if text]
     for text in named:
@@ -57,7 +57,7 @@ def chosen(written: Sequence[str]) -> list[Version]:
 
 
 def metrics(versions: Sequence[Version]) -> list[Metric]:
-    """Every metric of every version, with differences to the first one and the best marked."""
+    """Return all metrics of all versions, with the differences to the first version and marks for the best."""
     return [
         {
             "metric": name,
@@ -98,7 +98,7 @@ def _figures(
 
 
 def remarks(versions: Sequence[Version]) -> list[str]:
-    """Why figures and curves of these versions are not to be held against each other without a second thought."""
+    """Return the reasons why metrics and curves of these versions are not directly comparable."""
     texts = []
     first = versions[0]
     asks = {(version.contract.target, version.contract.classes) for version in versions}
@@ -137,14 +137,14 @@ def remarks(versions: Sequence[Version]) -> list[str]:
 
 
 def names(versions: Sequence[Version]) -> list[str]:
-    """What to call each version where there is little room: without the classifier's name if all have the same."""
+    """Return short names of the versions, without the classifier's name if all have the same classifier."""
     if len({version.classifier_id for version in versions}) == 1:
         return [f"Version {version.number}" for version in versions]
     return [str(version) for version in versions]
 
 
 def libraries(versions: Sequence[Version]) -> list[list[tuple[str, str, bool]]]:
-    """Of each version the libraries that it was made with: name, release, and whether the releases differ."""
+    """Return the libraries of each version: name, release, and whether the releases differ between versions."""
     known = dict.fromkeys(name for version in versions for name in sorted(version.libraries))
     releases = {name: [version.libraries.get(name, "not recorded") for version in versions] for name in known}
     return [
@@ -154,11 +154,11 @@ def libraries(versions: Sequence[Version]) -> list[list[tuple[str, str, bool]]]:
 
 
 def labels(versions: Sequence[Version]) -> list[str]:
-    """The classes of which any of the versions has curves, in the order of the versions."""
+    """Return the classes for which at least one version has curves, in the order of the versions."""
     curves = [curve for version in versions for curve in version.held_out.get("curves", {}).get("roc", [])]
     return list(dict.fromkeys(curve["label"] for curve in curves))
 
 
 def as_dict(versions: Sequence[Version]) -> dict[str, Any]:
-    """All of it, for a serializer."""
+    """Return versions, metrics and remarks as the input of ComparisonSerializer."""
     return {"versions": versions, "metrics": metrics(versions), "remarks": remarks(versions)}

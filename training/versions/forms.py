@@ -4,6 +4,6 @@ from django import forms
 
 
 class ReasonForm(forms.Form):
-    """Why a version goes live."""
+    """The reason for an activation."""
 
     reason = forms.CharField(max_length=500, help_text="Kept in the history of the classifier.")

@@ -1,4 +1,4 @@
-"""What served when: the activations of a classifier, each with when the next one took over."""
+"""The activation history of a classifier."""
 
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import Lag
@@ -7,7 +7,7 @@ from training.models import Activation, Classifier, Version
 
 
 def spells(classifier: Classifier) -> QuerySet[Activation]:
-    """The newest first, each with `until`: None for the one in force."""
+    """Return the activations, newest first, each with `until`, the time of the next; None for the current one."""
     return (
         classifier.activations.select_related("version__classifier")
         .defer(*Version.bulky(path="version__"))

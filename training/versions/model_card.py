@@ -1,4 +1,4 @@
-"""Where a version should not be relied on, as its model card and the report on it say."""
+"""The limits of a version, for its model card and its report."""
 
 from clfsite.core.web.numbers import percent
 from training.ml.judge.calibration import FAIRLY, calibration_gap
@@ -6,18 +6,18 @@ from training.models import Version
 from training.templatetags.titles import METRIC_TITLES
 
 SHOWN_FEATURES = 10
-LISTED = 8
-# with so many held-out rows the interval of a class's recall is about as wide as WIDE: 0.11 for a recall of 0.8
+LISTED = 8  # classes or inputs in one sentence
+# held-out rows of a class, with which the interval of its recall is about as wide as WIDE: 0.11 for a recall of 0.8
 FEW_ROWS = 200
 WIDE = 0.1
-# a class with a smaller share of the rows hardly moves accuracy
+# share of the rows below which a class hardly affects accuracy
 RARE = 0.1
-# a fall from cross-validation to the held-out rows that a reader should know of
+# drop from cross-validation to held-out rows from which it is reported
 GAP = 0.05
 
 
 def limits(version: Version) -> list[str]:
-    """Sentences about what the figures do not carry, the same for every reader."""
+    """Return sentences about the limits of the version and of its metrics."""
     dataset = version.run.dataset
     sentences = [
         (

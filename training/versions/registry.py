@@ -1,4 +1,4 @@
-"""What runs produced: registered whole, and checked before it is used."""
+"""Registration of versions, and the check of their artifacts before use."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def register_version(*, run: Run, trained: "Trained") -> Version:
-    """Write the artifacts, then the version's row and the run's end in one transaction.
+    """Write the artifacts, and then the version's row and the end of the run in one transaction.
 
-    A crash before the commit leaves files without a row, which a later attempt writes under another name;
-    any exception takes the files back.
+    An exception removes the files. After a crash before the commit, files without a row are left; the next attempt
+    uses other names.
     """
     parts = {
         "pipeline": trained.pipeline,
@@ -64,8 +64,8 @@ def verify_version(version: Version) -> Any:
     """Load a version's pipeline and return it.
 
     Raises:
-        Conflict: the file is gone or changed, or it no longer gives the answers recorded at training.
-        Unavailable: storage does not answer.
+        Conflict: the file is missing or changed, or gives other probabilities than those recorded at training.
+        Unavailable: storage does not respond.
     """
     entry = version.artifacts["pipeline"]
     try:
@@ -84,7 +84,7 @@ def verify_version(version: Version) -> Any:
 
 
 def load_model(version: Version) -> LoadedModel:
-    """Load what answers for a version.
+    """Load the model of a version for predictions.
 
     Raises:
         Conflict, Unavailable: see `verify_version`.

@@ -1,4 +1,4 @@
-"""Shapes of datasets, runs, classifiers and versions in the API."""
+"""Serializers of classifiers, versions and activations."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from training.models import Activation, Classifier, Dataset, Version
 from training.runs.serializers import RECIPE_EXAMPLE
 
 METRICS_EXAMPLE = {"accuracy": 0.81, "f1": 0.6, "roc_auc": 0.85, "precision": 0.67, "recall": 0.55}
-# what a version shows of itself by its own address and in a comparison
+# members of a version on its own and in a comparison
 _COMMON_EXAMPLE = {
     "id": 9,
     "classifier": "churn",

@@ -1,4 +1,4 @@
-"""Which version is in force, and the files of all; `registry` holds what loads them."""
+"""Activation of versions, and access to their files; `registry` loads models."""
 
 from django.core.files import File
 from django.db import transaction
@@ -7,19 +7,19 @@ from clfsite.core.errors import Conflict, InvalidInput, NotFound
 from clfsite.core.storage import files
 from training.models import Activation, Classifier, Version
 
-# as the column of the row is declared
+# characters, as declared by the model
 LONGEST_REASON = 500
 
 
 def activate_version(*, version: Version, actor: str, reason: str) -> Activation:
-    """Make a version the one that answers, once its artifact has been loaded and checked.
+    """Activate a version after its artifact was loaded and checked.
 
-    Rolling back is activating an older version.
+    To roll back, activate an older version.
 
     Raises:
-        Conflict: it is already active, or its artifact is not what was recorded.
-        Unavailable: storage does not answer.
-        InvalidInput: no reason was given.
+        Conflict: the version is already active, or its artifact does not match its record.
+        Unavailable: storage does not respond.
+        InvalidInput: the reason is missing or too long.
     """
     if not reason.strip():
         raise InvalidInput("the reason is missing; say why this version is activated")
@@ -28,12 +28,12 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
             f"the reason has {len(reason.strip())} characters; at most {LONGEST_REASON} are allowed"
         )
     from training.versions.registry import (
-        verify_version,  # scikit-learn, which no start of the site waits for
+        verify_version,  # imported here, because scikit-learn slows down the start of the site
     )
 
     verify_version(version)
     with transaction.atomic():
-        # the lock makes racers wait for each other; the unique number catches what might get past it
+        # The lock orders simultaneous activations; the unique number is a second protection.
         classifier = Classifier.objects.select_for_update().get(pk=version.classifier_id)
         current = classifier.activation
         if current and current.version_id == version.pk:
@@ -48,18 +48,18 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
 
 
 def make_default(*, classifier: Classifier) -> None:
-    """Let this classifier answer requests that name none, in place of the one before."""
+    """Make this classifier the default for requests without a classifier's name."""
     with transaction.atomic():
         Classifier.objects.filter(is_default=True).exclude(pk=classifier.pk).update(is_default=False)
         Classifier.objects.filter(pk=classifier.pk).update(is_default=True)
 
 
 def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg]
-    """Open one part of a version to read, after comparing it with what was recorded.
+    """Open one artifact of a version for reading, after checking its SHA-256.
 
     Raises:
-        NotFound: there is no such part, or its file is gone. Conflict: it was changed.
-        Unavailable: storage does not answer.
+        NotFound: the part or its file does not exist. Conflict: the file was changed.
+        Unavailable: storage does not respond.
     """
     entry = version.artifacts.get(part)
     if entry is None:
@@ -80,7 +80,7 @@ def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg
 
 
 def artifact_path(name: str) -> str:
-    """Where an artifact can be found: a path in a folder, a URL elsewhere."""
+    """Return the path of an artifact in a local folder, or its URL in other storages."""
     store = files.artifacts()
     try:
         return store.path(name)

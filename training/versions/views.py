@@ -1,4 +1,4 @@
-"""What runs produced: judge versions, fetch their files, decide which one answers."""
+"""Pages of versions: lists, details, comparison, model card, files and activation."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -24,7 +24,7 @@ from training.versions.service import activate_version, open_artifact
 
 PER_PAGE = 50
 HISTORY_PER_PAGE = 25
-# of the history, beside all else that is known of a version
+# activations on the page of a version
 SHOWN_HISTORY = 5
 SORTS = {
     "version": ["number"],
@@ -41,12 +41,12 @@ SORTS = {
 @staff()
 @require_safe
 def version_list(request: StaffRequest) -> HttpResponse:
-    """Every version under its classifier, the newest first."""
+    """The list of versions by classifier, newest first."""
     return _list(request)
 
 
 def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = ()) -> HttpResponse:
-    """The list, maybe with the reason why the versions that were chosen there cannot be compared."""
+    """Render the list, possibly with the reason why the chosen versions cannot be compared."""
     versions = (
         Version.objects.with_active()
         .select_related("classifier", "run__dataset")
@@ -74,7 +74,7 @@ def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = (
 @staff()
 @require_safe
 def version_compare(request: StaffRequest) -> HttpResponse:
-    """Several versions side by side; where they cannot be, the list to choose from with the reason."""
+    """The comparison of versions; if they cannot be compared, the list of versions with the reason."""
     chosen = request.GET.getlist("versions")
     try:
         versions = comparison.chosen(chosen)
@@ -97,7 +97,7 @@ def version_compare(request: StaffRequest) -> HttpResponse:
 
 
 def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
-    """The charts of a comparison: confusion matrices, the curves of one class, importance."""
+    """Return the charts of a comparison: confusion matrices, the curves of one class, and importance."""
     names, judged = comparison.names(versions), [version.held_out for version in versions]
     features = [version.get("importance") or [] for version in judged]
     return {
@@ -118,7 +118,7 @@ def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
 @staff(to_post="training.activate_version")
 @require_http_methods(["GET", "HEAD", "POST"])
 def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
-    """All that is known of a version; posting a reason makes it the one that answers."""
+    """One version with its evaluation and history; posting a reason activates it."""
     version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
     form = ReasonForm(form_data(request))
     if request.method == "POST" and form.is_valid():
@@ -141,7 +141,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
 @staff()
 @require_safe
 def version_card(request: StaffRequest, pk: str) -> HttpResponse:
-    """What whoever relies on a version should know of it, to print or to keep as PDF."""
+    """The model card of a version, to print or to save as PDF."""
     version = get_object_or_404(
         Version.objects.with_active().select_related("classifier", "run__dataset", "run__created_by"), pk=pk
     )
@@ -182,7 +182,7 @@ def _activate(request: StaffRequest, version: Version, reason: str) -> None:
 @staff()
 @require_safe
 def version_artifact(request: StaffRequest, pk: str, part: str) -> HttpResponseBase:
-    """One file of a version, to load elsewhere with joblib."""
+    """The download of one artifact of a version, which joblib can load."""
     version = get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
     try:
         file = open_artifact(version, part)

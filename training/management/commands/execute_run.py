@@ -1,4 +1,4 @@
-"""What a worker starts for every run; a person uses `train`."""
+"""`manage.py execute_run`: execute a run that a worker has claimed. People use `train` instead."""
 
 import resource
 from argparse import ArgumentParser
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *, run: int, claim: UUID, **_options: object) -> None:
         die_with_parent()
         if settings.CLFSITE_RUN_MEMORY_BYTES:
-            # also of the processes that fit side by side, each for itself
+            # Parallel processes of the search inherit the limit, and each has it for itself.
             resource.setrlimit(resource.RLIMIT_DATA, (settings.CLFSITE_RUN_MEMORY_BYTES,) * 2)
         claimed = Run.objects.select_related("classifier", "dataset", "created_by").filter(
             pk=run, claim=claim

@@ -1,4 +1,4 @@
-"""`manage.py importdataset`: store a CSV as a dataset and say what is in it, before anything is trained."""
+"""`manage.py importdataset`: store a CSV as a dataset and print its contract and findings."""
 
 import json
 from argparse import ArgumentParser
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 
 def outcome(dataset: Dataset, *, is_new: bool) -> dict[str, Any]:
-    """What `--json` prints."""
+    """Return the output of `--json`."""
     return {
         "id": dataset.pk,
         "name": dataset.name,

@@ -1,4 +1,4 @@
-"""`manage.py retrain`: the recipe of a version once more, on newer data."""
+"""`manage.py retrain`: train with the recipe of a version on newer data."""
 
 import time
 from argparse import ArgumentParser
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        # --version means the classifier's here, not Django's
+        # --version is the version of the classifier here, not of Django
         return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
 
 def _version(name: str, number: int | None) -> Version:
-    """The version of this number, or the active or newest one."""
+    """Return the version with this number; without a number, the active one, or the newest if none is active."""
     classifier = Classifier.objects.filter(name=name).first()
     if classifier is None:
         names = ", ".join(Classifier.objects.values_list("name", flat=True)[:20])

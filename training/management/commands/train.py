@@ -1,4 +1,4 @@
-"""`manage.py train`: from a CSV to a registered version on the terminal."""
+"""`manage.py train`: train a version from a CSV file in the terminal."""
 
 import json
 import time
@@ -121,7 +121,7 @@ class Command(BaseCommand):
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:
-    """The recipe that the options describe; the services check whether it fits.
+    """Return the recipe of the options; the services check whether it fits the dataset.
 
     Raises:
         CommandError: an option cannot be read.
