@@ -1,4 +1,4 @@
-"""Keys, batches, the log of predictions and the truth about them."""
+"""API keys, batches, the log of predictions, and feedback."""
 
 import uuid
 from datetime import datetime
@@ -15,30 +15,30 @@ from training.models import Version
 
 
 def new_id() -> uuid.UUID:
-    """A UUIDv7: unique without a database, and growing with time."""
+    """Return a UUIDv7, which is unique without a database and increases with time."""
     return uuid7()
 
 
 def new_folder() -> str:
-    """A name that no other batch has, for where its files lie."""
+    """Return a unique name for the folder of a batch."""
     return str(uuid.uuid4())
 
 
 def first_id(moment: datetime) -> uuid.UUID:
-    """The smallest UUIDv7 of a moment: ids grow with time, so the primary key finds a time in the log.
+    """Return the smallest UUIDv7 of a moment. Ids increase with time, so the primary key finds a time in the log.
 
-    Before 1970 no id was made, so that the first one of all stands for every earlier moment.
+    Moments before 1970 get the smallest id of all, because UUIDv7 begins in that year.
     """
     return uuid.UUID(int=max(int(moment.timestamp() * 1_000), 0) << 80)
 
 
 def hour_of(moment: datetime) -> datetime:
-    """The start of the hour in which a moment is counted."""
+    """Return the start of the hour in which a moment is counted."""
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
 class ApiKey(models.Model):
-    """A caller's key, known by the SHA-256 of a secret that is shown once."""
+    """An API key, of which only the SHA-256 is stored; the key itself is shown once."""
 
     name = models.CharField(max_length=100, help_text="Who or what calls with it.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -76,7 +76,7 @@ class ApiKey(models.Model):
 
 
 class Batch(Job):
-    """A CSV scored as a job: checked whole, then scored a part at a time; only its methods change its state."""
+    """A CSV file that is scored as a job: first checked, then scored in parts. Only its methods change its state."""
 
     class State(models.TextChoices):
         QUEUED = Job.QUEUED
@@ -160,17 +160,17 @@ class Batch(Job):
         return f"{self.folder}/errors.csv"
 
     def part_name(self, number: int) -> str:
-        """Where the answers of a part lie."""
+        """Return the file name of the predictions of a part."""
         return f"{self.folder}/answers-{number:06}.csv"
 
     @property
     def rows_good(self) -> int:
-        """How many rows can be scored."""
+        """The number of rows that can be scored."""
         return self.rows_total - self.rows_bad
 
     @property
     def percent(self) -> int:
-        """How far the check is, or then the scoring."""
+        """The progress in percent of the check, and after it of the scoring."""
         done, whole = (
             (self.rows_done, self.rows_total) if self.checked_at else (self.bytes_done, self.size_bytes)
         )
@@ -178,28 +178,28 @@ class Batch(Job):
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the scoring may still take if it goes on as it went; None while nothing can be said."""
+        """The seconds left of the scoring at its pace so far; None if unknown."""
         if self.state != self.State.RUNNING or not self.checked_at or not self.pace:
             return None
         return (self.rows_total - self.rows_done) / self.pace
 
     def note(self, *, rows_done: int, pace: float | None, bytes_done: int = 0) -> bool:
-        """Show how far it is; False when it is no longer ours."""
+        """Store the progress; return False if another process owns the batch now."""
         return self.change(self.OWNED, rows_done=rows_done, pace=pace, bytes_done=bytes_done)
 
     def note_part(self, *, rows_done: int, pace: float) -> bool:
-        """Show how far the scoring is after a part that no later attempt does again; False when it is no longer ours."""
+        """Store the progress after a part, which later attempts skip; return False as `note` does."""
         return self.change(self.OWNED, rows_done=rows_done, pace=pace, attempts_without_progress=0)
 
     def close_check(self, *, hold: bool, **results: Any) -> bool:
-        """Write down what the check found, and wait for `start_scoring` where it is to be held."""
+        """Store the results of the check; if `hold`, wait for `start_scoring`. Return False as `note` does."""
         waits = {"state": self.State.CHECKED, "attempt": 0, "lease_until": None} if hold else {}
         values = {"attempts_without_progress": 0, **results, **waits}
         return self.change(self.OWNED, checked_at=timezone.now(), rows_done=0, pace=None, **values)
 
     @property
     def is_refused(self) -> bool:
-        """Whether it ended for what is in its file: as long as that is the same, it would end so again."""
+        """Whether the batch ended because of errors in its file, so another attempt would end the same way."""
         if not self.checked_at:
             return bool(self.problems)
         return self.rows_bad == self.rows_total or (
@@ -211,39 +211,39 @@ class Batch(Job):
         return super().is_resumable and not self.is_refused
 
     def start_scoring(self, mode: str) -> bool:
-        """Queue the scoring of a checked file; False when it does not wait for that."""
+        """Queue the scoring of a checked file; return False if the batch does not wait for it."""
         return self.change(
             (self.State.CHECKED,), state=self.State.QUEUED, mode=mode, hold=False, started_at=None
         )
 
     def resume(self, **values: Any) -> bool:
-        """Queue a batch that failed or was cancelled; it goes on behind its last part. False when it is in another state.
+        """Queue a failed or cancelled batch, which continues after its last part; return False in other states.
 
-        One that was discarded while it waited to be started waits for that again.
+        A batch that was discarded while it waited for `start_scoring` waits for it again.
         """
         waits = {"state": self.State.CHECKED} if self.checked_at and self.hold else {}
         return super().resume(**waits, **values)
 
     def begin_scoring(self) -> datetime | None:
-        """Choose once how the ids of the predictions begin, so that every attempt gives a row the same id.
+        """Choose the prefix of the prediction ids once, so a row has the same id in all attempts.
 
         Returns:
-            When the scoring first began; None when the batch is no longer ours.
+            The time when the scoring first began; None if another process owns the batch now.
         """
         if not self.id_prefix:
-            # the last eight hexadecimal digits are left to the number of the row
+            # the last eight hexadecimal digits are the number of the row
             self.change(self.OWNED, id_prefix=str(new_id())[:-8], scoring_at=timezone.now())
         return self.scoring_at
 
     def succeed(self, summary: dict[str, Any]) -> bool:
-        """Close it as done; False when it is no longer ours."""
+        """Mark the batch as succeeded; return False if another process owns it now."""
         return self.change(
             self.OWNED, state=self.State.SUCCEEDED, finished_at=timezone.now(), summary=summary
         )
 
 
 class BatchPart(models.Model):
-    """A block of a batch's rows whose answers are stored and logged; written with them in one transaction."""
+    """A block of a batch's rows whose predictions are stored; the row and the log are written in one transaction."""
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="parts", db_index=False)
     number = models.PositiveIntegerField(help_text="Position in the file, from 0.")
@@ -260,10 +260,10 @@ class BatchPart(models.Model):
 
 
 class Prediction(models.Model):
-    """One logged answer. Never edited.
+    """One logged prediction. Never edited.
 
-    Its version and batch are not checked by the database, which would look both up and lock them for every row: a
-    third of what writing costs. Rows are written next to the version that answered, and neither is ever deleted.
+    Version and batch have no foreign key constraint. The database would look up and lock both for each row, which takes
+    a third of the time to write. Rows are only written with an existing version, and neither is ever deleted.
     """
 
     class Source(models.TextChoices):
@@ -299,7 +299,7 @@ class Prediction(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        # what people look for, each in the order that the log is read
+        # one index for each filter of the log, in the order of its pages
         indexes = [
             models.Index(fields=["version", "id"], name="prediction_version"),
             models.Index(fields=["label", "id"], name="prediction_label"),
@@ -307,7 +307,7 @@ class Prediction(models.Model):
             models.Index(fields=["caller", "id"], name="prediction_caller"),
         ]
         constraints = [
-            # a row scored twice after a crash is logged once
+            # a row that is scored again after a crash is logged only once
             models.UniqueConstraint(
                 fields=["batch", "row"], condition=Q(batch__isnull=False), name="prediction_batch_row_once"
             ),
@@ -322,9 +322,9 @@ class Prediction(models.Model):
 
 
 class HourlyCount(models.Model):
-    """How many predictions of one kind an hour had, kept up with the log so that nobody has to count it.
+    """The number of predictions of one kind in an hour, updated with the log because counting the log is slow.
 
-    Processes add to rows of different shards, so that none waits for another's commit; readers sum over them.
+    Processes add to rows of different shards and so do not wait for each other's commits; readers sum over the shards.
     """
 
     hour = models.DateTimeField()
@@ -347,7 +347,7 @@ class HourlyCount(models.Model):
 
 
 class HourlyLatency(models.Model):
-    """How many predictions of an hour took how long; see `predictions.monitoring.counts` for the bounds of the buckets."""
+    """The number of predictions of an hour in a bucket of latency; `predictions.monitoring.counts` has the bounds."""
 
     hour = models.DateTimeField()
     version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
@@ -370,12 +370,12 @@ class HourlyLatency(models.Model):
 
 class FeedbackQuerySet(models.QuerySet["Feedback"]):
     def in_force(self) -> Self:
-        """The truth as it stands: what nobody corrected."""
+        """The current feedback, without rows that a correction has superseded."""
         return self.filter(superseded_at=None)
 
 
 class Feedback(models.Model):
-    """The true label of a prediction, as somebody gave it. A correction supersedes it and is another row."""
+    """The true label of a prediction. A correction is another row, which supersedes the earlier one."""
 
     class Source(models.TextChoices):
         API = "api", "API"
@@ -409,14 +409,14 @@ class Feedback(models.Model):
 
 class FeedbackCountQuerySet(models.QuerySet["FeedbackCount"]):
     def since(self, moment: datetime) -> Self:
-        """Of the predictions from the hour of a moment on."""
+        """The counts of predictions since the start of the hour of a moment."""
         return self.filter(hour__gte=hour_of(moment))
 
     def scores(self, *by: str, **named: Any) -> Any:
-        """For each value of some columns: these, how many predictions were judged, and how many of them were right.
+        """Return for each value of the columns: the values, the predictions with feedback, and the correct ones.
 
         Args:
-            named: further columns as expressions, each under its name.
+            named: further columns as expressions by name.
         """
         right = Sum("predictions", filter=Q(predicted=F("truth")), default=0)
         groups = self.order_by().annotate(**named).values_list(*by, *named)
@@ -424,13 +424,13 @@ class FeedbackCountQuerySet(models.QuerySet["FeedbackCount"]):
 
 
 class FeedbackCount(models.Model):
-    """How many predictions of an hour were judged so, kept up with the feedback so that nobody has to count it."""
+    """The number of predictions of an hour by predicted and true class, updated with the feedback."""
 
     hour = models.DateTimeField(help_text="Of the predictions.")
     version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
     predicted = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")
     truth = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")
-    # a check above 0 would refuse the upsert that takes a corrected one away, before it finds its row
+    # A check for positive values is not possible: a correction subtracts by an upsert, whose negative value it refuses.
     predictions = models.BigIntegerField()
 
     objects = FeedbackCountQuerySet.as_manager()
@@ -447,7 +447,7 @@ class FeedbackCount(models.Model):
 
 
 class KeptAnswer(models.Model):
-    """What a call with an Idempotency-Key was answered, for when it is sent again within a day."""
+    """The response to a call with an Idempotency-Key, which is returned if the call is repeated within a day."""
 
     key = models.ForeignKey(ApiKey, models.CASCADE, related_name="+", db_index=False)
     name = models.CharField(max_length=255, help_text="The header's value.")

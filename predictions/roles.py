@@ -12,10 +12,10 @@ ROLES = {
 
 
 def grant(apps: Any, alias: str, granted: Mapping[str, Iterable[str]]) -> None:
-    """Give each role permissions, `app.verb_model`; for a migration to call.
+    """Grant permissions, `app.verb_model`, to each role; called by migrations.
 
-    On a fresh database neither the permissions nor what they hang on are there yet: Django adds those after the last
-    migration, and leaves the ones it finds.
+    The permissions and content types are created here if they are missing, because Django creates them only after the
+    last migration of a new database. Django keeps existing ones.
     """
     content_types = apps.get_model("contenttypes", "ContentType").objects.using(alias)
     permissions = apps.get_model("auth", "Permission").objects.using(alias)

@@ -1,4 +1,4 @@
-"""The report's charts: pure functions from numbers to SVG, the same picture on the page and in the PDF."""
+"""The report's charts: pure functions from numbers to SVG, which the page and the PDF both show."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ DARK = 0.55
 
 @picture(2.0)
 def classes(figure: Figure, counts: Mapping[str, int]) -> float:
-    """Rows of each class, the share beside each bar."""
+    """The rows of each class, with the share next to each bar."""
     axes = figure.subplots()
     shown = list(counts.items())[:SHOWN_CLASSES]
     total = max(sum(counts.values()), 1)
@@ -51,7 +51,7 @@ def classes(figure: Figure, counts: Mapping[str, int]) -> float:
 
 @picture(3.6)
 def inputs(figure: Figure, columns: Sequence[Mapping[str, Any]]) -> float:
-    """How inputs are spread within each class: shares of the class in every bin or category.
+    """The distribution of inputs within each class: shares of the class in each bin or category.
 
     Args:
         columns: profiles with `by_class`, at most six.
@@ -92,7 +92,7 @@ def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
 def candidates(
     figure: Figure, rows: Sequence[Mapping[str, Any]], names: Sequence[str], scoring: str
 ) -> float:
-    """Mean score of the best settings with a bar of one standard deviation to either side."""
+    """The mean scores of the best settings, with bars of one standard deviation to both sides."""
     axes = figure.subplots()
     shown = rows[:SHOWN_CANDIDATES]
     for place, row in enumerate(shown):
@@ -119,7 +119,7 @@ def metrics(
     held_out: Sequence[float],
     intervals: Sequence[Sequence[float] | None],
 ) -> None:
-    """Each metric over the folds, with its spread, and on held-out rows, with its interval."""
+    """Each metric over the folds with its standard deviation, and on held-out rows with its interval."""
     axes = figure.subplots()
     for place, (fold, value, interval) in enumerate(zip(folds, held_out, intervals, strict=True)):
         first = place == 0
@@ -157,7 +157,7 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
     axes = figure.subplots()
     size = len(names)
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
-    # cells as shapes: an image would be a picture from elsewhere to the page
+    # Cells are drawn as shapes, because the page's policy would treat an image as a foreign resource.
     edges = [place - 0.5 for place in range(size + 1)]
     axes.pcolormesh(edges, edges, shares, cmap=SHADES, vmin=0, vmax=1, edgecolors="white", linewidth=1)
     axes.set_ylim(size - 0.5, -0.5)
@@ -165,7 +165,7 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
         for actual, row in enumerate(counts):
             for predicted, count in enumerate(row):
                 share = shares[actual][predicted]
-                text = f"{count:,}\n{percent(share, 0)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  room for one line
+                text = f"{count:,}\n{percent(share, 0)}" if size <= 6 else f"{count:,}"  # noqa: PLR2004  small cells have room for one line
                 axes.text(
                     predicted,
                     actual,
@@ -182,7 +182,7 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
     axes.set(xlabel="Predicted class", ylabel="Actual class")
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    if size <= 4:  # noqa: PLR2004  cells as wide as the page are hard to compare
+    if size <= 4:  # noqa: PLR2004  few cells would be as wide as the page and hard to compare
         axes.set_box_aspect(0.6)
     return min(1.6 + 0.5 * size, 5.5)
 
@@ -191,7 +191,7 @@ def confusion(figure: Figure, counts: Sequence[Sequence[int]], names: Sequence[s
 def ranking(
     figure: Figure, roc: Sequence[Mapping[str, Any]], precision_recall: Sequence[Mapping[str, Any]]
 ) -> float:
-    """ROC and precision-recall curves side by side, one of each for each class.
+    """ROC and precision-recall curves side by side, with one line per class.
 
     Args:
         roc, precision_recall: `label`, `x`, `y` and `area` of each.
@@ -216,7 +216,7 @@ def ranking(
 
 @picture(3.2)
 def calibration(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Observed shares over predicted probabilities, and beneath how many rows there are at each."""
+    """Observed shares over predicted probabilities, and below them the number of rows in each bin."""
     top, bottom = figure.subplots(2, height_ratios=[3, 1], sharex=True)
     for place, line in enumerate(lines[:SHOWN_CURVES]):
         top.plot(
@@ -234,7 +234,7 @@ def calibration(figure: Figure, lines: Sequence[Mapping[str, Any]]) -> None:
 
 @picture(3.4)
 def importance(figure: Figure, features: Sequence[Mapping[str, Any]]) -> float:
-    """The drop in ROC-AUC when an input is shuffled, the most important on top."""
+    """The drop in ROC-AUC if an input is shuffled, with the most important input on top."""
     axes = figure.subplots()
     shown = features[:SHOWN_FEATURES]
     drawn = axes.barh(
@@ -260,12 +260,12 @@ def costs(
     lines: Mapping[str, Sequence[float]],
     chosen: float | None = None,
 ) -> None:
-    """The cost of errors for 1,000 rows, by the cost of a miss relative to a false alarm.
+    """The cost of errors per 1,000 rows by the cost of a miss relative to a false alarm.
 
     Args:
-        ratios: costs of a miss, a false alarm being 1.
-        lines: cost at each ratio of each way to decide, the model's first.
-        chosen: the ratio that the threshold was chosen for.
+        ratios: costs of a miss; a false alarm costs 1.
+        lines: for each decision rule the cost at each ratio, with the model's first.
+        chosen: the ratio for which the threshold was chosen.
     """
     axes = figure.subplots()
     styles = ((MAIN, "-"), (SECOND, "--"), (MUTED, "--"))
@@ -282,7 +282,7 @@ def costs(
 
 @picture(2.4)
 def bars(figure: Figure, names: Sequence[str], counts: Sequence[float], x: str, y: str) -> None:
-    """Counts side by side, in order."""
+    """Counts as bars, in the given order."""
     axes = figure.subplots()
     axes.bar(range(len(counts)), counts, color=MAIN, width=0.7 if len(counts) > 1 else 0.2)
     if len(counts) == 1:
@@ -297,7 +297,7 @@ def bars(figure: Figure, names: Sequence[str], counts: Sequence[float], x: str, 
 
 @picture(2.4)
 def label_mix(figure: Figure, names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> float:
-    """Shares of each label in several groups of rows."""
+    """The shares of the labels in several groups of rows."""
     axes = figure.subplots()
     shown = names[:SHOWN_CLASSES]
     height = 0.8 / len(groups)
@@ -325,7 +325,7 @@ def accuracy(
     spread: Sequence[tuple[float, float]],
     held_out: float,
 ) -> None:
-    """Accuracy of the judged predictions by day with its interval, and that of the held-out rows as a line."""
+    """The accuracy of predictions with feedback by day with its interval, and that of held-out rows as a line."""
     axes = figure.subplots()
     errors = [
         [max(value - low, 0) for value, (low, _) in zip(values, spread, strict=True)],

@@ -21,14 +21,15 @@ from clfsite.core.web.numbers import percent
 
 P = ParamSpec("P")
 
-# says of every font of the machine that it cannot read it
+# The logger would warn about each font of the machine that it cannot read.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
-# as on the portal's pages, see static/css/theme.css
+# the colours of the portal's charts, see static/css/theme.css
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 MAIN, SECOND, MUTED, TEXT, GRID = PALETTE[0], PALETTE[1], "#9aa1a8", "#2b3138", "#e3e6e9"
 # inches; the width of a page of the PDF
 WIDTH = 6.3
+# characters
 LONGEST_LABEL = 28
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -62,19 +63,19 @@ def picture(height: float) -> Callable[[Draw[P]], Callable[P, str]]:
     """Turn a function that draws on a figure into one that returns SVG.
 
     Args:
-        height: of the figure in inches, unless the function returns another one.
+        height: the height of the figure in inches, unless the function returns another one.
     """
 
     def decorate(draw: Draw[P]) -> Callable[P, str]:
         @wraps(draw)
         def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
-            # matplotlib's style and Python's filters of warnings are the process's, not the thread's
+            # A lock is needed because matplotlib's style and Python's warning filters apply to the whole process.
             with (
                 _one_at_a_time,
                 mpl.rc_context({**STYLE, "svg.hashsalt": draw.__name__}),
                 warnings.catch_warnings(),
             ):
-                # a reader's own fonts write what the font that measures does not have
+                # The browser draws missing characters with fonts of its own; this font is only used to measure.
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
                 figure = Figure(figsize=(WIDTH, height), layout="constrained")
                 taken = draw(figure, *args, **kwargs)
@@ -88,7 +89,7 @@ def picture(height: float) -> Callable[[Draw[P]], Callable[P, str]]:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """The figure as an element to put into a page, its ids apart from those of other charts."""
+    """Return the figure as an element for a page, with ids that differ from those of other charts."""
     FigureCanvasSVG(figure)
     target = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -100,7 +101,7 @@ def _svg(figure: Figure, name: str) -> str:
 
 
 def cut(label: str) -> str:
-    """A label short enough for an axis."""
+    """Shorten a label for an axis."""
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
 
 
@@ -113,7 +114,7 @@ def whole(value: float, _place: int | None = None) -> str:
 
 
 def share_axes(axes: Axes, *, x: bool = True, y: bool = True) -> None:
-    """Make axes run from 0 to 100 %."""
+    """Let axes go from 0 to 100 %."""
     for wanted, axis, limit in ((x, axes.xaxis, axes.set_xlim), (y, axes.yaxis, axes.set_ylim)):
         if wanted:
             limit(-0.01, 1.01)
@@ -127,7 +128,7 @@ def count_axis(axes: Axes, axis: str = "y") -> None:
 
 
 def name_axis(axes: Axes, names: Sequence[str]) -> None:
-    """Names down the left, the first on top."""
+    """Write names along the left axis, with the first on top."""
     axes.set_yticks(range(len(names)), [cut(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")

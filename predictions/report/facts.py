@@ -1,4 +1,4 @@
-"""What a report is made of: read once, so that text, tables and charts speak of the same numbers."""
+"""The facts of a report, which are read once, so text, tables and charts have the same numbers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from predictions.monitoring.quality import Quality, Score
 from training.ml.tables.contract import Contract
 from training.models import Activation, Dataset, Run, Version
 
-# the log is not read further back than this for what no count is kept of
+# latest predictions that are read from the log for facts without counters
 LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What one version answered, from the hourly counts.
+    """The predictions of one version, from the hourly counts.
 
-    `latencies[i]` predictions took at most `LATENCY_MS[i]`; the last place counts those that took longer than any.
+    `latencies[i]` predictions took at most `LATENCY_MS[i]`; the last element counts those above the last bound.
     """
 
     hours: dict[datetime, int]
@@ -41,7 +41,7 @@ class Serving:
         return sum(self.labels.values())
 
     def within_ms(self, share: float) -> float | None:
-        """The bound that this share of the predictions kept, None where it is above the last one."""
+        """Return the bound within which this share of the predictions was, or None if it is above the last bound."""
         wanted, reached = share * sum(self.latencies), 0
         for bound, count in zip(LATENCY_MS, self.latencies, strict=False):
             reached += count
@@ -52,10 +52,11 @@ class Serving:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What became known after the answers: the truth, and values that training never saw.
+    """Feedback on the predictions, and values that were not seen in training.
 
-    `lately` is the score that tells whether accuracy has dropped, `days` that of the predictions made on a day. `warned` of the `looked_at` latest predictions
-    carried a warning; `warnings` counts those by feature and code, and `drifts` tells how far their inputs have moved.
+    `lately` is the score that shows whether accuracy has dropped, and `days` has the score of the predictions of each
+    day. `warned` of the `looked_at` latest predictions had a warning. `warnings` counts them by feature and code, and
+    `drifts` holds the drift of their inputs.
     """
 
     quality: Quality
@@ -69,7 +70,7 @@ class Monitoring:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that one report tells."""
+    """All facts of one report."""
 
     version: Version
     contract: Contract
@@ -93,10 +94,10 @@ class Facts:
 
     @property
     def class_counts(self) -> dict[str, int]:
-        """Rows of each class in the dataset, as far as its profile lists them."""
+        """The rows of each class in the dataset, for the classes in its profile."""
         column = self.column(self.contract.target)
         listed: dict[str, int] = dict(column.get("top", [])) if column else {}
-        if column and "counts" in column:  # a target of numbers has a histogram in place of values
+        if column and "counts" in column:  # a numeric target has a histogram instead of values
             return {}
         counts = dict.fromkeys(self.contract.classes, 0)
         for spelling, rows in listed.items():
@@ -113,10 +114,10 @@ class Facts:
 
 
 def collect(version: Version) -> Facts:
-    """Read everything that a report on this version tells.
+    """Read the facts of a report on this version.
 
     Args:
-        version: with its classifier and its run's dataset.
+        version: loaded with its classifier and its run's dataset.
     """
     classifier = version.classifier
     versions = list(

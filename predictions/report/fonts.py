@@ -1,7 +1,7 @@
-"""The fonts of the PDF: DejaVu, which comes with matplotlib, Typst's own, and whatever the machine has.
+"""The fonts of the PDF: DejaVu, which comes with matplotlib, those of Typst, and those of the machine.
 
-matplotlib's folder also holds a font of last resort, whose glyph of every character is a box. It must not be among them:
-Typst would take it before a font that can draw the character.
+matplotlib's folder also holds a font of last resort, which draws each character as a box. It has to be left out,
+because Typst would prefer it to a font that has the character.
 """
 
 import unicodedata
@@ -14,17 +14,17 @@ import typst
 from fontTools.ttLib import TTFont, TTLibError
 
 MATPLOTLIB = Path(mpl.get_data_path()) / "fonts" / "ttf"
-# characters that a remark names
+# characters that the remark lists
 SHOWN = 12
-# control and format characters, and blanks
+# Control and format characters and blanks are not drawn, so they need no glyph.
 _WITHOUT_GLYPH = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
-# they choose between pictures of the character before them
+# Variation selectors only choose a form of the character before them, so they need no glyph.
 _SELECTORS = frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 
 
 @cache
 def of_pdf() -> typst.Fonts:
-    """Look for the fonts, once in a process: a font that is installed later is found after a restart."""
+    """Find the fonts, once per process; a font that is installed later is found after a restart."""
     return typst.Fonts(
         include_system_fonts=True, include_embedded_fonts=True, font_paths=[Path(_dejavu().name)]
     )
@@ -32,7 +32,7 @@ def of_pdf() -> typst.Fonts:
 
 @cache
 def _dejavu() -> TemporaryDirectory[str]:
-    """A folder with links to matplotlib's DejaVu alone; it is there as long as the process."""
+    """Make a folder with links only to matplotlib's DejaVu, which is removed at the end of the process."""
     folder = TemporaryDirectory(prefix="clfsite-fonts-")
     for path in MATPLOTLIB.glob("DejaVu*.ttf"):
         (Path(folder.name) / path.name).symlink_to(path)
@@ -40,7 +40,7 @@ def _dejavu() -> TemporaryDirectory[str]:
 
 
 def undrawable(text: str) -> list[str]:
-    """The characters of a text that no font of the PDF has a glyph for, in Unicode's order."""
+    """Return the characters of a text for which no font of the PDF has a glyph, in Unicode's order."""
     wanted = {
         character
         for character in set(text)
@@ -51,7 +51,7 @@ def undrawable(text: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _without_glyph(wanted: frozenset[str]) -> frozenset[str]:
-    """Look through the fonts until each character was found; Typst's own have nothing that DejaVu lacks of texts."""
+    """Search the fonts until all characters are found. Typst's own fonts are skipped: DejaVu has all their letters."""
     left = set(map(ord, wanted))
     for font in of_pdf().fonts():
         if not left:
@@ -62,7 +62,7 @@ def _without_glyph(wanted: frozenset[str]) -> frozenset[str]:
 
 
 def _characters(path: Path, index: int) -> frozenset[int]:
-    """The code points that a font has a glyph for; none where it cannot be read."""
+    """Return the code points for which a font has a glyph; none if the font cannot be read."""
     try:
         with path.open("rb") as file, TTFont(file, fontNumber=index, lazy=True) as font:
             return frozenset(font.getBestCmap() or ())
@@ -71,7 +71,7 @@ def _characters(path: Path, index: int) -> frozenset[int]:
 
 
 def remark(text: str) -> str:
-    """Say which characters of a text the PDF cannot show; empty where it can show all."""
+    """Name the characters of a text that the PDF cannot show; return an empty text if it can show all."""
     missing = undrawable(text)
     if not missing:
         return ""
@@ -84,5 +84,5 @@ def remark(text: str) -> str:
 
 
 def _name(character: str) -> str:
-    """A character that cannot be drawn, by its number and name in Unicode."""
+    """Return the number and name of a character in Unicode."""
     return f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"

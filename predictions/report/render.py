@@ -1,4 +1,4 @@
-"""The same report as one page of HTML that needs nothing else, and as a PDF set by Typst."""
+"""A report as one self-contained page of HTML, and as a PDF made by Typst."""
 
 import json
 from enum import StrEnum
@@ -16,7 +16,7 @@ TYPST = settings.BASE_DIR / "templates" / "predictions" / "report" / "report.typ
 
 
 class Format(StrEnum):
-    """What a report can be written as."""
+    """The formats of a report."""
 
     HTML = "html"
     PDF = "pdf"
@@ -27,24 +27,24 @@ class Format(StrEnum):
 
 
 def report(version: Version) -> Report:
-    """Collect and write the report on a version as it is now."""
+    """Collect the current facts about a version and write the report."""
     return chapters.write(collect(version))
 
 
 def render(made: Report, form: Format) -> bytes:
-    """The report in a format."""
+    """Return the report in a format."""
     return as_pdf(made) if form is Format.PDF else as_html(made)
 
 
 def as_html(made: Report) -> bytes:
-    """One page with its style and charts in it."""
+    """Return one page that includes its style and charts."""
     return render_to_string("predictions/report/report.html", {"report": made}).encode()
 
 
 def as_pdf(made: Report) -> bytes:
-    """A4, with an outline, page numbers and tags for those who cannot see it.
+    """Return a PDF on A4 with an outline, page numbers, and tags for screen readers.
 
-    Texts reach Typst as data, never as its markup.
+    Texts are passed to Typst as data, never as markup.
     """
     report = json.dumps(made.to_dict(), ensure_ascii=False)
     return typst.compile(
@@ -56,5 +56,5 @@ def as_pdf(made: Report) -> bytes:
 
 
 def file_name(version: Version, form: Format) -> str:
-    """What to call the file of a version's report."""
+    """Return the file name of the report on a version."""
     return f"{version.classifier}-v{version.number}-report.{form}"
