@@ -8,7 +8,7 @@ from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
-    # read when scikit-learn is loaded, here and in every process that a command starts. The threads of its gradient boosting
-    # otherwise spin while they wait for each other: on a machine with other work a fit took 76 s in place of 6
+    # scikit-learn reads this variable when it is loaded, here and in child processes. Without it, the threads of its
+    # gradient boosting spin while they wait for each other: on a busy machine a fit took 76 s instead of 6 s.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     execute_from_command_line(sys.argv)

@@ -1,10 +1,10 @@
-"""Install a file of pinned requirements: with uv, which takes seconds, or with pip where uv cannot do it.
+"""Install a file of pinned requirements with uv, which takes seconds, or with pip if uv fails.
 
     .venv/bin/python tools/install.py requirements.txt
     .venv/bin/python tools/install.py requirements-clients.txt --into .venv-clients
 
-uv is installed first, from requirements-uv.txt, beside the Python that runs this. Every file has the hashes of its
-packages, so it does not matter which index a package comes from.
+uv itself is installed first, from requirements-uv.txt, into the environment of the current Python. Each file has the
+hashes of its packages, so it does not matter from which index a package comes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-# uv does not read pip's settings: pip's name, uv's variable, and what separates several values there
+# uv does not read pip's settings, so they are passed on: pip's name, uv's variable, and the separator of its values
 SETTINGS = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
@@ -27,7 +27,7 @@ SETTINGS = {
     "cert": ("SSL_CERT_FILE", " "),
     "proxy": ("ALL_PROXY", " "),
 }
-# where somebody has set up uv itself, its indexes are not pip's
+# if one of these is set, uv has its own configuration, and pip's indexes are not passed on
 UV_INDEXES = {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_CONFIG_FILE"}
 
 
@@ -45,7 +45,7 @@ def main(requirements: Path, environment: Path, uv: Path = UV) -> int:
 
 
 def has_uv(uv: Path) -> bool:
-    """Put the pinned uv beside this Python where it is missing; False where it cannot run."""
+    """Install the pinned uv for this Python if it is missing; return False if it does not run."""
     pinned = ROOT / "requirements-uv.txt"
     try:
         done = subprocess.run([uv, "--version"], capture_output=True, text=True, check=True)
@@ -61,7 +61,7 @@ def has_uv(uv: Path) -> bool:
 
 
 def pip_settings() -> dict[str, list[str]]:
-    """What pip is configured with, values by name: its files, then `install`'s own section, then its variables."""
+    """Return pip's settings by name. The section `install` overrides `global`, and variables override both."""
     done = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False)
     settings: dict[str, list[str]] = {}
     for section in ("global", "install", ":env:"):
@@ -73,7 +73,7 @@ def pip_settings() -> dict[str, list[str]]:
 
 
 def uv_environment(environment: Mapping[str, str], settings: Mapping[str, list[str]]) -> dict[str, str]:
-    """The variables that uv runs with: those that are there, and pip's settings for what they leave open."""
+    """Return the environment for uv: the current variables, and pip's settings for those that are not set."""
     given = {
         variable: separator.join(settings[name])
         for name, (variable, separator) in SETTINGS.items()
@@ -81,7 +81,7 @@ def uv_environment(environment: Mapping[str, str], settings: Mapping[str, list[s
     }
     if UV_INDEXES & environment.keys():
         given = {name: value for name, value in given.items() if name not in {"UV_DEFAULT_INDEX", "UV_INDEX"}}
-    # pip takes the best of all indexes; uv would stay with the first that has heard of a package
+    # pip takes the best release of all indexes, but uv by default only looks at the first one with the package
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", **given, **environment}
 
 
