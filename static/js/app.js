@@ -14,7 +14,7 @@
 
   const confirmed = new WeakSet();
 
-  // Listens while the event travels down, so that htmx does not see a form before it is confirmed.
+  // This listener uses the capture phase, so htmx only sees a form after it is confirmed.
   document.addEventListener(
     "submit",
     async (event) => {
@@ -43,7 +43,7 @@
   document.addEventListener("submit", (event) => {
     const { submitter: button, target: form } = event;
     if (!button || event.defaultPrevented || form.method === "dialog" || "noBusy" in form.dataset) return;
-    // A button disabled at once would be left out of the data sent.
+    // The browser leaves disabled buttons out of the data, so the button is disabled after the submission.
     setTimeout(() => busy(button, true));
   });
 
@@ -60,7 +60,7 @@
       status.textContent = "Copied";
       button.classList.add("copied");
     } catch {
-      status.textContent = "Could not copy: select the text and copy it by hand";
+      status.textContent = "Could not copy. Select the text and copy it manually.";
     }
     setTimeout(() => {
       status.textContent = "";

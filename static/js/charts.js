@@ -1,5 +1,5 @@
 // Draws each <div class="chart" data-figure="ID"> from the figure in <script type="application/json" id="ID">.
-// The server says what to show; colours and fonts come from the page's CSS variables.
+// The server sends the data and layout; colours and fonts come from the page's CSS variables.
 (() => {
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -9,7 +9,7 @@
       linecolor: css("--chart-grid"),
       zerolinecolor: css("--chart-grid"),
       automargin: true,
-      // room between the axis and its labels
+      // invisible ticks keep a distance between the axis and its labels
       ticks: "outside",
       ticklen: 6,
       tickcolor: "rgba(0,0,0,0)",
@@ -29,23 +29,23 @@
           bordercolor: css("--chart-grid"),
           font: { family: css("--chart-font"), color: css("--chart-text") },
         },
-        // measured from the chart's edge: beside an axis that takes more room than planned, it would slide over the data
+        // The legend is placed relative to the chart's edge. Relative to the plot, it would cover data beside a wide axis.
         legend: { orientation: "h", xref: "container", yref: "container", yanchor: "top", x: 0, y: 1, traceorder: "normal" },
         margin: { t: 24, r: 24, b: 48, l: 56 },
-        // long labels stand upright below their bars: on a slant the last would be left out
+        // Long labels are rotated by 90 degrees, because Plotly leaves out the last one if they are slanted.
         xaxis: { ...axis, autotickangles: [0, 90] },
         yaxis: axis,
       },
     };
   }
 
-  // A figure may name a colour as "var(--chart-3)"; Plotly itself cannot read CSS variables.
+  // Figures may have colours such as "var(--chart-3)", which are replaced because Plotly cannot read CSS variables.
   const resolve = (key, value) =>
     typeof value === "string" ? value.replace(/^var\((--[\w-]+)\)$/, (_, name) => css(name)) : value;
 
   const channels = (colour) => colour.match(/[^#]{2}/g).map((part) => parseInt(part, 16));
 
-  // Plotly writes on cells in two greys of its own; one of these two inks can be read on every shade.
+  // Plotly's own two greys are hard to read on some cells; one of these two colours is readable on every shade.
   function inkOn(share) {
     const [low, high] = ["--chart-low", "--chart-1"].map((name) => channels(css(name)));
     const [red, green, blue] = low
@@ -71,7 +71,7 @@
       displaylogo: false,
       staticPlot: "static" in div.dataset,
       modeBarButtons: [["toImage"]],
-      // PNG would be rendered through a blob: image, which the Content-Security-Policy forbids
+      // Plotly renders PNG through a blob: image, which the Content-Security-Policy forbids.
       toImageButtonOptions: { format: "svg", filename: div.dataset.figure },
     };
     Plotly.react(div, data, layout, config);

@@ -1,9 +1,9 @@
-// Swagger UI knows a dark theme, but takes it from a class of its own.
+// Swagger UI has a dark theme, but switches it by its own class.
 document.addEventListener("themechange", (event) => {
   document.documentElement.classList.toggle("dark-mode", event.detail.theme === "dark");
 });
 
-// It leaves fields, its cross and long examples without what a screen reader and a keyboard need.
+// Swagger UI does not label its fields and its close button for screen readers, and the keyboard cannot scroll examples.
 const NAMES = {
   ".body-param__text": "Request body",
   ".examples-select-element": "Example",

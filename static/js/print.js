@@ -1,4 +1,4 @@
-// A button with data-print opens the browser's own dialog to print the page, or to keep it as PDF.
+// A button with data-print opens the browser's dialog to print the page or to save it as PDF.
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) window.print();
 });

@@ -1,7 +1,7 @@
-// Tables marked data-sortable come whole: their headings sort them, and many rows are leafed through.
-// Without scripts, and on paper, every row stands there.
+// Tables with data-sortable contain all their rows. This script sorts them by their headings and divides long ones
+// into pages. Without scripts, and in print, all rows are visible.
 (() => {
-  const PER_PAGE = 50;
+  const PER_PAGE = 50; // rows
   const NUMBER = /^±?(-?\d*\.?\d+(?:e[-+]?\d+)?)(?=$|[\s%(±])/i;
   const words = new Intl.Collator("en", { numeric: true });
 
@@ -21,7 +21,7 @@
     const numeric = known.every(({ text }) => !Number.isNaN(numberOf(text)));
     known.sort((a, b) => (numeric ? numberOf(a.text) - numberOf(b.text) : words.compare(a.text, b.text)));
     if (descending) known.reverse();
-    // what has no value stands at the end either way, as in lists that the server sorts
+    // Rows without a value are last in both directions, as in lists that the server sorts.
     body.append(...[...known, ...rows.filter(({ text }) => text === null)].map(({ row }) => row));
     table.querySelectorAll("th[aria-sort]").forEach((each) => each.removeAttribute("aria-sort"));
     heading.setAttribute("aria-sort", descending ? "descending" : "ascending");

@@ -1,4 +1,4 @@
-// Runs in <head> before the first paint, so that a dark page never flashes white.
+// This script runs in <head> before the first paint, so a dark page does not flash white.
 (() => {
   const root = document.documentElement;
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
@@ -10,7 +10,7 @@
     try {
       return localStorage.getItem("theme");
     } catch {
-      return null; // storage may be switched off; the system's preference still works
+      return null; // storage may be disabled; the system's preference still works
     }
   };
 
@@ -47,7 +47,7 @@
     try {
       localStorage.setItem("theme", choice);
     } catch {
-      // the choice then lasts for this page only
+      // Storage may be disabled; the choice then applies only to this page.
     }
     apply();
     label();
