@@ -162,7 +162,7 @@ STORAGES = {
     "batches": _storage("batches"),
 }
 
-# Security: everything that needs HTTPS follows one switch, so that a laptop copy works over plain HTTP.
+# Security: one setting switches everything that needs HTTPS, so a local copy works over plain HTTP.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.CLFSITE_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.CLFSITE_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.CLFSITE_HTTPS

@@ -25,11 +25,12 @@ from predictions.report.drawing import (
 )
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#eef5fa", MAIN])
+# classes, inputs, settings and curves that a chart shows at most
 SHOWN_CLASSES = 12
 SHOWN_FEATURES = 15
 SHOWN_CANDIDATES = 15
 SHOWN_CURVES = 6
-DARK = 0.55
+DARK = 0.55  # share of a class above which the text on its cell is white
 
 
 @picture(2.0)

@@ -1,4 +1,4 @@
-"""The report on a version, to keep and to hand on."""
+"""The download of the report on a version."""
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -11,8 +11,8 @@ from training.models import Version
 @staff()
 @require_safe
 def version_report(request: StaffRequest, pk: str, form: str) -> HttpResponse:
-    """The report as it is now, to download."""
-    # matplotlib is a fifth of what a start loads, and most processes never draw
+    """Return the current report as a file."""
+    # Imported here, because matplotlib takes a fifth of the time to start, and most processes never draw.
     from predictions.report import render
 
     version = get_object_or_404(

@@ -20,7 +20,7 @@ Score = Callable[[Sequence[Mapping[str, Any]]], tuple[list[str], NDArray[np.floa
 
 # seconds; slower rows are scored by their own request, because the writer would delay other requests
 QUICK_SECONDS = 0.001
-# most calls that wait here: nobody scores them while the log cannot be written
+# most calls that wait here, because they are not scored while the log cannot be written
 MOST_CALLS = 256
 
 

@@ -19,7 +19,7 @@ from training.ml.tables.contract import Contract
 from training.ml.tables.digits import apart
 from training.models import Dataset, Version
 
-PER_PAGE = 25
+PER_PAGE = 25  # datasets
 SORTS = {
     "name": ["name", "number"],
     "target": ["target"],

@@ -26,8 +26,8 @@ from training.runs.forms import RetrainForm, RunForm, RunsForm
 from training.runs.service import request_retrain, request_run, resume_run
 from training.versions import charts
 
-PER_PAGE = 25
-CANDIDATES_PER_PAGE = 50
+PER_PAGE = 25  # runs
+CANDIDATES_PER_PAGE = 50  # settings
 SORTS = {
     "run": ["id"],
     "state": ["state"],

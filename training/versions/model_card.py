@@ -9,7 +9,7 @@ SHOWN_FEATURES = 10
 LISTED = 8  # classes or inputs in one sentence
 # held-out rows of a class, with which the interval of its recall is about as wide as WIDE: 0.11 for a recall of 0.8
 FEW_ROWS = 200
-WIDE = 0.1
+WIDE = 0.1  # width of an interval from which it is reported
 # share of the rows below which a class hardly affects accuracy
 RARE = 0.1
 # drop from cross-validation to held-out rows from which it is reported

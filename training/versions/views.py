@@ -22,8 +22,8 @@ from training.versions import charts, comparison, history, model_card
 from training.versions.forms import ReasonForm
 from training.versions.service import activate_version, open_artifact
 
-PER_PAGE = 50
-HISTORY_PER_PAGE = 25
+PER_PAGE = 50  # versions
+HISTORY_PER_PAGE = 25  # activations
 # activations on the page of a version
 SHOWN_HISTORY = 5
 SORTS = {

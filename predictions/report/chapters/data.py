@@ -14,8 +14,8 @@ from training.templatetags.values import span, spread
 
 # most columns in the report, because tables can have thousands
 LISTED = 60
-SHOWN_INPUTS = 6
-SHOWN_CATEGORIES = 8
+SHOWN_INPUTS = 6  # inputs in the chart
+SHOWN_CATEGORIES = 8  # categories of an input
 
 
 def data(facts: Facts) -> Chapter:

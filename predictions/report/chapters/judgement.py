@@ -14,11 +14,13 @@ from training.ml.tables.digits import exact
 from training.templatetags.titles import METRIC_TITLES
 from training.versions.charts import said_of_effort
 
+# rows for which outcomes and costs are given
 ROWS = 1_000
 # costs of a miss relative to a false alarm in the table of costs
 RATIOS = (1, 2, 3, 5, 10, 20)
+# recalls in the table of points of the precision-recall curve
 RECALLS = (0.5, 0.6, 0.7, 0.8, 0.9)
-LISTED = 40
+LISTED = 40  # rows of a table
 MEANINGS = {
     "roc_auc": "how often a row of the class gets a higher probability than a row of another class",
     "accuracy": "the share of rows that are labelled correctly",

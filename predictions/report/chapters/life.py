@@ -11,10 +11,10 @@ from predictions.report import charts
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Pairs, Remark, Table, Text, Tile, Tiles
 from predictions.report.facts import Facts, Serving
 
-LISTED = 25
+LISTED = 25  # rows of a table
 # hours; longer periods are drawn by day
 HOURS = 72
-PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)  # shares of the predictions
 
 
 def versions(facts: Facts) -> Chapter:

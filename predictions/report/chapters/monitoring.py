@@ -10,7 +10,7 @@ from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Te
 from predictions.report.facts import Facts
 from training.ml.tables.digits import apart
 
-LISTED = 25
+LISTED = 25  # rows of a table
 # distance of a label mix or an input from training that the report points out
 SHIFT = 0.05
 # an input has moved if its distance is this many times the one by chance

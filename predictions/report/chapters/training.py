@@ -15,7 +15,7 @@ from training.ml.search.recipe import BALANCED, HOLD_OUT
 from training.ml.tables.digits import exact
 from training.templatetags.titles import estimator, metric
 
-LISTED = 20
+LISTED = 20  # settings
 SEARCHES = {
     "grid": "every combination of the values below",
     "random": "combinations drawn at random from the values below",

@@ -10,8 +10,8 @@ from training.ml.judge.decision import Decision
 from training.ml.judge.metrics import Ranked
 from training.ml.judge.names import METRICS
 
-RESAMPLES = 300
-LEVEL = 0.95
+RESAMPLES = 300  # samples drawn with replacement
+LEVEL = 0.95  # confidence of the intervals
 
 
 def intervals(

@@ -29,7 +29,7 @@ from training.ml.progress import Progress
 from training.ml.search.recipe import RecipeError
 
 POLL_SECONDS = 0.5
-# the modules of scikit-learn whose scorers judge labels or probabilities of classes
+# scorers of these modules of scikit-learn work with labels or probabilities of classes
 _CLASSIFICATION = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
 # this line of a journal begins a round, in which settings are scored again on more rows
 ROUND = "round"

@@ -12,14 +12,14 @@ from training.ml.search.families import AUTO, FAMILIES, families_of
 if TYPE_CHECKING:
     import pandas as pd
 
-HOLD_OUT = 0.2
-RANDOM_CANDIDATES = 8
-HALVING_FACTOR = 3
+HOLD_OUT = 0.2  # share of the rows
+RANDOM_CANDIDATES = 8  # settings
+HALVING_FACTOR = 3  # each round keeps a third of the settings and takes three times the rows
 # expected rows of the rarest class in each fold of the smallest subsample in a halving search
 HALVING_ROWS = 5
 SEARCHES = ("grid", "random", "halving", "optuna")
 BALANCED = "balanced"
-MAX_FITS = 100_000
+MAX_FITS = 100_000  # models
 
 Space = Mapping[str, Sequence[Any]]
 

@@ -19,7 +19,7 @@ from training.ml.tables.contract import Contract
 # The fastest level of deflate shrinks forests to about a quarter, in much less time than their training.
 COMPRESSION = ("zlib", 1)
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-TOLERANCE = 1e-9
+TOLERANCE = 1e-9  # difference of a probability
 GOLDEN_ROWS = 20
 
 

@@ -23,7 +23,7 @@ from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix
 from training.ml.tables.contract import LARGEST, Contract, Feature, Kind
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-6  # difference of a probability
 UNSEEN = "a category that no table holds \u2603"
 # batch sizes, in rows, at which the two engines are timed
 SIZES = (1_000, 10_000)

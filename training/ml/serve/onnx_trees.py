@@ -21,6 +21,7 @@ Predict = Callable[[Matrix], Matrix]
 
 # nodes; larger models would come close to the limit of 2 GB of a protocol buffer
 MAX_NODES = 5_000_000
+# versions of ONNX's operators, of its operators for trees, and of its file format
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 8
 
 

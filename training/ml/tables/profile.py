@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from training.ml.tables.contract import LONGEST_VALUE, Kind, labels
 from training.ml.tables.inference import kind_of
 
-TOP_VALUES = 10
-BINS = 20
+TOP_VALUES = 10  # most frequent values of a column
+BINS = 20  # bins of a histogram
 # classes; the profiles of a hundred classes in ten thousand columns would be larger than the table
 SHOWN_CLASSES = 8
-COLUMNS_BY_CLASS = 1_000
+COLUMNS_BY_CLASS = 1_000  # columns that are also profiled by class
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_COLUMNS = 10_000
-MAX_PROBLEMS = 20
+MAX_PROBLEMS = 20  # problems that an error lists
 # These texts mean a missing value in training tables and in files to score; pandas has the same defaults.
 MISSING = frozenset(
     [
