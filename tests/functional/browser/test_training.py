@@ -77,7 +77,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
     upload(page, write(tmp_path / "leavers.csv", rows=ROWS))
     expect(page.get_by_role("heading", name="leavers v1")).to_be_visible()
     for column, words in {
-        "goodbye": "alone tells left",
+        "goodbye": "predicts left by itself",
         "spend_again": "same",
         "customer": "identifier",
         "country": "very value is the same",
@@ -89,7 +89,7 @@ def test_a_table_full_of_traps_becomes_a_version_and_its_successor(open_page: Op
 
     page.get_by_role("link", name="Train on this dataset").click()
     start(page, LONG)
-    expect(page.get_by_text("models fitted")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_text("Searching for the best")).to_be_visible(timeout=TRAINING_MS)
     expect(page.get_by_text("so far: 0.")).to_be_visible(timeout=TRAINING_MS)
     shoot(page, "training-under-way")
     page.get_by_role("button", name="Cancel").click()

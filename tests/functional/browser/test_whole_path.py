@@ -213,7 +213,7 @@ def test_a_version_is_retrained_and_compared_without_scripts(open_page: Open) ->
     page = open_page(java_script_enabled=False)
     page.goto("/portal/versions/1")
     page.get_by_role("button", name="Retrain on the same data").click()
-    expect(page.get_by_text("tries the recipe of churn v1 on churn v1.")).to_be_visible()
+    expect(page.get_by_text("retrains churn v1 on churn v1.")).to_be_visible()
     over = page.get_by_role("link", name="Version ", exact=False).and_(page.locator(".btn"))
     for _ in range(TRAINING_MS // 1_000):
         if over.is_visible():

@@ -116,7 +116,7 @@ def test_a_lost_file_is_told_and_does_not_stop_the_backup(
     name = version.artifacts["model"]["name"]
     files.artifacts().delete(name)
     make(tmp_path / "backups", notes)
-    assert [note for note in notes if name in note and "lost" in note]
+    assert [note for note in notes if name in note and "missing" in note]
 
 
 def test_a_used_place_is_refused(version: Version, tmp_path: Path, notes: list[str]) -> None:

@@ -239,7 +239,7 @@ def test_what_happened_is_told_in_order_and_drawn(trainer: Client) -> None:
     response = detail(trainer, run)
     assert [event.text for event in response.context["events"]] == [
         "Requested by the command line",
-        "A worker began attempt 2",
+        "A worker started attempt 2",
         "ROC-AUC 0.5000: the best setting after 3 models",
         "ROC-AUC 0.7500: the best setting after 9 models",
     ]

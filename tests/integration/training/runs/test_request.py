@@ -25,9 +25,9 @@ OnCommit = Callable[..., Any]
 BAD_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
     "folds beyond the smallest class": ({"folds": 50}, "Use fewer folds"),
     "one fold": ({"folds": 1}, "at least 2"),
-    "estimator": ({"estimator": "oracle"}, "no estimator 'oracle'"),
-    "search": ({"search": "luck"}, "no search 'luck'"),
-    "scoring": ({"scoring": "beauty"}, "no scoring 'beauty'"),
+    "estimator": ({"estimator": "oracle"}, "unknown estimator 'oracle'"),
+    "search": ({"search": "luck"}, "unknown search 'luck'"),
+    "scoring": ({"scoring": "beauty"}, "unknown scoring 'beauty'"),
     "scoring of regressions": ({"scoring": "r2"}, "r2"),
     "parameter": ({"space": {"depth": [1]}}, "no parameter 'depth'"),
     "no values": ({"space": {"n_estimators": []}}, "expected a list of values"),

@@ -87,7 +87,7 @@ def test_table_of_another_name_serves_as_well(version: Version) -> None:
 
 def test_dataset_with_another_target_is_refused_with_both(version: Version) -> None:
     with pytest.raises(
-        InvalidInput, match=r"predicts left, and customers v2 .* predict plan from; choose one"
+        InvalidInput, match=r"predicts left, but the target of customers v2 is plan; choose a dataset"
     ):
         request_retrain(version=version, dataset=add(target="plan"))
     assert not Run.objects.filter(state=Run.State.QUEUED).exists()
@@ -113,7 +113,7 @@ def test_button_names_the_newer_dataset_and_starts_the_run_in_one_click(version:
     run = Run.objects.latest("pk")
     assert (run.dataset, run.recipe) == (newest, replace(version.run.recipe, positive="yes"))
     assert run.created_by is not None
-    assert f"Run {run.pk} tries the recipe of churn v1 on customers v2." in shown
+    assert f"Run {run.pk} retrains churn v1 on customers v2." in shown
 
 
 def test_button_says_when_the_data_is_the_newest(version: Version) -> None:

@@ -73,8 +73,8 @@ def test_recipe_is_that_of_the_active_version_unless_another_is_named(first: Ver
 
 
 REFUSALS: dict[str, tuple[list[str], str]] = {
-    "version": (["--version", "5"], "there is no version 5 of churn; there is 1"),
-    "dataset": (["--dataset-version", "9"], "no version 9 of the dataset churn; there is 2, 1"),
+    "version": (["--version", "5"], "there is no version 5 of churn; available: 1"),
+    "dataset": (["--dataset-version", "9"], "no version 9 of the dataset churn; available: 2, 1"),
     "jobs": (["--jobs", "0"], "--jobs is 0"),
 }
 
@@ -95,10 +95,10 @@ def test_dataset_with_another_target_is_refused(first: Version, tmp_path: Path) 
 
 
 def test_classifier_that_there_is_not_is_named_beside_those_there_are() -> None:
-    with pytest.raises(CommandError, match="no classifier 'churn'; there is none yet"):
+    with pytest.raises(CommandError, match="no classifier 'churn'; available: none"):
         retrain()
     ClassifierFactory.create(name="fraud")
-    with pytest.raises(CommandError, match="no classifier 'churn'; there is fraud"):
+    with pytest.raises(CommandError, match="no classifier 'churn'; available: fraud"):
         retrain()
 
 

@@ -189,7 +189,7 @@ def test_same_file_again_is_the_next_version_on_the_same_dataset(csv: Path) -> N
 
 REFUSALS: dict[str, tuple[list[str], str]] = {
     "folds": (["--folds", "50"], "Use fewer folds"),
-    "scoring": (["--scoring", "beauty"], "no scoring 'beauty'"),
+    "scoring": (["--scoring", "beauty"], "unknown scoring 'beauty'"),
     "scoring of regressions": (["--scoring", "r2"], "r2"),
     "seed": (["--seed", "-1"], "seed is -1"),
     "name": (["--classifier", "my model"], "'my model' cannot name"),
@@ -207,7 +207,7 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     "target as a category": (["--category", "left"], '"left" is the target'),
     "texts as numbers": (["--number", "plan"], 'line 3, column "plan": expected a number'),
     "two choices": (["--number", "plan", "--category", "plan"], '--number and --category both name "plan"'),
-    "aim": (["--aim", "glory"], "no aim 'glory'"),
+    "aim": (["--aim", "glory"], "unknown aim 'glory'"),
     "aim without a value": (["--aim", "precision"], "the aim precision takes a value"),
 }
 

@@ -25,9 +25,9 @@ def test_own_metrics_and_scorers_of_scikit_learn_are_known(scoring: str) -> None
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"estimator": "oracle"}, "no estimator 'oracle'; choose from random_forest, "),
-        ({"search": "luck"}, "no search 'luck'; choose from grid, "),
-        ({"scoring": "beauty"}, "no scoring 'beauty'; choose from accuracy, "),
+        ({"estimator": "oracle"}, "unknown estimator 'oracle'; choose from random_forest, "),
+        ({"search": "luck"}, "unknown search 'luck'; choose from grid, "),
+        ({"scoring": "beauty"}, "unknown scoring 'beauty'; choose from accuracy, "),
         ({"folds": 1}, "folds is 1; cross-validation needs at least 2"),
         ({"folds": -3}, "folds is -3"),
         ({"seed": -1}, "seed is -1; expected a whole number"),
