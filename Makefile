@@ -8,6 +8,8 @@ PORT ?= 8000
 export PORT
 TEST_DATABASE_URL ?= postgresql://postgres@127.0.0.1:5432/postgres
 export TEST_DATABASE_URL
+# Where it is set, every process would compile some thousand files of the packages again, five seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 # what tests need and their clients are installed side by side
