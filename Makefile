@@ -39,7 +39,7 @@ test-browser: $(VENV)/tests var/static/done  ## run the browser tests
 test-pgbouncer: $(VENV)/tests  ## run the tests on PostgreSQL through a pooler in transaction mode, like Neon's
 	$(BIN)/python -m tests.support.pooler
 
-prove: $(VENV)/tests var/static/done  ## kill, freeze and flush services of the site and check that nothing is lost (up to 10 minutes)
+prove: $(VENV)/tests var/static/done  ## kill, freeze and flush services of the site and check that nothing is lost (up to 15 minutes)
 	@$(BIN)/python -m tests.run faults
 
 coverage: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests and list the lines and branches that they do not reach

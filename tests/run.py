@@ -16,7 +16,7 @@ from tests.support import services
 
 # in the order of tests/conftest.py
 SIDE_BY_SIDE = ["-n", "logical", "--no-loadscope-reorder"]
-FAULT_SECONDS = 570
+FAULT_SECONDS = 870
 ENDING_SECONDS = 30
 
 

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,11 +141,14 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop every process of it where it stands; connections stay open, and nobody answers."""
         for process in self._processes():
-            process.suspend()
+            # one that served a connection may have ended since they were listed
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def thaw(self) -> None:
         for process in self._processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def stop(self) -> None:
         """End it at once and without a last word, as if its machine was switched off."""

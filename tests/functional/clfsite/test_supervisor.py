@@ -36,7 +36,7 @@ def test_a_process_that_ends_at_once_is_started_for_ever_after_growing_pauses(
     kept.stop(time.monotonic())
     output = [record.getMessage() for record in caplog.records]
     assert all("it ended with exit status 0" in text for text in output)
-    assert [text.rpartition("again ")[2] for text in output[:5]] == [
+    assert [text.rpartition("restarting ")[2] for text in output[:5]] == [
         "now",
         "in 0.1 s",
         "in 0.2 s",
@@ -64,8 +64,8 @@ def test_a_killed_web_process_is_no_outage_and_many_do_not_end_the_site(site: Si
         first.wait(5)
     wait_for(lambda: site.answers(server), "the site to answer again", 60)
     text = site.logs()
-    assert "it starts again now" in text
-    assert "it starts again in 4 s" in text
+    assert "restarting now" in text
+    assert "restarting in 4 s" in text
     pair = wait_for(lambda: len(result := web_processes(site)) == 2 and result, "two web processes", 30)
     # both have begun to listen
     wait_for(lambda: all(item.net_connections("tcp") for item in pair), "both to listen", 60)
