@@ -24,7 +24,7 @@ run: $(VENV)/runs var/static/done  ## set up everything and serve a trained demo
 test: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests, on PostgreSQL if it is running, and the database tests on SQLite
 	@$(BIN)/python -m tests.run all
 
-test-unit: $(VENV)/tests  ## run the unit tests, without a database (under a minute)
+test-unit: $(VENV)/tests  ## run the unit tests, without a database (a minute and a half)
 	@$(BIN)/python -m tests.run unit
 
 test-sqlite: $(VENV)/tests $(VENV)-clients/done var/static/done  ## run all tests on SQLite, without a browser
