@@ -3,7 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 
-from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, text
+from clfsite.core.web.charts import Chart, bars, chart, count_axis, labelled_axis, plot, text
 from clfsite.core.web.numbers import percent
 
 # most classes in a chart; the table has all of them
@@ -28,6 +28,7 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
     )
     shown = ranked[:SHOWN_CLASSES]
     left_out = len(ranked) - len(shown)
+    highest = max(counts.values(), default=0)
     figure = plot(
         bars(
             orientation="h",
@@ -40,11 +41,7 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
         ),
         {
             # with room for the share behind the longest bar
-            "xaxis": {
-                "title": {"text": "Rows"},
-                "range": [0, max(counts.values(), default=0) * 1.2 or 1],
-                "tickformat": ",d",
-            },
+            "xaxis": {**count_axis("Rows", highest), "range": [0, highest * 1.2 or 1]},
             "yaxis": {**labelled_axis("Label", [name for name, _ in shown]), "autorange": "reversed"},
             "bargap": 0.5,
         },
@@ -85,7 +82,7 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
                 "title": {"text": html.escape(f"Probability of {of}", quote=False)},
                 **SHARES,
             },
-            "yaxis": {"title": {"text": "Rows"}, "rangemode": "tozero", "tickformat": ",d"},
+            "yaxis": count_axis("Rows", max(counts, default=0)),
         },
     )
     return chart(

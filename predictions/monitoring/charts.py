@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, scatter, text
+from clfsite.core.web.charts import Chart, bars, chart, count_axis, labelled_axis, plot, scatter, text
 from clfsite.core.web.numbers import percent
 from predictions.batches.charts import SHARES, SHOWN_CLASSES
 
@@ -28,6 +28,7 @@ def volume(
     shown = _shown(series)
     at = _stamps(steps)
     every = _every(steps)
+    highest = max(map(sum, zip(*shown.values(), strict=True)), default=0)
     figure = plot(
         [
             bars(
@@ -41,11 +42,7 @@ def volume(
         ],
         {
             "xaxis": TIME,
-            "yaxis": {
-                "title": {"text": f"Predictions per {every}"},
-                "rangemode": "tozero",
-                "tickformat": ",d",
-            },
+            "yaxis": count_axis(f"Predictions per {every}", highest),
             "barmode": "stack",
             "bargap": 0.15,
             "showlegend": True,

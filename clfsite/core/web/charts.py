@@ -117,6 +117,16 @@ def diagonal(name: str) -> Trace:
     )
 
 
+# count from which Plotly's steps between ticks are whole numbers
+FEW = 5
+
+
+def count_axis(title: str, highest: float) -> dict[str, Any]:
+    """An axis of counts from 0. Few counts get a tick each: rounded halves would show numbers twice."""
+    axis = {"title": {"text": title}, "rangemode": "tozero", "tickformat": ",d"}
+    return {**axis, "dtick": 1} if highest < FEW else axis
+
+
 def share_axis(title: str) -> dict[str, Any]:
     """An axis from 0 to 1, shown as 0 to 100 %, with space for a line along its ends."""
     return {

@@ -28,6 +28,12 @@ def test_of_many_classes_the_chart_shows_a_few_and_the_table_all(chart: Chart) -
     assert "88 more are in the table" in chart["note"]
 
 
+def test_few_rows_have_an_axis_of_whole_numbers() -> None:
+    few, many = charts.label_mix({"no": 1, "yes": 0}), charts.label_mix({"no": 900, "yes": 100})
+    assert few["figure"]["layout"]["xaxis"]["dtick"] == 1
+    assert "dtick" not in many["figure"]["layout"]["xaxis"]
+
+
 def test_a_confusion_matrix_is_coloured_by_the_share_of_the_actual_class() -> None:
     chart = confusion([[9, 1], [0, 0]], ["no", "yes"])
     assert trace(chart)["z"] == [[0.9, 0.1], [0.0, 0.0]]
