@@ -38,6 +38,14 @@ def test_a_call_without_a_valid_key_is_refused(client: Client, version: Version,
     assert response["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize("scheme", ["Basic", "Token", ""])
+def test_a_valid_key_needs_the_scheme_bearer(client: Client, version: Version, scheme: str) -> None:
+    ApiKeyFactory.create(secret="clf_valid")
+    assert client.get("/info", headers={"authorization": "bearer clf_valid"}).status_code == 200
+    detail = problem_of(client.get("/info", headers={"authorization": f"{scheme} clf_valid"}), 401)["detail"]
+    assert "the API key is missing" in detail
+
+
 @pytest.mark.case("U13", "U14")
 def test_unknown_expired_and_revoked_keys_look_the_same(client: Client, version: Version) -> None:
     past = timezone.now() - timedelta(seconds=1)
