@@ -166,7 +166,7 @@ class VersionAdmin(ReadOnlyAdmin):
         if version.is_active:
             self.message_user(request, f"{version} is already active.", messages.WARNING)
             return None
-        form = ReasonForm(request.POST if "confirmed" in request.POST else None)
+        form = ReasonForm(request.POST if "confirmed" in request.POST else None, version=version)
         if form.is_valid():
             self._activate(request, version, form.cleaned_data["reason"])
             return None

@@ -1,13 +1,14 @@
 """The content of the home page: classifiers, recent events and advice."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from textwrap import shorten
 from typing import Any
 
-from django.db.models import Max, OuterRef, Subquery, Sum
+from django.contrib.auth.models import User
+from django.db.models import OuterRef, Subquery, Sum
 from django.urls import reverse
 
 from clfsite.core.web.charts import spark
@@ -31,7 +32,8 @@ class Glance:
 
     classifier: Classifier
     activation: Activation | None = None
-    newest: int | None = None
+    # the newest version that was never active
+    newest: Version | None = None
     hourly: list[int] = field(default_factory=lambda: [0] * HOURS)
     labels: Counter[str] = field(default_factory=Counter)
     latency: Counter[int] = field(default_factory=Counter)
@@ -80,13 +82,14 @@ class Glance:
 
 @dataclass(frozen=True)
 class Advice:
-    """Advice: its urgency (danger, warning or info), the finding, and a link."""
+    """Advice: its urgency (danger, warning or info), the finding, a link, and the permission to follow it."""
 
     kind: str
     title: str
     text: str
     url: str
     action: str
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ def glances(now: datetime) -> list[Glance]:
     active = Activation.objects.in_force().select_related("version")
     for activation in active.defer(*Version.bulky("held_out", path="version__")):
         by_classifier[activation.classifier_id].activation = activation
-    newest = Version.objects.order_by().filter(activations=None).values_list("classifier")
-    for classifier, number in newest.annotate(Max("number")):
-        by_classifier[classifier].newest = number
+    unused = Version.objects.filter(classifier=OuterRef("classifier"), activations=None).order_by("-number")
+    for version in Version.objects.filter(pk=Subquery(unused.values("id")[:1])).defer(*Version.bulky()):
+        by_classifier[version.classifier_id].newest = version
     last = Run.objects.filter(classifier=OuterRef("classifier")).order_by("-id").values("id")[:1]
     for run in Run.objects.filter(pk=Subquery(last)).defer("candidates", "recipe_data", "corrections_data"):
         by_classifier[run.classifier_id].last_run = run
@@ -141,28 +144,16 @@ def _add_feedback(glances: Mapping[int, Glance], now: datetime) -> None:
         active[version].score = score
 
 
-def advice(glances: Sequence[Glance]) -> list[Advice]:
-    """All advice, the most urgent first."""
+def advice(glances: Sequence[Glance], user: User) -> list[Advice]:
+    """All advice that this person may follow, the most urgent first."""
     listed = [item for glance in glances for item in _advice_on(glance)]
-    return sorted(listed, key=lambda item: ("danger", "warning", "info").index(item.kind))
+    allowed = [item for item in listed if not item.needs or user.has_perm(item.needs)]
+    return sorted(allowed, key=lambda item: ("danger", "warning", "info").index(item.kind))
 
 
 def _advice_on(glance: Glance) -> list[Advice]:
     name, run = glance.classifier.name, glance.last_run
-    advised = []
-    if glance.activation is None:
-        advised.append(_without_active(glance))
-    elif glance.newest and glance.newest > glance.activation.version.number:
-        advised.append(
-            Advice(
-                "info",
-                f"Version {glance.newest} of {name} has never been active",
-                f"It is newer than version {glance.activation.version.number}, the active version. Compare "
-                "them and activate the better one.",
-                reverse("training:version-list"),
-                "See the versions",
-            )
-        )
+    advised = list(_on_versions(glance))
     if run and run.state == Run.State.FAILED:
         url = reverse("training:run-detail", args=[run.pk])
         advised.append(
@@ -188,22 +179,44 @@ def _advice_on(glance: Glance) -> list[Advice]:
                 f"{quality.LATELY.days} days: live accuracy is unknown. Upload true labels.",
                 reverse("predictions:feedback-list"),
                 "Give feedback",
+                needs="predictions.add_feedback",
             )
         )
     return advised
 
 
-def _without_active(glance: Glance) -> Advice:
-    name = glance.classifier.name
-    if glance.newest:
-        text = (
-            "It has a version, but none is active, so calls are refused. Check the version and activate it."
+def _on_versions(glance: Glance) -> Iterator[Advice]:
+    """What is to be done until the best version is active. A cancelled or running first run needs nothing."""
+    name, newest, active = glance.classifier.name, glance.newest, glance.activation
+    may_activate = "training.activate_version"
+    if newest and active is None:
+        yield Advice(
+            "danger",
+            f"{name} has no active version",
+            f"Version {newest.number} is ready. Until it is active, calls to {name} are refused.",
+            reverse("training:version-detail", args=[newest.pk]),
+            f"Review and activate version {newest.number}",
+            needs=may_activate,
         )
-        return Advice(
-            "danger", f"{name} has no active version", text, reverse("training:version-list"), "Versions"
+    elif newest and active and newest.number > active.version.number:
+        yield Advice(
+            "info",
+            f"Version {newest.number} of {name} has never been active",
+            f"It is newer than version {active.version.number}, the active version. Compare them and activate "
+            "the better one.",
+            f"{reverse('training:version-compare')}?versions={active.version_id}&versions={newest.pk}",
+            "Compare them",
+            needs=may_activate,
         )
-    text = "Run a training to create one."
-    return Advice("info", f"{name} has no version yet", text, reverse("training:run-list"), "Runs")
+    elif active is None and glance.last_run is None:
+        yield Advice(
+            "info",
+            f"{name} has no version yet",
+            "Run a training to create one.",
+            reverse("training:run-create"),
+            "Start a run",
+            needs="training.add_run",
+        )
 
 
 def events(now: datetime) -> list[Event]:

@@ -31,7 +31,7 @@ def home(request: StaffRequest) -> HttpResponse:
         "lights": [(title, checks[name]) for name, title in LIGHTS.items()],
         "glances": glances,
         "active": any(glance.activation for glance in glances),
-        "advice": overview.advice(glances),
+        "advice": overview.advice(glances, request.user),
         "events": overview.events(now),
         "any_dataset": bool(glances) or Dataset.objects.exists(),
     }

@@ -120,7 +120,7 @@ def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
 def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """One version with its evaluation and history; posting a reason activates it."""
     version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
-    form = ReasonForm(form_data(request))
+    form = ReasonForm(form_data(request), version=version)
     if request.method == "POST" and form.is_valid():
         _activate(request, version, form.cleaned_data["reason"])
         return redirect("training:version-detail", version.pk)

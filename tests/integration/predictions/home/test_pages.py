@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -23,11 +24,12 @@ from tests.support.factories import (
     DatasetFactory,
     PredictionFactory,
     RunFactory,
+    UserFactory,
     VersionFactory,
     tiny,
 )
 from tests.support.portal import staff_client
-from training.models import Version
+from training.models import Run, Version
 
 pytestmark = pytest.mark.dialect
 
@@ -46,9 +48,12 @@ def glance_of(version: Version) -> Glance:
     return next(item for item in result if item.classifier == version.classifier)
 
 
-def titles(version: Version) -> list[str]:
-    """What the page advises on a version's classifier."""
-    return [item.title for item in overview.advice([glance_of(version)])]
+def titles(version: Version, *permissions: str) -> list[str]:
+    """What the page advises on a version's classifier, by default to someone who may do everything."""
+    person = UserFactory.create(is_superuser=not permissions, password=None)
+    for name in permissions:
+        person.user_permissions.add(Permission.objects.get(codename=name))
+    return [item.title for item in overview.advice([glance_of(version)], person)]
 
 
 def judge(version: Version, *, right: int, wrong: int) -> None:
@@ -68,7 +73,7 @@ def test_a_long_reason_is_told_up_to_the_end_of_a_word(db: None) -> None:
 def test_a_new_site_leads_a_trainer_to_the_first_table(db: None) -> None:
     shown = page("training.add_run", "training.add_dataset")
     assert "No classifier yet" in shown
-    assert f'href="{reverse("training:dataset-list")}">Upload a dataset' in shown
+    assert f'href="{reverse("training:dataset-list")}">Train on your own table' in shown
 
 
 def test_a_site_with_a_table_leads_a_trainer_to_the_first_run(db: None) -> None:
@@ -79,7 +84,7 @@ def test_a_site_with_a_table_leads_a_trainer_to_the_first_run(db: None) -> None:
 def test_someone_who_may_not_train_is_told_who_has_to(db: None) -> None:
     shown = page()
     assert "A person with the trainer role can start the first run" in shown
-    assert "Upload a dataset" not in shown
+    assert "Train on your own table" not in shown
 
 
 def test_the_active_version_stands_with_its_last_run_and_held_out_accuracy(version: Version) -> None:
@@ -116,11 +121,29 @@ def test_many_labels_are_told_as_the_most_frequent_and_the_rest(version: Version
 
 def test_a_classifier_without_active_version_is_told_apart_by_what_it_lacks(version: Version) -> None:
     waiting = VersionFactory.create(classifier__name="waiting")
-    unborn = ClassifierFactory.create(name="unborn")
+    ClassifierFactory.create(name="unborn")
     assert titles(waiting) == ["waiting has no active version"]
-    assert "No active version." in page()
-    advised = overview.advice(overview.glances(timezone.now()))
-    assert f"{unborn.name} has no version yet" in [item.title for item in advised]
+    shown = page("training.activate_version", "training.add_run")
+    assert "No active version." in shown
+    assert f'href="{reverse("training:version-detail", args=[waiting.pk])}">Review and activate' in shown
+    assert "unborn has no version yet" in shown
+
+
+def test_a_person_is_only_told_to_do_what_the_role_may(version: Version) -> None:
+    waiting = VersionFactory.create(classifier__name="waiting")
+    assert titles(waiting, "add_run") == []
+    assert titles(waiting, "activate_version") == ["waiting has no active version"]
+    assert "Train on your own table" not in page()
+
+
+@pytest.mark.parametrize("state", [Run.State.CANCELLED, Run.State.QUEUED])
+def test_a_first_run_that_was_cancelled_or_waits_asks_for_nothing(state: str, version: Version) -> None:
+    run = RunFactory.create(classifier__name="given-up")
+    if state == Run.State.CANCELLED:
+        assert run.request_cancel()
+    shown = page("training.add_run", "training.activate_version")
+    assert "given-up has no version yet" not in shown
+    assert "Needs attention" not in shown
 
 
 def test_live_accuracy_below_training_is_said_once_it_is_no_chance(version: Version) -> None:

@@ -351,3 +351,10 @@ def test_more_runs_take_no_more_queries(trainer: Client, django_assert_max_num_q
         RunFactory.create(failed=True)
     with django_assert_max_num_queries(8):
         assert len(trainer.get(LIST).context["page"]) == 12
+
+
+def test_a_finished_run_leads_to_its_version_and_whoever_may_to_the_activation(trainer: Client) -> None:
+    run = VersionFactory.create().run
+    assert "Review and activate" not in detail(trainer, run).content.decode()
+    approver = staff_client("training.activate_version", username="grace")
+    assert "Review and activate version 1" in detail(approver, run).content.decode()

@@ -132,6 +132,14 @@ def test_the_threshold_tells_what_it_serves(aim: dict[str, Any] | None, words: s
     assert words in shown
 
 
+def test_only_the_first_activation_has_its_reason_filled_in(approver: Client) -> None:
+    first = trained_version(classifier="churn")
+    assert 'value="first version of churn"' in approver.get(path(first)).content.decode()
+    approver.post(path(first), {"reason": "first version of churn"})
+    second = trained_version(classifier="churn")
+    assert "first version of churn" not in approver.get(path(second)).context["form"].initial.values()
+
+
 def test_a_version_is_activated_with_a_reason(approver: Client) -> None:
     trained_version(classifier="churn", activate=True)
     version = trained_version(classifier="churn")
