@@ -35,8 +35,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from training.ml.progress import Progress
 from training.ml.search.estimators import build_pipeline
 from training.ml.search.recipe import Recipe
+from training.ml.search.splitting import split
 from training.ml.tables.inference import infer
-from training.ml.trainer import split, train
+from training.ml.trainer import train
 
 ROWS = 20_000
 SAMPLE_SECONDS = 0.1

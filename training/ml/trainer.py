@@ -3,7 +3,6 @@
 All random steps use the recipe's seed; the same table, recipe and library versions give the same model.
 """
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.aim import Aim
@@ -27,11 +26,13 @@ from training.ml.progress import Phase, Progress
 from training.ml.search.estimators import build_model, build_pipeline, can_accelerate
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
-from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
+from training.ml.search.recipe import Recipe, RecipeError
 from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, find
+from training.ml.search.splitting import folds, split, together
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
-from training.ml.tables.contract import Contract, ContractError
+from training.ml.tables.contract import Contract, ContractError, quote
+from training.ml.tables.copies import Groups
 
 
 @dataclass(frozen=True)
@@ -52,43 +53,6 @@ class Trained:
     engine: dict[str, Any]
 
 
-def split(y: pd.Series, recipe: Recipe) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the row positions to train on and those of the held-out fifth, stratified by class.
-
-    Each class has at least one training row per fold and at least one held-out row.
-
-    Raises:
-        RecipeError: a class has too few rows for the folds; the message says what to do.
-    """
-    needed = needed_rows(recipe.folds)
-    few = smallest_classes(y, needed)
-    if few:
-        raise RecipeError(
-            f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need at least {needed} of every class. "
-            "Use fewer folds, add rows, or leave the class out"
-        )
-    codes, classes = pd.factorize(y, sort=True)
-    size = max(math.ceil(len(y) * HOLD_OUT), len(classes))
-    fitting, held_out = train_test_split(
-        np.arange(len(y)), test_size=size, stratify=codes, random_state=recipe.seed
-    )
-    # In a rare class, a fifth may be no row, or leave fewer training rows than folds.
-    learned, kept = (np.bincount(codes[rows], minlength=len(classes)) for rows in (fitting, held_out))
-    for code in np.flatnonzero(learned < recipe.folds):
-        held_out, fitting = _move(codes, code, np.intp(recipe.folds - learned[code]), held_out, fitting)
-    for code in np.flatnonzero(kept == 0):
-        fitting, held_out = _move(codes, code, np.intp(1), fitting, held_out)
-    return fitting, held_out
-
-
-def _move(
-    codes: NDArray[np.intp], code: np.intp, count: np.intp, source: NDArray[np.intp], to: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Move the first rows of a class; return the new source and destination."""
-    moved = np.flatnonzero(codes[source] == code)[:count]
-    return np.delete(source, moved), np.concatenate([to, source[moved]])
-
-
 def agree(contract: Contract, recipe: Recipe) -> Contract:
     """Return the contract with the positive class of the recipe, if the recipe has one.
 
@@ -103,18 +67,30 @@ def agree(contract: Contract, recipe: Recipe) -> Contract:
         raise RecipeError(str(error)) from error
 
 
-def check(y: pd.Series, contract: Contract, recipe: Recipe) -> None:
-    """Raise RecipeError unless the recipe fits the labels; fast enough to be called before a run is queued.
+def check(table: pd.DataFrame, contract: Contract, recipe: Recipe) -> None:
+    """Raise RecipeError unless the recipe fits the table; fast enough to be called before a run is queued.
 
     Args:
-        y: the class of each row with a label.
+        table: as read from CSV, shape (rows, columns).
         contract: the contract with the recipe's positive class, see `agree`.
     """
+    _divided(table[table[contract.target].notna()], contract, recipe)
+
+
+def _divided(
+    labelled: pd.DataFrame, contract: Contract, recipe: Recipe
+) -> tuple[pd.DataFrame, pd.Series, Groups | None]:
+    """Return the features, labels and groups of the labelled rows; raise RecipeError unless the recipe fits them."""
     recipe.check()
     check_scoring(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD))
     if recipe.aim and not contract.positive:
         raise RecipeError(f"an aim requires two classes; this table has {len(contract.classes)}")
+    if recipe.group is not None and (recipe.group not in labelled or recipe.group == contract.target):
+        what = "the target" if recipe.group == contract.target else "not in the table"
+        raise RecipeError(f"the column of groups {quote(recipe.group)} is {what}; choose another column")
+    X, y = contract.prepare(labelled), contract.labels_of(labelled)
     split(y, recipe)
+    return X, y, together(X, y, None if recipe.group is None else labelled[recipe.group], recipe)
 
 
 def _decision(contract: Contract, threshold: float | None) -> Decision:
@@ -150,12 +126,14 @@ def train(
     report(Progress(0, 1, phase=Phase.CHECK))
     contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
-    X, y = contract.prepare(table), contract.labels_of(table)
-    check(y, contract, recipe)
-    fitting, held_out = split(y, recipe)
+    X, y, groups = _divided(table, contract, recipe)
+    fitting, held_out = split(y, recipe, groups)
+    together_fit = None if groups is None else groups[fitting]
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
     with spread():
-        task = _task(contract, recipe, X_fit, y_fit, jobs=jobs, accelerate=accelerate, clock=clock)
+        task = _task(
+            contract, recipe, X_fit, y_fit, together_fit, jobs=jobs, accelerate=accelerate, clock=clock
+        )
         search, fits = _search(task, report)
         report(Progress(0, 2, phase=Phase.REFIT))
         winner = search.candidates[0]
@@ -191,6 +169,7 @@ def _task(
     recipe: Recipe,
     X: pd.DataFrame,
     y: NDArray[np.object_],
+    groups: Groups | None,
     *,
     jobs: int,
     accelerate: bool,
@@ -202,7 +181,7 @@ def _task(
         recipe=recipe,
         X=X,
         y=y,
-        folds=StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed),
+        folds=folds(y, recipe, groups),
         scorer=FoldScorer(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD)),
         jobs=effective_n_jobs(jobs),
         accelerate=accelerate and _may_accelerate(recipe),

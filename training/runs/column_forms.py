@@ -39,7 +39,7 @@ class Column:
 class ColumnsForm(forms.Form):
     """The contract of a table to check and correct; its results are `corrections` and `positive`.
 
-    `positive` exists for two classes, possibly in several spellings, and `labels` if there are similar
+    `group` is the column of rows that belong together. `positive` exists for two classes, possibly in several spellings, and `labels` if there are similar
     labels. `problems` are cells that do not fit a choice, by line and column.
     """
 
@@ -55,6 +55,12 @@ class ColumnsForm(forms.Form):
             (Spellings.MERGE.value, "One class: merge them under the most frequent spelling"),
             (Spellings.KEEP.value, "Keep as different classes"),
         ],
+    )
+    group = TextChoiceField(
+        required=False,
+        label="Rows that belong together",
+        help_text="A column such as a customer's number: rows with the same value are never both learned from and "
+        "judged. It is no input unless it is chosen as one below.",
     )
     columns_of = forms.CharField(required=False, widget=forms.HiddenInput)
     strict = forms.BooleanField(
@@ -74,7 +80,13 @@ class ColumnsForm(forms.Form):
     )
 
     def __init__(
-        self, data: QueryDict | None, *, dataset: Dataset, start: Corrections, positive: str | None
+        self,
+        data: QueryDict | None,
+        *,
+        dataset: Dataset,
+        start: Corrections,
+        positive: str | None,
+        group: str | None = None,
     ) -> None:
         self.dataset, self.contract = dataset, dataset.contract
         self.features = {feature.name: feature for feature in self.contract.features}
@@ -88,6 +100,7 @@ class ColumnsForm(forms.Form):
             "columns_of": dataset.pk,
             "positive": carry(self.contract.label_of(positive or "") or self.contract.positive or ""),
             "labels": start.labels,
+            "group": carry(group or ""),
             "strict": start.strict,
             "others": "\n".join(f"{name}: {start.columns[name]}" for name in rest if name in start.columns),
             **{f"column-{place}": start.columns.get(name, "") for place, name in enumerate(self.shown)},
@@ -97,6 +110,8 @@ class ColumnsForm(forms.Form):
             self.fields[f"column-{place}"] = self._field(name)
         if not rest:
             del self.fields["others"]
+        offered = dict.fromkeys([*self.shown, *([group] if group in names else [])])
+        self.fields["group"].offer(offered, [("", "No column: every row stands alone")])  # type: ignore[attr-defined]
         self._ask_about_labels()
 
     def _ask_about_labels(self) -> None:
@@ -118,6 +133,11 @@ class ColumnsForm(forms.Form):
     def positive_class(self) -> str | None:
         """The chosen positive class; None if there are more than two classes."""
         return self.cleaned_data.get("positive") or None if self._are_two_classes() else None
+
+    @property
+    def group_column(self) -> str | None:
+        """The chosen column of groups."""
+        return self.cleaned_data.get("group") or None
 
     def _are_two_classes(self) -> bool:
         return self.contract.positive is not None or self.corrections.labels is Spellings.MERGE
@@ -154,7 +174,7 @@ class ColumnsForm(forms.Form):
         return bool(self.errors) or any(
             self[name].value()
             for name in self.fields
-            if name not in {"columns_of", "strict", "positive", "labels"}
+            if name not in {"columns_of", "strict", "positive", "labels", "group"}
         )
 
     def clean_others(self) -> dict[str, Choice]:
@@ -196,7 +216,7 @@ def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool
     kept["columns_of"] = str(dataset.pk)
     guess = carry(dataset.contract.positive or "")
     for name in data:
-        if name.startswith("column-") or name in {"others", "positive", "labels"}:
+        if name.startswith("column-") or name in {"others", "positive", "labels", "group"}:
             had_choices |= data[name] not in {"", guess if name == "positive" else ""}
             del kept[name]
     return kept, had_choices

@@ -37,6 +37,7 @@ RECIPE_EXAMPLE = {
     "max_fits": None,
     "max_minutes": 30,
     "aim": None,
+    "group": None,
 }
 
 
@@ -178,6 +179,13 @@ class RecipeSerializer(StrictSerializer):
         default=_DEFAULT.positive,
         help_text="The positive class of two. Precision, recall and the threshold refer to it. Default: the "
         "dataset's.",
+    )
+    group = StrictCharField(
+        trim_whitespace=False,
+        allow_null=True,
+        default=_DEFAULT.group,
+        help_text="A column whose values mark rows that belong together, such as a customer's number. No split parts "
+        "them. It is not an input unless a correction takes it in.",
     )
 
 

@@ -11,7 +11,7 @@ from clfsite.core.jobs import queue
 from training.datasets.service import as_invalid_input
 from training.ml.search.recipe import Recipe, RecipeError
 from training.ml.tables.contract import Contract, ContractError
-from training.ml.tables.corrections import AS_INFERRED, Corrections, Spellings
+from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
 from training.ml.tables.labels import alike, distinct
 from training.ml.tables.reading import TableError
 from training.models import Classifier, Dataset, Run, Version
@@ -33,7 +33,8 @@ def request_run(
 ) -> Run:
     """Create the run's row; a worker is notified after the commit, unless the caller executes the run.
 
-    The row stores the positive class of two, so the run does not change if the default does.
+    The row stores the positive class of two, so the run does not change if the default does. The recipe's column of
+    groups is left out unless a correction says otherwise.
 
     Args:
         corrections: changes of the version's contract against the dataset's.
@@ -45,6 +46,8 @@ def request_run(
     """
     name = classifier or dataset.name
     check_name(name, "classifier")
+    if recipe.group is not None and recipe.group not in corrections.columns:
+        corrections = replace(corrections, columns={**corrections.columns, recipe.group: Choice.LEAVE_OUT})
     try:
         agreed = _agree(dataset, corrections, recipe)
     except INPUT_ERRORS as error:
@@ -75,7 +78,7 @@ def _agree(dataset: Dataset, corrections: Corrections, recipe: Recipe) -> Contra
 
     frame, corrected = load_corrected(dataset, corrections)
     agreed = trainer.agree(corrected, recipe)
-    trainer.check(agreed.labels_of(frame), agreed, recipe)
+    trainer.check(frame, agreed, recipe)
     return agreed
 
 

@@ -93,7 +93,9 @@ def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> Colum
     dataset = form.chosen
     if dataset is None:
         return None
-    return ColumnsForm(data, dataset=dataset, start=start, positive=form.start.positive)
+    return ColumnsForm(
+        data, dataset=dataset, start=start, positive=form.start.positive, group=form.start.group
+    )
 
 
 def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> str | None:
@@ -105,7 +107,7 @@ def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> str 
             lambda: _address(
                 request_run(
                     dataset=data["dataset"],
-                    recipe=replace(form.recipe, positive=columns.positive_class),
+                    recipe=replace(form.recipe, positive=columns.positive_class, group=columns.group_column),
                     corrections=columns.corrections,
                     classifier=data["classifier"],
                     activate=data.get("activate", False),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clfsite.core.web import numbers
-from predictions.report import charts
+from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
@@ -36,6 +36,7 @@ def training(facts: Facts) -> Chapter:
             f"{numbers.percent(learned, 0)}; the chapter on evaluation is about the held-out rows. "
             "Everything random "
             f"follows from the seed {recipe.seed}: the same table, recipe and library releases give the same model."
+            + _kept_together(facts)
         ),
         Pairs(
             [
@@ -83,6 +84,14 @@ def training(facts: Facts) -> Chapter:
     if run.tracking_url:
         blocks.append(Text(f"The run is tracked at Weights & Biases: {run.tracking_url}"))
     return Chapter("training", "Training", blocks)
+
+
+def _kept_together(facts: Facts) -> str:
+    """Which rows no split parted, as a sentence."""
+    group = facts.run.recipe.group
+    if group is None:
+        return ""
+    return f" Rows with the same {drawing.cut(group)} were on one side of every split."
 
 
 def _budget(facts: Facts) -> str:
@@ -193,6 +202,8 @@ def command(facts: Facts) -> Code:
     aim = Aim.from_dict(recipe.aim)
     if aim:
         options.append(f"--aim {aim.goal}" + (f"={exact(aim.value)}" if aim.value is not None else ""))
+    if recipe.group is not None:
+        options.append(_option("group", recipe.group))
     if recipe.positive is not None:
         options.append(_option("positive", recipe.positive))
     if corrections.labels is not None:

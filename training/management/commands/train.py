@@ -79,6 +79,12 @@ class Command(BaseCommand):
             help="positive class of two, to which precision, recall, --aim and the threshold refer; default: "
             "yes for yes/no labels, otherwise the rarer class",
         )
+        parser.add_argument(
+            "--group",
+            metavar="COLUMN",
+            help="keep the rows with the same value of this column, such as a customer's number, on one side of every "
+            "split; it is no input unless --take-in, --number or --category names it",
+        )
         columns.add_options(parser, columns.OPTIONS)
         columns.add_spellings(parser)
         parser.add_argument(
@@ -143,5 +149,6 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         "max_fits",
         "max_minutes",
         "positive",
+        "group",
     )
     return Recipe(space=space, aim=aim, **{name: options[name] for name in names})

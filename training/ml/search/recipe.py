@@ -36,7 +36,8 @@ class Recipe:
     all families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
     scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
     search early with the best so far. `positive` is the class of two to which precision, recall and the threshold refer;
-    None is for that of the contract. `aim` chooses the threshold, see `aim.Aim`.
+    None is for that of the contract. `aim` chooses the threshold, see `aim.Aim`. `group` is a column whose values, such as
+    a customer's number, mark rows that belong together: no split parts them.
     """
 
     estimator: str = "random_forest"
@@ -50,6 +51,7 @@ class Recipe:
     max_minutes: float | None = None
     aim: Mapping[str, Any] | None = None
     positive: str | None = None
+    group: str | None = None
 
     def check(self) -> Self:
         """Raise RecipeError unless every part names something that exists."""

@@ -16,7 +16,6 @@ from sklearn.model_selection import (
     HalvingGridSearchCV,
     ParameterGrid,
     ParameterSampler,
-    StratifiedKFold,
 )
 from sklearn.pipeline import Pipeline
 
@@ -25,6 +24,7 @@ from training.ml.search.estimators import build_model
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer
 from training.ml.search.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
+from training.ml.search.splitting import Folds
 
 if TYPE_CHECKING:
     import optuna
@@ -68,7 +68,7 @@ class Task:
     recipe: Recipe
     X: pd.DataFrame
     y: NDArray[np.object_]
-    folds: StratifiedKFold
+    folds: Folds
     scorer: FoldScorer
     jobs: int
     accelerate: bool

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 from training.ml.tables.contract import Contract, Kind, quote
+from training.ml.tables.copies import copies, repeated
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
 from training.ml.tables.labels import alike, count
 
@@ -47,7 +48,7 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         contract: inferred from the table.
 
     Returns:
-        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `duplicate`, `identifier`,
+        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `repeated_rows`, `duplicate`, `identifier`,
         `constant`, `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
     """
     labelled = table[table[contract.target].notna()]
@@ -56,6 +57,7 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         *_leaks(labelled, classes, contract),
         *_alike_labels(classes, contract.target),
         *_about_target(len(table), classes, contract.target),
+        *_repeated_rows(labelled, classes, contract),
         *_duplicates(labelled, contract),
         *_identifiers(labelled, contract),
         *_left_out(contract),
@@ -114,6 +116,23 @@ def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding
                 f"all of its {len(values):,} whole numbers are different, as in an identifier. Leave it out if "
                 "it only identifies the rows",
             )
+
+
+def _repeated_rows(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> Iterator[Finding]:
+    groups = copies(contract.prepare(labelled))
+    if groups is None:
+        return
+    count = repeated(groups)
+    both = pd.DataFrame({"group": groups, "label": classes.to_numpy()})
+    doubtful = int((both.groupby("group")["label"].nunique() > 1).sum())
+    unlike = f"; {doubtful:,} of these rows have copies with another label" if doubtful else ""
+    yield Finding(
+        "repeated_rows",
+        contract.target,
+        f"{count:,} of {len(labelled):,} rows repeat an earlier row in all inputs{unlike}. All copies of a row stand on "
+        "one side of every split, so no model is judged on rows that it has learned. Leave copies out of the table if "
+        "they are one case. If rows only resemble each other, name the column of their groups (--group COLUMN)",
+    )
 
 
 def _duplicates(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:

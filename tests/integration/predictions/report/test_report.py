@@ -242,6 +242,7 @@ def test_its_command_asks_for_the_very_same_run(lived: Version) -> None:
         aim={"goal": "cost", "value": 1234567.25},
         positive="-it's",
         class_weight="balanced",
+        group="-its customer",
     )
     corrected = {"zip code": "category", "-x": "leave_out", "id": "take_in", "n": "number"}
     Run.objects.filter(pk=lived.run_id).update(
@@ -266,6 +267,7 @@ def test_its_command_asks_for_the_very_same_run(lived: Version) -> None:
         "max_minutes",
         "class_weight",
         "positive",
+        "group",
     )
     assert {name: asked[name] for name in names} == {name: getattr(recipe, name) for name in names}
     assert json.loads(asked["space"]) == recipe.space

@@ -220,13 +220,14 @@ def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:
         "max_minutes": 0.5,
         "aim": {"goal": "cost", "value": 5.0},
         "positive": "no",
+        "group": "spend",
     }
     Run.objects.filter(pk=before.pk).update(recipe_data=recipe)
     path = reverse("training:run-repeat", args=[before.pk])
     context = trainer.get(path).context
     form = context["form"]
     data = {name: form[name].value() for name in form.fields}
-    data["positive"] = context["columns"]["positive"].value()
+    data |= {name: context["columns"][name].value() for name in ("positive", "group")}
     assert data["classifier"] == "churn"
     response = trainer.post(path, data)
     assert response.status_code == 302, response.context["form"].errors

@@ -14,6 +14,7 @@ from clfsite.core.errors import Conflict, InvalidInput, NotFound
 from tests.integration.conftest import Messages
 from tests.support.factories import ClassifierFactory, DatasetFactory, UserFactory, tiny
 from training.ml.search.recipe import Recipe
+from training.ml.tables.corrections import Choice, Corrections
 from training.models import Classifier, Run
 from training.runs.service import request_run
 
@@ -33,6 +34,7 @@ BAD_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
     "no values": ({"space": {"n_estimators": []}}, "expected a list of values"),
     "impossible value": ({"space": {"n_estimators": ["many"]}}, "n_estimators"),
     "seed": ({"seed": -1}, "seed is -1"),
+    "group": ({"group": "customer"}, "there is no column"),
 }
 
 
@@ -46,6 +48,17 @@ def test_run_waits_with_all_that_it_needs() -> None:
     assert run.activate_when_done
     assert run.fits_total == 3
     assert run.classifier.name == "churn"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("choice", "expected"), [(None, "leave_out"), ("number", "number")])
+def test_column_of_groups_is_no_input_unless_chosen(choice: str | None, expected: str) -> None:
+    corrections = Corrections({"tenure": Choice(choice)} if choice else {})
+    run = request_run(
+        dataset=DatasetFactory.create(), recipe=replace(RECIPE, group="tenure"), corrections=corrections
+    )
+    assert run.recipe.group == "tenure"
+    assert run.corrections.columns == {"tenure": expected}
 
 
 @pytest.mark.django_db

@@ -99,7 +99,7 @@ def test_options_reach_the_recipe(csv: Path) -> None:
     options = (
         "--classifier leavers --search random --scoring f1 --folds 3 --seed 7 --max-fits 9 --max-minutes 2.5"
     )
-    train(csv, *options.split(), "--class-weight", "balanced", "--aim", "recall=0.5")
+    train(csv, *options.split(), "--class-weight", "balanced", "--aim", "recall=0.5", "--group", "tenure")
     run = Run.objects.get()
     assert run.classifier.name == "leavers"
     assert run.recipe == Recipe(
@@ -114,7 +114,10 @@ def test_options_reach_the_recipe(csv: Path) -> None:
         max_minutes=2.5,
         aim={"goal": "recall", "value": 0.5},
         positive="yes",
+        group="tenure",
     )
+    assert run.corrections.columns == {"tenure": "leave_out"}
+    assert run.version.contract.names == ["spend", "member", "plan"]
 
 
 def test_corrections_reach_the_run_and_its_version(csv: Path) -> None:

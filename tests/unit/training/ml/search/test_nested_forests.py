@@ -15,8 +15,9 @@ from tests.support import tables
 from training.ml.search import forest_growing, nested_forests
 from training.ml.search.estimators import build_pipeline, can_accelerate
 from training.ml.search.recipe import Recipe
+from training.ml.search.splitting import split
 from training.ml.tables.inference import infer
-from training.ml.trainer import split, train
+from training.ml.trainer import train
 
 FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 SPACE: dict[str, list[Any]] = {"n_estimators": [5, 9], "max_depth": [2, None], "min_samples_leaf": [1, 4]}

@@ -15,10 +15,11 @@ from tests.support import tables
 from training.ml.judge.names import METRICS
 from training.ml.progress import Phase, Progress
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.search.splitting import split
 from training.ml.serve.artifact import digest, dump
 from training.ml.tables.contract import labels
 from training.ml.tables.inference import infer
-from training.ml.trainer import Trained, split, train
+from training.ml.trainer import Trained, train
 
 TINY = Recipe(folds=3, space={"n_estimators": [5]})
 TEN = {"n_estimators": list(range(1, 11))}
