@@ -33,7 +33,11 @@ def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         if not path.startswith("/api/"):
             continue
         for method, operation in calls.items():
-            statuses = [*ALWAYS, *(WITH_BODY if method == "post" else ()), *((404,) if "{" in path else ())]
+            statuses = [
+                *ALWAYS,
+                *(WITH_BODY if method in {"post", "patch"} else ()),
+                *((404,) if "{" in path else ()),
+            ]
             responses = operation["responses"]
             for status in statuses:
                 responses.setdefault(str(status), {"description": HTTPStatus(status).phrase})

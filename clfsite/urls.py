@@ -17,6 +17,7 @@ api: list[URLPattern | URLResolver] = [
     call("schema", SpectacularAPIView.as_view(), name="schema"),
     path("", include("training.datasets.api_urls")),
     path("", include("training.runs.api_urls")),
+    path("", include("training.classifiers.api_urls")),
     path("", include("training.versions.api_urls")),
     path("", include("predictions.monitoring.api_urls")),
     path("", include("predictions.log.api_urls")),

@@ -22,7 +22,7 @@ def main() -> None:
     """Start a demo site, fill it, and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="default: var/screenshots")
-    parser.add_argument("--only", default="", help="the pages whose names begin so")
+    parser.add_argument("--only", default="", help="the pages whose names begin so, separated by commas")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
     django.setup()
@@ -43,7 +43,11 @@ def main() -> None:
 
 def shoot(browser: Browser, lively: Lively, folder: Path, *, who: str, only: str) -> int:
     """Take every picture of one person's pages."""
-    stops = [stop for stop in TOUR if stop.who == who and stop.name.startswith(only)]
+    stops = [
+        stop
+        for stop in TOUR
+        if stop.who == who and any(stop.name.startswith(name) for name in only.split(","))
+    ]
     if not stops:
         return 0
     context = browser.new_context(base_url=lively.site.url)

@@ -11,28 +11,29 @@ from django.utils.html import format_html
 
 from clfsite.core.errors import ProblemError
 from clfsite.core.web.read_only_admin import ReadOnlyAdmin
+from training.classifiers.service import make_default
 from training.models import Activation, Classifier, Dataset, Run, Version
 from training.versions.forms import ReasonForm
-from training.versions.service import activate_version, make_default
+from training.versions.service import activate_version
 
 
 @admin.register(Classifier)
 class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Only `strict` can be edited. The default is chosen by an action, because only one classifier can be it."""
+    """The default is chosen by an action, because only one classifier can be it."""
 
     note = (
-        "The first run of a classifier creates it. An action of this list chooses the default classifier; an "
-        "action of the list of versions activates a version."
+        "The first run of a classifier creates it. Its page in the portal changes and archives it. An action of "
+        "this list chooses the default classifier; an action of the list of versions activates a version."
     )
-    list_display = ["name", "answers", "default", "strict", "created_at"]
+    list_display = ["name", "answers", "default", "strict", "owner", "created_at"]
     search_fields = ["name"]
     search_help_text = "Part of the name."
-    fields = ["name", "answers", "is_default", "strict", "created_at"]
-    readonly_fields = ["name", "answers", "is_default", "created_at"]
+    fields = ["name", "answers", "is_default", "strict", "owner", "notes", "archived_at", "created_at"]
+    readonly_fields = ["name", "answers", "is_default", "archived_at", "created_at"]
     actions = ["make_default"]
 
     def view_on_site(self, classifier: Classifier) -> str:
-        return reverse("training:classifier-history", args=[classifier.pk])
+        return reverse("predictions:classifier-detail", args=[classifier.pk])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -58,7 +59,11 @@ class ClassifierAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if len(chosen) != 1:
             self.message_user(request, "Choose exactly one classifier.", messages.ERROR)
             return
-        make_default(classifier=chosen[0])
+        try:
+            make_default(classifier=chosen[0])
+        except ProblemError as error:
+            self.message_user(request, f"Nothing was changed: {error}.", messages.ERROR)
+            return
         self.log_change(request, chosen[0], "Made the default classifier.")
         self.message_user(
             request, f"{chosen[0]} now answers requests that do not name a classifier.", messages.SUCCESS

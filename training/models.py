@@ -20,14 +20,39 @@ name_validator = RegexValidator(
 )
 
 
-class Classifier(models.Model):
-    """A named classifier with numbered versions, of which at most one is active."""
+class Archivable(models.Model):
+    """A row that can be hidden from lists without being deleted."""
+
+    archived_at = models.DateTimeField(
+        null=True, blank=True, editable=False, db_index=True, help_text="Since when it is hidden from lists."
+    )
+
+    class Meta:
+        abstract = True
+
+
+class Classifier(Archivable):
+    """A named classifier with numbered versions, of which at most one is active.
+
+    An archived one is not served, and cannot be the default.
+    """
 
     name = models.CharField(max_length=100, unique=True, validators=[name_validator])
     is_default = models.BooleanField(default=False, help_text="Answers requests that name no model.")
     strict = models.BooleanField(
         default=False, help_text="Refuse categories and ranges that training never saw, instead of warning."
     )
+    owner = models.CharField(
+        max_length=150, blank=True, default="", db_default="", help_text="The person or team to ask about it."
+    )
+    notes = models.TextField(
+        max_length=4_000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What it is for, and what to know before using it.",
+    )
+    tags = models.JSONField(default=list, db_default=[], blank=True, help_text="Words to find it by.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -35,7 +60,10 @@ class Classifier(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["is_default"], condition=Q(is_default=True), name="one_default_classifier"
-            )
+            ),
+            models.CheckConstraint(
+                name="default_classifier_is_served", condition=Q(is_default=False) | Q(archived_at=None)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -47,7 +75,7 @@ class Classifier(models.Model):
         return self.activations.select_related("version").order_by("-number").first()
 
 
-class Dataset(models.Model):
+class Dataset(Archivable):
     """An immutable table; the same bytes with the same target under the same name are the same dataset."""
 
     name = models.CharField(max_length=100, validators=[name_validator])
@@ -86,12 +114,12 @@ class Dataset(models.Model):
 
     @property
     def newest(self) -> "Dataset":
-        """The newest dataset of this name and target, which may be this one."""
-        same = Dataset.objects.filter(name=self.name, target=self.target)
+        """The newest dataset of this name and target that is not archived, which may be this one."""
+        same = Dataset.objects.filter(Q(archived_at=None) | Q(pk=self.pk), name=self.name, target=self.target)
         return same.order_by("-number").defer("contract_data", "profile")[0]
 
 
-class Run(Job):
+class Run(Archivable, Job):
     """One training run from request to end; only its methods change its state."""
 
     class State(models.TextChoices):
@@ -252,7 +280,7 @@ class VersionQuerySet(models.QuerySet["Version"]):
         return self.annotate(active=Exists(Activation.objects.in_force().filter(version=OuterRef("pk"))))
 
 
-class Version(models.Model):
+class Version(Archivable):
     """The result of a run: artifacts with their SHA-256, contract and evaluation. Rows are never edited."""
 
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="versions")

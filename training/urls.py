@@ -8,4 +8,5 @@ urlpatterns = [
     path("", include("training.datasets.urls")),
     path("", include("training.runs.urls")),
     path("", include("training.versions.urls")),
+    path("", include("training.archive.urls")),
 ]

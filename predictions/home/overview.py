@@ -8,7 +8,7 @@ from textwrap import shorten
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, Subquery, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.urls import reverse
 
 from clfsite.core.web.charts import spark
@@ -103,17 +103,25 @@ class Event:
     url: str
 
 
-def glances(now: datetime) -> list[Glance]:
-    """All classifiers, the default first, in seven queries regardless of their number."""
-    by_classifier = {row.pk: Glance(row) for row in Classifier.objects.order_by("-is_default", "name")}
-    active = Activation.objects.in_force().select_related("version")
+def glances(now: datetime, classifiers: QuerySet[Classifier] | None = None) -> list[Glance]:
+    """The classifiers at a glance, the default first, in seven queries regardless of their number.
+
+    Args:
+        classifiers: those to show; by default all that are not archived.
+    """
+    rows = Classifier.objects.filter(archived_at=None) if classifiers is None else classifiers
+    by_classifier = {row.pk: Glance(row) for row in rows.order_by("-is_default", "name")}
+    of_these = {"classifier__in": list(by_classifier)}
+    active = Activation.objects.in_force().filter(**of_these).select_related("version")
     for activation in active.defer(*Version.bulky("held_out", path="version__")):
         by_classifier[activation.classifier_id].activation = activation
-    unused = Version.objects.filter(classifier=OuterRef("classifier"), activations=None).order_by("-number")
-    for version in Version.objects.filter(pk=Subquery(unused.values("id")[:1])).defer(*Version.bulky()):
+    unused = Version.objects.filter(classifier=OuterRef("classifier"), activations=None, archived_at=None)
+    newest = Version.objects.filter(pk=Subquery(unused.order_by("-number").values("id")[:1]), **of_these)
+    for version in newest.defer(*Version.bulky()):
         by_classifier[version.classifier_id].newest = version
     last = Run.objects.filter(classifier=OuterRef("classifier")).order_by("-id").values("id")[:1]
-    for run in Run.objects.filter(pk=Subquery(last)).defer("candidates", "recipe_data", "corrections_data"):
+    runs = Run.objects.filter(pk=Subquery(last), **of_these)
+    for run in runs.defer("candidates", "recipe_data", "corrections_data"):
         by_classifier[run.classifier_id].last_run = run
     _add_traffic(by_classifier, now)
     _add_feedback(by_classifier, now)
@@ -122,14 +130,15 @@ def glances(now: datetime) -> list[Glance]:
 
 def _add_traffic(glances: Mapping[int, Glance], now: datetime) -> None:
     first = hour_of(now) - timedelta(hours=HOURS - 1)
-    counted = HourlyCount.objects.filter(hour__gte=first).order_by()
+    recent = {"hour__gte": first, "version__classifier__in": list(glances)}
+    counted = HourlyCount.objects.filter(**recent).order_by()
     for classifier, hour, label, total in counted.values_list(
         "version__classifier", "hour", "label"
     ).annotate(Sum("predictions")):
         place = min((hour - first) // timedelta(hours=1), HOURS - 1)
         glances[classifier].hourly[place] += total
         glances[classifier].labels[label] += total
-    timed = HourlyLatency.objects.filter(hour__gte=first).order_by()
+    timed = HourlyLatency.objects.filter(**recent).order_by()
     for classifier, bucket, total in timed.values_list("version__classifier", "bucket").annotate(
         Sum("predictions")
     ):

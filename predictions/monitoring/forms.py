@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 
 from predictions.monitoring.analytics import PERIODS
 from training.models import Classifier, Version
@@ -20,7 +21,8 @@ class AnalyticsForm(forms.Form):
     DEFAULT_PERIOD = "30d"
 
     def __init__(self, data: Any) -> None:
-        classifiers = list(Classifier.objects.order_by("-is_default", "name"))
+        shown = Q(archived_at=None) | Q(name=data.get("classifier", ""))
+        classifiers = list(Classifier.objects.filter(shown).order_by("-is_default", "name"))
         asked = [classifier for classifier in classifiers if classifier.name == data.get("classifier")]
         self.chosen = next(iter([*asked, *classifiers]), None)
         rows = Version.objects.with_active().filter(classifier=self.chosen).select_related("classifier")

@@ -98,8 +98,8 @@ class LiveModels:
             return live if live and live.number == version else self._pin(name, version)
         if live:
             return live
-        if model and ("\x00" in model or not Classifier.objects.filter(name=model).exists()):
-            raise NotFound(f"there is no classifier {model[:100]!r}; /info lists the classifiers")
+        if model:
+            _check_served(model)
         name = model or "any classifier"
         problem = self.problems.get(model or self._default_name())
         raise Unavailable(problem or f"no version of {name} is active; train one and activate it")
@@ -153,11 +153,13 @@ class LiveModels:
 
     def _read_state(self) -> object:
         newest = Activation.objects.aggregate(newest=Max("id"))["newest"]
-        return newest, tuple(Classifier.objects.values_list("id", "is_default", "strict"))
+        archived = Version.objects.aggregate(newest=Max("archived_at"))["newest"]
+        served = Classifier.objects.filter(archived_at=None)
+        return newest, archived, tuple(served.values_list("id", "is_default", "strict"))
 
     def _reload(self) -> None:
         active: dict[str, Live] = {}
-        for classifier in Classifier.objects.all():
+        for classifier in Classifier.objects.filter(archived_at=None):
             activation = classifier.activation
             if activation is None:
                 continue
@@ -173,6 +175,9 @@ class LiveModels:
                 if before:
                     active[classifier.name] = before
         self._active = active
+        with self._pins:
+            # one of them may be archived now
+            self._pinned = {}
         metrics.faulty_classifiers.set(len(self.problems))
 
     def _load(
@@ -205,6 +210,8 @@ class LiveModels:
         )
         if version is None:
             raise NotFound(f"there is no version {number} of {model[:100]!r}")
+        if version.archived_at or version.classifier.archived_at:
+            raise NotFound(f"version {number} of {model} is archived; restore it to use it")
         try:
             live = self._load(version.classifier, version, None, None)
         except Conflict as error:
@@ -214,6 +221,15 @@ class LiveModels:
                 self._pinned.pop(next(iter(self._pinned)))
             self._pinned[model, number] = live
         return live
+
+
+def _check_served(model: str) -> None:
+    """Raise NotFound unless the classifier exists and is not archived."""
+    row = None if "\x00" in model else Classifier.objects.filter(name=model).only("archived_at").first()
+    if row is None:
+        raise NotFound(f"there is no classifier {model[:100]!r}; /info lists the classifiers")
+    if row.archived_at:
+        raise NotFound(f"the classifier {model} is archived; restore it to use it")
 
 
 live_models = LiveModels()

@@ -190,6 +190,7 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
     "api_runs_create": lambda there: {"body": {"dataset": there.dataset.pk, "space": {"n_estimators": [5]}}},
     "api_runs_resume_create": lambda there: {},
     "api_runs_cancel_create": lambda there: {},
+    "api_classifiers_partial_update": lambda there: {"body": {"owner": "the team", "tags": ["new"]}},
     "api_versions_activate_create": lambda there: {"body": {"reason": "it is better"}},
     "api_versions_retrain_create": lambda there: {"body": {}},
     "api_versions_compare_retrieve": lambda there: {

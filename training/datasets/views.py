@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.core.errors import ProblemError
 from clfsite.core.web import charts
-from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from training.datasets.forms import DatasetForm
 from training.datasets.service import import_dataset
@@ -45,9 +45,14 @@ def dataset_list(request: StaffRequest) -> HttpResponse:
     if form.is_valid() and (dataset := _import(request, form)):
         return redirect("training:dataset-detail", dataset.pk)
     rows = Dataset.objects.defer("contract_data", "profile").select_related("created_by")
+    archived, rows = archived_apart(rows, request)
     sort, rows = sorted_by(rows, request, SORTS, first="-added")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "training/datasets/dataset_list.html", {"form": form, "page": page, "sort": sort})
+    return render(
+        request,
+        "training/datasets/dataset_list.html",
+        {"form": form, "page": page, "sort": sort, "archived": archived},
+    )
 
 
 def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:

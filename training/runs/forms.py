@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django import forms
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.template.defaultfilters import capfirst
 
@@ -122,6 +123,7 @@ class RunForm(forms.Form):
         dataset: str = "",
         repeats: Run | None = None,
     ) -> None:
+        self.repeats = repeats
         self.recipe = self.start = repeats.recipe if repeats else Recipe()
         empty = {name: "" if value is None else value for name, value in self.start.to_dict().items()}
         aim = self.start.aim or {}
@@ -135,7 +137,7 @@ class RunForm(forms.Form):
         if repeats:
             initial |= {"dataset": repeats.dataset_id, "classifier": repeats.classifier.name}
         super().__init__(data, initial=initial)
-        datasets = Dataset.objects.order_by("-id").defer("contract_data", "profile")
+        datasets = _choices(repeats).defer("contract_data", "profile")
         self.fields["dataset"].queryset = datasets  # type: ignore[attr-defined]
         self.fields["dataset"].label_from_instance = describe  # type: ignore[attr-defined]
         # a recipe of the API may use any scorer of scikit-learn
@@ -148,7 +150,7 @@ class RunForm(forms.Form):
     def chosen(self) -> Dataset | None:
         """The dataset of the form, by default the newest; None if there are no datasets."""
         value = str(self["dataset"].value() or "")
-        datasets = Dataset.objects.order_by("-id").defer("profile")
+        datasets = _choices(self.repeats).defer("profile")
         is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
         named = datasets.filter(pk=value).first() if is_number else None
         return named or datasets.first()
@@ -210,7 +212,7 @@ class RunsForm(forms.Form):
 
     state = forms.ChoiceField(required=False)
     classifier = forms.ModelChoiceField(
-        Classifier.objects.all(), required=False, to_field_name="name", empty_label="All"
+        Classifier.objects.filter(archived_at=None), required=False, to_field_name="name", empty_label="All"
     )
 
     def __init__(self, data: Any) -> None:
@@ -223,6 +225,12 @@ class RetrainForm(forms.Form):
     """The dataset for retraining; by default the newest."""
 
     dataset = forms.ModelChoiceField(Dataset.objects.all(), required=False)
+
+
+def _choices(repeats: Run | None) -> QuerySet[Dataset]:
+    """The datasets to train on, newest first: those not archived, and that of the run to repeat."""
+    shown = Q(archived_at=None) | Q(pk=repeats.dataset_id if repeats else None)
+    return Dataset.objects.filter(shown).order_by("-id")
 
 
 def describe(dataset: Any) -> str:

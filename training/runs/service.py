@@ -42,6 +42,7 @@ def request_run(
 
     Raises:
         InvalidInput: the recipe or a correction does not fit the dataset.
+        Conflict: the classifier is archived.
         NotFound, Conflict, Unavailable: see `load_table`.
     """
     name = classifier or dataset.name
@@ -54,6 +55,8 @@ def request_run(
         raise as_invalid_input(error) from error
     with transaction.atomic():
         owner, created = Classifier.objects.get_or_create(name=name)
+        if owner.archived_at:
+            raise Conflict(f"the classifier {owner} is archived; restore it, or choose another name")
         if created:
             _make_first_default(owner)
         run = Run.objects.create(

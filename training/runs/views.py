@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRefresh
 
 from clfsite.core.errors import Conflict, ProblemError
-from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from training.ml.progress import Phase
@@ -57,12 +57,14 @@ def run_list(request: StaffRequest) -> HttpResponse:
     rows = _runs().defer("candidates", "history").annotate(took=F("finished_at") - F("started_at"))
     if form.is_valid():
         rows = rows.filter(**{name: value for name, value in form.cleaned_data.items() if value})
+    archived, rows = archived_apart(rows, request, "classifier")
     sort, rows = sorted_by(rows, request, SORTS, first="-run")
     context = {
         "form": form,
         "is_filtered": form.is_valid() and any(form.cleaned_data.values()),
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "sort": sort,
+        "archived": archived,
     }
     return render(request, "training/runs/run_list.html", context)
 

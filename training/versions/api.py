@@ -1,4 +1,4 @@
-"""The API of classifiers and versions, and of activation."""
+"""The API of versions and of activation."""
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics
@@ -7,16 +7,9 @@ from rest_framework.response import Response
 
 from clfsite.core.api.calls import Call, DetailCall, ListCall
 from clfsite.core.web.actors import actor_of
-from training.models import Classifier, Version
+from training.models import Version
 from training.versions import comparison, serializers
 from training.versions.service import activate_version
-
-
-@extend_schema(tags=["versions"], summary="Classifiers and their active versions")
-class ClassifierList(ListCall[Classifier]):
-    scopes = {"GET": "read"}
-    queryset = Classifier.objects.all()
-    serializer_class = serializers.ClassifierSerializer
 
 
 @extend_schema(tags=["versions"], summary="Versions and their metrics")

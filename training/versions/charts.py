@@ -29,6 +29,8 @@ NUMBERED_CLASSES = 12
 # features in the chart of one version, and in that of several
 SHOWN_FEATURES = 15
 SHOWN_COMPARED = 10
+# rows behind a point of the calibration curve, below which it is drawn open
+THIN = 30
 # points of a curve in its table
 LISTED_POINTS = 21
 IMPORTANCE_NOTE = (
@@ -183,7 +185,19 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
     figure = plot(
         [
             *(
-                {**line, "mode": "lines+markers", "customdata": curve["counts"]}
+                {
+                    **line,
+                    # labels of several curves would cover each other
+                    "mode": "lines+markers+text" if len(curves) == 1 else "lines+markers",
+                    "text": [f"{count:,}" for count in curve["counts"]],
+                    "textposition": "top left",
+                    "cliponaxis": False,
+                    "customdata": curve["counts"],
+                    "marker": {
+                        "size": 9,
+                        "symbol": ["circle-open" if count < THIN else "circle" for count in curve["counts"]],
+                    },
+                }
                 for line, curve in zip(lines(curves, hover), curves, strict=False)
             ),
             diagonal("as predicted"),
@@ -195,7 +209,8 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
         title="Calibration",
         note=curves_note(
             "Whether of the rows with a probability of 70\u202f% about 70\u202f% are of the class: the nearer to the "
-            "diagonal, the better.",
+            f"diagonal, the better. The numbers count the rows behind each point; an open point has "
+            f"fewer than {THIN} and may be off by chance.",
             curves,
         ),
         figure=figure,

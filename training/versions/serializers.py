@@ -1,4 +1,4 @@
-"""Serializers of classifiers, versions and activations."""
+"""Serializers of versions and activations."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rest_framework import serializers
 from clfsite.core.api.schema import example
 from clfsite.core.api.serializers import StrictCharField, StrictSerializer
 from training.datasets.serializers import CONTRACT_EXAMPLE
-from training.models import Activation, Classifier, Dataset, Version
+from training.models import Activation, Dataset, Version
 from training.runs.serializers import RECIPE_EXAMPLE
 
 METRICS_EXAMPLE = {"accuracy": 0.81, "f1": 0.6, "roc_auc": 0.85, "precision": 0.67, "recall": 0.55}
@@ -42,28 +42,6 @@ _FIGURE_EXAMPLE = {
     "std": 0.01,
     "interval": None,
 }
-
-
-@example(
-    {
-        "id": 1,
-        "name": "churn",
-        "is_default": True,
-        "strict": False,
-        "active_version": 3,
-        "created_at": "2026-01-05T08:00:00Z",
-    }
-)
-class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
-    active_version = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Classifier
-        fields = ["id", "name", "is_default", "strict", "active_version", "created_at"]
-
-    def get_active_version(self, classifier: Classifier) -> int | None:
-        activation = classifier.activation
-        return activation.version.number if activation else None
 
 
 @example(

@@ -17,7 +17,7 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
     To roll back, activate an older version.
 
     Raises:
-        Conflict: the version is already active, or its artifact does not match its record.
+        Conflict: the version is already active or archived, or its artifact does not match its record.
         Unavailable: storage does not respond.
         InvalidInput: the reason is missing or too long.
     """
@@ -35,6 +35,9 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
     with transaction.atomic():
         # The lock orders simultaneous activations; the unique number is a second protection.
         classifier = Classifier.objects.select_for_update().get(pk=version.classifier_id)
+        version.refresh_from_db(fields=["archived_at"])
+        if archived := next((row for row in (classifier, version) if row.archived_at), None):
+            raise Conflict(f"{archived} is archived; restore it first")
         current = classifier.activation
         if current and current.version_id == version.pk:
             raise Conflict(f"{version} is already active")
@@ -45,13 +48,6 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
             actor=actor,
             reason=reason.strip(),
         )
-
-
-def make_default(*, classifier: Classifier) -> None:
-    """Make this classifier the default for requests without a classifier's name."""
-    with transaction.atomic():
-        Classifier.objects.filter(is_default=True).exclude(pk=classifier.pk).update(is_default=False)
-        Classifier.objects.filter(pk=classifier.pk).update(is_default=True)
 
 
 def open_artifact(version: Version, part: str) -> File:  # type: ignore[type-arg]

@@ -1,6 +1,7 @@
 """Pages of versions: lists, details, comparison, model card, files and activation."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -14,11 +15,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.core.errors import Conflict, NotFound, ProblemError
 from clfsite.core.web.forms import read_text
-from clfsite.core.web.lists import sorted_by
+from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
 from training.models import Classifier, Version
-from training.versions import charts, comparison, history, model_card
+from training.versions import charts, comparison, history, model_card, verdict
 from training.versions.forms import ReasonForm
 from training.versions.service import activate_version, open_artifact
 
@@ -55,7 +56,8 @@ def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = (
             *("run__candidates", "run__history", "run__dataset__contract_data", "run__dataset__profile"),
         )
     )
-    sort, rows = sorted_by(versions, request, SORTS, first="-version", within="classifier__name")
+    archived, rows = archived_apart(versions, request, "classifier")
+    sort, rows = sorted_by(rows, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "groups": [
@@ -63,6 +65,7 @@ def _list(request: StaffRequest, *, problem: str = "", chosen: Sequence[str] = (
         ],
         "page": page,
         "sort": sort,
+        "archived": archived,
         "can_compare": page.paginator.count >= comparison.LEAST,
         "most": comparison.MOST,
         "problem": problem,
@@ -125,6 +128,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         _activate(request, version, form.cleaned_data["reason"])
         return redirect("training:version-detail", version.pk)
     spells = history.spells(version.classifier)[:SHOWN_HISTORY]
+    trials = verdict.trials(version)
     context = {
         "version": version,
         "form": form,
@@ -132,6 +136,9 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "newest": version.run.dataset.newest,
         "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),
         "charts": charts.of_held_out(version.held_out),
+        "sentences": verdict.sentences(version),
+        "trials": [asdict(trial) for trial in trials],
+        "own": next((place for place, trial in enumerate(trials) if trial.threshold == version.threshold), 0),
         "spells": spells,
         "current": spells[0] if spells else None,
     }

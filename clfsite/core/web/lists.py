@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.core import signing
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
@@ -41,6 +41,17 @@ def sorted_by(
         for field in fields
     ]
     return sort, rows.order_by(*filter(None, [within]), *order, "-pk")
+
+
+def archived_apart(rows: QuerySet[M], request: HttpRequest, *owners: str) -> tuple[bool, QuerySet[M]]:
+    """Return whether ?archived=1 asks for archived rows, and those rows or the others.
+
+    Args:
+        owners: fields of rows whose archiving hides these rows too.
+    """
+    shown = Q(archived_at=None, **{f"{owner}__archived_at": None for owner in owners})
+    is_archive = request.GET.get("archived") == "1"
+    return is_archive, rows.filter(~shown if is_archive else shown)
 
 
 class NewestFirst(CursorPagination):

@@ -3,13 +3,12 @@
 from clfsite.core.web import numbers
 from predictions.monitoring import quality
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
-from predictions.report.chapters.judgement import ROWS, Outcome
 from predictions.report.chapters.life import life_pairs
 from predictions.report.chapters.monitoring import moved_far
 from predictions.report.chapters.training import command
 from predictions.report.facts import LOOKED_AT, Facts
 from training.templatetags.titles import estimator
-from training.versions import model_card
+from training.versions import model_card, verdict
 
 WORDS = {
     "Classifier": "a name for a prediction task, with numbered versions, of which at most one is active",
@@ -24,7 +23,7 @@ WORDS = {
 
 def summary(facts: Facts) -> Chapter:
     """A summary on one page."""
-    version, metrics = facts.version, facts.version.metrics
+    version = facts.version
     judged = facts.monitoring.quality
     blocks: list[Block] = [
         Text(
@@ -36,7 +35,7 @@ def summary(facts: Facts) -> Chapter:
         Tiles(tiles(facts)),
         life_pairs(facts),
         Heading("Key points"),
-        Items([*_taken_home(facts, metrics), *_taken_home_live(facts)]),
+        Items([*verdict.sentences(version), *_taken_home_live(facts)]),
     ]
     if judged.judged < quality.ENOUGH:
         blocks.append(Text("Until there is more feedback, only the held-out rows show how well it works."))
@@ -61,29 +60,6 @@ def tiles(facts: Facts) -> list[Tile]:
             f"of {numbers.count(judged.judged, 'prediction')} with feedback",
         ),
         Tile("Predictions", f"{facts.serving.predictions:,}", "by this version"),
-    ]
-
-
-def _taken_home(facts: Facts, metrics: dict[str, float]) -> list[str]:
-    positive = facts.contract.positive
-    if positive is None:
-        weakest = min(facts.held_out["per_class"], key=lambda row: row["recall"])
-        return [
-            f"{numbers.percent(metrics['accuracy'])} of the held-out rows were labelled correctly.",
-            f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'])} of its rows.",
-        ]
-    outcome = Outcome(facts.held_out["confusion"], facts.contract.classes.index(positive))
-    return [
-        (
-            f"It finds {numbers.percent(metrics['recall'], 0)} of all that are {positive}; "
-            f"{numbers.percent(metrics['precision'], 0)} of those it labels {positive} are."
-        ),
-        (
-            f"For {ROWS:,} rows that is {outcome.per_thousand(outcome.found):.0f} found, "
-            f"{outcome.per_thousand(outcome.false_alarms):.0f} false alarms and "
-            f"{outcome.per_thousand(outcome.missed):.0f} misses."
-        ),
-        "The chapter on the threshold shows from which cost of a miss this pays off.",
     ]
 
 

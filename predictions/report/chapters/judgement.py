@@ -12,10 +12,10 @@ from training.ml.judge.calibration import FAIRLY, WELL, calibration_gap
 from training.ml.judge.names import DEFAULT_THRESHOLD
 from training.ml.tables.digits import exact
 from training.templatetags.titles import METRIC_TITLES
+from training.versions import verdict
 from training.versions.charts import said_of_effort
+from training.versions.verdict import ROWS, Outcome
 
-# rows for which outcomes and costs are given
-ROWS = 1_000
 # costs of a miss relative to a false alarm in the table of costs
 RATIOS = (1, 2, 3, 5, 10, 20)
 # recalls in the table of points of the precision-recall curve
@@ -245,38 +245,6 @@ def threshold(facts: Facts) -> Chapter:
     return Chapter("threshold", "Threshold and costs", blocks)
 
 
-class Outcome:
-    """The four kinds of rows of a binary confusion matrix, by the place of the positive class in it."""
-
-    def __init__(self, confusion: Sequence[Sequence[int]], place: int) -> None:
-        other = 1 - place
-        self.quiet, self.false_alarms = confusion[other][other], confusion[other][place]
-        self.missed, self.found = confusion[place][other], confusion[place][place]
-        self.rows = self.quiet + self.false_alarms + self.missed + self.found
-
-    def per_thousand(self, rows: float) -> float:
-        return ROWS * rows / self.rows
-
-    def costs(self, ratio: float) -> tuple[float, float, float]:
-        """The cost of errors for 1,000 rows: with the model, with no rows labelled, with all rows labelled."""
-        positives, negatives = self.missed + self.found, self.quiet + self.false_alarms
-        return (
-            self.per_thousand(ratio * self.missed + self.false_alarms),
-            self.per_thousand(ratio * positives),
-            self.per_thousand(negatives),
-        )
-
-    @property
-    def pays_from(self) -> float | None:
-        """The cost of a miss from which the model is cheaper than labelling no rows; None if it never is."""
-        return self.false_alarms / self.found if self.found else None
-
-    @property
-    def pays_until(self) -> float | None:
-        """The cost of a miss up to which it is cheaper than labelling all rows; None if it always is."""
-        return self.quiet / self.missed if self.missed else None
-
-
 def _aim(facts: Facts) -> str:
     aim = Aim.from_dict(facts.run.recipe.aim)
     if aim is None:
@@ -323,7 +291,7 @@ def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
         reading += " The dotted line is the cost that the threshold was chosen for."
     return [
         Heading("In plain words"),
-        Items(_in_words(outcome, positive, facts.version.metrics)),
+        Items([*verdict.of_outcome(outcome, positive), _worth(outcome)]),
         Figure(
             charts.costs(ratios, {"this threshold": model, ways[0]: nobody, ways[1]: everybody}, chosen),
             "Cost of errors, by the cost of a miss",
@@ -335,20 +303,6 @@ def _business(outcome: Outcome, positive: str, facts: Facts) -> list[Block]:
             [[str(ratio), *(f"{cost:,.0f}" for cost in outcome.costs(ratio))] for ratio in RATIOS],
             numbers=(0, 1, 2, 3),
         ),
-    ]
-
-
-def _in_words(outcome: Outcome, positive: str, metrics: Mapping[str, float]) -> list[str]:
-    """The meaning of the threshold, one sentence per list item."""
-    alarms = outcome.found + outcome.false_alarms
-    return [
-        (
-            f"Of {ROWS:,} rows {outcome.per_thousand(alarms):.0f} are labelled {positive}. "
-            f"{numbers.percent(metrics['precision'], 0)} of them are actually {positive}; the rest is wasted "
-            "effort."
-        ),
-        f"{numbers.percent(metrics['recall'], 0)} of all that are {positive} are found; the others are missed.",
-        _worth(outcome),
     ]
 
 

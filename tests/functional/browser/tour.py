@@ -88,6 +88,8 @@ class Stop:
 
 TOUR = [
     Stop("home", "predictions:home"),
+    Stop("classifiers", "predictions:classifier-list"),
+    Stop("classifier", "predictions:classifier-detail", ("{classifier}",)),
     Stop("predict", "predictions:predict"),
     Stop("batches", "predictions:batch-list"),
     Stop("batch", "predictions:batch-detail", ("{batch}",)),
@@ -171,11 +173,15 @@ NO_PAGES = {
     "predictions:prediction-export",
     "predictions:prediction-feedback",
     "predictions:version-report",
+    "training:classifier-archive",
+    "training:dataset-archive",
+    "training:run-archive",
     "training:run-cancel",
     "training:run-columns",
     "training:run-fits",
     "training:run-progress",
     "training:run-resume",
+    "training:version-archive",
     "training:version-artifact",
     "training:version-retrain",
 }

@@ -17,6 +17,8 @@ from training.models import Version
 # name: what a page needs beyond being staff, and what posting needs on top (None: nobody can)
 ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:home": ("", None),
+    "predictions:classifier-list": ("", None),
+    "predictions:classifier-detail": ("", "training.change_classifier"),
     "predictions:analytics": ("", None),
     "predictions:predict": ("predictions.add_prediction", ""),
     "predictions:predict-what-if": ("predictions.add_prediction", ""),
@@ -55,6 +57,10 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "training:version-detail": ("", "training.activate_version"),
     "training:version-card": ("", None),
     "training:classifier-history": ("", None),
+    "training:classifier-archive": ("training.change_classifier", ""),
+    "training:dataset-archive": ("training.add_dataset", ""),
+    "training:run-archive": ("training.add_run", ""),
+    "training:version-archive": ("training.activate_version", ""),
     "training:version-artifact": ("", None),
     "training:version-retrain": ("training.add_run", ""),
 }
@@ -70,6 +76,10 @@ POSTED = {
     "training:run-resume",
     "training:run-cancel",
     "training:version-retrain",
+    "training:classifier-archive",
+    "training:dataset-archive",
+    "training:run-archive",
+    "training:version-archive",
 }
 
 # asked for of what is not there: who gets past the door is told without the second that writing a report takes
@@ -102,7 +112,12 @@ def things(version: Version) -> dict[str, list[Any]]:
         "training:run-progress": [RunFactory.create(running=True).pk],
         "training:version-detail": [version.pk],
         "training:version-card": [version.pk],
+        "predictions:classifier-detail": [version.classifier_id],
         "training:classifier-history": [version.classifier_id],
+        "training:classifier-archive": [version.classifier_id],
+        "training:dataset-archive": [version.run.dataset_id],
+        "training:run-archive": [version.run_id],
+        "training:version-archive": [version.pk],
         "training:version-artifact": [version.pk, "model"],
         "training:version-retrain": [version.pk],
     }

@@ -25,21 +25,21 @@ def curves(
         proba: shape (rows, classes), in the order of the decision's classes.
 
     Returns:
-        For each kind a list of `{"label", "x", "y", "area"}`. Calibration has `counts` instead of `area`: the number of
+        For each kind a list of `{"label", "x", "y", "area"}`. ROC curves have the `thresholds` of their points, which
+        fall; the first, at which no row is labelled, is given as 1. Calibration has `counts` instead of `area`: the number of
         rows in each tenth of the probability scale, without empty tenths.
     """
     kinds: dict[str, list[dict[str, Any]]] = {"roc": [], "precision_recall": [], "calibration": []}
     for place in decision.judged:
         label = decision.classes[place]
         truth, score = y == label, proba[:, place]
-        false_rate, true_rate, _ = roc_curve(truth, score)
-        kinds["roc"].append(
-            {"label": label, **_thin(false_rate, true_rate), "area": float(auc(false_rate, true_rate))}
-        )
+        false_rate, true_rate, thresholds = roc_curve(truth, score)
+        curve = _thin(x=false_rate, y=true_rate, thresholds=np.minimum(thresholds, 1.0))
+        kinds["roc"].append({"label": label, **curve, "area": float(auc(false_rate, true_rate))})
         precision, recall, _ = precision_recall_curve(truth, score)
         area = float(average_precision_score(truth, score))
         kinds["precision_recall"].append(
-            {"label": label, **_thin(recall[::-1], precision[::-1]), "area": area}
+            {"label": label, **_thin(x=recall[::-1], y=precision[::-1]), "area": area}
         )
         observed, predicted = calibration_curve(truth, score, n_bins=BINS)
         # an edge belongs to the bin below it, as in scikit-learn's calibration_curve
@@ -55,7 +55,8 @@ def curves(
     return kinds
 
 
-def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Keep at most POINTS points, including the first and the last."""
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS)).round().astype(int))
-    return {"x": x[kept].round(5).tolist(), "y": y[kept].round(5).tolist()}
+def _thin(**columns: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Keep at most POINTS points, including the first and the last; each column holds one coordinate."""
+    count = len(columns["x"])
+    kept = np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(int))
+    return {name: values[kept].round(5).tolist() for name, values in columns.items()}

@@ -24,7 +24,6 @@ from predictions.report import facts as report_facts
 from predictions.report import render
 from predictions.report.blocks import Figure, Items, Report, Table
 from predictions.report.chapters import closing, training
-from predictions.report.chapters.judgement import Outcome
 from predictions.report.render import Format
 from tests.support.factories import (
     ActivationFactory,
@@ -42,6 +41,7 @@ from training.ml.tables import inference
 from training.ml.trainer import train
 from training.models import Run, Version
 from training.versions import model_card
+from training.versions.verdict import Outcome
 
 # drawing and setting a report takes seconds, so tests share one
 pytestmark = [pytest.mark.django_db]

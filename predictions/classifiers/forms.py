@@ -1,0 +1,47 @@
+"""The form of what people note about a classifier."""
+
+from typing import Any
+
+from django import forms
+from django.template.defaultfilters import capfirst
+
+from clfsite.core.errors import ProblemError
+from training.classifiers.service import Changes
+from training.models import Classifier
+
+
+class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Owner, notes, tags and the rules of one classifier."""
+
+    tags = forms.CharField(
+        required=False, max_length=1_000, help_text="Words to find it by, separated by commas."
+    )
+
+    class Meta:
+        model = Classifier
+        fields = ["owner", "tags", "notes", "strict", "is_default"]
+        labels = {"strict": "Strict", "is_default": "Default classifier"}
+        widgets = {"notes": forms.Textarea(attrs={"rows": 4})}
+
+    def __init__(self, data: Any, classifier: Classifier) -> None:
+        super().__init__(data, instance=classifier, initial={"tags": ", ".join(classifier.tags)})
+        if classifier.is_default or classifier.archived_at:
+            # the default is moved to another classifier, not taken away
+            del self.fields["is_default"]
+
+    def _post_clean(self) -> None:
+        """Leave the row to the service, which checks the rules that span rows."""
+
+    @property
+    def changes(self) -> Changes:
+        data = self.cleaned_data
+        return Changes(
+            owner=data["owner"],
+            notes=data["notes"],
+            tags=data["tags"].split(","),
+            strict=data["strict"],
+            is_default=data.get("is_default") or None,
+        )
+
+    def refuse(self, error: ProblemError) -> None:
+        self.add_error("tags" if "tag" in str(error) else None, capfirst(str(error)))
