@@ -4,9 +4,10 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from clfsite import profile
+from clfsite.api_docs import Schema
 from clfsite.core.web import problems
 from clfsite.core.web.urls import call
 
@@ -14,7 +15,7 @@ admin.site.site_header = admin.site.site_title = "clfsite administration"
 admin.site.site_url = "/portal/"
 
 api: list[URLPattern | URLResolver] = [
-    call("schema", SpectacularAPIView.as_view(), name="schema"),
+    call("schema", Schema.as_view(), name="schema"),
     path("", include("training.datasets.api_urls")),
     path("", include("training.runs.api_urls")),
     path("", include("training.classifiers.api_urls")),

@@ -12,6 +12,7 @@ from clfsite.core.errors import ProblemError
 from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
+from predictions.classifiers import calls
 from predictions.classifiers.forms import ClassifierForm
 from predictions.home import overview
 from predictions.log import search
@@ -58,6 +59,7 @@ def classifier_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "sentences": verdict.sentences(active) if active else [],
         "versions": versions.defer(*Version.bulky("held_out")).order_by("-number")[:SHOWN],
         "recent": search.find(search.Wanted(versions=(active.pk,)), size=SHOWN).rows if active else [],
+        "snippets": calls.of_page(request, classifier.name),
         "spells": history.spells(classifier)[:SHOWN],
     }
     return render(request, "predictions/classifiers/classifier_detail.html", context)

@@ -17,6 +17,7 @@ class KeyForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label="Scopes",
         choices=[(scope, f"{scope}: {what}") for scope, what in SCOPES.items()],
+        initial=["predict"],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one scope."},
     )

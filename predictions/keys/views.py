@@ -12,6 +12,7 @@ from clfsite.core.errors import ProblemError
 from clfsite.core.web.lists import sorted_by
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
+from predictions.classifiers import calls
 from predictions.keys import service as keys
 from predictions.keys.forms import KeyForm
 from predictions.models import ApiKey
@@ -36,6 +37,7 @@ def key_list(request: StaffRequest) -> HttpResponse:
     context = {
         "form": KeyForm() if made else form,
         "made": made,
+        "snippets": calls.of_page(request, key=made[1]) if made and "predict" in made[0].scopes else [],
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "sort": sort,
     }

@@ -32,6 +32,7 @@ from predictions.batches.service import create_batch, execute_batch
 from predictions.keys import service as keys
 from predictions.models import Batch, Prediction
 from tests.support.factories import BatchFactory, PredictionFactory, RunFactory, tiny_csv, trained_version
+from tests.support.portal import staff_client
 from training.models import Dataset, Run, Version
 
 SECRET = "clf_secret-of-schemathesis"
@@ -233,6 +234,34 @@ def test_the_document_is_valid_and_is_what_callers_download(client: Client) -> N
     validate_schema(DOCUMENT)
     accept = {"accept": "application/vnd.oai.openapi+json"}
     assert client.get("/api/schema", headers=accept).json() == DOCUMENT
+
+
+def test_every_example_for_someone_who_may_look_is_answered_as_it_is(there: There) -> None:
+    looking, calling = staff_client(), Client(headers=HEADERS)
+    document = looking.get("/api/schema", headers={"accept": "application/vnd.oai.openapi+json"}).json()
+    sent = 0
+    for path, calls in document["paths"].items():
+        for method, call in calls.items():
+            filled = path.format(**there.address(path)) if "{" in path else path
+            for media_type, media in call.get("requestBody", {}).get("content", {}).items():
+                for example in media.get("examples", {}).values():
+                    value = example["value"]
+                    if media_type.startswith("multipart"):
+                        file = ContentFile(value["file"].encode(), name="example.csv")
+                        response = calling.post(filled, {**value, "file": file})
+                    else:
+                        body = value if media_type == "text/csv" else orjson.dumps(value)
+                        response = getattr(calling, method)(filled, body, content_type=media_type)
+                    assert 200 <= response.status_code < 300, (path, value, response.content)
+                    sent += 1
+    assert sent >= 16
+
+
+def test_the_contract_is_in_the_document_only_for_people_who_may_look(there: There, client: Client) -> None:
+    accept = {"accept": "application/vnd.oai.openapi+json"}
+    feature = next(iter(there.record))
+    assert f'"{feature}"' in staff_client().get("/api/schema", headers=accept).content.decode()
+    assert f'"{feature}"' not in client.get("/api/schema", headers=accept).content.decode()
 
 
 def test_every_call_has_a_title_and_stands_in_a_group_that_says_what_for() -> None:

@@ -1,5 +1,7 @@
 """The page of a classifier."""
 
+import html
+
 from django.urls import reverse
 
 from tests.support.factories import ClassifierFactory, PredictionFactory
@@ -23,6 +25,20 @@ def test_a_classifier_has_a_page_with_all_that_belongs_to_it(version: Version) -
     assert f'href="{reverse("predictions:predict")}?model=churn"' in shown
     assert "a test needs it" in shown
     assert "Edit" not in shown
+
+
+def test_a_served_classifier_shows_how_to_call_it_and_a_new_key_is_filled_in(version: Version) -> None:
+    shown = staff_client().get(address(version.classifier)).content.decode()
+    assert "Bearer YOUR_KEY" in html.unescape(shown)
+    client = staff_client("predictions.view_apikey", "predictions.add_apikey", username="grace")
+    response = client.post(reverse("predictions:key-list"), {"name": "shop", "scopes": ["predict"]})
+    _, key = response.context["made"]
+    shown = html.unescape(response.content.decode())
+    assert f"Bearer {key}" in shown
+    assert '"model": "churn"' in shown
+    assert "YOUR_KEY" not in shown
+    other = client.post(reverse("predictions:key-list"), {"name": "other", "scopes": ["read"]})
+    assert "Call it" not in other.content.decode()
 
 
 def test_a_classifier_without_a_version_says_what_is_missing(db: None) -> None:
