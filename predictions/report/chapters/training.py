@@ -10,8 +10,8 @@ from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
-from training.ml.search.estimators import MAX_CATEGORIES
 from training.ml.search.recipe import BALANCED, HOLD_OUT
+from training.ml.tables.contract import MANY_LEVELS
 from training.ml.tables.digits import exact
 from training.templatetags.titles import estimator, metric
 
@@ -66,8 +66,9 @@ def training(facts: Facts) -> Chapter:
                 ),
                 (
                     "Categories: a missing value is a category of its own; then each category becomes a "
-                    f"column of 0 and 1. If there are more than {MAX_CATEGORIES} categories, the most "
-                    "frequent ones have columns and the others, including unknown ones, share one."
+                    f"column of 0 and 1. If there are more than {MANY_LEVELS} categories, each becomes the share of "
+                    "the classes among its rows instead, measured on other rows than the one that is encoded; an "
+                    "unknown category becomes the share among all rows."
                 ),
                 "The estimator turns the columns into a probability of each class.",
             ]

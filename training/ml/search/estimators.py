@@ -6,20 +6,22 @@ from functools import cache, partial
 from importlib.util import find_spec
 from operator import methodcaller
 from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
 from training.ml.search.families import FAMILIES
-from training.ml.tables.contract import Contract
+from training.ml.tables.contract import MANY_LEVELS, Contract
 
-# categories of a column that are encoded; all rarer ones share one more
-MAX_CATEGORIES = 50
+# parts of the training rows, each of which is encoded by the target in the other parts
+CROSS_FITS = 5
 MISSING_CATEGORY = "(missing)"
 # pandas writes whole numbers with ".0" if another value of the column is missing
 WHOLE_NUMBER = re.compile(r"\A(-?\d+)\.0\Z")
@@ -42,8 +44,12 @@ def build_model(
     return resolve_name(name)(**entry.fixed, random_state=seed, class_weight=class_weight)
 
 
-def build_preprocessor(contract: Contract) -> ColumnTransformer:
+def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     """Return the unfitted preprocessor: imputation and scaling of numbers, imputation and one-hot of categories.
+
+    A category of many values is encoded as the share of each class among the training rows of the value, drawn to
+    the share among all rows if the value is rare. Training rows are encoded by the shares in other rows, so that a row does
+    not see its own label.
 
     A column that has no values in a fold is kept, as zeros or as the category for missing. The preprocessor accepts
     frames prepared by the contract and also those of plain `pandas.read_csv`, in which a column of only missing values
@@ -65,32 +71,53 @@ def build_preprocessor(contract: Contract) -> ColumnTransformer:
     )
     categories = Pipeline(
         [
-            *(_texts() if _are_read_as_numbers(contract) else []),
-            (
-                "objects",
-                FunctionTransformer(np.asarray, kw_args={"dtype": object}, feature_names_out="one-to-one"),
-            ),
-            (
-                "imputer",
-                # pandas.NA matches None and NaN as well
-                SimpleImputer(
-                    missing_values=pd.NA,
-                    strategy="constant",
-                    fill_value=MISSING_CATEGORY,
-                    keep_empty_features=True,
-                ),
-            ),
+            *_imputed_texts(contract),
             (
                 "encoder",
                 OneHotEncoder(
-                    handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False
+                    handle_unknown="infrequent_if_exist", max_categories=MANY_LEVELS, sparse_output=False
                 ),
             ),
         ]
     )
-    return ColumnTransformer(
-        [("numbers", numbers, contract.numbers), ("categories", categories, contract.categories)]
+    many = contract.levels
+    few = [name for name in contract.categories if name not in many]
+    parts = [("numbers", numbers, contract.numbers), ("categories", categories, few)]
+    if many:
+        parts.append(("levels", _levels(contract, seed), many))
+    return ColumnTransformer(parts)
+
+
+def _levels(contract: Contract, seed: int) -> Pipeline:
+    return Pipeline(
+        [
+            *_imputed_texts(contract),
+            # folds without strata, because a class may have fewer rows than folds
+            ("encoder", TargetEncoder(cv=KFold(CROSS_FITS, shuffle=True, random_state=seed))),
+            ("scaler", StandardScaler()),
+        ]
     )
+
+
+def _imputed_texts(contract: Contract) -> list[tuple[str, Any]]:
+    """Return steps that convert categories to the contract's texts, with a text for missing ones."""
+    return [
+        *(_texts() if _are_read_as_numbers(contract) else []),
+        (
+            "objects",
+            FunctionTransformer(np.asarray, kw_args={"dtype": object}, feature_names_out="one-to-one"),
+        ),
+        (
+            "imputer",
+            # pandas.NA matches None and NaN as well
+            SimpleImputer(
+                missing_values=pd.NA,
+                strategy="constant",
+                fill_value=MISSING_CATEGORY,
+                keep_empty_features=True,
+            ),
+        ),
+    ]
 
 
 def _are_read_as_numbers(contract: Contract) -> bool:
@@ -129,4 +156,4 @@ def build_pipeline(
     frames of shape (rows, features) with the contract's column names.
     """
     model = build_model(family, seed, class_weight=class_weight)
-    return Pipeline([("preprocessor", build_preprocessor(contract)), ("model", model)])
+    return Pipeline([("preprocessor", build_preprocessor(contract, seed)), ("model", model)])

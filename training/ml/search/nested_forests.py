@@ -156,7 +156,7 @@ def judge_all(
     judging: list[Future[list[Judged]]] = []
     # A second thread prepares the next fold and scores the last forest while one grows, as both need only one core.
     with ThreadPoolExecutor(1, thread_name_prefix="search-judge") as thread:
-        waiting = (thread.submit(_prepare, preprocessor, X, fold) for _, fold in pairs)
+        waiting = (thread.submit(_prepare, preprocessor, X, y, fold) for _, fold in pairs)
         following = next(waiting)
         for group, (fit, _) in pairs:
             prepared, following = following.result(), next(waiting, following)
@@ -178,14 +178,14 @@ def _grow_and_judge(
     jobs: int,
 ) -> list[Judged]:
     """Do the work of `judge_all` for one pair, on a worker of a cluster."""
-    return _judge(_grow(group, _prepare(preprocessor, X, fold), y[fold[0]], jobs), scorer, X, y)
+    return _judge(_grow(group, _prepare(preprocessor, X, y, fold), y[fold[0]], jobs), scorer, X, y)
 
 
-def _prepare(preprocessor: Any, X: pd.DataFrame, fold: Fold) -> Prepared:
+def _prepare(preprocessor: Any, X: pd.DataFrame, y: NDArray[np.object_], fold: Fold) -> Prepared:
     fit, test = fold
     began = time.perf_counter()
     fitted = clone(preprocessor)
-    rows = _features(fitted.fit_transform(X.iloc[fit])), _features(fitted.transform(X.iloc[test]))
+    rows = _features(fitted.fit_transform(X.iloc[fit], y[fit])), _features(fitted.transform(X.iloc[test]))
     return Prepared(test, rows[0], rows[1], time.perf_counter() - began)
 
 

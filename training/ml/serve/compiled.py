@@ -5,7 +5,7 @@ A compiled pipeline is used only after `agrees` has compared it with scikit-lear
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +46,42 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """The columns of one feature that is encoded by the target, from column `first` on: a vector for each value."""
+
+    name: str
+    first: int
+    vectors: Mapping[str, Matrix]
+    missing: Matrix
+    unknown: Matrix
+
+    @property
+    def width(self) -> int:
+        return len(self.unknown)
+
+    def encode(self, values: Sequence[Any]) -> Matrix:
+        """Return the columns of values, shape (values, width)."""
+        return np.array(
+            [
+                self.missing if value is None or value != value else self.vectors.get(value, self.unknown)  # noqa: PLR0124
+                for value in values
+            ]
+        )
+
+
+@dataclass(frozen=True)
 class Preprocessor:
-    """A fitted preprocessor of `estimators.build_preprocessor` as arrays: numbers first, then a block per category."""
+    """A fitted preprocessor of `estimators.build_preprocessor` as arrays.
+
+    The columns are those of numbers, then a block per category, then those of the other parts.
+    """
 
     numbers: tuple[str, ...]
     medians: Matrix
     means: Matrix
     scales: Matrix
     blocks: tuple[Block, ...]
+    parts: tuple[Levels, ...]
     width: int
 
     def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
@@ -68,6 +96,10 @@ class Preprocessor:
                 place = block.place(record[block.name])
                 if place >= 0:
                     X[row, place] = 1.0
+        for part in self.parts:
+            X[:, part.first : part.first + part.width] = part.encode(
+                [record[part.name] for record in records]
+            )
         return X
 
     def frame(self, frame: pd.DataFrame) -> Matrix:
@@ -84,6 +116,9 @@ class Preprocessor:
             codes, values = pd.factorize(arrays[block.name], use_na_sentinel=False)
             places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
             X[rows[places >= 0], places[places >= 0]] = 1.0
+        for part in self.parts:
+            codes, values = pd.factorize(arrays[part.name], use_na_sentinel=False)
+            X[:, part.first : part.first + part.width] = part.encode(list(values))[codes]
         return X
 
     def _scale(self, X: Matrix, raw: Matrix) -> None:
@@ -121,7 +156,7 @@ def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
             if predict is None:
                 return None
             predict = _arranging(predict, list(model.classes_), contract.classes)
-            return Compiled(engine, _preprocessor(pipeline, contract), predict)
+            return Compiled(engine, _preprocessor(pipeline), predict)
     return None
 
 
@@ -209,24 +244,47 @@ def _order(value: Any) -> tuple[bool, float]:
     return (not isinstance(value, str) and value == value, 0.0 if isinstance(value, str) else value)  # noqa: PLR0124
 
 
-def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
-    fitted = pipeline.named_steps["preprocessor"].named_transformers_
-    numbers, blocks = contract.numbers, []
+def _preprocessor(pipeline: Pipeline) -> Preprocessor:
+    fitted = {
+        part: (transformer, list(columns))
+        for part, transformer, columns in pipeline.named_steps["preprocessor"].transformers_
+    }
+    transformer, numbers = fitted["numbers"]
+    blocks: list[Block] = []
+    parts: list[Levels] = []
     medians = means = scales = np.empty(0)
     if numbers:
-        steps = fitted["numbers"].named_steps
+        steps = transformer.named_steps
         medians, means, scales = steps["imputer"].statistics_, steps["scaler"].mean_, steps["scaler"].scale_
         medians = np.where(np.isnan(medians), 0.0, medians)  # a column without values has no median
     width = len(numbers)
-    if contract.categories:
-        encoder = fitted["categories"].named_steps["encoder"]
+    transformer, categories = fitted["categories"]
+    if categories:
+        encoder = transformer.named_steps["encoder"]
         for name, known, rare in zip(
-            contract.categories, encoder.categories_, encoder.infrequent_categories_, strict=True
+            categories, encoder.categories_, encoder.infrequent_categories_, strict=True
         ):
             block, size = _block(name, [str(category) for category in known], rare, width)
             blocks.append(block)
             width += size
-    return Preprocessor(tuple(numbers), medians, means, scales, tuple(blocks), width)
+    if "levels" in fitted:
+        parts += _levels(*fitted["levels"], width)
+        width += sum(part.width for part in parts)
+    return Preprocessor(tuple(numbers), medians, means, scales, tuple(blocks), tuple(parts), width)
+
+
+def _levels(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:
+    encoder, scaler = transformer.named_steps["encoder"], transformer.named_steps["scaler"]
+    means = np.atleast_1d(encoder.target_mean_)
+    size = len(means)
+    for place, (name, known) in enumerate(zip(names, encoder.categories_, strict=True)):
+        columns = slice(place * size, (place + 1) * size)
+        shares = np.vstack([np.column_stack(encoder.encodings_[columns]), means])
+        shares = (shares - scaler.mean_[columns]) / scaler.scale_[columns]
+        vectors = dict(zip(map(str, known), shares, strict=False))
+        yield Levels(
+            name, first + columns.start, vectors, vectors.get(MISSING_CATEGORY, shares[-1]), shares[-1]
+        )
 
 
 def _block(name: str, known: list[str], rare: NDArray[np.object_] | None, first: int) -> tuple[Block, int]:

@@ -31,6 +31,8 @@ MOST_UNKNOWN = 100
 MOST_COMPARED = 5
 # similarity from 0 to 1 from which a feature is suggested for an unknown name
 LEAST_ALIKE = 0.7
+# values of a category from which each has no column of its own, but is encoded by its share of each class
+MANY_LEVELS = 50
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 # larger numbers overflow in the squares and single-precision floats of estimators
 LARGEST = 1e30
@@ -169,6 +171,11 @@ class Contract:
     @property
     def categories(self) -> list[str]:
         return [feature.name for feature in self.features if feature.kind is Kind.CATEGORY]
+
+    @property
+    def levels(self) -> list[str]:
+        """The categories with too many values for a column each."""
+        return [feature.name for feature in self.features if len(feature.categories) > MANY_LEVELS]
 
     @property
     def numbers(self) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
-from training.ml.tables.contract import Contract, Kind, quote
+from training.ml.tables.contract import Contract, Kind, labels, quote
 from training.ml.tables.copies import copies, repeated
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
 from training.ml.tables.labels import alike, count
@@ -22,6 +22,8 @@ SAMPLE_ROWS = 2_000
 LEAK = 0.98
 # rows; with fewer rows of a class, a column may predict it by chance
 MIN_ROWS_FOR_LEAK = 10
+# rows; fewer say little about a value of a category
+FEW_ROWS_OF_A_LEVEL = 5
 # advice about columns that are left out
 ADVICE = {
     LeftOut.IDENTIFIER: "Include it as a number or a category if it describes the rows",
@@ -49,7 +51,7 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
 
     Returns:
         Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `repeated_rows`, `duplicate`, `identifier`,
-        `constant`, `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
+        `many_levels`, `constant`, `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
     """
     labelled = table[table[contract.target].notna()]
     classes = contract.labels_of(labelled)
@@ -60,6 +62,7 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         *_repeated_rows(labelled, classes, contract),
         *_duplicates(labelled, contract),
         *_identifiers(labelled, contract),
+        *_many_levels(labelled, contract),
         *_left_out(contract),
     ]
 
@@ -99,6 +102,24 @@ def _left_out(contract: Contract) -> Iterator[Finding]:
         for why, advice in ADVICE.items():
             if reason.startswith(why):
                 yield Finding(why.name.lower(), name, f"{reason}; the column is left out. {advice}")
+
+
+def _many_levels(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
+    for name in contract.levels:
+        rows = labels(labelled[name].dropna()).value_counts()
+        rare = int((rows < FEW_ROWS_OF_A_LEVEL).sum())
+        weak = (
+            f"; from {rare:,} of them, with fewer than {FEW_ROWS_OF_A_LEVEL} rows, little can be learned"
+            if rare
+            else ""
+        )
+        yield Finding(
+            "many_levels",
+            name,
+            f"it has {len(rows):,} different values. Each is learned as the share of the classes among its rows, "
+            f"not as a column of its own{weak}; a value that training has not seen counts as an average row. "
+            "Group the values, or leave the column out (--leave-out) if it only names the rows",
+        )
 
 
 def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from tests.support import tables
-from training.ml.search.estimators import MAX_CATEGORIES, build_model, build_pipeline
+from training.ml.search.estimators import build_model, build_pipeline
 from training.ml.search.families import FAMILIES
+from training.ml.search.recipe import Recipe
+from training.ml.tables.corrections import Choice, Corrections
 from training.ml.tables.inference import infer
+from training.ml.trainer import train
 
 KINDS = [
     tables.numbers,
@@ -139,12 +142,59 @@ def test_only_category_that_is_missing_in_every_row_is_taken() -> None:
     assert proba.shape == (2, 2)
 
 
-def test_rare_categories_share_one_column() -> None:
-    names = [f"c{number % 100}" for number in range(400)]
-    table = pd.DataFrame({"name": names, "label": ["yes", "no"] * 200})
+def many_levels(levels: int, rows: int, classes: int = 2) -> pd.DataFrame:
+    """A table in which the values of one category decide the class, apart from a tenth of the rows."""
+    random = np.random.default_rng(0)
+    names = [f"dept {number}" for number in range(levels)]
+    class_of = dict(zip(names, random.integers(0, classes, levels), strict=True))
+    dept = random.choice(names, rows)
+    decided = np.array([class_of[name] for name in dept])
+    label = np.where(random.random(rows) < 0.1, random.integers(0, classes, rows), decided)
+    return pd.DataFrame(
+        {"dept": dept, "hours": random.integers(0, 40, rows), "label": [f"class {code}" for code in label]}
+    )
+
+
+@pytest.mark.parametrize(("family", "classes"), [*((family, 2) for family in FAMILIES), ("random_forest", 3)])
+def test_many_levels_are_learned_by_every_family(family: str, classes: int) -> None:
+    table = many_levels(300, 1_500, classes)
+    recipe = Recipe(estimator=family, folds=2, search="random", max_fits=2)
+    trained = train(table, infer(table, "label"), recipe, jobs=1, accelerate=False)
+    assert trained.held_out.metrics["roc_auc"] > 0.8
+    assert trained.cross_validation["roc_auc"]["mean"] > 0.8
+    assert trained.held_out.importance[0]["feature"] == "dept"
+    assert trained.engine["name"] != "scikit-learn", trained.engine
+
+
+def test_level_that_says_nothing_is_not_learned() -> None:
+    table = many_levels(300, 1_500)
+    table["label"] = np.random.default_rng(1).choice(["no", "yes"], len(table))
+    trained = train(table, infer(table, "label"), Recipe(folds=2, max_fits=2), jobs=1, accelerate=False)
+    assert abs(trained.cross_validation["roc_auc"]["mean"] - 0.5) < 0.1
+
+
+def test_unseen_level_is_an_average_row_and_a_missing_one_is_a_level() -> None:
+    table = many_levels(100, 1_000)
+    table.loc[:49, ["dept", "label"]] = [None, "class 1"]
     contract = infer(table, "label")
     preprocessor = build_pipeline(contract, "random_forest", 0).named_steps["preprocessor"]
-    assert preprocessor.fit_transform(contract.prepare(table)).shape == (400, MAX_CATEGORIES)
+    preprocessor.fit_transform(contract.prepare(table), table["label"])
+    asked = pd.DataFrame({"dept": ["nowhere", None]})
+    levels = preprocessor.named_transformers_["levels"]
+    unseen, missing = levels.transform(asked)[:, 0]
+    scaler = levels.named_steps["scaler"]
+    share = (table["label"] == "class 1").mean()
+    assert unseen == pytest.approx((share - scaler.mean_[0]) / scaler.scale_[0])
+    assert missing > unseen + 0.5
+
+
+def test_training_row_does_not_see_its_own_label() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"name": [f"n{row}" for row in range(300)], "label": random.choice(["a", "b"], 300)})
+    contract = infer(table, "label", Corrections({"name": Choice.CATEGORY}))
+    preprocessor = build_pipeline(contract, "random_forest", 0).named_steps["preprocessor"]
+    encoded = preprocessor.fit_transform(contract.prepare(table), table["label"])[:, 0]
+    assert np.corrcoef(encoded, table["label"] == "b")[0, 1] < 0.1
 
 
 def test_missing_category_is_a_category_of_its_own() -> None:

@@ -9,11 +9,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision
-from training.ml.search.estimators import MAX_CATEGORIES, build_pipeline
+from training.ml.search.estimators import build_pipeline
 from training.ml.search.families import FAMILIES
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.serve.loaded_model import SCIKIT_LEARN, LoadedModel, choose_engine
-from training.ml.tables.contract import Contract, labels
+from training.ml.tables.contract import MANY_LEVELS, Contract, labels
 from training.ml.tables.inference import infer
 
 ROWS = 600
@@ -30,9 +30,10 @@ def table(classes: int) -> pd.DataFrame:
             "count": random.integers(0, 40, ROWS),
             "flag": random.random(ROWS) < 0.5,
             "colour": random.choice(np.array(["red", "green", None], dtype=object), ROWS),
-            "city": [f"city {number}" for number in random.integers(0, 2 * MAX_CATEGORIES, ROWS)],
+            "city": [f"city {number}" for number in random.integers(0, 2 * MANY_LEVELS, ROWS)],
         }
     )
+    frame.loc[random.random(ROWS) < 0.05, "city"] = None
     score = size + frame["flag"] + random.normal(0, 0.5, ROWS)
     frame["label"] = pd.qcut(score, classes, labels=[f"class {number}" for number in range(classes)]).astype(
         str
@@ -66,6 +67,16 @@ def test_every_family_answers_as_scikit_learn_on_real_and_on_extreme_rows(family
     for rows in (X, edge_rows(contract, X)):
         assert np.abs(compiled.proba(rows) - pipeline.predict_proba(rows)).max() < 1e-6
         assert agrees(compiled, pipeline, rows, decision_of(contract))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_categories_that_share_a_column_are_compiled(family: str) -> None:
+    pipeline, contract, X = fitted(family)
+    pipeline.set_params(preprocessor__categories__encoder__max_categories=2)
+    pipeline.fit(X, table(2)["label"])
+    compiled = compile_pipeline(pipeline, contract)
+    assert compiled
+    assert agrees(compiled, pipeline, edge_rows(contract, X), decision_of(contract))
 
 
 def test_records_and_frames_are_preprocessed_alike() -> None:

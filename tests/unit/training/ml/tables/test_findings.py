@@ -149,3 +149,17 @@ def test_findings_come_gravest_first() -> None:
     yes = rare_label() == "yes"
     columns = {"constant": 1, "number": random().permutation(10**6)[:ROWS], "leak": yes}
     assert [finding.code for finding in findings_of(**columns).values()] == ["leak", "identifier", "constant"]
+
+
+def test_category_of_many_values_says_how_it_is_learned() -> None:
+    values = [f"c{place % 60}" for place in range(ROWS)]
+    message = findings_of(column=values)["column"].message
+    assert "it has 60 different values" in message
+
+
+def test_rare_values_are_counted() -> None:
+    values = [f"c{number}" for number in random().integers(0, 100, ROWS)]
+    finding = findings_of(column=values)["column"]
+    rare = (pd.Series(values).value_counts() < 5).sum()
+    assert finding.code == "many_levels"
+    assert f"from {rare} of them, with fewer than 5 rows, little can be learned" in finding.message
