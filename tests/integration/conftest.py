@@ -4,6 +4,7 @@ import gc
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,17 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """Let go of connections that ended threads left behind, before PostgreSQL is asked to drop the database."""
+    """Empty tables the quick way, and let go of connections that ended threads left behind before the database is dropped."""
+    for connection in connections.all():
+        if connection.vendor == "postgresql":
+            connection.ops.sql_flush = partial(_rows_deleted, connection)
     yield
     gc.collect()
+
+
+def _rows_deleted(connection: Any, style: object, tables: list[str], **options: bool) -> list[str]:
+    """What empties tables after a test that commits: PostgreSQL's TRUNCATE takes a second for as many, however empty."""
+    return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
 
 
 @pytest.fixture(scope="session", autouse=True)
