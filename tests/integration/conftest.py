@@ -43,16 +43,17 @@ def django_db_modify_db_settings(
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Empty tables the quick way, and let go of connections that ended threads left behind before the database is dropped."""
-    for connection in connections.all():
-        if connection.vendor == "postgresql":
-            connection.ops.sql_flush = partial(_rows_deleted, connection)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        for connection in connections.all():
+            if connection.vendor == "postgresql":
+                patch.setattr(connection.ops, "sql_flush", partial(_rows_deleted, connection))
+        yield
     gc.collect()
 
 
 def _rows_deleted(connection: Any, style: object, tables: list[str], **options: bool) -> list[str]:
     """What empties tables after a test that commits: PostgreSQL's TRUNCATE takes a second for as many, however empty."""
-    return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
+    return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]  # noqa: S608
 
 
 @pytest.fixture(scope="session", autouse=True)
