@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from clfsite.core.jobs.models import Job
 from predictions.log.fields import JSONTextField
+from training.ml.tables.notation import Notation
 from training.models import Version
 
 
@@ -111,6 +112,11 @@ class Batch(Job):
     folder = models.CharField(max_length=36, default=new_folder, editable=False)
     size_bytes = models.PositiveBigIntegerField(default=0)
     header = models.JSONField(default=list, help_text="The names of the file's columns.")
+    reading = models.JSONField(
+        default=dict,
+        help_text="How the file was read: its form, what was recognised, and the notation of columns that differ from "
+        "the training table.",
+    )
     preview = models.JSONField(
         default=dict, help_text="Its first rows, and per feature how many values are bad or were never seen."
     )
@@ -150,6 +156,16 @@ class Batch(Job):
 
     def __str__(self) -> str:
         return f"batch {self.pk}"
+
+    @property
+    def delimiter(self) -> str:
+        """The character between the cells of the stored file; "" if it is to be recognised."""
+        return str(self.reading.get("delimiter", ""))
+
+    @property
+    def notations(self) -> dict[str, Notation]:
+        """The notations of columns that differ from those of the training table."""
+        return {name: Notation.from_dict(data) for name, data in self.reading.get("columns", {}).items()}
 
     @property
     def source_name(self) -> str:

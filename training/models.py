@@ -84,6 +84,11 @@ class Dataset(Archivable):
     target = models.CharField(max_length=255)
     contract_data = models.JSONField()
     profile = models.JSONField()
+    reading = models.JSONField(
+        default=dict,
+        help_text="How the file was read: its form, what was recognised or chosen, and the notation of each column. "
+        "Empty for tables from before this was stored.",
+    )
     warnings = models.JSONField(
         default=list, help_text="What to know before training: code, column and message of each."
     )
@@ -111,6 +116,11 @@ class Dataset(Archivable):
     @property
     def contract(self) -> Contract:
         return Contract.from_dict(self.contract_data)
+
+    @property
+    def dates(self) -> list[str]:
+        """The columns that hold dates."""
+        return [name for name, notation in self.reading.get("columns", {}).items() if notation.get("date")]
 
     @property
     def newest(self) -> "Dataset":

@@ -64,6 +64,7 @@ class Answerer:
         self._batch, self._live, self._since = batch, live, since
         self._is_comma = delimiter == COMMA
         self._header: list[str] = batch.header
+        self._notations = batch.notations
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
         self._cells = csv_output.lines([label] for label in classes)
@@ -77,7 +78,7 @@ class Answerer:
         """Predict the valid rows of a block."""
         contract, began = self._live.contract, time.perf_counter()
         cells = features_of(block, self._header, contract)
-        checked = check_cells(contract, cells, strict=self._batch.refuses_unseen)
+        checked = check_cells(contract, cells, strict=self._batch.refuses_unseen, notations=self._notations)
         good = checked.accepted()
         frame = checked.frame()
         proba = self._live.loaded.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))

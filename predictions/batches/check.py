@@ -1,10 +1,13 @@
 """The check of a file before it is scored: its columns, its first rows, and all problems."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from django.conf import settings
 
 from clfsite.core.errors import InvalidInput
 from clfsite.core.requests.members import nearest, shorten
@@ -13,7 +16,10 @@ from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract, Feature, Kind
+from training.ml.tables.notation import Notation
 from training.ml.tables.reading import MAX_PROBLEMS, TableError
+from training.ml.tables.recognition import recognise_notations
+from training.ml.tables.sources import open_source
 
 # most problems in the row of a batch, and in its error file
 KEPT_PROBLEMS = 100
@@ -62,14 +68,53 @@ class Verdict:
         }
 
 
-def check_columns(path: Path, contract: Contract) -> list[str]:
+def read_form(upload: Path, folder: Path, contract: Contract) -> tuple[Path, dict[str, Any]]:
+    """Return the path of an uploaded file as CSV, and what was recognised as JSON values.
+
+    Args:
+        folder: for a file that is made of another form.
+
+    Raises:
+        InvalidInput: the file is no table.
+    """
+    try:
+        source = open_source(upload, folder, limit=settings.CLFSITE_UPLOAD_BYTES, known=contract.names)
+    except TableError as error:
+        raise as_invalid_input(error) from error
+    notes = [vars(note) for note in source.notes]
+    return source.path, {
+        "form": source.form,
+        "delimiter": source.delimiter,
+        "facts": source.facts,
+        "notes": notes,
+    }
+
+
+def recognise(path: Path, reading: dict[str, Any], contract: Contract) -> dict[str, Any]:
+    """Return what was recognised in a file and in its columns, as JSON values.
+
+    Args:
+        reading: from `read_form`.
+
+    Raises:
+        InvalidInput: the file is not CSV.
+    """
+    try:
+        notations, notes = recognise_notations(path, reading["delimiter"], contract)
+    except TableError as error:
+        raise as_invalid_input(error) from error
+    columns = {name: notation.to_dict() for name, notation in notations.items()}
+    return {**reading, "columns": columns, "notes": [*reading["notes"], *map(vars, notes)]}
+
+
+def check_columns(path: Path, contract: Contract, delimiter: str = "") -> list[str]:
     """Return the names of a file's columns.
 
     Raises:
         InvalidInput: the file is not CSV, or a feature has no column.
     """
     try:
-        header = _read_header(path, contract)
+        header = _read_header(path, contract, delimiter)
     except TableError as error:
         raise as_invalid_input(error) from error
     missing = [name for name in contract.names if name not in header]
@@ -88,9 +133,9 @@ def check_columns(path: Path, contract: Contract) -> list[str]:
     return header
 
 
-def _read_header(path: Path, contract: Contract) -> list[str]:
+def _read_header(path: Path, contract: Contract, delimiter: str) -> list[str]:
     """The names of a file's columns, without the marks of a file of ours."""
-    return csv_output.read_header(read_header(path), contract.names)
+    return csv_output.read_header(read_header(path, delimiter), contract.names)
 
 
 def _no_column(name: str, close: str | None) -> Problem:
@@ -122,11 +167,19 @@ def _read_back(feature: Feature, cells: Sequence[str]) -> Sequence[str]:
 
 
 def check_rows(
-    path: Path, contract: Contract, *, strict: bool, errors: Path, note: Callable[[int, int], None]
+    path: Path,
+    contract: Contract,
+    *,
+    delimiter: str = "",
+    notations: Mapping[str, Notation] = MappingProxyType({}),
+    strict: bool,
+    errors: Path,
+    note: Callable[[int, int], None],
 ) -> Verdict:
     """Check all rows, and write all problems to a CSV file.
 
     Args:
+        delimiter, notations: of the file, as recognised.
         strict: whether a value outside the training data is a problem.
         errors: the path of that file; it is only created if there is a problem.
         note: called with the number of checked rows and bytes after each block.
@@ -135,12 +188,13 @@ def check_rows(
         InvalidInput: the file is not CSV up to its end, or has no rows.
     """
     verdict = Verdict()
-    header = _read_header(path, contract)
+    header = _read_header(path, contract, delimiter)
     verdict.carried = carried(header, contract)
     try:
         with _Listing(errors) as listing:
-            for block in read_blocks(path):
-                checked = check_cells(contract, features_of(block, header, contract), strict=strict)
+            for block in read_blocks(path, delimiter):
+                cells = features_of(block, header, contract)
+                checked = check_cells(contract, cells, strict=strict, notations=notations)
                 _judge(verdict, block, checked, listing)
                 note(verdict.rows, block.offset)
     except TableError as error:

@@ -35,7 +35,7 @@ from clfsite.core.storage.files import local_path, scratch, uploaded_path
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.answers import Answerer, Answers
-from predictions.batches.check import Verdict, check_columns, check_rows
+from predictions.batches.check import Verdict, check_columns, check_rows, read_form, recognise
 from predictions.log import rows as log
 from predictions.models import Batch
 from predictions.serving import metrics, predict
@@ -79,8 +79,10 @@ def create_batch(
         NotFound, Unavailable: see `LiveModels.get`.
     """
     live = live_models.get(model, version)
-    with uploaded_path(source) as path:
-        header = check_columns(path, live.contract)
+    with uploaded_path(source) as upload, scratch() as folder:
+        path, reading = read_form(upload, folder, live.contract)
+        header = check_columns(path, live.contract, reading["delimiter"])
+        reading = recognise(path, reading, live.contract)
         batch = Batch(
             version_id=live.version_id,
             mode=mode,
@@ -89,6 +91,7 @@ def create_batch(
             file_name=_plain_name(source.name),
             size_bytes=path.stat().st_size,
             header=header,
+            reading=reading,
             caller=caller,
             created_by=user,
         )
@@ -195,7 +198,15 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
 
     with scratch() as folder:
         errors = folder / "errors.csv"
-        verdict = check_rows(path, live.contract, strict=batch.refuses_unseen, errors=errors, note=note)
+        verdict = check_rows(
+            path,
+            live.contract,
+            delimiter=batch.delimiter,
+            notations=batch.notations,
+            strict=batch.refuses_unseen,
+            errors=errors,
+            note=note,
+        )
         if errors.exists():
             with errors.open("rb") as file:
                 files().save(batch.errors_name, File(file))
@@ -228,9 +239,12 @@ def _score(batch: Batch, live: Live, path: Path) -> None:
     if since is None:
         raise _Left
     done, began, before = batch.parts.count(), time.monotonic(), batch.rows_done
-    answerer = Answerer(batch, live, delimiter=delimiter_of(path), since=since)
+    delimiter = batch.delimiter or delimiter_of(path)
+    answerer = Answerer(batch, live, delimiter=delimiter, since=since)
     try:
-        with contextlib.closing(_ahead(answerer.answer_all(read_blocks(path, skip=done)))) as coming:
+        with contextlib.closing(
+            _ahead(answerer.answer_all(read_blocks(path, delimiter, skip=done)))
+        ) as coming:
             for number, answers in enumerate(coming, start=done):
                 pace = (answers.end - before) / (time.monotonic() - began)
                 _log(batch, live, number, answers, pace)

@@ -7,15 +7,18 @@ from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
 
+from django.conf import settings
 from django.core.files import File
 from django.db import transaction
 
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
-from clfsite.core.storage.files import uploaded_path
+from clfsite.core.storage.files import scratch, uploaded_path
 from predictions.feedback.service import Change, FeedbackProblem, Truth, store, weigh
 from predictions.models import Feedback
 from training.datasets.service import as_invalid_input
-from training.ml.tables.reading import FileProblem, TableError, rows
+from training.ml.tables.blocks import rows
+from training.ml.tables.reading import FileProblem, TableError
+from training.ml.tables.sources import Source, open_source
 
 COLUMNS = ("id", "label")
 # most rows; ids are kept in memory to find duplicates, about 200 bytes each
@@ -41,11 +44,12 @@ def import_feedback(
         InvalidInput: not such a CSV, or invalid rows, by line and column. TooLarge: more than MAX_ROWS rows.
         Conflict: rows that got another label; the others were stored.
     """
-    with uploaded_path(source) as path:
-        _check(path, replace)
+    with uploaded_path(source) as upload, scratch() as folder:
+        opened = _open(upload, folder)
+        _check(opened, replace)
         stored: Counter[Change] = Counter()
         clashes: list[FileProblem] = []
-        for piece in _pieces(_read(path)):
+        for piece in _pieces(_read(opened)):
             with transaction.atomic():
                 weighed, truth_problems = weigh(_truths(piece), replace=replace, lock=True)
                 stored += store(weighed, actor=actor, source=via)
@@ -59,11 +63,18 @@ def import_feedback(
     return stored
 
 
-def _check(path: Path, replace: bool) -> None:
+def _open(upload: Path, folder: Path) -> Source:
+    try:
+        return open_source(upload, folder, limit=settings.CLFSITE_UPLOAD_BYTES)
+    except TableError as error:
+        raise as_invalid_input(error) from error
+
+
+def _check(opened: Source, replace: bool) -> None:
     problems: list[FileProblem] = []
     count = bad = 0
     try:
-        for piece in _pieces(_read(path)):
+        for piece in _pieces(_read(opened)):
             _, truth_problems = weigh(_truths(piece), replace=replace)
             in_piece = [item for item in piece if isinstance(item, FileProblem)]
             in_piece = sorted([*in_piece, *map(_in_file, truth_problems)], key=attrgetter("line"))
@@ -81,9 +92,9 @@ def _check(path: Path, replace: bool) -> None:
         )
 
 
-def _read(path: Path) -> Iterator[Truth | FileProblem]:
+def _read(opened: Source) -> Iterator[Truth | FileProblem]:
     """Yield the label of each row, or the problem of the row itself."""
-    reader = rows(path)
+    reader = rows(opened.path, opened.delimiter)
     header = next(reader)[1]
     if sorted(header) != sorted(COLUMNS):
         names = ", ".join(name[:40] for name in header[:5])

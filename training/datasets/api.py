@@ -16,7 +16,7 @@ from training.models import Dataset
 @extend_schema(tags=["datasets"])
 @extend_schema_view(get=extend_schema(summary="Datasets, newest first"))
 class DatasetList(ListCall[Dataset]):
-    """Uploaded tables, newest first; POST a CSV as multipart form data to add one."""
+    """Uploaded tables, newest first; POST a file as multipart form data to add one."""
 
     scopes = {"GET": "read", "POST": "train"}
     parser_classes = [UploadParser]
@@ -40,6 +40,7 @@ class DatasetList(ListCall[Dataset]):
             target=data["target"],
             source=data["file"],
             categories=data["categories"],
+            options=data["options"],
             user=person_of(request),
         )
         return Response(serializers.DatasetSerializer(dataset).data, status.HTTP_201_CREATED)

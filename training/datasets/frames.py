@@ -1,6 +1,7 @@
-"""Datasets as pandas frames: the inspection of a new table, and reading a stored one to train on."""
+"""Datasets as pandas frames: the reading of a new table, and reading a stored one to train on."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,93 @@ import pandas as pd
 from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage import files
 from training.ml.tables import findings, inference
+from training.ml.tables.columns import Table, read_columns, write_canonical
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections
-from training.ml.tables.loading import read_table
+from training.ml.tables.loading import read_stored, with_notations
+from training.ml.tables.options import Options
 from training.ml.tables.profile import describe
+from training.ml.tables.sources import Note, Source, open_source
 from training.models import Dataset
 
+# notes that ask for a choice are findings
+ASKING = frozenset(["kept_text", "ambiguous_date", "too_large"])
+_CHUNK = 1024**2
 
-def survey(path: Path, target: str, categories: Collection[str]) -> dict[str, Any]:
-    """Read a CSV file and return the values of a dataset's fields by name.
+
+@dataclass(frozen=True)
+class Read:
+    """A new table as read, and the file in the form in which it is stored."""
+
+    source: Source
+    table: Table
+    path: Path
+    options: Options
+
+    @property
+    def notes(self) -> list[Note]:
+        return [*self.source.notes, *self.table.notes]
+
+
+def read_file(
+    path: Path, folder: Path, target: str, categories: Collection[str], options: Options, limit: int
+) -> Read:
+    """Read a file of any form, and write it as it is stored.
+
+    Args:
+        folder: for the files that are made on the way.
+        categories: columns whose cells are kept as written.
+        limit: bytes after unpacking.
 
     Raises:
-        ContractError, TableError: the table cannot be used to train.
+        TableError: the file cannot be read.
     """
-    # Labels are read as texts, because classes have the spelling of the file, such as 01.
-    frame = read_table(path, texts={*categories, target})
+    source = open_source(path, folder, options, limit=limit)
+    table = read_columns(source.path, source.delimiter, target=target, texts=categories, options=options)
+    stored = path
+    if source.path != path or not table.is_canonical or not _has_plain_lines(path):
+        stored = folder / "stored.csv"
+        write_canonical(table, stored)
+    return Read(source, table, stored, options)
+
+
+def _has_plain_lines(path: Path) -> bool:
+    """Return whether a file has only lines that `write_canonical` would write: no quotes, line feeds at all ends."""
+    with path.open("rb") as file:
+        before = b"\n"
+        while chunk := file.read(_CHUNK):
+            if (
+                b"\r" in chunk
+                or b'"' in chunk
+                or b"\n\n" in before + chunk
+                or chunk.startswith(b"\xef\xbb\xbf")
+            ):
+                return False
+            before = chunk[-1:]
+    return before == b"\n"
+
+
+def survey(read: Read, target: str, categories: Collection[str]) -> dict[str, Any]:
+    """Return the values of a dataset's fields by name.
+
+    Raises:
+        ContractError: the table cannot be used to train.
+    """
+    frame = with_notations(read.table)
     contract = inference.infer(frame, target, Corrections(dict.fromkeys(categories, Choice.CATEGORY)))
+    asking = [note for note in read.notes if note.code in ASKING]
+    found = [*findings.find(frame, contract), *asking]
     return {
         "contract_data": contract.to_dict(),
         "profile": describe(frame, target),
-        "warnings": [vars(finding) for finding in findings.find(frame, contract)],
+        "reading": {
+            "form": read.source.form,
+            "facts": read.source.facts,
+            "options": read.options.to_dict(),
+            "columns": read.table.notations(),
+            "notes": [vars(note) for note in read.notes if note.code not in ASKING],
+        },
+        "warnings": [vars(finding) for finding in found],
         "rows": len(frame),
         "columns": len(frame.columns),
     }
@@ -54,8 +122,8 @@ def load_table(dataset: Dataset, corrections: Corrections = AS_INFERRED) -> pd.D
         TableError: a column cannot be read as corrected.
     """
     numbers = set(corrections.chosen(Choice.NUMBER))
-    texts = {*dataset.contract.categories, *corrections.chosen(Choice.CATEGORY)} - numbers
-    texts.add(dataset.target)
+    texts = {*dataset.contract.categories, *corrections.texts} - numbers
+    dates = set(dataset.dates) - texts - numbers
     with files.scratch() as folder:
         path = folder / "table.csv"
         try:
@@ -69,4 +137,11 @@ def load_table(dataset: Dataset, corrections: Corrections = AS_INFERRED) -> pd.D
             sha256 = ""
         if sha256 != dataset.sha256:
             raise Conflict(f"the stored file of dataset {dataset} was changed; upload it again")
-        return read_table(path, texts=texts, numbers=numbers)
+        return read_stored(
+            path,
+            target=dataset.target,
+            texts=texts,
+            numbers=numbers,
+            dates=dates,
+            is_canonical=bool(dataset.reading),
+        )

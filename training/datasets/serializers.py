@@ -13,6 +13,8 @@ from clfsite.core.api.serializers import (
     StrictSerializer,
 )
 from training.ml.tables.corrections import Choice, Spellings
+from training.ml.tables.options import Options
+from training.ml.tables.reading import TableError
 from training.models import Dataset
 
 CONTRACT_EXAMPLE = {
@@ -50,6 +52,15 @@ _EXAMPLE = {
     "rows": 7_043,
     "columns": 4,
     "size_bytes": 245_760,
+    "reading": {
+        "form": "csv",
+        "facts": {"encoding": "UTF-8", "delimiter": "semicolon"},
+        "options": {},
+        "columns": {"income": {"decimal": ","}},
+        "notes": [
+            {"code": "notation", "column": "income", "message": "read as numbers with a decimal comma"}
+        ],
+    },
     "contract": CONTRACT_EXAMPLE,
     "warnings": [],
     "created_at": "2026-03-02T09:14:07Z",
@@ -78,12 +89,16 @@ class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset without its profile, which can be long; the address of the dataset returns it."""
 
     contract = serializers.JSONField(source="contract_data")
+    reading = serializers.DictField(
+        help_text="How the file was read: its form, what was recognised or chosen, the notation of each column, and "
+        "notes on all of it. The stored table is in plain notation. Empty for datasets from before this was stored."
+    )
     warnings = FindingSerializer(many=True, help_text="Findings to check before training.")
 
     class Meta:
         model = Dataset
         fields = [
-            "id", "name", "number", "sha256", "target", "rows", "columns", "size_bytes", "contract", "warnings",
+            "id", "name", "number", "sha256", "target", "rows", "columns", "size_bytes", "reading", "contract", "warnings",
             "created_at",
         ]  # fmt: skip
 
@@ -107,6 +122,46 @@ class DatasetUploadSerializer(StrictSerializer):
         default=list,
         help_text="Code columns, to be read as they are written; one field for each.",
     )
+    delimiter = StrictCharField(
+        required=False,
+        max_length=20,
+        trim_whitespace=False,
+        help_text="comma, semicolon, tab, pipe or blank.",
+    )
+    encoding = StrictCharField(required=False, max_length=100, help_text="Such as utf-8, cp1252 or utf-16.")
+    decimal = StrictCharField(required=False, max_length=20, help_text="point or comma.")
+    sheet = StrictCharField(
+        required=False, max_length=255, help_text="A sheet of a workbook, by name or number from 1."
+    )
+    missing = serializers.ListField(
+        child=StrictCharField(max_length=100),
+        required=False,
+        default=list,
+        help_text="Texts that mean a missing value, such as -999; one field for each.",
+    )
+    keep = serializers.ListField(
+        child=StrictCharField(max_length=100),
+        required=False,
+        default=list,
+        help_text="Texts such as NA that are values; one field for each.",
+    )
+    date = serializers.ListField(
+        child=StrictCharField(),
+        required=False,
+        default=list,
+        help_text="Columns of dates as COLUMN=FORMAT, such as joined=d/m/y; one field for each.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Add how the file is written as `options`."""
+        names = ("delimiter", "encoding", "decimal", "sheet", "missing", "keep")
+        try:
+            options = Options.of(
+                dates=attrs["date"], **{name: attrs[name] for name in names if name in attrs}
+            )
+        except TableError as error:
+            raise serializers.ValidationError(str(error)) from error
+        return {**attrs, "options": options}
 
 
 class CorrectionsSerializer(StrictSerializer):
@@ -115,7 +170,8 @@ class CorrectionsSerializer(StrictSerializer):
     columns = serializers.DictField(
         child=StrictChoiceField(choices=list(Choice)),
         default=dict,
-        help_text="By column: number, category, leave_out, or take_in for a column that is left out.",
+        help_text="By column: number, category, merge for a category whose similar spellings are merged, leave_out, or take_in for "
+        "a column that is left out.",
     )
     strict = StrictBooleanField(
         default=False,

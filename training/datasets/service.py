@@ -12,6 +12,7 @@ from django.db.models import Max
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from clfsite.core.storage import files
 from training.ml.tables.contract import ContractError
+from training.ml.tables.options import AUTOMATIC, Options
 from training.ml.tables.reading import TableError
 from training.models import Dataset
 from training.names import check_name
@@ -26,13 +27,18 @@ def import_dataset(
     target: str,
     source: IO[bytes] | File,  # type: ignore[type-arg]
     categories: Collection[str] = (),
+    options: Options = AUTOMATIC,
     user: User | None = None,
 ) -> Dataset:
-    """Store a CSV as the next dataset of this name, or return the existing one with the same content.
+    """Store a table as the next dataset of this name, or return the existing one with the same content.
+
+    The same table is the same dataset in every form: it is stored as CSV in one notation.
 
     Args:
+        source: CSV in any notation, a workbook or Parquet, also compressed with gzip.
         categories: columns of codes that are read as written; in other columns, a few texts among numbers are refused
             as typing errors. An existing dataset keeps its contract.
+        options: how the file is written, where it shall not be recognised.
 
     Raises:
         InvalidInput: the name, the file or its target column cannot be used.
@@ -44,39 +50,46 @@ def import_dataset(
         raise InvalidInput(
             f"the target's name has {len(target)} characters; at most {LONGEST_TARGET} are allowed"
         )
+    limit = settings.CLFSITE_UPLOAD_BYTES
     with files.scratch() as folder:
-        path = folder / "table.csv"
+        path = folder / "upload"
         try:
-            sha256, size = files.copy_hashed(source, path, settings.CLFSITE_UPLOAD_BYTES)
+            sha256, size = files.copy_hashed(source, path, limit)
         except OverflowError as error:
-            limit = settings.CLFSITE_UPLOAD_BYTES
             raise TooLarge(
                 f"the file is larger than the limit of {limit:,} bytes (CLFSITE_UPLOAD_BYTES)"
             ) from error
-        existing = Dataset.objects.filter(name=name, target=target, sha256=sha256).first()
-        stored = _is_stored(f"{sha256}.csv", sha256)
-        if existing and stored:
+        same = Dataset.objects.filter(name=name, target=target)
+        existing = None if options else same.filter(sha256=sha256).first()
+        if existing and _is_stored(existing.file_name, sha256):
             return existing
         from training.datasets import (
             frames,  # imported here, because pandas slows down the start of the site
         )
 
         try:
-            survey = frames.survey(path, target, categories)
+            read = frames.read_file(path, folder, target, categories, options, limit)
+            if read.path != path:
+                with read.path.open("rb") as file:
+                    sha256 = files.digest(file)
+                size = read.path.stat().st_size
+            existing = same.filter(sha256=sha256).first()
+            stored = _is_stored(f"{sha256}.csv", sha256)
+            if existing and stored:
+                return existing
+            values = frames.survey(read, target, categories)
         except (TableError, ContractError) as error:
             raise as_invalid_input(error) from error
         if not stored:
-            with path.open("rb") as file:
+            with read.path.open("rb") as file:
                 files.datasets().save(f"{sha256}.csv", File(file))
-    if existing:
-        return existing
-    return _insert_dataset(
+    return existing or _insert_dataset(
         name=name,
         target=target,
         sha256=sha256,
         size_bytes=size,
         created_by=user,
-        **survey,
+        **values,
     )
 
 

@@ -14,17 +14,21 @@ from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract, Feature
 from training.ml.tables.corrections import Choice, Corrections, Spellings
 from training.ml.tables.digits import apart
+from training.ml.tables.options import DATES, Options
+from training.ml.tables.reading import TableError
 from training.models import Dataset
 
 # warnings that are printed; a table may have thousands of columns with one each
 SHOWN_WARNINGS = 20
 # categories of a column that are printed
 SHOWN_CATEGORIES = 6
+READING = ("delimiter", "encoding", "decimal", "sheet", "missing", "keep", "dates")
 OPTIONS = {
-    Choice.LEAVE_OUT: "leave out this column; repeat for several columns, as for the next three options",
+    Choice.LEAVE_OUT: "leave out this column; repeat for several columns, as for the next options",
     Choice.TAKE_IN: "include this column although it would be left out",
     Choice.NUMBER: "use this column as a number; all values must be numbers",
     Choice.CATEGORY: "use this column as a category, for example for codes; its values are kept as text",
+    Choice.MERGE: "use this column as a category, and merge similar spellings such as Oslo, oslo and OSLO",
 }
 
 
@@ -61,6 +65,51 @@ def add_spellings(parser: ArgumentParser) -> None:
     )
 
 
+def add_reading(parser: ArgumentParser) -> None:
+    """Add the options that say how the file is written, where it is not recognised."""
+    group = parser.add_argument_group(
+        "how the file is written", "Everything is recognised and stated; these options correct it."
+    )
+    group.add_argument("--delimiter", metavar="NAME", help="comma, semicolon, tab, pipe or blank")
+    group.add_argument("--encoding", metavar="NAME", help="such as utf-8, cp1252 or utf-16")
+    group.add_argument("--decimal", metavar="MARK", help="point or comma")
+    group.add_argument("--sheet", metavar="NAME", help="sheet of a workbook, by name or number from 1")
+    group.add_argument(
+        "--missing",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a text that means a missing value, such as -999; repeat for several",
+    )
+    group.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a text such as NA that is a value; repeat for several",
+    )
+    group.add_argument(
+        "--date",
+        dest="dates",
+        action="append",
+        default=[],
+        metavar="COLUMN=FORMAT",
+        help=f"a column of dates: {', '.join(DATES)}, or a format such as '%%d %%b %%Y'; repeat for several",
+    )
+
+
+def reading_of(options: Mapping[str, Any]) -> Options:
+    """Return how the file is written.
+
+    Raises:
+        CommandError: a value is not allowed.
+    """
+    try:
+        return Options.of(**{name: options[name] for name in READING})
+    except TableError as error:
+        raise CommandError(str(error)) from error
+
+
 def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
     """Return the corrections of the options.
 
@@ -81,7 +130,7 @@ def _option(choice: Choice) -> str:
     return choice.value.replace("_", "-")
 
 
-def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) -> Dataset:
+def import_file(csv: Path, *, name: str, target: str, categories: Iterable[str], options: Options) -> Dataset:
     """Store a file as a dataset.
 
     Raises:
@@ -89,11 +138,28 @@ def import_csv(csv: Path, *, name: str, target: str, categories: Iterable[str]) 
     """
     try:
         with csv.open("rb") as file:
-            return import_dataset(name=name, target=target, source=file, categories=list(categories))
+            return import_dataset(
+                name=name, target=target, source=file, categories=list(categories), options=options
+            )
     except OSError as error:
         raise CommandError(f"cannot read {csv}: {error.strerror}") from error
     except ProblemError as error:
         raise CommandError(str(error)) from error
+
+
+def plain_stem(path: Path) -> str:
+    """Return a file's name without its endings, such as .csv.gz."""
+    return path.name.removesuffix(".gz").rpartition(".")[0] or path.stem
+
+
+def show_reading(reading: Mapping[str, Any], stream: OutputWrapper) -> None:
+    """Write what was recognised in the file, one note per line."""
+    notes = reading.get("notes", [])
+    for note in notes[:SHOWN_WARNINGS]:
+        about = f"{note['column']}: " if note["column"] else ""
+        stream.write(f"read: {about}{note['message']}")
+    if len(notes) > SHOWN_WARNINGS:
+        stream.write(f"read: {len(notes) - SHOWN_WARNINGS:,} more; the dataset's page shows all")
 
 
 def show_warnings(warnings: list[dict[str, str]], stream: OutputWrapper) -> None:

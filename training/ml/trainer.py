@@ -31,8 +31,9 @@ from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, 
 from training.ml.search.splitting import folds, split, together
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
-from training.ml.tables.contract import Contract, ContractError, quote
+from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.copies import Groups
+from training.ml.tables.quoting import quote
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ TITLES = {
     Choice.CATEGORY: "A category",
     Choice.LEAVE_OUT: "Leave out",
     Choice.TAKE_IN: "Take in",
+    Choice.MERGE: "A category, spellings merged",
 }
-OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.LEAVE_OUT)
-OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.NUMBER, Choice.CATEGORY)
+OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.MERGE, Choice.LEAVE_OUT)
+OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.NUMBER, Choice.CATEGORY, Choice.MERGE)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from tests.integration.conftest import Post
 from tests.integration.predictions.protocols.tensors import binary
 from tests.support.factories import tiny
 from tests.support.portal import staff_client
+from training.ml.tables.checks import MISSING
 from training.ml.tables.contract import Feature, Kind
 from training.ml.tables.digits import exact as shown
-from training.ml.tables.reading import MISSING
 from training.models import Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.promise(13)]

@@ -357,5 +357,5 @@ def test_the_schema_is_valid_and_complete(capsys: pytest.CaptureFixture[str]) ->
         "/api/runs/{id}/cancel",
     ):
         assert f'"{path}"' in schema
-    for words in ("By column: number, category, leave_out, or take_in", "Findings to check before training"):
+    for words in ("By column: number, category, merge for a category", "Findings to check before training"):
         assert words in schema

@@ -16,22 +16,31 @@ from training.models import Dataset
 
 class Command(BaseCommand):
     help = (
-        "Store a CSV file as the next version of a dataset and print its inferred contract, the "
+        "Store a file as the next version of a dataset and print its inferred contract, the "
         "columns that are left out, and warnings. A file that is already stored for the same target is not stored "
         "again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("csv", type=Path, help="the table: CSV with a header line, UTF-8")
+        parser.add_argument(
+            "csv",
+            type=Path,
+            help="the table with a header line: CSV in any notation, .xlsx, .xls, .ods, .parquet, also with .gz",
+        )
         parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
         parser.add_argument("--name", default="", help="name of the dataset; default: the file name")
         columns.add_options(parser, [Choice.CATEGORY])
+        columns.add_reading(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
     def handle(self, *, csv: Path, target: str, **options: Any) -> None:
         began = timezone.now()
-        dataset = columns.import_csv(
-            csv, name=options["name"] or csv.stem, target=target, categories=options["category"]
+        dataset = columns.import_file(
+            csv,
+            name=options["name"] or columns.plain_stem(csv),
+            target=target,
+            categories=options["category"],
+            options=columns.reading_of(options),
         )
         is_new = dataset.created_at >= began
         if options["json"]:
@@ -43,6 +52,7 @@ class Command(BaseCommand):
         console.print(f"classes: {', '.join(dataset.contract.classes)}")
         if dataset.contract.positive is not None:
             console.print(columns.describe_positive(dataset.contract.positive), soft_wrap=True)
+        columns.show_reading(dataset.reading, self.stderr)
         columns.show_warnings(dataset.warnings, self.stderr)
         state = "is stored" if is_new else "already has this file; nothing was added"
         console.print(f"{dataset} {state}")
@@ -60,6 +70,7 @@ def outcome(dataset: Dataset, *, is_new: bool) -> dict[str, Any]:
         "rows": dataset.rows,
         "columns": dataset.columns,
         "size_bytes": dataset.size_bytes,
+        "reading": dataset.reading,
         "contract": dataset.contract_data,
         "warnings": dataset.warnings,
     }

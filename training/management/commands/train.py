@@ -15,7 +15,7 @@ from training.ml.judge.aim import Aim, AimError
 from training.ml.judge.names import METRICS
 from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import SEARCHES, Recipe
-from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.corrections import Corrections
 from training.models import Run
 from training.runs.service import request_run
 
@@ -25,7 +25,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         default = Recipe()
-        parser.add_argument("csv", type=Path, help="the table: CSV with a header line, UTF-8")
+        parser.add_argument(
+            "csv",
+            type=Path,
+            help="the table with a header line: CSV in any notation, .xlsx, .xls, .ods, .parquet, also with .gz",
+        )
         parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
         parser.add_argument("--classifier", default="", metavar="NAME", help="default: the file's name")
         parser.add_argument(
@@ -87,6 +91,7 @@ class Command(BaseCommand):
         )
         columns.add_options(parser, columns.OPTIONS)
         columns.add_spellings(parser)
+        columns.add_reading(parser)
         parser.add_argument(
             "--strict",
             action="store_true",
@@ -108,9 +113,14 @@ class Command(BaseCommand):
     def _request(
         self, csv: Path, target: str, recipe: Recipe, corrections: Corrections, options: dict[str, Any]
     ) -> Run:
-        name = options["classifier"] or csv.stem
-        codes = corrections.chosen(Choice.CATEGORY)
-        dataset = columns.import_csv(csv, name=name, target=target, categories=codes)
+        name = options["classifier"] or columns.plain_stem(csv)
+        dataset = columns.import_file(
+            csv,
+            name=name,
+            target=target,
+            categories=corrections.texts,
+            options=columns.reading_of(options),
+        )
         run = request_run(
             dataset=dataset,
             recipe=recipe,
@@ -120,6 +130,7 @@ class Command(BaseCommand):
             queued=False,
         )
         if not options["json"]:
+            columns.show_reading(dataset.reading, self.stderr)
             columns.show_warnings(run.data_warnings, self.stderr)
             if run.recipe.positive is not None:
                 self.stdout.write(columns.describe_positive(run.recipe.positive))

@@ -1,4 +1,4 @@
-"""Reading a CSV file by column in blocks of rows: as strict as `reading.rows`, but several times as fast.
+"""Reading a CSV file by column in blocks of rows: the only reader of CSV, strict and fast.
 
 Blocks depend only on the file, so reading it again gives the same rows in the same blocks.
 """
@@ -60,27 +60,51 @@ class Block:
     empty: int = 0
 
 
-def read_header(path: Path) -> list[str]:
+def read_header(path: Path, delimiter: str = "") -> list[str]:
     """Return the names of a file's columns.
+
+    Args:
+        delimiter: as for `read_blocks`.
 
     Raises:
         TableError: the file is not CSV text, or a name is blank or a duplicate.
     """
     with _open(path) as file:
-        return _Reader(path, file).header
+        return _Reader(path, file, delimiter).header
 
 
-def read_blocks(path: Path, skip: int = 0) -> Iterator[Block]:
+def rows(path: Path, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of a CSV file, first the header.
+
+    Args:
+        delimiter: as for `read_blocks`.
+
+    Raises:
+        TableError: at the first problem of the format.
+    """
+    with _open(path) as file:
+        reader = _Reader(path, file, delimiter)
+        yield reader.header_line, reader.header
+        for block in iter(reader.next_block, None):
+            bad = min(block.problems, default=None)
+            cells = zip(block.kept, block.lines, zip(*block.columns, strict=True), strict=True)
+            yield from ((line, list(row)) for number, line, row in cells if bad is None or number < bad)
+            if bad is not None:
+                raise TableError("the rows differ in length", [block.problems[bad]])
+
+
+def read_blocks(path: Path, delimiter: str = "", skip: int = 0) -> Iterator[Block]:
     """Yield a file's rows below the header in blocks of at most 10,000 rows and 400,000 cells.
 
     Args:
+        delimiter: the character between cells; if it is empty, it is recognised.
         skip: number of blocks to skip.
 
     Raises:
         TableError: the file is not CSV text in UTF-8. Rows of a wrong length do not raise; they are in the blocks.
     """
     with _open(path) as file:
-        reader = _Reader(path, file)
+        reader = _Reader(path, file, delimiter)
         for number, block in enumerate(iter(reader.next_block, None)):
             if number >= skip:
                 yield block
@@ -93,11 +117,12 @@ def _open(path: Path) -> io.TextIOWrapper:
 class _Reader:
     """The reader of an open file, positioned after its header."""
 
-    def __init__(self, path: Path, file: io.TextIOWrapper) -> None:
+    def __init__(self, path: Path, file: io.TextIOWrapper, delimiter: str) -> None:
         self._path, self._bytes = path, cast(io.BufferedReader, file.buffer)
-        self._delimiter = delimiter_of(path)
+        self._delimiter = delimiter or delimiter_of(path)
         self._texts = iter(partial(file.readline, LONGEST_LINE), "")
         self._lines = self._rows = self._empty = 0
+        self.header_line = 0
         self.header: list[str] = []
         self.header = self._read_header()
         self._empty = 0
@@ -122,6 +147,7 @@ class _Reader:
         while taken := self._take(1):
             for line, cells in self._quoted_rows(taken):
                 check_header(cells, line)
+                self.header_line = line
                 return cells
         raise TableError("the file is empty; expected a header line and rows of data")
 

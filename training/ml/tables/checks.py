@@ -3,10 +3,11 @@
 The results and messages equal those of `Contract.check` on each record, in a fraction of the time.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 from operator import itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 
 from training.ml.tables.contract import LARGEST, Contract, Feature, FeatureProblem, Kind
 from training.ml.tables.digits import EXACT
-from training.ml.tables.reading import MISSING
+from training.ml.tables.notation import ALWAYS_MISSING, OFTEN_MISSING, Notation
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# texts that mean a missing value where they are not categories of training
+MISSING = ALWAYS_MISSING | OFTEN_MISSING
 # a cell of only these characters that JSON can read is a number or empty
 _NUMBER_CHARACTERS = b"0123456789+-.eE,"
 _NUMBERS = frozenset((int, float))
@@ -108,25 +111,37 @@ def check_records(
     return remarks.close(contract, len(records), arrays, (), strict=strict)
 
 
-def check_cells(contract: Contract, columns: Sequence[Sequence[str]], *, strict: bool = False) -> Checked:
-    """Check cells of a CSV file, given by column in the contract's order of features; see `check_records`."""
+def check_cells(
+    contract: Contract,
+    columns: Sequence[Sequence[str]],
+    *,
+    strict: bool = False,
+    notations: Mapping[str, Notation] = MappingProxyType({}),
+) -> Checked:
+    """Check cells of a CSV file, given by column in the contract's order of features; see `check_records`.
+
+    Args:
+        notations: of the file's columns, where they differ from those of the training table.
+    """
     remarks = _Remarks()
     arrays: dict[str, NDArray[Any]] = {}
     texts: list[Sequence[str]] = []
     for feature, cells in zip(contract.features, columns, strict=True):
-        plain = _plain_numbers(cells) if feature.kind in {Kind.NUMBER, Kind.INTEGER} else None
+        notation = notations.get(feature.name, feature.notation)
+        is_plain = feature.kind in {Kind.NUMBER, Kind.INTEGER} and notation.decimal == "."
+        plain = _plain_numbers(cells, notation.missing) if is_plain else None
         if plain:
             array, written, gaps = plain
             suspects = _odd_numbers(feature, array, gaps)
         else:
-            read = {cell: read_cell(feature, cell) for cell in set(cells)}
+            read = {cell: read_cell(feature, cell, notation) for cell in set(cells)}
             values = list(map(read.__getitem__, cells))
             array, suspects = _judge(feature, values)
             dumped = {cell: orjson.dumps(value).decode() for cell, value in read.items()}
             written = list(map(dumped.__getitem__, cells))
         arrays[feature.name] = array
         texts.append(written)
-        remarks.look_at(feature, suspects, _reader(feature, cells))
+        remarks.look_at(feature, suspects, _reader(feature, cells, notation))
     return remarks.close(contract, len(columns[0]), arrays, texts, strict=strict)
 
 
@@ -136,44 +151,58 @@ def means_missing(text: str, known: Container[str]) -> bool:
 
 
 def read_records(contract: Contract, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return records of JSON values in which texts of categories that mean a missing value are replaced by null.
+    """Return records of JSON values whose texts are read as in files: marks for missing are null, spellings merged.
 
-    Cells of files can only be missing in this way, and a row has the same meaning in a file as in a request.
+    A row has the same meaning in a file as in a request.
     """
-    return [_read_record(contract.texts, record) for record in records]
+    return [_read_record(contract.texts, contract.merging, record) for record in records]
 
 
-def _read_record(texts: Mapping[str, Container[str]], record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read_record(
+    texts: Mapping[str, Container[str]], merging: Mapping[str, Feature], record: Mapping[str, Any]
+) -> Mapping[str, Any]:
     for name, known in texts.items():
         value = record.get(name)
-        if type(value) is str and value not in known and means_missing(value, known):
-            gaps = {
-                other: None
+        if type(value) is str and value not in known and (name in merging or means_missing(value, known)):
+            read = {
+                other: _read_text(record[other], seen, merging.get(other))
                 for other, seen in texts.items()
-                if type(record.get(other)) is str and means_missing(record[other], seen)
+                if type(record.get(other)) is str
             }
-            return {**record, **gaps}
+            return {**record, **read}
     return record
 
 
-def read_cell(feature: Feature, cell: str) -> Any:
-    """Return the JSON value of a text; an unreadable text stays as it is, and the contract refuses it."""
+def _read_text(value: str, known: Container[str], merging: Feature | None) -> str | None:
+    if means_missing(value, known):
+        return None
+    return merging.spelled(value) if merging else value
+
+
+def read_cell(feature: Feature, cell: str, notation: Notation | None = None) -> Any:
+    """Return the JSON value of a text; an unreadable text stays as it is, and the contract refuses it.
+
+    Args:
+        notation: of the column in this file; None for that of the training table.
+    """
     text = cell.strip()
-    if means_missing(cell, feature.categories):
+    known = notation or feature.notation
+    if means_missing(cell, feature.categories) or text in known.missing:
         return None
     if feature.kind is Kind.CATEGORY:
-        return cell
+        return feature.spelled(cell)
     if feature.kind is Kind.BOOLEAN:
         return {"true": True, "false": False}.get(text.lower(), cell)
-    if "_" in text or not text.isascii():
+    if "_" in text or (text.isdecimal() and not text.isascii()):
         return cell
+    plain = known.number(text) or (text if known.decimal == "." else "")
     try:
-        if len(text) <= _LONGEST_INTEGER and LEAST_INTEGER <= (number := int(text)) < MOST_INTEGER:
+        if len(plain) <= _LONGEST_INTEGER and LEAST_INTEGER <= (number := int(plain)) < MOST_INTEGER:
             return number
     except ValueError:
         pass
     try:
-        return float(text)
+        return float(plain) if plain.isascii() else cell
     except ValueError:
         return cell
 
@@ -213,8 +242,8 @@ class _Remarks:
         return Checked(contract, rows, arrays, texts, errors, warnings)
 
 
-def _reader(feature: Feature, cells: Sequence[str]) -> Callable[[int], Any]:
-    return lambda row: read_cell(feature, cells[row])
+def _reader(feature: Feature, cells: Sequence[str], notation: Notation) -> Callable[[int], Any]:
+    return lambda row: read_cell(feature, cells[row], notation)
 
 
 def _rows(names: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]] | None:
@@ -324,7 +353,9 @@ def _without_gaps(odd: NDArray[np.bool_], gaps: Sequence[int]) -> list[int]:
     return rows
 
 
-def _plain_numbers(cells: Sequence[str]) -> tuple[NDArray[np.float64], Sequence[str], list[int]] | None:
+def _plain_numbers(
+    cells: Sequence[str], marks: Collection[str]
+) -> tuple[NDArray[np.float64], Sequence[str], list[int]] | None:
     """Read a column of numbers in the notation of JSON.
 
     Returns:
@@ -333,7 +364,7 @@ def _plain_numbers(cells: Sequence[str]) -> tuple[NDArray[np.float64], Sequence[
     array = _from_json(cells)
     if array is not None:
         return array, cells, []
-    gaps = [row for row, cell in enumerate(cells) if cell in MISSING]
+    gaps = [row for row, cell in enumerate(cells) if cell in MISSING or cell in marks]
     texts = list(cells)
     for row in gaps:
         texts[row] = "0"

@@ -6,8 +6,6 @@ by the methods that need it, because all processes of the site read contracts, b
 """
 
 import difflib
-import itertools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,11 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from training.ml.tables.digits import EXACT, apart
-from training.ml.tables.labels import value_of
+from training.ml.tables.labels import likeness, value_of
+from training.ml.tables.notation import PLAIN, Notation
+from training.ml.tables.quoting import MAX_QUOTE, quote
 
 MAX_CLASSES = 100
 MAX_TEXT = 1_000  # characters
-MAX_QUOTE = 60  # characters
 # characters of a value in a dataset's profile
 LONGEST_VALUE = 100
 # unknown names of a record that are listed, and those for which a similar feature is suggested
@@ -33,7 +32,6 @@ MOST_COMPARED = 5
 LEAST_ALIKE = 0.7
 # values of a category from which each has no column of its own, but is encoded by its share of each class
 MANY_LEVELS = 50
-_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 # larger numbers overflow in the squares and single-precision floats of estimators
 LARGEST = 1e30
 
@@ -76,7 +74,11 @@ class FeatureProblem:
 
 @dataclass(frozen=True)
 class Feature:
-    """One input: its kind, the values seen in training, and the initial value of a form."""
+    """One input: its kind, the values seen in training, the initial value of a form, and how files write it.
+
+    Attributes:
+        merged: other spellings of categories that were merged, such as "OSLO " into "Oslo"; further similar ones are too.
+    """
 
     name: str
     kind: Kind
@@ -85,6 +87,19 @@ class Feature:
     categories: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    notation: Notation = PLAIN
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def _spellings(self) -> Mapping[str, str]:
+        """The categories by what similar spellings share; empty if none were merged."""
+        return {likeness(category): category for category in self.categories} if self.merged else {}
+
+    def spelled(self, value: str) -> str:
+        """Return the category of a text: itself, or the one into which its spelling was merged."""
+        if not self.merged or value in self.categories:
+            return value
+        return self.merged.get(value) or self._spellings.get(likeness(value), value)
 
     def check(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
         """Return (error, warning) for one JSON value; at least one of them is None."""
@@ -124,7 +139,7 @@ class Feature:
     def _check_category(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
         if not isinstance(value, str):
             return self._problem("not_text", f"expected a text, got {quote(value)}"), None
-        if value in self.categories:
+        if self.spelled(value) in self.categories:
             return None, None
         if len(value) > MAX_TEXT:
             return self._problem(
@@ -189,6 +204,11 @@ class Contract:
             for feature in self.features
             if feature.kind is Kind.CATEGORY
         }
+
+    @cached_property
+    def merging(self) -> Mapping[str, Feature]:
+        """The features with categories of several spellings, by name."""
+        return {feature.name: feature for feature in self.features if feature.merged}
 
     @property
     def negative(self) -> str | None:
@@ -339,7 +359,7 @@ class Contract:
             values = [record[feature.name] for record in records]
             if feature.kind is Kind.CATEGORY:
                 columns[feature.name] = np.array(
-                    [np.nan if value is None else value for value in values], dtype=object
+                    [np.nan if value is None else feature.spelled(value) for value in values], dtype=object
                 )
             else:
                 columns[feature.name] = np.array(
@@ -357,7 +377,10 @@ class Contract:
             column = table[feature.name]
             if feature.kind is Kind.CATEGORY:
                 is_text = isinstance(column.dtype, pd.StringDtype)
-                columns[feature.name] = column if is_text else labels(column.dropna()).reindex(column.index)
+                texts = column if is_text else labels(column.dropna()).reindex(column.index)
+                columns[feature.name] = (
+                    texts.map(feature.spelled, na_action="ignore") if feature.merged else texts
+                )
             else:
                 columns[feature.name] = column.astype(np.float64)
         return pd.DataFrame(columns, index=table.index)
@@ -369,8 +392,12 @@ class Contract:
             "classes": list(self.classes),
             "features": [
                 {
-                    key: list(value) if isinstance(value, tuple) else value
-                    for key, value in asdict(feature).items()
+                    **{
+                        key: list(value) if isinstance(value, tuple) else value
+                        for key, value in asdict(feature).items()
+                    },
+                    "notation": feature.notation.to_dict(),
+                    "merged": dict(feature.merged),
                 }
                 for feature in self.features
             ],
@@ -384,7 +411,14 @@ class Contract:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_dict` wrote."""
         features = tuple(
-            Feature(**{**feature, "kind": Kind(feature["kind"]), "categories": tuple(feature["categories"])})
+            Feature(
+                **{
+                    **feature,
+                    "kind": Kind(feature["kind"]),
+                    "categories": tuple(feature["categories"]),
+                    "notation": Notation.from_dict(feature.get("notation", {})),
+                }
+            )
             for feature in data["features"]
         )
         classes = tuple(data["classes"])
@@ -424,18 +458,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def quote(value: Any) -> str:
-    """Return the value as JSON, cut to a readable length; long values are only encoded as far as they are shown."""
-    if isinstance(value, str):
-        value = value[: MAX_QUOTE + 1]
-    if isinstance(value, float) and abs(value) < EXACT and value.is_integer():
-        # messages are the same for requests and files, which give the same number as 7 and as 7.0
-        value = int(value)
-    try:
-        parts = _JSON.iterencode(value) if isinstance(value, list | dict) else [_JSON.encode(value)]
-        text = "".join(itertools.islice(parts, MAX_QUOTE + 1))
-    except ValueError:  # Python does not convert integers of more than 4,300 digits to text
-        text = "an integer of thousands of digits"
-    return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from training.ml.tables.contract import ContractError, quote
+from training.ml.tables.contract import ContractError
+from training.ml.tables.quoting import quote
 
 
 class Spellings(StrEnum):
@@ -16,12 +17,18 @@ class Spellings(StrEnum):
 
 
 class Choice(StrEnum):
-    """The treatment of a column that overrides the inferred one."""
+    """The treatment of a column that overrides the inferred one; `merge` is a category with similar spellings merged."""
 
     NUMBER = "number"
     CATEGORY = "category"
     LEAVE_OUT = "leave_out"
     TAKE_IN = "take_in"
+    MERGE = "merge"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the column's cells are read as written."""
+        return self in {Choice.CATEGORY, Choice.MERGE}
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class Corrections:
     def chosen(self, choice: Choice) -> list[str]:
         """The columns with this choice."""
         return [name for name, chosen in self.columns.items() if chosen is choice]
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns whose cells are read as written."""
+        return [name for name, chosen in self.columns.items() if chosen.is_text]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the corrections as JSON values."""

@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
-from training.ml.tables.contract import Contract, Kind, labels, quote
+from training.ml.tables.contract import Contract, Kind, labels
 from training.ml.tables.copies import copies, repeated
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
-from training.ml.tables.labels import alike, count
+from training.ml.tables.labels import alike, count, distinct
+from training.ml.tables.quoting import quote
 
 SEED = 0
 SAMPLE_ROWS = 2_000
@@ -24,6 +25,13 @@ LEAK = 0.98
 MIN_ROWS_FOR_LEAK = 10
 # rows; fewer say little about a value of a category
 FEW_ROWS_OF_A_LEVEL = 5
+# numbers that often stand for a missing value, and the rows from which they are told
+SENTINELS = frozenset(
+    float(sign * int(nines))
+    for nines in ("99", "999", "9999", "99999", "999999", "9999999")
+    for sign in (-1, 1)
+) | {-9.0, -1e10}
+MIN_ROWS_FOR_SENTINEL = 3
 # advice about columns that are left out
 ADVICE = {
     LeftOut.IDENTIFIER: "Include it as a number or a category if it describes the rows",
@@ -50,8 +58,9 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         contract: inferred from the table.
 
     Returns:
-        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `repeated_rows`, `duplicate`, `identifier`,
-        `many_levels`, `constant`, `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
+        Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `repeated_rows`,
+        `alike_categories`, `suspicious_number`, `flag`, `duplicate`, `identifier`, `many_levels`, `constant`,
+        `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
     """
     labelled = table[table[contract.target].notna()]
     classes = contract.labels_of(labelled)
@@ -60,6 +69,9 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         *_alike_labels(classes, contract.target),
         *_about_target(len(table), classes, contract.target),
         *_repeated_rows(labelled, classes, contract),
+        *_alike_categories(labelled, contract),
+        *_suspicious_numbers(labelled, contract),
+        *_flags(contract),
         *_duplicates(labelled, contract),
         *_identifiers(labelled, contract),
         *_many_levels(labelled, contract),
@@ -75,6 +87,53 @@ def _alike_labels(classes: pd.Series, target: str) -> Iterator[Finding]:
             target,
             f"{tell_alike(groups)}. Choose in the run: merge them, or keep them as different classes",
         )
+
+
+def _alike_categories(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
+    for feature in contract.features:
+        if feature.kind is not Kind.CATEGORY or distinct(feature.categories) == len(feature.categories):
+            continue
+        groups = alike(count(labels(labelled[feature.name].dropna())))
+        if groups:
+            yield Finding(
+                "alike_categories",
+                feature.name,
+                f"{tell_alike(groups, 'category')}. Merge them (--merge {feature.name}, or choose it in the run): "
+                "otherwise each is learned on its own",
+            )
+
+
+def _suspicious_numbers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
+    """Find numbers such as -999 that are repeated and far from all others, as if they meant a missing value."""
+    for feature in contract.features:
+        if feature.kind not in {Kind.NUMBER, Kind.INTEGER} or feature.low is None or feature.high is None:
+            continue
+        for value in {feature.low, feature.high} & SENTINELS:
+            values = labelled[feature.name].dropna()
+            others = values[values != value]
+            rows = len(values) - len(others)
+            if rows < MIN_ROWS_FOR_SENTINEL or others.nunique() < 2:  # noqa: PLR2004
+                continue
+            gap = others.min() - value if value < 0 else value - others.max()
+            if gap > others.max() - others.min():
+                mark = f"{value:g}"
+                yield Finding(
+                    "suspicious_number",
+                    feature.name,
+                    f"{mark} stands in {rows:,} rows, far from all other values. If it means a missing value, say so "
+                    f"(--missing {mark}); it is learned as a number",
+                )
+
+
+def _flags(contract: Contract) -> Iterator[Finding]:
+    for feature in contract.features:
+        if feature.kind is Kind.CATEGORY and feature.missing and len(feature.categories) == 1:
+            yield Finding(
+                "flag",
+                feature.name,
+                f"each cell holds {quote(feature.categories[0])} or nothing, so it is used as a flag of two values. Leave it "
+                "out if an empty cell has no meaning",
+            )
 
 
 def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Finding]:

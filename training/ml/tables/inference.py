@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,11 @@ from training.ml.tables.contract import (
     Feature,
     Kind,
     labels,
-    quote,
 )
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
 from training.ml.tables.labels import alike, count, guess_positive, in_order
+from training.ml.tables.notation import NOTATIONS, Notation
+from training.ml.tables.quoting import quote
 
 # share of distinct texts from which a column counts as an identifier of its rows
 IDENTIFIER_SHARE = 0.9
@@ -64,6 +66,7 @@ def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERR
         for name in table.columns
         if name != target
     }
+    decisions = _with_notations(decisions, table.attrs.get(NOTATIONS, {}))
     return _contract(replace(classes, strict=corrections.strict), decisions)
 
 
@@ -92,6 +95,18 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
     }
     spelled = _spelled(contract, labelled, corrections.labels)
     return _contract(replace(spelled, strict=corrections.strict), decisions)
+
+
+def _with_notations(
+    decisions: Mapping[str, Feature | str], notations: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Feature | str]:
+    """Return the decisions with the notation of each feature's column in the file."""
+    return {
+        name: replace(decision, notation=Notation.from_dict(notations[name]))
+        if isinstance(decision, Feature) and name in notations
+        else decision
+        for name, decision in decisions.items()
+    }
 
 
 def check_columns(corrections: Corrections, columns: Iterable[str], target: str) -> None:
@@ -148,20 +163,17 @@ def _spelled(contract: Contract, labelled: pd.DataFrame, choice: Spellings | Non
     return _with_classes(contract, labelled[contract.target], choice)
 
 
-def tell_alike(groups: Sequence[Sequence[str]]) -> str:
-    """Name the labels that look like one class."""
+def tell_alike(groups: Sequence[Sequence[str]], what: str = "class") -> str:
+    """Name the labels or categories that look like one."""
     listed = [" and ".join(map(quote, group)) for group in groups[:SHOWN_GROUPS]]
     more = f" and {len(groups) - SHOWN_GROUPS} more groups" if len(groups) > SHOWN_GROUPS else ""
-    return f"{'; '.join(listed)}{more} look like different spellings of one class"
+    return f"{'; '.join(listed)}{more} look like different spellings of one {what}"
 
 
 def _with_classes(contract: Contract, column: pd.Series, choice: Spellings | None) -> Contract:
     """Fill in the classes of a column of labels, with similar ones merged if that was chosen."""
     counts = count(labels(column))
-    groups = alike(counts) if choice is Spellings.MERGE else []
-    merged = {spelling: first for first, *others in groups for spelling in others}
-    for spelling, label in merged.items():
-        counts[label] += counts.pop(spelling)
+    merged = _merge(counts) if choice is Spellings.MERGE else {}
     classes = _checked(in_order(counts), contract.target)
     return replace(contract, classes=classes, positive=guess_positive(counts), merged=merged)
 
@@ -192,19 +204,23 @@ def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | st
         return LeftOut.CHOICE.value
     values = column.dropna()
     missing = len(values) < len(column)
+    is_flag = missing and _is_constant(values)
     if choice is None:
-        return _reason_to_leave_out(values) or _feature(name, values, kind_of(values), missing)
+        kind = Kind.CATEGORY if is_flag else None
+        return _reason_to_leave_out(values, is_flag=is_flag) or _feature(
+            name, values, kind or kind_of(values), missing
+        )
     if values.empty:
         raise ContractError(
             f"the column {quote(name)} has no value in any labelled row; it can only be left out"
         )
-    kind = Kind(choice) if choice in {Choice.NUMBER, Choice.CATEGORY} else kind_of(values)
+    kind = Kind.CATEGORY if choice.is_text else Kind.NUMBER if choice is Choice.NUMBER else kind_of(values)
     if kind is Kind.NUMBER and not _is_numeric(values):
         raise ContractError(
             f"the column {quote(name)} holds {quote(values.iloc[0])} and cannot be a number; use it as a "
             "category, or leave it out"
         )
-    feature = _feature(name, values, kind, missing)
+    feature = _feature(name, values, kind, missing, merge=choice is Choice.MERGE)
     if len(feature.categories) > MAX_CATEGORIES:
         raise ContractError(
             f"the column {quote(name)} has {len(feature.categories):,} different values; a category can have "
@@ -217,10 +233,10 @@ def _is_numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _reason_to_leave_out(values: pd.Series) -> str | None:
+def _reason_to_leave_out(values: pd.Series, *, is_flag: bool) -> str | None:
     if values.empty:
         return LeftOut.ALL_MISSING.value
-    if (values == values.iloc[0]).all():
+    if not is_flag and (values == values.iloc[0]).all():
         return f"{LeftOut.CONSTANT} ({quote(values.iloc[0])})"
     if pd.api.types.is_integer_dtype(values):
         if len(values) >= MIN_ROWS_FOR_IDENTIFIER and _counts_up(values.to_numpy()):
@@ -237,6 +253,11 @@ def _reason_to_leave_out(values: pd.Series) -> str | None:
     return None
 
 
+def _is_constant(values: pd.Series) -> bool:
+    """Return whether all values of a column are the same, so that with missing ones it is a flag."""
+    return len(values) > 0 and bool((values == values.iloc[0]).all())
+
+
 def _counts_up(values: np.ndarray) -> bool:
     """Return whether whole numbers are distinct and without gaps; they are sorted only if their range fits."""
     if int(values.max()) - int(values.min()) != len(values) - 1:
@@ -244,7 +265,7 @@ def _counts_up(values: np.ndarray) -> bool:
     return bool((np.diff(np.sort(values)) == 1).all())
 
 
-def _feature(name: str, values: pd.Series, kind: Kind, missing: bool) -> Feature:
+def _feature(name: str, values: pd.Series, kind: Kind, missing: bool, *, merge: bool = False) -> Feature:
     """Describe a feature by its present values."""
     if kind is Kind.BOOLEAN:
         return Feature(name, kind, missing, bool(values.mode().iloc[0]))
@@ -254,6 +275,16 @@ def _feature(name: str, values: pd.Series, kind: Kind, missing: bool) -> Feature
     if kind is Kind.NUMBER:
         low, high = float(values.min()), float(values.max())
         return Feature(name, kind, missing, float(f"{values.median():.15g}"), (), low, high)
-    counts = labels(values).value_counts()
-    most = sorted(counts[counts == counts.max()].index)[0]
-    return Feature(name, kind, missing, most, in_order(counts.index))
+    counts = count(labels(values))
+    merged = _merge(counts) if merge else {}
+    highest = max(counts.values())
+    most = min(category for category, rows in counts.items() if rows == highest)
+    return Feature(name, kind, missing, most, in_order(counts), merged=merged)
+
+
+def _merge(counts: dict[str, int]) -> dict[str, str]:
+    """Add the rows of similar spellings to the most frequent one, and return it for each of the others."""
+    merged = {spelling: first for first, *others in alike(counts) for spelling in others}
+    for spelling, kept in merged.items():
+        counts[kept] += counts.pop(spelling)
+    return merged

@@ -3,48 +3,17 @@
 import codecs
 import csv
 import io
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_COLUMNS = 10_000
 MAX_PROBLEMS = 20  # problems that an error lists
-# These texts mean a missing value in training tables and in files to score; pandas has the same defaults.
-MISSING = frozenset(
-    [
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "None",
-        "n/a",
-        "nan",
-        "null",
-        "",
-    ]
-)
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\x1f\x8b": "a gzip archive",
-    b"\x89PNG": "a PNG picture",
-    b"%PDF": "a PDF document",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"PAR1": "a Parquet file",
-    codecs.BOM_UTF16_LE: "UTF-16 text",
-    codecs.BOM_UTF16_BE: "UTF-16 text",
-}
+SAMPLE = 262_144  # bytes that are looked at to recognise the form of a file
+SAMPLE_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -70,39 +39,6 @@ class TableError(ValueError):
         super().__init__(f"{message}: {shown}{more}" if shown else message)
 
 
-def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, cells) of a CSV file, first the checked header; only one row is in memory at a time.
-
-    Raises:
-        TableError: at the first problem of the format.
-    """
-    delimiter = delimiter_of(path)
-    header: list[str] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(_no_nul(file), delimiter=delimiter, strict=True)
-        line = 1
-        try:
-            for read in reader:
-                # In a file of one column, an empty line is a row with an empty cell.
-                cells = read or [""] * (len(header) == 1)
-                if not cells:
-                    line = reader.line_num + 1
-                    continue
-                if not header:
-                    header = cells
-                    check_header(header, line)
-                elif len(cells) != len(header):
-                    raise TableError("the rows differ in length", [ragged(line, len(cells), len(header))])
-                yield line, cells
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise malformed(error, line) from error
-        except UnicodeDecodeError as error:
-            raise TableError(not_utf8(path)) from error
-    if not header:
-        raise TableError("the file is empty; expected a header line and rows of data")
-
-
 def malformed(error: csv.Error, line: int) -> TableError:
     """Return the error for a row that the CSV reader cannot read."""
     message = "a quote is opened but not closed" if "unexpected end" in str(error) else str(error)
@@ -120,29 +56,50 @@ def ragged(line: int, length: int, expected: int) -> FileProblem:
 
 
 def delimiter_of(path: Path) -> str:
-    """Return the allowed delimiter that is most frequent in the header line.
-
-    Raises:
-        TableError: the file is empty, or begins like another format.
-    """
+    """Return the delimiter of a CSV file in UTF-8, recognised in its first rows."""
     with path.open("rb") as file:
-        start = file.read(65_536)
-    if not start.strip():
-        raise TableError("the file is empty; expected a header line and rows of data")
-    for magic, name in _MAGIC.items():
-        if start.startswith(magic):
-            raise TableError(f"this is {name}, not CSV text; save the table as CSV (UTF-8) and try again")
-    text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(start).lstrip("\r\n")
-    # Quoted names are removed from the header, because they may contain delimiters and line ends.
-    header = re.split(r"[\r\n]", re.sub(r'"(?:[^"]|"")*"', "", text), maxsplit=1)[0]
-    return max(DELIMITERS, key=header.count)
+        start = file.read(SAMPLE)
+    text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(start)
+    end = text.rfind("\n")
+    return best_delimiter(text[: end + 1] if len(start) == SAMPLE and end > 0 else text)
 
 
-def _no_nul(file: io.TextIOWrapper) -> Iterator[str]:
-    for number, text in enumerate(file, start=1):
-        if "\x00" in text:
-            raise TableError("the file is not text", [FileProblem(number, "", "holds a NUL byte")])
-        yield text
+def best_delimiter(text: str) -> str:
+    """Return the delimiter at which the rows have the same number of cells, the most cells first."""
+    best, ranked = ",", (0.0, 0)
+    for delimiter in (*DELIMITERS, " "):
+        rows = []
+        with suppress(csv.Error):
+            for cells in cell_reader(io.StringIO(text, newline=""), delimiter):
+                if any(cell.strip() for cell in cells):
+                    rows.append(len(cells))
+                if len(rows) > SAMPLE_ROWS:
+                    break
+        if not rows or max(rows) == 1:
+            continue
+        width = max(set(rows), key=rows.count)
+        # blanks also stand in texts, so they part cells only where there are several in every row
+        if delimiter == " " and (width < 3 or len(set(rows[1:])) != 1):  # noqa: PLR2004
+            continue
+        in_header = rows[0] > 1
+        rank = (rows.count(width) / len(rows) if width > 1 else 0.0) + in_header, width
+        if rank > ranked:
+            best, ranked = delimiter, rank
+    return best
+
+
+def cell_reader(lines: Iterable[str], delimiter: str) -> Any:
+    """Return the strict CSV reader of lines; several blanks between cells count as one."""
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ", strict=True)
+
+
+def undecodable(path: Path, encoding: str, line: int) -> TableError:
+    """Return the error for a file that is not text in its encoding."""
+    if encoding.lower().replace("_", "-").startswith("utf-8"):
+        return TableError(not_utf8(path))
+    return TableError(
+        f"the file is not text in {encoding} (line {line}); choose another encoding, or save it as CSV (UTF-8)"
+    )
 
 
 def not_utf8(path: Path) -> str:

@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import zipfile
 from dataclasses import dataclass
 
 import pytest
@@ -13,11 +14,19 @@ from clfsite.core.errors import InvalidInput
 from predictions.batches import downloads as batch_downloads
 from predictions.batches.service import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
+from tests.support.workbook import workbook
 from training.models import Version
 
 HEADER = b"spend,tenure,member,plan\n"
 ROW = b"100,5,true,pro\n"
 WHOLE = HEADER + ROW * 3
+
+
+def archive(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(name, WHOLE)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -39,12 +48,10 @@ BAD: dict[str, Bad] = {
     "C01 0 bytes": Bad(b"", "file is empty"),
     "blank lines": Bad(b"\n\r\n \n", "file is empty"),
     "C02 header only": Bad(HEADER, "a header and no rows"),
-    "C07 zip": Bad(b"PK\x03\x04" + b"\0" * 26 + b"customers.csv", "zip archive"),
-    "C08 xlsx": Bad(b"PK\x03\x04rest", "Excel workbook"),
-    "C09 gzip": Bad(gzip.compress(WHOLE), "gzip archive"),
+    "C07 zip": Bad(archive("customers.csv"), "zip archive"),
+    "damaged workbook": Bad(archive("xl/workbook.xml"), "workbook cannot be read"),
     "C10 PNG": Bad(b"\x89PNG\r\n\x1a\n", "PNG picture"),
-    "C12 UTF-16": Bad(WHOLE.decode().encode("utf-16"), "UTF-16 text"),
-    "C13 cp1252": Bad(WHOLE + "1,2,true,ö\n".encode("cp1252"), "byte 0xf6 on line 5"),
+    "damaged UTF-8": Bad(WHOLE + "1,2,true,öä\n".encode() + b"1,2,true,\xf6\n", "byte 0xf6 on line 6"),
     "C14 NUL": Bad(WHOLE + b"1,2,true,p\0\n", "holds a NUL byte", 5),
     "C19 unclosed quote": Bad(WHOLE + b'1,2,true,"pro\n', "not closed", 5),
     "text behind a quote": Bad(WHOLE + b'1,2,true,"pro"x\n', "not well-formed CSV", 5),
@@ -53,7 +60,7 @@ BAD: dict[str, Bad] = {
     "C21 short row behind a quoted line end": Bad(HEADER + b'1,2,true,"p\nq"\n1\n', "1 cells", 4),
     "C22 huge field": Bad(WHOLE + b"1,2,true," + b"z" * 200_000 + b"\n", "field larger than", 5),
     "C23 duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "in column 1 and 2", 1, "spend"),
-    "C24 blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "column 2 has no name", 1),
+    "C24 blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "no column for tenure", 1, "tenure"),
     "C25 10,001 columns": Bad(
         ",".join(f"c{place}" for place in range(10_001)).encode() + b"\n1", "10,001 columns"
     ),
@@ -63,7 +70,12 @@ BAD: dict[str, Bad] = {
     ),
     "C26 inf": Bad(cell(b"inf"), "expected a finite number", 4, "spend"),
     "1e300": Bad(cell(b"1e300"), "expected a number from", 4, "spend"),
-    "C28 1,5": Bad(b'spend,tenure,member,plan\n"1,5",5,true,pro\n', 'got "1,5"', 2, "spend"),
+    "two notations": Bad(
+        b"spend;tenure;member;plan\n1,5;5;true;pro\n2.5;5;true;pro\n1,234;5;true;pro\n",
+        'got "1,5"',
+        2,
+        "spend",
+    ),
     "1_000": Bad(cell(b"1_000"), 'got "1_000"', 4, "spend"),
     "Arabic digits": Bad(cell("٣".encode()), "expected a number", 4, "spend"),
     "half an integer": Bad(HEADER + b"1,2.5,true,pro\n", "expected a whole number", 2, "tenure"),
@@ -73,6 +85,14 @@ BAD: dict[str, Bad] = {
     "no boolean": Bad(HEADER + b"1,2,perhaps,pro\n", "expected true or false", 2, "member"),
 }
 GOOD: dict[str, bytes] = {
+    "C08 xlsx": workbook(
+        one=[["spend", "tenure", "member", "plan"], *[[100, 5, "true", "pro"]] * 3], two=[["x"]]
+    ),
+    "C09 gzip": gzip.compress(WHOLE),
+    "C12 UTF-16": WHOLE.decode().encode("utf-16"),
+    "C13 cp1252": "état,spend,tenure,member,plan\n".encode("cp1252") + b"x,100,5,true,pro\n" * 3,
+    "blanks in the header": b" spend ,tenure, member ,plan\n" + ROW * 3,
+    "trailing delimiter": WHOLE.replace(b"\n", b",\n"),
     "C11 BOM": codecs.BOM_UTF8 + WHOLE,
     "C15 semicolon": WHOLE.replace(b",", b";"),
     "C15 tab": WHOLE.replace(b",", b"\t"),
@@ -130,6 +150,24 @@ def test_every_way_to_write_csv_is_scored_alike(case: str, version: Version) -> 
     assert {row["left"] for row in rows if "left" in row} <= {"yes", *left.values()}
     if case in left:
         assert rows[0]["left"] == left[case]
+
+
+NUMBERS = {
+    "C28 1,5": b"spend;tenure;member;plan\n" + b"1234,5;5;true;pro\n" * 3,
+    "thousands": b'spend,tenure,member,plan\n"1,234.50",5,true,pro\n"1,234.5",5,true,pro\n"1,234.5",5,true,pro\n',
+    "unit": HEADER + b"$1234.5,5,true,pro\n" * 3,
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers_in_another_notation_are_read_kept_as_written_and_told(case: str, version: Version) -> None:
+    batch = run(NUMBERS[case])
+    assert (batch.state, batch.error) == ("succeeded", "")
+    assert [features["spend"] for features in Prediction.objects.values_list("features", flat=True)] == [
+        1234.5
+    ] * 3
+    assert result(batch)[-1]["spend"] in {"1234,5", "1,234.5", "$1234.5"}
+    assert [(note["column"], note["code"]) for note in batch.reading["notes"]] == [("spend", "notation")]
 
 
 @pytest.mark.case("C34")

@@ -88,9 +88,9 @@ def test_of_several_classifiers_the_form_asks_which(analyst: Client, version: Ve
         (b"", "The file is empty"),
         (b"\x89PNG\r\n\x1a\n", "PNG picture"),
         (b"spend,tenure\n1,2\n", "no column for member, plan"),
-        (b"spend,tenure,member,plan\n1,2\xff,true,pro\n", "not UTF-8"),
+        (b"spend,tenure,member,plan\n1,2,true,\xc3\xb6\n1,2,true,\xff\n1,2,true,\xc3\xb6\n", "not UTF-8"),
     ],
-    ids=["0 bytes", "PNG", "missing columns", "cp1252"],
+    ids=["0 bytes", "PNG", "missing columns", "damaged UTF-8"],
 )
 def test_a_file_that_does_not_fit_is_refused_in_the_form(
     content: bytes, words: str, analyst: Client, version: Version

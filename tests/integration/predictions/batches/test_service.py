@@ -107,7 +107,7 @@ def test_a_ragged_file_fails_with_its_line(version: Version) -> None:
     [
         (b"", "empty"),
         (b"\x89PNG\r\n\x1a\n", "PNG picture"),
-        (b"PK\x03\x04rest", "Excel"),
+        (b"PK\x03\x04rest", "workbook cannot"),
         (b"spend,tenure\n1,2\n", "no column for member, plan"),
         (b"spend,spend,member,plan\n", "is invalid"),
     ],

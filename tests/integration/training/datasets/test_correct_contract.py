@@ -56,7 +56,7 @@ def test_version_keeps_the_contract_as_corrected_and_the_dataset_its_own(dataset
     assert version.contract.features[1].categories == ("01", "02", "03", "11", "12", "13")
     dataset.refresh_from_db()
     assert dataset.contract.names == ["code", "size"]
-    assert dataset.contract.features[0].kind is Kind.INTEGER
+    assert dataset.contract.features[0].kind is Kind.CATEGORY
 
 
 def test_codes_are_answered_as_they_are_written(dataset: Dataset) -> None:

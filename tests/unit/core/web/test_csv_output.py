@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clfsite.core.web import csv_output
-from training.ml.tables import blocks, reading
+from training.ml.tables import blocks
 
 # NUL and halves of surrogate pairs are refused where values come in
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
@@ -36,7 +36,7 @@ def test_every_reader_finds_the_cells_that_were_written(
     path = tmp_path_factory.getbasetemp() / "written.csv"
     write(path, table)
     expected = [[csv_output.cell(value) for value in row] for row in table]
-    assert [cells for _, cells in reading.rows(path)] == expected
+    assert [cells for _, cells in blocks.rows(path)] == expected
     assert [list(row) for block in blocks.read_blocks(path) for row in zip(*block.columns, strict=True)] == (
         expected[1:]
     )
@@ -103,4 +103,4 @@ def test_our_columns_give_way_to_those_of_the_same_name() -> None:
 def test_a_name_with_another_delimiter_does_not_change_how_the_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
     write(path, [["a;b;c", "d"], ["1", "2"]])
-    assert next(reading.rows(path))[1] == ["a;b;c", "d"]
+    assert next(blocks.rows(path))[1] == ["a;b;c", "d"]

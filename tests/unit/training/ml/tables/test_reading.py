@@ -1,7 +1,6 @@
 """Reading CSV: what the file says is read, and every fault is named by line and column."""
 
 import codecs
-import gzip
 import io
 import zipfile
 from collections.abc import Callable
@@ -10,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from training.ml.tables.blocks import rows
 from training.ml.tables.loading import read_table
-from training.ml.tables.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError, rows
+from training.ml.tables.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError
 
 Read = Callable[[str | bytes], pd.DataFrame]
 
@@ -41,7 +41,7 @@ def refusal(read: Read, content: str | bytes) -> TableError:
 def zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("table.csv", "a,b\n1,2\n")
     return buffer.getvalue()
 
 
@@ -58,16 +58,14 @@ def test_header_without_rows_is_refused(read: Read, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        (zipped(), "a zip archive or an Excel workbook"),
-        (gzip.compress(b"a,b\n1,2\n"), "a gzip archive"),
+        (zipped(), "a zip archive"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG picture"),
         (b"%PDF-1.7\n", "a PDF document"),
-        ("a,b\n1,2\n".encode("utf-16-le").join([codecs.BOM_UTF16_LE, b""]), "UTF-16 text"),
-        ("a,b\n1,2\n".encode("utf-16-be").join([codecs.BOM_UTF16_BE, b""]), "UTF-16 text"),
+        (b"SQLite format 3\0", "an SQLite database"),
     ],
-    ids=["xlsx", "gzip", "png", "pdf", "utf-16 little", "utf-16 big"],
+    ids=["zip", "png", "pdf", "sqlite"],
 )
-def test_other_format_named_csv_is_recognised(read: Read, content: bytes, name: str) -> None:
+def test_file_that_is_no_table_is_refused_by_name(read: Read, content: bytes, name: str) -> None:
     assert f"this is {name}" in str(refusal(read, content))
 
 
@@ -75,10 +73,11 @@ def test_byte_order_mark_is_no_part_of_the_first_name(read: Read) -> None:
     assert list(read(codecs.BOM_UTF8 + b"a,b\n1,2\n").columns) == ["a", "b"]
 
 
-def test_cp1252_is_refused_with_byte_and_line(read: Read) -> None:
-    message = str(refusal(read, "name,n\nHans,1\nJörg,2\n".encode("cp1252")))
-    assert "not UTF-8" in message
-    assert "byte 0xf6 on line 3" in message
+def test_byte_that_no_encoding_explains_is_named_by_its_line(path: Path) -> None:
+    rows_of_text = "name,n\n" + "Hans,1\n" * 50_000
+    path.write_bytes(rows_of_text.encode() + "J\u00f6rg,2\n".encode("cp1252"))
+    with pytest.raises(TableError, match=r"not UTF-8 \(byte 0xf6 on line 50002\)"):
+        read_table(path)
 
 
 @pytest.mark.parametrize(
@@ -155,8 +154,8 @@ def test_duplicate_name_is_given_with_both_places(read: Read) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  "], ids=repr)
-def test_blank_name_is_given_by_its_place(read: Read, name: str) -> None:
-    assert "column 2 has no name" in str(refusal(read, f"a,{name},c\n1,2,3\n"))
+def test_column_without_a_name_is_called_by_its_place(read: Read, name: str) -> None:
+    assert list(read(f"a,{name},c\n1,2,3\n").columns) == ["a", "column 2", "c"]
 
 
 def test_too_many_columns_are_refused_and_the_limit_is_not(read: Read) -> None:
@@ -181,17 +180,10 @@ def test_number_too_large_to_compute_with_is_named_by_line_and_column(read: Read
 
 
 @pytest.mark.parametrize("mark", ["", "NA", "n/a", "NaN", "NULL", "   "], ids=repr)
-def test_marks_of_missing_values_are_missing_in_numbers_and_in_texts(read: Read, mark: str) -> None:
-    table = read(f"a,b\n{mark},x\n2,{mark}\n3,y\n")
+def test_mark_of_missing_numbers_is_missing_in_texts_of_the_file_too(read: Read, mark: str) -> None:
+    table = read(f"a,b\n{mark},word\n2,{mark}\n3,other\n")
     assert table.isna().sum().to_dict() == {"a": 1, "b": 1}
     assert table["a"].dtype == float
-
-
-@pytest.mark.parametrize("content", ["a;b\n1,5;x\n2,5;y\n", 'a,b\n"1,5",x\n2,y\n'], ids=["all", "one"])
-def test_decimal_comma_is_named_with_what_to_write(read: Read, content: str) -> None:
-    problem = refusal(read, content).problems[0]
-    assert (problem.line, problem.column) == (2, "a")
-    assert "write 1.5" in problem.message
 
 
 def test_slip_among_numbers_is_named_and_not_read_as_a_category(read: Read) -> None:
@@ -206,27 +198,11 @@ def test_slip_is_named_with_the_ways_out(read: Read) -> None:
     assert "use the column as a category if it holds codes" in message
 
 
-@pytest.mark.parametrize(
-    ("cell", "words"),
-    [
-        ("1,5", "has a decimal comma; write 1.5"),
-        ("1,2345", "has a decimal comma; write 1.2345"),
-        ("1,234", "write 1234 if it separates thousands, 1.234 if it is a decimal comma"),
-        ("1,234,567", "has commas between thousands; write 1234567"),
-        ("-1,234.5", "has commas between thousands; write -1234.5"),
-    ],
-)
-def test_comma_in_a_number_is_explained_by_what_it_may_mean(read: Read, cell: str, words: str) -> None:
-    problem = refusal(read, f'a,b\n1,2\n"{cell}",2\n').problems[0]
-    assert (problem.line, problem.column) == (3, "a")
-    assert words in problem.message
-
-
 def test_column_read_as_text_keeps_its_cells_as_they_are_written(path: Path) -> None:
     path.write_text("zip,code,n\n01234,7,1\n1.50,7,2\nNA,A7,3\n  ,7,4\n")
     table = read_table(path, texts=["zip", "code", "absent"])
     assert table["zip"].tolist()[:2] == ["01234", "1.50"]
-    assert table["zip"].isna().tolist() == [False, False, True, True]
+    assert table["zip"].fillna("-").tolist() == ["01234", "1.50", "NA", "-"]
     assert table["code"].tolist() == ["7", "7", "A7", "7"]
     assert table["n"].dtype == int
 
@@ -239,8 +215,8 @@ def test_mostly_numeric_codes_are_read_as_text_where_they_would_be_slips(read: R
 
 @pytest.mark.parametrize(
     ("cells", "line"),
-    [(["a", "b", "1"], 2), (["1", "b", "a"], 3), (["true", "false", "true"], 2), (["1", "1,5", "x"], 3)],
-    ids=["texts", "mixed", "booleans", "decimal comma"],
+    [(["a", "b", "1"], 2), (["1", "b", "a"], 3), (["true", "false", "true"], 2)],
+    ids=["texts", "mixed", "booleans"],
 )
 def test_column_that_must_be_numbers_names_what_is_none(path: Path, cells: list[str], line: int) -> None:
     path.write_text("a;b\n" + "".join(f"{cell};2\n" for cell in cells))
@@ -251,7 +227,7 @@ def test_column_that_must_be_numbers_names_what_is_none(path: Path, cells: list[
 
 def test_whole_numbers_beyond_64_bits_are_numbers_where_they_must_be(path: Path) -> None:
     path.write_text("a,b\n123456789012345678901234,1\n,2\n")
-    assert read_table(path)["a"].dtype == object
+    assert read_table(path)["a"].tolist()[0] == "123456789012345678901234"
     assert read_table(path, numbers=["a"])["a"].dtype == float
 
 
@@ -260,9 +236,10 @@ def test_texts_with_some_numbers_among_them_stay_texts(read: Read) -> None:
 
 
 def test_message_shows_three_faults_and_counts_the_rest(read: Read) -> None:
-    error = refusal(read, "a;b\n" + "1,5;2\n" * 30)
+    slips = "".join(f"l{number},2\n" for number in range(30))
+    error = refusal(read, "a,b\n" + "1,2\n" * 300 + slips)
     assert len(error.problems) == MAX_PROBLEMS
-    assert str(error).count("write 1.5") == 3
+    assert str(error).count("expected a number") == 3
     assert f"and {MAX_PROBLEMS - 3} more" in str(error)
 
 
