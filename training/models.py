@@ -20,6 +20,10 @@ name_validator = RegexValidator(
 )
 
 
+# seconds and percent of a search, before which its pace is no estimate of the rest
+SURE_SECONDS, SURE_PERCENT = 3, 10
+
+
 class Archivable(models.Model):
     """A row that can be hidden from lists without being deleted."""
 
@@ -156,6 +160,9 @@ class Run(Archivable, Job):
     phase_at = models.DateTimeField(null=True, blank=True, help_text="When that began.")
     phase_done = models.PositiveIntegerField(default=0, help_text="How many parts of it are done.")
     phase_total = models.PositiveIntegerField(default=0)
+    stop_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="When someone asked to end the search with the best setting so far."
+    )
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
     fits_furthest = models.PositiveIntegerField(
@@ -228,16 +235,34 @@ class Run(Archivable, Job):
         """The seconds left of the current phase at the pace so far; None if unknown."""
         if self.state != self.State.RUNNING or self.phase_at is None or not self.phase_done:
             return None
+        if self.stop_requested_at and self.phase == Phase.SEARCH:
+            return None
         seconds = (timezone.now() - self.phase_at).total_seconds()
+        # the first fits say little about the others
+        if self.phase == Phase.SEARCH and (seconds < SURE_SECONDS or self.percent < SURE_PERCENT):
+            return None
         left = seconds / self.phase_done * max(self.phase_total - self.phase_done, 0)
         budget = self.recipe.max_minutes
         if self.phase != Phase.SEARCH or budget is None:
             return left
         return min(left, max(60 * budget - seconds, 0))
 
+    @property
+    def can_stop(self) -> bool:
+        """Whether `request_stop` may still end the search; only a search within a budget of time looks at the clock."""
+        is_early = self.state == self.State.RUNNING and self.phase in {
+            *("", Phase.READ, Phase.CHECK, Phase.SEARCH)
+        }
+        is_asked = self.stop_requested_at is not None or self.cancel_requested_at is not None
+        return is_early and not is_asked and self.recipe.max_minutes is not None
+
+    def request_stop(self) -> bool:
+        """Ask the search to end with the best setting so far; False if it is over or cannot."""
+        return self.can_stop and self.change((self.RUNNING,), stop_requested_at=timezone.now())
+
     def begun(self) -> dict[str, Any]:
         nothing = {"phase": "", "phase_at": None, "phase_done": 0, "phase_total": 0}
-        return {**nothing, "fits_done": 0, "best_score": None, "history": []}
+        return {**nothing, "stop_requested_at": None, "fits_done": 0, "best_score": None, "history": []}
 
     def note(self, progress: Progress) -> None:
         """Store the progress of the phase; in a search, also the times at which the best score changed."""

@@ -68,6 +68,12 @@
     }, 2000);
   });
 
+  // A change in a part of a form may choose the option that the part belongs to.
+  document.addEventListener("input", (event) => {
+    const part = event.target.closest("[data-chooses]");
+    if (part) document.querySelector(part.dataset.chooses).checked = true;
+  });
+
   const dropzone = (event) => event.target.closest?.(".dropzone");
 
   document.addEventListener("change", (event) => {

@@ -90,6 +90,7 @@ class There:
     waiting: Batch
     cancelled: Batch
     cancelled_run: Run
+    searching: Run
 
     @property
     def record(self) -> dict[str, Any]:
@@ -106,6 +107,7 @@ class There:
             "/api/datasets": self.dataset,
             "/api/predictions": self.prediction,
             "/api/runs/{id}/resume": self.cancelled_run,
+            "/api/runs/{id}/stop": self.searching,
             "/api/runs": self.runs[0],
             "/api/versions": self.versions[1],
         }
@@ -144,6 +146,7 @@ def there(db: None) -> Iterator[There]:
         waiting,
         cancelled,
         cancelled_run,
+        RunFactory.create(dataset=dataset, running=True, recipe_data={"max_minutes": 5}),
     )
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
@@ -191,6 +194,7 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
     "api_runs_create": lambda there: {"body": {"dataset": there.dataset.pk, "space": {"n_estimators": [5]}}},
     "api_runs_resume_create": lambda there: {},
     "api_runs_cancel_create": lambda there: {},
+    "api_runs_stop_create": lambda there: {},
     "api_classifiers_partial_update": lambda there: {"body": {"owner": "the team", "tags": ["new"]}},
     "api_versions_activate_create": lambda there: {"body": {"reason": "it is better"}},
     "api_versions_retrain_create": lambda there: {"body": {}},

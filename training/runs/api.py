@@ -13,7 +13,7 @@ from clfsite.core.web.actors import person_of
 from training.ml.tables.corrections import Corrections
 from training.models import Run, Version
 from training.runs import serializers
-from training.runs.service import request_retrain, request_run, resume_run
+from training.runs.service import request_retrain, request_run, resume_run, stop_run
 
 
 def check_activate(request: Request, activate: bool) -> None:
@@ -100,6 +100,26 @@ class RunCancel(BareCall):
         run = generics.get_object_or_404(Run.objects.select_related("classifier", "version"), pk=pk)
         if not run.request_cancel():
             raise Conflict(f"run {run.pk} has already ended: it is {run.state}")
+        return Response(serializers.RunSerializer(run).data)
+
+
+class RunStop(BareCall):
+    """End the search with the best setting so far, which becomes a version; needs a budget of minutes."""
+
+    scopes = {"POST": "train"}
+
+    @extend_schema(
+        tags=["runs"],
+        summary="Stop a run and keep the best so far",
+        request=None,
+        responses={
+            200: serializers.RunSerializer,
+            409: OpenApiResponse(description="The search is not under way; nothing was changed."),
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        run = generics.get_object_or_404(Run.objects.select_related("classifier", "version"), pk=pk)
+        stop_run(run=run)
         return Response(serializers.RunSerializer(run).data)
 
 

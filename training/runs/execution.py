@@ -2,8 +2,11 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -38,7 +41,9 @@ def execute_run(
     try:
         note(Progress(0, 1, phase=Phase.READ))
         frame, agreed = load_corrected(run.dataset, run.corrections)
-        trained = train(frame, agreed, run.recipe, jobs=jobs, report=note, spread=_cluster)
+        trained = train(
+            frame, agreed, run.recipe, jobs=jobs, report=note, clock=StoppableClock(run), spread=_cluster
+        )
         note(Progress(0, 1, phase=Phase.SAVE))
         version = register_version(run=run, trained=trained)
     except (*INPUT_ERRORS, ProblemError) as error:
@@ -64,6 +69,27 @@ def execute_run(
     # last, because a server may delay it
     track_version(version, trained)
     return version
+
+
+class StoppableClock:
+    """The time in seconds. Once someone asked to stop, it leaps beyond every deadline each time it is read.
+
+    The request is in the row, which `Run.note` reads again twice a second.
+    """
+
+    LEAP = 1e12  # seconds
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.leaps = 0
+
+    def __call__(self) -> float:
+        self.leaps += self.run.stop_requested_at is not None
+        return time.monotonic() + self.leaps * self.LEAP
+
+    def __reduce__(self) -> Any:
+        # the processes of the search get a copy of the clock, and look at no deadline
+        return partial, (time.monotonic,)
 
 
 def _activate(run: Run, version: Version) -> None:

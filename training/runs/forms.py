@@ -14,6 +14,8 @@ from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
 from training.ml.tables.labels import distinct
 from training.models import Classifier, Dataset, Run
+from training.runs import estimate
+from training.runs.efforts import CUSTOM, EFFORTS, USUAL, effort_of
 from training.templatetags.titles import METRIC_TITLES, metric
 
 SEARCH_TITLES = {
@@ -31,6 +33,11 @@ GOAL_TITLES = {
 }
 # digits of a number that all databases can compare
 LONGEST_NUMBER = 18
+# fields that are folded away
+ADVANCED = (
+    *("estimator", "search", "scoring", "folds", "seed", "space", "class_weight"),
+    *("max_fits", "max_minutes", "goal", "goal_value"),
+)
 NAME_HINT = "Letters, digits, dots, hyphens and underscores."
 
 
@@ -43,6 +50,15 @@ class RunForm(forms.Form):
         required=False,
         help_text=f"The classifier that gets the new version. It is created if it does not exist. Empty: the "
         f"dataset's name. {NAME_HINT}",
+    )
+    effort = forms.ChoiceField(
+        required=False,
+        label="How hard to search",
+        choices=[
+            *((name, f"{effort.title}: {effort.hint}") for name, effort in EFFORTS.items()),
+            (CUSTOM, "My own settings, under Advanced"),
+        ],
+        widget=forms.RadioSelect,
     )
     estimator = forms.ChoiceField(
         choices=[*((key, family.title) for key, family in FAMILIES.items()), (AUTO, "All of them")],
@@ -124,11 +140,14 @@ class RunForm(forms.Form):
         repeats: Run | None = None,
     ) -> None:
         self.repeats = repeats
-        self.recipe = self.start = repeats.recipe if repeats else Recipe()
+        self.start = repeats.recipe if repeats else Recipe()
+        effort = effort_of(self.start) if repeats else USUAL
+        self.recipe = EFFORTS[effort].recipe(self.start) if effort in EFFORTS else self.start
         empty = {name: "" if value is None else value for name, value in self.start.to_dict().items()}
         aim = self.start.aim or {}
         initial = {
             "dataset": dataset,
+            "effort": effort,
             **empty,
             "goal": aim.get("goal", ""),
             "goal_value": aim.get("value") or "",
@@ -157,9 +176,28 @@ class RunForm(forms.Form):
 
     @property
     def has_advanced(self) -> bool:
-        """Whether the advanced section has values or errors."""
-        names = ("class_weight", "max_fits", "max_minutes", "goal", "goal_value")
-        return any(self[name].value() or self[name].errors for name in names)
+        """Whether the advanced section is used or has errors."""
+        names = ("class_weight", "goal", "goal_value")
+        wrong = any(name in ADVANCED for name in self.errors)
+        return wrong or self.chosen_effort == CUSTOM or any(self[name].value() for name in names)
+
+    @property
+    def chosen_effort(self) -> str:
+        """The plain choice; a form without one, such as that of a script, has its own settings."""
+        return str(self["effort"].value() or CUSTOM)
+
+    @property
+    def estimates(self) -> list[tuple[str, str, float | None]]:
+        """Name, title and seconds of each choice for the chosen dataset."""
+        dataset, runs = self.chosen, estimate.past()
+        recipes = {name: effort.recipe(self.recipe) for name, effort in EFFORTS.items()}
+        if self.chosen_effort == CUSTOM:
+            recipes[CUSTOM] = self.recipe
+        titles = {**{name: effort.title for name, effort in EFFORTS.items()}, CUSTOM: "Your settings"}
+        return [
+            (name, titles[name], estimate.seconds(dataset, recipe, runs) if dataset else None)
+            for name, recipe in recipes.items()
+        ]
 
     def clean_space(self) -> dict[str, Any] | None:
         written = self.cleaned_data["space"].strip()
@@ -180,6 +218,8 @@ class RunForm(forms.Form):
         """Build the recipe. Members without a field are taken from the repeated run."""
         self._check_budget()
         values = {**self.start.to_dict(), **self.cleaned_data, "aim": self._aim()}
+        if effort := EFFORTS.get(self.cleaned_data.get("effort") or CUSTOM):
+            values |= effort.values
         try:
             self.recipe = Recipe(**{name: values[name] for name in self.start.to_dict()}).check()
         except RecipeError as error:

@@ -31,6 +31,8 @@ def events(run: Run) -> Iterator[Event]:
                 run.started_at + timedelta(seconds=seconds),
                 f"{metric(run.recipe_data['scoring'])} {score:.4f}: the best setting after {models}",
             )
+    if run.stop_requested_at:
+        yield Event(run.stop_requested_at, "Asked to stop with the best setting so far")
     if run.cancel_requested_at:
         yield Event(run.cancel_requested_at, "Cancellation requested")
     if run.finished_at:

@@ -141,6 +141,17 @@ def resume_run(*, run: Run) -> None:
         transaction.on_commit(lambda: queue.wake("training.tasks.train_run", run.pk))
 
 
+def stop_run(*, run: Run) -> None:
+    """End the search of a running run with the best setting so far, which becomes a version.
+
+    Raises:
+        Conflict: its search is over, or has no budget of time and so does not look at the clock.
+    """
+    if not run.request_stop():
+        reason = "its search is not under way" if run.recipe.max_minutes else "it has no budget of minutes"
+        raise Conflict(f"{run} cannot be stopped early: {reason}; it can be cancelled until it ends")
+
+
 def _make_first_default(classifier: Classifier) -> None:
     """Make the first classifier the default; the constraint accepts one of several at the same time."""
     if Classifier.objects.filter(is_default=True).exists():

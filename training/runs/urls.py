@@ -12,6 +12,7 @@ urlpatterns = [
     re_path(rf"^runs/{PK}/again$", views.run_create, name="run-repeat"),
     re_path(rf"^runs/{PK}/resume$", views.run_resume, name="run-resume"),
     re_path(rf"^runs/{PK}/cancel$", views.run_cancel, name="run-cancel"),
+    re_path(rf"^runs/{PK}/stop$", views.run_stop, name="run-stop"),
     re_path(rf"^runs/{PK}/progress$", views.run_progress, name="run-progress"),
     re_path(rf"^versions/{PK}/retrain$", views.version_retrain, name="version-retrain"),
 ]

@@ -23,7 +23,7 @@ from training.models import Run, Version
 from training.runs import progress
 from training.runs.column_forms import ColumnsForm
 from training.runs.forms import RetrainForm, RunForm, RunsForm
-from training.runs.service import request_retrain, request_run, resume_run
+from training.runs.service import request_retrain, request_run, resume_run, stop_run
 from training.versions import charts
 
 PER_PAGE = 25  # runs
@@ -141,7 +141,7 @@ def run_fits(request: StaffRequest) -> HttpResponse:
     """The fragment with the work of the current form."""
     form = RunForm(request.GET, may_activate=False)
     form.is_valid()
-    return render(request, "training/runs/_run_fits.html", {"recipe": form.recipe})
+    return render(request, "training/runs/_run_fits.html", {"form": form})
 
 
 @staff()
@@ -224,6 +224,18 @@ def run_resume(request: StaffRequest, pk: str) -> HttpResponse:
     run = get_object_or_404(_runs(), pk=pk)
     try:
         resume_run(run=run)
+    except Conflict as error:
+        messages.error(request, f"Nothing was changed: {error}.")
+    return redirect("training:run-detail", run.pk)
+
+
+@staff(needs="training.add_run")
+@require_POST
+def run_stop(request: StaffRequest, pk: str) -> HttpResponse:
+    """End the search of a run with the best setting so far."""
+    run = get_object_or_404(_runs(), pk=pk)
+    try:
+        stop_run(run=run)
     except Conflict as error:
         messages.error(request, f"Nothing was changed: {error}.")
     return redirect("training:run-detail", run.pk)

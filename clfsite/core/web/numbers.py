@@ -71,6 +71,13 @@ def duration(seconds: float) -> str:
     return f"{whole // HOUR:,}{NARROW}h {whole % HOUR // MINUTE}{NARROW}min"
 
 
+def roughly(seconds: float) -> str:
+    """An estimated length of time: in steps of 5 s below a minute, then whole minutes."""
+    if seconds < MINUTE:
+        return f"{max(5, 5 * round(seconds / 5))}{NARROW}s"
+    return duration(MINUTE * round(seconds / MINUTE)).removesuffix(f" 0{NARROW}s")
+
+
 def moment(when: datetime | None) -> str:
     """A time to the minute, in UTC."""
     return f"{timezone.localtime(when):%Y-%m-%d %H:%M} UTC" if when else "not yet"

@@ -66,8 +66,8 @@ def start(page: Page, space: str) -> None:
     choose(page, "goodbye", "Leave out")
     choose(page, "spend_again", "Leave out")
     choose(page, "visits", "A category")
+    page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Folds").fill("2")
-    page.get_by_text("More settings").click()
     page.get_by_label("Values to try").fill(space)
     page.get_by_role("button", name="Start run").click()
 

@@ -181,6 +181,7 @@ NO_PAGES = {
     "training:run-fits",
     "training:run-progress",
     "training:run-resume",
+    "training:run-stop",
     "training:version-archive",
     "training:version-artifact",
     "training:version-retrain",

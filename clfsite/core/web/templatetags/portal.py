@@ -19,7 +19,14 @@ def once() -> str:
     return format_html('<input type="hidden" name="{}" value="{}">', FIELD, uuid.uuid4())
 
 
-for written in (numbers.percent, numbers.signed, numbers.points, numbers.milliseconds, numbers.duration):
+for written in (
+    numbers.percent,
+    numbers.signed,
+    numbers.points,
+    numbers.milliseconds,
+    numbers.duration,
+    numbers.roughly,
+):
     register.filter(written)
 
 

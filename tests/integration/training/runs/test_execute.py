@@ -1,6 +1,8 @@
 """Carrying out a run: the row tells how it ended, and a version is whole or not there."""
 
+import pickle
 import threading
+import time
 
 import pytest
 from django.core.files.storage import storages
@@ -10,10 +12,11 @@ from tests.integration.conftest import Files
 from tests.support.factories import DatasetFactory, RunFactory, UserFactory, tiny
 from training.ml.judge.names import METRICS
 from training.ml.progress import Phase, Progress
+from training.ml.search import fold_scoring
 from training.ml.search.recipe import Recipe
 from training.ml.serve.artifact import digest
 from training.models import Activation, Run, Version
-from training.runs.execution import execute_run
+from training.runs.execution import StoppableClock, execute_run
 from training.versions import registry
 
 # the search reports from a thread of its own, which would not see an open transaction
@@ -179,3 +182,41 @@ def test_run_that_is_interrupted_at_the_terminal_does_not_look_alive() -> None:
         execute_run(run, jobs=1, report=interrupt)
     run.refresh_from_db()
     assert (run.state, run.error) == (Run.State.FAILED, "interrupted at the terminal")
+
+
+@pytest.mark.parametrize("asked", [Phase.READ, Phase.SEARCH])
+@pytest.mark.parametrize("search", ["grid", "optuna"])
+def test_a_search_that_is_asked_to_stop_keeps_the_best_so_far(
+    search: str, asked: Phase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold_scoring, "POLL_SECONDS", 0.01)
+    space = {"n_estimators": [50], "min_samples_leaf": list(range(1, 17))}
+    recipe = Recipe(search=search, folds=3, max_minutes=60, space=space)
+    run = RunFactory.create(recipe_data=recipe.to_dict(), fits_total=recipe.fits)
+
+    def report(progress: Progress) -> None:
+        if progress.phase == asked and run.stop_requested_at is None:
+            # another process asks, and the row is read with the next note
+            assert Run.objects.get(pk=run.pk).request_stop()
+
+    assert run.start()
+    version = execute_run(run, jobs=1, report=report)
+    assert version is not None
+    run.refresh_from_db()
+    assert run.state == Run.State.SUCCEEDED
+    assert 0 < len(run.candidates) < recipe.candidates
+    assert all(candidate["seconds"] < 60 for candidate in run.candidates)
+
+
+def test_the_clock_of_a_run_travels_to_other_processes_without_the_run() -> None:
+    sent = pickle.dumps(StoppableClock(RunFactory.create()))
+    assert pickle.loads(sent).func is time.monotonic  # noqa: S301
+    assert b"training" not in sent
+
+
+def test_only_a_search_with_a_budget_of_time_can_be_stopped() -> None:
+    for recipe, stops in (({"max_minutes": None}, False), ({"max_minutes": 5}, True)):
+        run = RunFactory.create(running=True, recipe_data=recipe)
+        assert run.request_stop() is stops
+        assert run.request_stop() is False
+    assert RunFactory.create(recipe_data={"max_minutes": 5}).request_stop() is False

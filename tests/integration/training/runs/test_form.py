@@ -70,8 +70,9 @@ def test_the_form_begins_with_sensible_values_and_says_how_much_work_they_are(tr
     response = trainer.get(NEW)
     shown = response.content.decode()
     assert f'<option value="{newest.pk}">newest v1: 60 rows, predicts left</option>' in shown
-    assert "<strong>60</strong> models will be fitted" in shown
-    assert "12 settings, each on 5 folds" in shown
+    assert "<strong>100</strong> models will be fitted" in shown
+    assert "20 settings, each on 5 folds" in shown
+    assert "Balanced: more settings" in shown
 
 
 def test_the_address_may_name_the_dataset(trainer: Client) -> None:

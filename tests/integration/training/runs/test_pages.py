@@ -157,7 +157,7 @@ def test_someone_who_may_only_look_cannot_cancel(db: None) -> None:
     [
         (0, None, "0 of 60"),
         (15, None, "about 5\u202fmin"),
-        (15, 3.5, "about 1\u202fmin"),
+        (15, 3.5, "about 2\u202fmin"),
         (15, 1, "15 of 60"),
     ],
 )
@@ -351,6 +351,21 @@ def test_more_runs_take_no_more_queries(trainer: Client, django_assert_max_num_q
         RunFactory.create(failed=True)
     with django_assert_max_num_queries(8):
         assert len(trainer.get(LIST).context["page"]) == 12
+
+
+def test_a_search_with_a_budget_is_stopped_on_its_page(trainer: Client) -> None:
+    run = RunFactory.create(running=True, recipe_data={**RunFactory.build().recipe_data, "max_minutes": 5})
+    stop = reverse("training:run-stop", args=[run.pk])
+    assert f'action="{stop}"' in detail(trainer, run).content.decode()
+    shown = trainer.post(stop, follow=True).content.decode()
+    assert "Stopping: the fits under way are finished first" in shown
+    assert "Asked to stop with the best setting so far" in shown
+    assert f'action="{stop}"' not in shown
+    endless = RunFactory.create(running=True)
+    assert (
+        "cannot be stopped early"
+        in trainer.post(reverse("training:run-stop", args=[endless.pk]), follow=True).content.decode()
+    )
 
 
 def test_a_finished_run_leads_to_its_version_and_whoever_may_to_the_activation(trainer: Client) -> None:
