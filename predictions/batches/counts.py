@@ -33,7 +33,7 @@ class Groups:
 
     feature: Feature
     names: tuple[str, ...]
-    edges: NDArray[np.float64]
+    edges: NDArray[Any]
 
     def place(self, values: NDArray[Any]) -> NDArray[np.intp]:
         """The group of each value of an array as the contract's check returns it, length (rows,)."""
@@ -46,7 +46,7 @@ class Groups:
                 dtype=np.intp,
             )
         places = np.searchsorted(self.edges, values, side="right")
-        return np.where(np.isnan(values), missing, places)
+        return np.where(values != values, missing, places)  # noqa: PLR0124  only NaN and NaT differ from themselves
 
 
 def groups_of(feature: Feature) -> Groups:
@@ -56,6 +56,8 @@ def groups_of(feature: Feature) -> Groups:
         return Groups(feature, names, np.empty(0))
     if feature.kind is Kind.BOOLEAN:
         return Groups(feature, ("false", "true", MISSING), np.array([0.5]))
+    if feature.kind is Kind.DATE:
+        return _periods(feature)
     return _ranges(feature, feature.low or 0.0, feature.high or 0.0)
 
 
@@ -74,6 +76,22 @@ def _ranges(feature: Feature, low: float, high: float) -> Groups:
     # the largest value of training belongs to the last range
     edges[-1] = np.nextafter(edges[-1], np.inf)
     return Groups(feature, (f"below {least}", *names, f"above {most}", MISSING), edges)
+
+
+def _periods(feature: Feature) -> Groups:
+    """Ten periods between the first and the last date of training, and the dates before and after."""
+    unit = "datetime64[s]" if feature.has_times else "datetime64[D]"
+    first, last = (
+        np.datetime64(text).astype(unit).astype(np.int64) for text in (feature.first, feature.last)
+    )
+    # the last date belongs to the last period
+    edges = np.unique(np.linspace(first, last + 1, RANGES + 1).astype(np.int64)).astype(unit)
+    ends = edges[1:] - np.timedelta64(1)
+    names = [
+        str(begin) if begin == end else f"{begin} to {end}"
+        for begin, end in zip(edges[:-1], ends, strict=True)
+    ]
+    return Groups(feature, (f"before {edges[0]}", *names, f"after {ends[-1]}", MISSING), edges)
 
 
 def charted(contract: Contract) -> list[Groups]:

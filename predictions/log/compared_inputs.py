@@ -5,7 +5,8 @@ from typing import Any
 
 from clfsite.core.web.charts import spark
 from predictions.models import Prediction
-from training.ml.tables.contract import Contract, Feature
+from training.ml.tables import times
+from training.ml.tables.contract import Contract, Feature, Kind
 from training.models import Dataset
 
 
@@ -28,6 +29,9 @@ class Input:
     @property
     def is_outside(self) -> bool:
         """Whether the value is outside the histogram, with the mark at one end."""
+        if self.feature.kind is Kind.DATE:
+            moment, begin, end = map(self.feature.moment, (self.value, self.feature.first, self.feature.last))
+            return moment is not None and begin is not None and end is not None and not begin <= moment <= end
         low, high = self.feature.low, self.feature.high
         return (
             self.mark is not None and low is not None and high is not None and not low <= self.value <= high
@@ -51,11 +55,19 @@ def of_prediction(prediction: Prediction, contract: Contract) -> list[Input]:
     ]
 
 
+def _number(feature: Feature, value: Any) -> float | None:
+    """The place of a value on the axis of the histogram: a number, or the seconds since 1970 of a date."""
+    if feature.kind is Kind.DATE:
+        moment = feature.moment(value)
+        return None if moment is None else times.seconds(moment)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _input(feature: Feature, value: Any, remark: str, column: dict[str, Any], rows: int) -> Input:
     edges = column.get("edges")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if edges and is_number and edges[-1] > edges[0]:
-        place = (value - edges[0]) / (edges[-1] - edges[0]) * len(column["counts"])
+    number = _number(feature, value)
+    if edges and number is not None and edges[-1] > edges[0]:
+        place = (number - edges[0]) / (edges[-1] - edges[0]) * len(column["counts"])
         mark = min(max(place, 0.0), float(len(column["counts"])))
         return Input(feature, value, remark, bars=spark(column["counts"]), mark=mark)
     if value is None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from training.ml.tables.contract import LONGEST_VALUE
+from training.ml.tables import times
+from training.ml.tables.contract import LONGEST_VALUE, Kind
 from training.models import Dataset
 
 # share of the table's values that each group of bins has at least
@@ -23,7 +24,7 @@ class Drift:
 
     `moved` is the share of rows that would have to change for both distributions to match (total variation
     distance), `by_chance` the average of `moved` for the same number of rows of the table itself. `then` and
-    `now` are the median for numbers, otherwise the share of the table's most frequent value.
+    `now` are the median for numbers and dates (seconds since 1970), otherwise the share of the table's most frequent value.
     """
 
     feature: str
@@ -32,6 +33,7 @@ class Drift:
     then: float
     now: float | None
     value: str | None = None
+    is_date: bool = False
 
 
 def of_inputs(names: Sequence[str], dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Drift]:
@@ -49,14 +51,17 @@ def of_inputs(names: Sequence[str], dataset: Dataset, rows: Sequence[Mapping[str
     for name in names:
         column, values = columns.get(name, {}), [row.get(name) for row in rows]
         if "edges" in column:
-            drifts.append(_of_numbers(column, values))
+            date_format = dataset.reading.get("columns", {}).get(name, {}).get("date", "")
+            drifts.append(_of_numbers(column, values, date_format))
         elif column.get("top"):
             drifts.append(_of_values(column, dataset.rows, values))
     return sorted(drifts, key=lambda drift: drift.by_chance - drift.moved)
 
 
-def _of_numbers(column: Mapping[str, Any], values: Sequence[Any]) -> Drift:
-    numbers = sorted(float(value) for value in values if isinstance(value, int | float))
+def _of_numbers(column: Mapping[str, Any], values: Sequence[Any], date_format: str) -> Drift:
+    numbers = sorted(
+        number for value in values if (number := _number(value, column, date_format)) is not None
+    )
     edges, bins = column["edges"], _groups(column["counts"], column["edges"])
     inner = [upper for upper, _ in bins[:-1]]
     # values outside the table's range have their own groups, which are empty for the table
@@ -68,7 +73,22 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any]) -> Drift:
     )
     now[MISSING] = len(values) - len(numbers)
     middle = numbers[len(numbers) // 2] if numbers else None
-    return Drift(column["name"], *_distance(then, now), then=column["quantiles"][2], now=middle)
+    before: Any = column["quantiles"][2]
+    return Drift(
+        column["name"],
+        *_distance(then, now),
+        then=_number(before, column) or 0.0,
+        now=middle,
+        is_date=column.get("kind") == Kind.DATE,
+    )
+
+
+def _number(value: Any, column: Mapping[str, Any], date_format: str = "") -> float | None:
+    """A value as a number, and a date as seconds since 1970; None for a missing one."""
+    if column.get("kind") == Kind.DATE:
+        moment = times.read(value, date_format)
+        return None if moment is None else times.seconds(moment)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _groups(counts: Sequence[int], edges: Sequence[float]) -> list[tuple[float, int]]:

@@ -33,7 +33,7 @@ from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
 from predictions.serving.live_models import Live, live_models
 from training.ml.tables.checks import read_cell
-from training.ml.tables.contract import Contract, Feature, Kind
+from training.ml.tables.contract import TEXTS, Contract, Feature, Kind
 from training.models import Version
 
 PREDICT, PREDICT_PROBA = "predict", "predict_proba"
@@ -213,7 +213,7 @@ class Wanted:
 
 def datatype_of(feature: Feature) -> str:
     """The datatype of a feature in the metadata; NaN needs a floating-point type."""
-    if feature.kind is Kind.CATEGORY:
+    if feature.kind in TEXTS:
         return "BYTES"
     if feature.missing or feature.kind is Kind.NUMBER:
         return "FP64"
@@ -221,7 +221,7 @@ def datatype_of(feature: Feature) -> str:
 
 
 def _accepted(feature: Feature) -> tuple[str, ...]:
-    if feature.kind is Kind.CATEGORY:
+    if feature.kind in TEXTS:
         return ("BYTES",)
     if feature.kind is Kind.BOOLEAN:
         return ("BOOL", *FLOATS) if feature.missing else ("BOOL",)
@@ -325,7 +325,7 @@ def _column(feature: Feature, tensor: Tensor) -> list[Any]:
         raise Malformed(
             f'the input "{feature.name}" has the datatype {tensor.datatype}; expected {" or ".join(_accepted(feature))}'
         )
-    if feature.kind is Kind.CATEGORY:
+    if feature.kind in TEXTS:
         # clients write None and NaN as texts; the missing values of CSV files apply here, too
         return [None if value is None else read_cell(feature, value) for value in tensor.values]
     if feature.kind is Kind.BOOLEAN and tensor.datatype != "BOOL":

@@ -23,6 +23,8 @@ from predictions.report.drawing import (
     share_axes,
     whole,
 )
+from training.ml.tables import times
+from training.ml.tables.contract import Kind
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#eef5fa", MAIN])
 # classes, inputs, settings and curves that a chart shows at most
@@ -77,6 +79,9 @@ def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
         if "edges" in column:
             axes.stairs(heights, column["edges"], label=label, color=color, fill=True, alpha=0.35)
             axes.stairs(heights, column["edges"], color=color, linewidth=1.2)
+            if column.get("kind") == Kind.DATE:
+                axes.xaxis.set_major_locator(MaxNLocator(3))
+                axes.xaxis.set_major_formatter(FuncFormatter(_day_tick))
             continue
         width = 0.8 / len(groups)
         middles = [at + (place - (len(groups) - 1) / 2) * width for at in range(min(len(heights), 5))]
@@ -87,6 +92,13 @@ def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.margins(x=0.02)
+
+
+def _day_tick(seconds: float, _place: int | None = None) -> str:
+    try:
+        return times.at(seconds).date().isoformat()
+    except OverflowError:  # an axis may reach beyond the year 9999
+        return ""
 
 
 @picture(3.0)

@@ -1,5 +1,6 @@
 """Forms for predictions."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -8,9 +9,14 @@ from django.template.defaultfilters import capfirst
 
 from clfsite.core.errors import ProblemError
 from clfsite.core.web.forms import carry, read_text
+from training.ml.tables import times
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
-from training.ml.tables.digits import apart, exact
+from training.ml.tables.digits import exact
+
+# texts that browsers show in an input for a day, and in one for a time
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?")
 
 
 class FeatureField(forms.CharField):
@@ -21,7 +27,7 @@ class FeatureField(forms.CharField):
             required=not feature.missing,
             strip=False,
             label=feature.name,
-            initial=carry(exact(feature.default)),
+            initial=_text(feature, feature.default),
             help_text=_hint(feature),
             widget=_widget(feature),
         )
@@ -43,11 +49,17 @@ class FeaturesForm(forms.Form):
     """A record to predict, one field per feature of a contract."""
 
     def __init__(self, contract: Contract, data: Any = None, record: dict[str, Any] | None = None) -> None:
-        known = {name: "" if value is None else carry(exact(value)) for name, value in (record or {}).items()}
+        features = {feature.name: feature for feature in contract.features}
+        known = {
+            name: "" if value is None else _text(features.get(name), value)
+            for name, value in (record or {}).items()
+        }
         super().__init__(data, initial=known)
         for feature in contract.features:
             field = self.fields[feature.name] = FeatureField(feature)
             value = self[feature.name].value()
+            if feature.kind is Kind.DATE:
+                field.widget = _date_widget(feature, value)
             if isinstance(field.widget, forms.Select) and value and value not in dict(field.widget.choices):
                 # the form may contain a value outside the training data, and keeps it
                 text = read_text(value, feature.categories)
@@ -66,6 +78,23 @@ class FeaturesForm(forms.Form):
             self.add_error(None, capfirst(str(error)))
 
 
+def _text(feature: Feature | None, value: Any) -> str:
+    """The text of a value in a form: dates in ISO 8601, as browsers send them."""
+    if feature is None or feature.kind is not Kind.DATE:
+        return carry(exact(value))
+    moment = feature.moment(value)
+    return str(value) if moment is None else times.write(moment, has_time=feature.has_times)
+
+
+def _date_widget(feature: Feature, value: Any) -> forms.Widget:
+    """An input for a day or for a time; one for texts if the browser could not show the value."""
+    text = str(value or "")
+    for kind, pattern, step in (("date", DAY, None), ("datetime-local", TIME, "any")):
+        if pattern.fullmatch(text) if text else feature.has_times == (step is not None):
+            return forms.DateInput(attrs={"type": kind, **({"step": step} if step else {})})
+    return forms.TextInput()
+
+
 def _widget(feature: Feature) -> forms.Widget:
     if feature.kind in {Kind.INTEGER, Kind.NUMBER}:
         return forms.NumberInput(attrs={"step": 1 if feature.kind is Kind.INTEGER else "any"})
@@ -76,8 +105,9 @@ def _widget(feature: Feature) -> forms.Widget:
 
 def _hint(feature: Feature) -> str:
     hints = []
-    if feature.low is not None and feature.high is not None:
-        hints.append(f"Training saw {' to '.join(apart(feature.low, feature.high))}.")
+    if feature.span:
+        zone = ", in UTC" if feature.has_times else ""
+        hints.append(f"Training saw {' to '.join(feature.span)}{zone}.")
         if feature.missing:
             hints.append("Empty: missing.")
     return " ".join(hints)

@@ -15,7 +15,7 @@ from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
 from training.datasets.forms import DatasetForm
 from training.datasets.service import import_dataset
-from training.ml.tables.contract import Contract
+from training.ml.tables.contract import Contract, Kind
 from training.ml.tables.digits import apart
 from training.models import Dataset, Version
 
@@ -130,7 +130,8 @@ def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
     highest = max((share for row in shares for share in row), default=0)
     values = [value for value, _ in profile.get("top", [])]
     known = [item["median"] for item in classes if item.get("median") is not None]
-    medians = dict(zip(known, apart(*known), strict=True))
+    shown = known if profile.get("kind") == Kind.DATE else apart(*known)
+    medians = dict(zip(known, shown, strict=True))
     return [
         {
             "label": item["label"],

@@ -13,7 +13,6 @@ from clfsite.core.errors import ProblemError
 from training.datasets.service import import_dataset
 from training.ml.tables.contract import Contract, Feature
 from training.ml.tables.corrections import Choice, Corrections, Spellings
-from training.ml.tables.digits import apart
 from training.ml.tables.options import DATES, Options
 from training.ml.tables.reading import TableError
 from training.models import Dataset
@@ -199,8 +198,8 @@ def show_left_out(contract: Contract, console: Console) -> None:
 
 
 def _values(feature: Feature) -> str:
-    if feature.low is not None and feature.high is not None:
-        return " to ".join(apart(feature.low, feature.high))
+    if feature.span:
+        return " to ".join(feature.span)
     if not feature.categories:
         return "true, false"
     more = len(feature.categories) - SHOWN_CATEGORIES

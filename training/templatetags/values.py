@@ -1,6 +1,7 @@
 """Template filters for the values of a table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django import template
 
@@ -13,12 +14,13 @@ register.filter("shown", exact)
 
 @register.filter
 def span(feature: Feature) -> str:
-    """Return the range of a number in training."""
-    return " to ".join(apart(feature.low or 0, feature.high or 0))
+    """Return the range of a number or a date in training."""
+    return " to ".join(feature.span)
 
 
 @register.filter
-def spread(quantiles: Sequence[float]) -> str:
-    """Return the range and the median of a column of numbers."""
-    low, median, high = apart(quantiles[0], quantiles[2], quantiles[4])
+def spread(quantiles: Sequence[Any]) -> str:
+    """Return the range and the median of a column of numbers or dates."""
+    shown = quantiles[0], quantiles[2], quantiles[4]
+    low, median, high = shown if isinstance(shown[0], str) else apart(*shown)
     return f"{low} to {high}, median {median}"

@@ -179,6 +179,4 @@ def _seen(feature: Feature) -> str:
         return f"{shown} and {left} more" if left > 0 else shown
     if feature.kind is Kind.BOOLEAN:
         return "true, false"
-    if feature.low is None or feature.high is None:
-        return "not recorded"
-    return span(feature)
+    return span(feature) or "not recorded"

@@ -8,6 +8,7 @@ from predictions.monitoring.drift import Drift
 from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Text
 from predictions.report.facts import Facts
+from training.ml.tables import times
 from training.ml.tables.digits import apart
 
 LISTED = 25  # rows of a table
@@ -216,6 +217,12 @@ def moved_far(facts: Facts) -> list[Drift]:
 
 
 def _middle(drift: Drift) -> tuple[str, str, str]:
+    if drift.is_date:
+        days = [
+            "none" if seconds is None else times.at(seconds).date().isoformat()
+            for seconds in (drift.then, drift.now)
+        ]
+        return "median", days[0], days[1]
     if drift.value is None:
         then, *now = apart(drift.then, *([] if drift.now is None else [drift.now]))
         return "median", then, now[0] if now else "none"

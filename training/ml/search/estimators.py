@@ -4,7 +4,7 @@ import platform
 import re
 from functools import cache, partial
 from importlib.util import find_spec
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 from pkgutil import resolve_name
 from typing import Any
 
@@ -14,12 +14,17 @@ from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
 from training.ml.search.families import FAMILIES
-from training.ml.tables.contract import MANY_LEVELS, Contract
+from training.ml.tables.contract import MANY_LEVELS, Contract, Feature
+from training.ml.tables.times import ISO
 
+# the name of the transformer of a date is this and its place among the dates
+DATE = "date_"
+# units of pandas for the formats of dates that are numbers
+UNITS_OF = {"epoch": "s", "epoch_ms": "ms"}
 # parts of the training rows, each of which is encoded by the target in the other parts
 CROSS_FITS = 5
 MISSING_CATEGORY = "(missing)"
@@ -47,6 +52,7 @@ def build_model(
 def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     """Return the unfitted preprocessor: imputation and scaling of numbers, imputation and one-hot of categories.
 
+    A date becomes its year, month, weekday and, if dates have times, hour, and the days since the last date of training.
     A category of many values is encoded as the share of each class among the training rows of the value, drawn to
     the share among all rows if the value is rare. Training rows are encoded by the shares in other rows, so that a row does
     not see its own label.
@@ -55,20 +61,7 @@ def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     frames prepared by the contract and also those of plain `pandas.read_csv`, in which a column of only missing values
     has floats and categories such as `1` are numbers.
     """
-    numbers = Pipeline(
-        [
-            ("imputer", SimpleImputer(strategy="median", keep_empty_features=True)),
-            ("scaler", StandardScaler()),
-            (
-                "limiter",
-                FunctionTransformer(
-                    np.clip,
-                    kw_args={"a_min": -LARGEST_SCALED, "a_max": LARGEST_SCALED},
-                    feature_names_out="one-to-one",
-                ),
-            ),
-        ]
-    )
+    numbers = Pipeline(_scaled_numbers())
     categories = Pipeline(
         [
             *_imputed_texts(contract),
@@ -85,7 +78,56 @@ def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     parts = [("numbers", numbers, contract.numbers), ("categories", categories, few)]
     if many:
         parts.append(("levels", _levels(contract, seed), many))
+    parts += [
+        (f"{DATE}{place}", _date(feature), [feature.name]) for place, feature in enumerate(contract.dates)
+    ]
     return ColumnTransformer(parts)
+
+
+def _scaled_numbers() -> list[tuple[str, Any]]:
+    return [
+        ("imputer", SimpleImputer(strategy="median", keep_empty_features=True)),
+        ("scaler", StandardScaler()),
+        (
+            "limiter",
+            FunctionTransformer(
+                np.clip,
+                kw_args={"a_min": -LARGEST_SCALED, "a_max": LARGEST_SCALED},
+                feature_names_out="one-to-one",
+            ),
+        ),
+    ]
+
+
+def date_parts(feature: Feature) -> list[str]:
+    """Return the numbers that a date is learned from, apart from the days since the last date of training."""
+    return [*("year", "month", "day_of_week"), *(["hour"] if feature.has_times else [])]
+
+
+def _date(feature: Feature) -> Pipeline:
+    """Return the steps for one date: its parts, and the days since the last date of training, as scaled numbers.
+
+    They take times, and also texts in ISO 8601 or in the format of the training table.
+    """
+    date_format = feature.notation.date or ISO
+    known = {"unit": UNITS_OF[date_format]} if date_format in UNITS_OF else {"format": date_format}
+    since = Pipeline(
+        [
+            ("since", FunctionTransformer(methodcaller("sub", pd.Timestamp(feature.last, tz="UTC")))),
+            ("days", FunctionTransformer(methodcaller("div", pd.Timedelta(days=1)))),
+        ]
+    )
+    parts = [
+        (part, FunctionTransformer(methodcaller("apply", attrgetter(f"dt.{part}"))))
+        for part in date_parts(feature)
+    ]
+    return Pipeline(
+        [
+            ("times", FunctionTransformer(methodcaller("apply", pd.to_datetime, utc=True, **known))),
+            ("parts", FeatureUnion([*parts, ("days", since)])),
+            *_scaled_numbers(),
+        ]
+    )
 
 
 def _levels(contract: Contract, seed: int) -> Pipeline:

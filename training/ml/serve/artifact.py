@@ -77,7 +77,10 @@ def record_golden(pipeline: Any, held_out: pd.DataFrame) -> dict[str, Any]:
     """
     rows = held_out.iloc[:GOLDEN_ROWS]
     records = [
-        {name: None if pd.isna(value) else value for name, value in record.items()}
+        {
+            name: None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
+            for name, value in record.items()
+        }
         for record in rows.to_dict("records")
     ]
     return {"records": records, "proba": pipeline.predict_proba(rows).tolist()}

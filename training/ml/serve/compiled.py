@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
-from training.ml.search.estimators import LARGEST_SCALED, MISSING_CATEGORY
+from training.ml.search.estimators import DATE, LARGEST_SCALED, MISSING_CATEGORY
 from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix
-from training.ml.tables.contract import LARGEST, Contract, Feature, Kind
+from training.ml.tables.contract import LARGEST, MOMENTS, Contract, Feature, Kind
 
 TOLERANCE = 1e-6  # difference of a probability
 UNSEEN = "a category that no table holds \u2603"
+FAR_DATES = ("0001-01-01", "1969-12-31T23:59:59.999999", "2024-02-29T12:30:00", "9999-12-31T23:59:59.999999")
 # batch sizes, in rows, at which the two engines are timed
 SIZES = (1_000, 10_000)
 
@@ -70,6 +72,46 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """The columns of one date, from column `first` on: its parts, and the days since the last date of training."""
+
+    feature: Feature
+    first: int
+    medians: Matrix
+    means: Matrix
+    scales: Matrix
+
+    @property
+    def name(self) -> str:
+        return self.feature.name
+
+    @property
+    def width(self) -> int:
+        return len(self.means)
+
+    @cached_property
+    def _last(self) -> np.datetime64:
+        return np.datetime64(self.feature.moment(self.feature.last), "us")
+
+    def encode(self, values: Sequence[Any] | NDArray[Any]) -> Matrix:
+        """Return the columns of dates, given as a list of JSON values or as an array, shape (values, width)."""
+        moments = values if isinstance(values, np.ndarray) else list(map(self.feature.moment, values))
+        times = np.array(moments, dtype=MOMENTS)
+        months, days = (
+            times.astype("datetime64[M]").astype(np.int64),
+            times.astype("datetime64[D]").astype(np.int64),
+        )
+        # the first day of 1970 was a Thursday
+        columns = [months // 12 + 1970, months % 12 + 1, (days + 3) % 7]
+        if self.feature.has_times:
+            columns.append(times.astype("datetime64[h]").astype(np.int64) % 24)
+        raw = np.column_stack([*columns, (times - self._last) / np.timedelta64(1, "D")]).astype(np.float64)
+        raw[np.isnat(times)] = np.nan
+        np.copyto(raw, self.medians, where=np.isnan(raw))
+        return np.clip((raw - self.means) / self.scales, -LARGEST_SCALED, LARGEST_SCALED)
+
+
+@dataclass(frozen=True)
 class Preprocessor:
     """A fitted preprocessor of `estimators.build_preprocessor` as arrays.
 
@@ -81,7 +123,7 @@ class Preprocessor:
     means: Matrix
     scales: Matrix
     blocks: tuple[Block, ...]
-    parts: tuple[Levels, ...]
+    parts: tuple[Levels | Moments, ...]
     width: int
 
     def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
@@ -117,6 +159,9 @@ class Preprocessor:
             places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
             X[rows[places >= 0], places[places >= 0]] = 1.0
         for part in self.parts:
+            if isinstance(part, Moments):
+                X[:, part.first : part.first + part.width] = part.encode(arrays[part.name])
+                continue
             codes, values = pd.factorize(arrays[part.name], use_na_sentinel=False)
             X[:, part.first : part.first + part.width] = part.encode(list(values))[codes]
         return X
@@ -156,7 +201,7 @@ def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
             if predict is None:
                 return None
             predict = _arranging(predict, list(model.classes_), contract.classes)
-            return Compiled(engine, _preprocessor(pipeline), predict)
+            return Compiled(engine, _preprocessor(pipeline, contract), predict)
     return None
 
 
@@ -224,6 +269,8 @@ def _seconds(call: Callable[[], object]) -> float:
 def _extremes(feature: Feature) -> list[Any]:
     if feature.kind is Kind.CATEGORY:
         return [math.nan, UNSEEN, *feature.categories[:50]]
+    if feature.kind is Kind.DATE:
+        return [pd.NaT, *map(pd.Timestamp, (feature.first, feature.last, *FAR_DATES))]
     if feature.kind is Kind.BOOLEAN:
         return [math.nan, 0.0, 1.0]
     low, high = feature.low or 0.0, feature.high or 0.0
@@ -244,14 +291,14 @@ def _order(value: Any) -> tuple[bool, float]:
     return (not isinstance(value, str) and value == value, 0.0 if isinstance(value, str) else value)  # noqa: PLR0124
 
 
-def _preprocessor(pipeline: Pipeline) -> Preprocessor:
+def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
     fitted = {
         part: (transformer, list(columns))
         for part, transformer, columns in pipeline.named_steps["preprocessor"].transformers_
     }
     transformer, numbers = fitted["numbers"]
     blocks: list[Block] = []
-    parts: list[Levels] = []
+    parts: list[Levels | Moments] = []
     medians = means = scales = np.empty(0)
     if numbers:
         steps = transformer.named_steps
@@ -270,7 +317,17 @@ def _preprocessor(pipeline: Pipeline) -> Preprocessor:
     if "levels" in fitted:
         parts += _levels(*fitted["levels"], width)
         width += sum(part.width for part in parts)
+    for place, feature in enumerate(contract.dates):
+        part = _moments(feature, fitted[f"{DATE}{place}"][0], width)
+        parts.append(part)
+        width += part.width
     return Preprocessor(tuple(numbers), medians, means, scales, tuple(blocks), tuple(parts), width)
+
+
+def _moments(feature: Feature, transformer: Pipeline, first: int) -> Moments:
+    imputer, scaler = transformer.named_steps["imputer"], transformer.named_steps["scaler"]
+    medians = np.where(np.isnan(imputer.statistics_), 0.0, imputer.statistics_)
+    return Moments(feature, first, medians, scaler.mean_, scaler.scale_)
 
 
 def _levels(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:

@@ -14,7 +14,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from training.ml.tables.contract import LARGEST, Contract, Feature, FeatureProblem, Kind
+from training.ml.tables import times
+from training.ml.tables.contract import LARGEST, MOMENTS, Contract, Feature, FeatureProblem, Kind
 from training.ml.tables.digits import EXACT
 from training.ml.tables.notation import ALWAYS_MISSING, OFTEN_MISSING, Notation
 
@@ -42,8 +43,8 @@ class Checked:
     """Rows that a contract has checked; `errors` and `warnings` map the rows that have any to their remarks.
 
     Attributes:
-        arrays: for each feature an array of length (rows,): float64, or object for categories; NaN if missing. The
-            values of rows with errors are undefined.
+        arrays: for each feature an array of length (rows,): float64, object for categories, or datetime64 for dates;
+            NaN or NaT if missing. The values of rows with errors are undefined.
         texts: for each feature its values as JSON texts, length (rows,); empty if the rows were given as JSON values.
     """
 
@@ -191,6 +192,9 @@ def read_cell(feature: Feature, cell: str, notation: Notation | None = None) -> 
         return None
     if feature.kind is Kind.CATEGORY:
         return feature.spelled(cell)
+    if feature.kind is Kind.DATE:
+        moment = times.read(text, known.date)
+        return text if moment is None or known.date == feature.notation.date else times.write(moment)
     if feature.kind is Kind.BOOLEAN:
         return {"true": True, "false": False}.get(text.lower(), cell)
     if "_" in text or (text.isdecimal() and not text.isascii()):
@@ -295,6 +299,8 @@ def _judge(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Itera
     """Return a column of JSON values as an array, and the rows that the contract has to check one by one."""
     if feature.kind is Kind.CATEGORY:
         return _judge_categories(feature, values)
+    if feature.kind is Kind.DATE:
+        return _judge_dates(feature, values)
     kinds = set(map(type, values))
     allowed: set[type] = {bool} if feature.kind is Kind.BOOLEAN else {int, float}
     gaps = [row for row, value in enumerate(values) if value is None] if type(None) in kinds else []
@@ -320,6 +326,24 @@ def _judge_categories(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[
     array[:] = [np.nan if value is None else value for value in values] if None in distinct else values
     strange = distinct - set(feature.categories) - ({None} if feature.missing else set())
     return array, [row for row, value in enumerate(values) if value in strange] if strange else ()
+
+
+def _judge_dates(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Iterable[int]]:
+    try:
+        moments = {key: feature.moment(key[1]) for key in {(type(value), value) for value in values}}
+    except TypeError:  # the values include lists or objects
+        return np.array(list(map(feature.moment, values)), dtype=MOMENTS), range(len(values))
+    begin = feature.begin
+    strange = {
+        key
+        for key, moment in moments.items()
+        if (key[1] is not None or not feature.missing)
+        and (moment is None or (begin is not None and moment < begin))
+    }
+    array = np.array([moments[type(value), value] for value in values], dtype=MOMENTS)
+    if not strange:
+        return array, ()
+    return array, [row for row, value in enumerate(values) if (type(value), value) in strange]
 
 
 def _as_float(value: Any, allowed: set[type]) -> float:

@@ -1,7 +1,8 @@
 """The contract: the inputs that a classifier accepts, checked on every row.
 
 Records are plain mappings of JSON values, which the contract turns into the frames that the pipeline expects:
-numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN). pandas is imported only
+numbers, integers and booleans as float64 (missing is NaN), categories as text (missing is NaN), dates as times in UTC
+(missing is NaT). pandas is imported only
 by the methods that need it, because all processes of the site read contracts, but few of them use frames.
 """
 
@@ -9,16 +10,18 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     import pandas as pd
 
+from training.ml.tables import times
 from training.ml.tables.digits import EXACT, apart
 from training.ml.tables.labels import likeness, value_of
-from training.ml.tables.notation import PLAIN, Notation
+from training.ml.tables.notation import PLAIN, Notation, format_title
 from training.ml.tables.quoting import MAX_QUOTE, quote
 
 MAX_CLASSES = 100
@@ -32,6 +35,8 @@ MOST_COMPARED = 5
 LEAST_ALIKE = 0.7
 # values of a category from which each has no column of its own, but is encoded by its share of each class
 MANY_LEVELS = 50
+# the type of columns of dates, in UTC; microseconds reach from the year 1 to 9999 and beyond
+MOMENTS: Final = "datetime64[us]"
 # larger numbers overflow in the squares and single-precision floats of estimators
 LARGEST = 1e30
 
@@ -47,6 +52,7 @@ class Kind(StrEnum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
     CATEGORY = "category"
+    DATE = "date"
 
     @property
     def article(self) -> str:
@@ -60,7 +66,15 @@ _TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.INTEGER: (int,),
     Kind.BOOLEAN: (bool,),
     Kind.CATEGORY: (str,),
+    # dates are texts that have to be read
+    Kind.DATE: (),
 }
+
+
+# kinds whose values are numbers in frames
+# kinds whose values are texts in JSON
+TEXTS = frozenset([Kind.CATEGORY, Kind.DATE])
+NUMERIC = frozenset([Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN])
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,8 @@ class Feature:
     """One input: its kind, the values seen in training, the initial value of a form, and how files write it.
 
     Attributes:
+        first, last: the first and the last date of training in ISO 8601, with a time unless all dates are at midnight; empty
+            for other kinds.
         merged: other spellings of categories that were merged, such as "OSLO " into "Oslo"; further similar ones are too.
     """
 
@@ -89,6 +105,29 @@ class Feature:
     high: float | None = None
     notation: Notation = PLAIN
     merged: Mapping[str, str] = field(default_factory=dict)
+    first: str = ""
+    last: str = ""
+
+    @property
+    def span(self) -> list[str]:
+        """The lowest and the highest value of training as texts; empty if the kind has no order."""
+        if self.first:
+            return [self.first, self.last]
+        return [] if self.low is None or self.high is None else apart(self.low, self.high)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether dates of training have a time of the day."""
+        return "T" in self.last
+
+    @cached_property
+    def begin(self) -> datetime | None:
+        """The first date of training."""
+        return times.read(self.first)
+
+    def moment(self, value: Any) -> datetime | None:
+        """Return the date of a JSON value, in UTC and without a zone, or None if it is missing or no date."""
+        return times.read(value, self.notation.date)
 
     @cached_property
     def _spellings(self) -> Mapping[str, str]:
@@ -101,6 +140,15 @@ class Feature:
             return value
         return self.merged.get(value) or self._spellings.get(likeness(value), value)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the feature as JSON values; only dates have `first` and `last`."""
+        values = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+        if self.kind is not Kind.DATE:
+            del values["first"], values["last"]
+        return {**values, "notation": self.notation.to_dict(), "merged": dict(self.merged)}
+
     def check(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
         """Return (error, warning) for one JSON value; at least one of them is None."""
         if value is None:
@@ -111,6 +159,8 @@ class Feature:
             ), None
         if self.kind is Kind.CATEGORY:
             return self._check_category(value)
+        if self.kind is Kind.DATE:
+            return self._check_date(value)
         if self.kind is Kind.BOOLEAN:
             if isinstance(value, bool):
                 return None, None
@@ -133,6 +183,18 @@ class Feature:
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             given, low, high = apart(value, self.low, self.high)
             message = f"{given} is outside the training range: training saw {low} to {high}"
+            return None, self._problem("out_of_range", message)
+        return None, None
+
+    def _check_date(self, value: Any) -> tuple[FeatureProblem | None, FeatureProblem | None]:
+        moment = self.moment(value)
+        if moment is None:
+            example = self.last or "2024-05-31"
+            other = format_title(self.notation.date) if self.notation.date not in {"", times.ISO} else ""
+            accepted = f"in ISO 8601 such as {example}" + (f", or {other}" if other else "")
+            return self._problem("not_a_date", f"expected a date {accepted}, got {quote(value)}"), None
+        if self.begin is not None and moment < self.begin:
+            message = f"{quote(value)} is before the training range: training saw {self.first} to {self.last}"
             return None, self._problem("out_of_range", message)
         return None, None
 
@@ -194,7 +256,12 @@ class Contract:
 
     @property
     def numbers(self) -> list[str]:
-        return [feature.name for feature in self.features if feature.kind is not Kind.CATEGORY]
+        return [feature.name for feature in self.features if feature.kind in NUMERIC]
+
+    @property
+    def dates(self) -> list[Feature]:
+        """The features that are dates."""
+        return [feature for feature in self.features if feature.kind is Kind.DATE]
 
     @cached_property
     def texts(self) -> Mapping[str, frozenset[str]]:
@@ -361,6 +428,8 @@ class Contract:
                 columns[feature.name] = np.array(
                     [np.nan if value is None else feature.spelled(value) for value in values], dtype=object
                 )
+            elif feature.kind is Kind.DATE:
+                columns[feature.name] = np.array(list(map(feature.moment, values)), dtype=MOMENTS)
             else:
                 columns[feature.name] = np.array(
                     [np.nan if value is None else value for value in values], dtype=np.float64
@@ -381,6 +450,8 @@ class Contract:
                 columns[feature.name] = (
                     texts.map(feature.spelled, na_action="ignore") if feature.merged else texts
                 )
+            elif feature.kind is Kind.DATE:
+                columns[feature.name] = _moments(feature, column)
             else:
                 columns[feature.name] = column.astype(np.float64)
         return pd.DataFrame(columns, index=table.index)
@@ -390,17 +461,7 @@ class Contract:
         return {
             "target": self.target,
             "classes": list(self.classes),
-            "features": [
-                {
-                    **{
-                        key: list(value) if isinstance(value, tuple) else value
-                        for key, value in asdict(feature).items()
-                    },
-                    "notation": feature.notation.to_dict(),
-                    "merged": dict(feature.merged),
-                }
-                for feature in self.features
-            ],
+            "features": [feature.to_dict() for feature in self.features],
             "left_out": dict(self.left_out),
             "strict": self.strict,
             "positive": self.positive,
@@ -433,6 +494,24 @@ class Contract:
             positive=data.get("positive", last),
             merged=dict(data.get("merged", {})),
         )
+
+
+def _moments(feature: Feature, column: "pd.Series") -> "pd.Series":
+    """Return a column of dates as times in UTC without a zone; texts are read as those of callers.
+
+    Raises:
+        ContractError: a text is no date.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column):
+        plain = column.dt.tz_convert("UTC").dt.tz_localize(None) if column.dt.tz is not None else column
+        return plain.astype(MOMENTS)
+    moments = {value: feature.moment(value) for value in column.dropna().unique()}
+    for value, moment in moments.items():
+        if moment is None:
+            raise ContractError(f"the column {quote(feature.name)} holds {quote(value)}, which is not a date")
+    return pd.Series(column.map(moments, na_action="ignore"), index=column.index).astype(MOMENTS)
 
 
 def labels(column: "pd.Series") -> "pd.Series":

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from training.ml.tables.notation import EARLIEST, LATEST, date_formats
 
@@ -34,10 +36,25 @@ def parse(texts: Sequence[str], date: str) -> "pd.Series[pd.Timestamp]":
     return times.dt.tz_localize(None)
 
 
+def is_of_days(column: "pd.Series[pd.Timestamp]") -> bool:
+    """Return whether all times of a column are at midnight."""
+    return bool((column.dropna().dt.normalize() == column.dropna()).all())
+
+
+def texts(times: "pd.Series[pd.Timestamp]", column: "pd.Series[pd.Timestamp]") -> list[str]:
+    """Return times in ISO 8601: only the day if all times of the column are at midnight."""
+    is_day = is_of_days(column)
+    return [time.strftime("%Y-%m-%d") if is_day else time.isoformat() for time in times]
+
+
+def days(times: "pd.Series[pd.Timestamp]") -> NDArray[np.float64]:
+    """Return times as days since 1970; NaN if missing."""
+    return np.asarray((times - pd.Timestamp(0)) / pd.Timedelta(days=1), dtype=np.float64)
+
+
 def iso(times: "pd.Series[pd.Timestamp]") -> "pd.Series[str]":
     """Return times as texts in ISO 8601: only the day where all are at midnight."""
-    is_day = bool((times.dropna().dt.normalize() == times.dropna()).all())
-    if is_day:
+    if is_of_days(times):
         return times.dt.strftime("%Y-%m-%d")
     has_fraction = bool((times.dropna().dt.microsecond != 0).any())
     return times.dt.strftime("%Y-%m-%dT%H:%M:%S.%f" if has_fraction else "%Y-%m-%dT%H:%M:%S")

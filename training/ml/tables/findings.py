@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 from training.ml.tables.contract import Contract, Kind, labels
 from training.ml.tables.copies import copies, repeated
+from training.ml.tables.dates import days
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
 from training.ml.tables.labels import alike, count, distinct
 from training.ml.tables.quoting import quote
@@ -247,7 +248,12 @@ def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> It
     for feature in contract.features:
         column = labelled[feature.name].iloc[chosen]
         codes = pd.factorize(column)[0] if feature.kind in {Kind.CATEGORY, Kind.BOOLEAN} else None
-        values = column.to_numpy(np.float64) if codes is None else np.where(codes < 0, np.nan, codes)
+        if codes is not None:
+            values = np.where(codes < 0, np.nan, codes)
+        elif feature.kind is Kind.DATE:
+            values = days(column)
+        else:
+            values = column.to_numpy(np.float64)
         score = _score_alone(values, y, nearest=codes is None)
         if score >= LEAK:
             yield Finding(

@@ -11,6 +11,7 @@ import pandas as pd
 from training.ml.tables.contract import (
     MAX_CLASSES,
     MAX_TEXT,
+    MOMENTS,
     Contract,
     ContractError,
     Feature,
@@ -18,6 +19,7 @@ from training.ml.tables.contract import (
     labels,
 )
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
+from training.ml.tables.dates import texts
 from training.ml.tables.labels import alike, count, guess_positive, in_order
 from training.ml.tables.notation import NOTATIONS, Notation
 from training.ml.tables.quoting import quote
@@ -125,6 +127,8 @@ def kind_of(values: pd.Series) -> Kind:
     """Return the kind of values, none of which is missing."""
     if pd.api.types.is_bool_dtype(values) or all(isinstance(value, bool) for value in values):
         return Kind.BOOLEAN
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return Kind.DATE
     if pd.api.types.is_integer_dtype(values):
         return Kind.INTEGER
     return Kind.NUMBER if pd.api.types.is_numeric_dtype(values) else Kind.CATEGORY
@@ -242,7 +246,7 @@ def _reason_to_leave_out(values: pd.Series, *, is_flag: bool) -> str | None:
         if len(values) >= MIN_ROWS_FOR_IDENTIFIER and _counts_up(values.to_numpy()):
             return f"{LeftOut.IDENTIFIER}: {len(values):,} consecutive whole numbers in {len(values):,} rows"
         return None
-    if pd.api.types.is_numeric_dtype(values):
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         return None
     distinct = values.nunique()
     share = distinct / len(values)
@@ -275,11 +279,19 @@ def _feature(name: str, values: pd.Series, kind: Kind, missing: bool, *, merge: 
     if kind is Kind.NUMBER:
         low, high = float(values.min()), float(values.max())
         return Feature(name, kind, missing, float(f"{values.median():.15g}"), (), low, high)
+    if kind is Kind.DATE:
+        return _date(name, values, missing)
     counts = count(labels(values))
     merged = _merge(counts) if merge else {}
     highest = max(counts.values())
     most = min(category for category, rows in counts.items() if rows == highest)
     return Feature(name, kind, missing, most, in_order(counts), merged=merged)
+
+
+def _date(name: str, values: pd.Series, missing: bool) -> Feature:
+    ordered = pd.Series(np.sort(values.to_numpy(dtype=MOMENTS)))
+    first, middle, last = texts(ordered.iloc[[0, len(ordered) // 2, -1]], ordered)
+    return Feature(name, Kind.DATE, missing, middle, first=first, last=last)
 
 
 def _merge(counts: dict[str, int]) -> dict[str, str]:

@@ -8,9 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.tables.contract import LONGEST_VALUE, Kind, labels
+from training.ml.tables.dates import days, is_of_days, texts
 from training.ml.tables.inference import kind_of
 
 TOP_VALUES = 10  # most frequent values of a column
+DAY = 86_400  # seconds
 BINS = 20  # bins of a histogram
 # classes; the profiles of a hundred classes in ten thousand columns would be larger than the table
 SHOWN_CLASSES = 8
@@ -38,7 +40,7 @@ def describe(table: pd.DataFrame, target: str) -> list[dict[str, Any]]:
     Returns:
         One mapping per column: `name`, `kind` (empty if there are no values), `missing` and `distinct` (counts), and
         either `top` (most frequent values with their counts) or `quantiles` (0, 25, 50, 75, 100 %) and a histogram of
-        `counts` between `edges`. The first thousand columns except the target also have `by_class`: for each of the
+        `counts` between `edges`. The quantiles of dates are texts in ISO 8601, their edges seconds since 1970. The first thousand columns except the target also have `by_class`: for each of the
         eight most frequent classes its `label`, `rows` with a value, `counts` in the same order as those of all rows,
         and for numbers the `median`.
     """
@@ -68,6 +70,9 @@ def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
     codes = classes.codes[present] if classes else None
     if profile["kind"] in {Kind.NUMBER, Kind.INTEGER}:
         figures = _describe_numbers(values.to_numpy(np.float64), classes, codes)
+        return {**profile, "distinct": int(values.nunique()), **figures}
+    if profile["kind"] == Kind.DATE:
+        figures = _describe_dates(values, classes, codes)
         return {**profile, "distinct": int(values.nunique()), **figures}
     places, uniques = pd.factorize(values)
     counts = np.bincount(places, minlength=len(uniques))
@@ -112,6 +117,23 @@ def _describe_numbers(
             }
         )
     return profile
+
+
+def _describe_dates(
+    values: pd.Series, classes: Classes | None, codes: NDArray[np.int8] | None
+) -> dict[str, Any]:
+    """Describe dates like numbers, in seconds since 1970; quantiles and medians are texts."""
+    profile = _describe_numbers(days(values) * DAY, classes, codes)
+    profile["quantiles"] = _texts(profile["quantiles"], values)
+    for group in profile.get("by_class", []):
+        if group["median"] is not None:
+            (group["median"],) = _texts([group["median"]], values)
+    return profile
+
+
+def _texts(seconds: list[float], column: pd.Series) -> list[str]:
+    moments = pd.Series(pd.to_datetime(np.round(seconds), unit="s"))
+    return texts(moments.dt.normalize() if is_of_days(column) else moments, column)
 
 
 def _histogram(numbers: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
