@@ -11,6 +11,11 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.support import bucket as buckets
 from tests.support.site import prepared as demo
 
+# The processes of the tests share the cores, and hand this on to those that they start: threads of OpenMP would wait for
+# each other for longer than they work, and processes for the fits of small tables take longer to start than to work.
+for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+    os.environ.setdefault(name, "1")
+
 # a busy machine must not fail a property
 hypothesis.settings.register_profile("clfsite", deadline=None)
 hypothesis.settings.load_profile("clfsite")

@@ -28,7 +28,10 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with (
         database() as url,
         redis_server(tmp_path_factory.mktemp("redis")) as queue,
-        demo_site(state, {"DATABASE_URL": url, "CELERY_BROKER_URL": queue.url}) as site,
+        # fitted by processes side by side, as on a machine that does nothing else
+        demo_site(
+            state, {"DATABASE_URL": url, "CELERY_BROKER_URL": queue.url, "LOKY_MAX_CPU_COUNT": "2"}
+        ) as site,
     ):
         site.serve("--no-worker")
         site.start("-m", "celery", "-A", "clfsite", "worker", "--pool", "threads", "--loglevel", "info")

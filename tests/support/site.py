@@ -48,11 +48,7 @@ class Prepared:
             fcntl.flock(lock, fcntl.LOCK_EX)
             is_first = not folder.exists()
             if is_first:
-                # processes for the fits of so small a table take longer to start than to work
-                environment = {"LOKY_MAX_CPU_COUNT": "1"}
-                if database:
-                    environment["DATABASE_URL"] = database
-                made = Site(folder.with_suffix(".new"), environment)
+                made = Site(folder.with_suffix(".new"), {"DATABASE_URL": database} if database else {})
                 made.state.mkdir()
                 made.set_up()
                 if database:

@@ -107,8 +107,6 @@ def test_every_command_of_a_page_runs_in_its_order(page: Path, site: Site, folde
         "COLUMNS": "100",
         # as for Python in the folder of the repository
         "PYTHONPATH": str(ROOT),
-        # processes for the fits of so small a table take longer to start than to work
-        "LOKY_MAX_CPU_COUNT": "1",
     }
     skipped = []
     for block in blocks(page):
