@@ -87,7 +87,7 @@ def test_a_site_restored_from_a_backup_answers_the_same(
     (work / "manage.py").symlink_to(ROOT / "manage.py")
     (work / ".venv").symlink_to(sys.prefix)
     with demo_site(tmp_path / "first", database) as first:
-        first.serve()
+        first.serve("--no-worker")
         served, answers = asked(first)
         environ = first.environ
         if second_database:
@@ -98,7 +98,7 @@ def test_a_site_restored_from_a_backup_answers_the_same(
             logged = caller.get("/api/predictions").json()["results"]
     second = Site(work / "restored", second_database)
     try:
-        second.serve()
+        second.serve("--no-worker")
         with second.client(KEY) as caller:
             assert caller.get("/api/predictions").json()["results"] == logged
         assert asked(second) == (served, answers)

@@ -56,6 +56,18 @@ CHARTED = {
     "version-compare",
     "version-card",
 }
+# of the rows of a table that differ in nothing but their text and numbers, all but two
+MARK_ALIKE = """() => {
+  for (const body of document.querySelectorAll("tbody")) {
+    const counts = new Map();
+    for (const row of body.rows) {
+      const kind = row.outerHTML.replace(/>[^<]*</g, "><").replace(/="[^"]*[0-9][^"]*"/g, "");
+      counts.set(kind, (counts.get(kind) ?? 0) + 1);
+      row.toggleAttribute("data-alike", counts.get(kind) > 2);
+    }
+  }
+}"""
+AXE = "options => axe.run({exclude: [['[data-alike]']]}, options).then((results) => results.violations)"
 # the administration's links change their colours in a sixth of a second
 ARRIVED = "() => Promise.allSettled(document.getAnimations().map((each) => each.finished)).then(() => null)"
 
@@ -118,9 +130,10 @@ def test_a_page_is_in_order(stop: Stop, lively: Lively, pages: dict[str, Page]) 
         assert page.locator("script:not([src]):not([type='application/json'])").count() == 0
         settle(page)
         assert (stop.name in CHARTED) == bool(page.locator(".chart").count())
-        for theme, rules in THEMES:
+        # there and back, as charts are drawn anew for each other width
+        for (theme, rules), sizes in zip(THEMES, ((WIDE, PHONE), (PHONE, WIDE)), strict=True):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-            for size in (WIDE, PHONE):
+            for size in sizes:
                 page.set_viewport_size(size)
                 page.wait_for_function(FITTED)
                 result = [*grave_findings(page, rules), *page.evaluate(CHART_FAULTS)]
@@ -183,13 +196,17 @@ def settle(page: Page) -> None:
 
 
 def grave_findings(page: Page, rules: dict[str, Any]) -> list[str]:
-    """What axe-core holds to keep people out, with the place; colours that are on their way arrive first."""
+    """What axe-core holds to keep people out, with the place; colours that are on their way arrive first.
+
+    Of rows that are alike it looks at two, as it takes as long for each.
+    """
     page.evaluate(f"({ARRIVED})()")
+    page.evaluate(MARK_ALIKE)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     # axe would ask for imported style sheets in the wrong place, and write selectors that nobody reads
     options = {"resultTypes": ["violations"], "runOnly": rules, "preload": False, "selectors": False}
-    result = page.evaluate("options => axe.run(options).then((results) => results.violations)", options)
+    result = page.evaluate(AXE, options)
     return [
         f"{finding['id']} ({finding['impact']}): {node['html'][:200]} {node['failureSummary'][:300]}"
         for finding in result
@@ -304,12 +321,10 @@ def test_a_role_sees_what_it_may_open_and_no_more(
     for stop in TOUR:
         needs = ACCESS.get(stop.route, ("", None))[0]
         if needs and stop.who == "demo":
-            response = page.goto(stop.path(lively.known))
-            assert response is not None
+            response = page.request.get(stop.path(lively.known))
             may = response.status == 200
             assert may == (ROLE_OF[needs] == role), (role, stop.name)
-            if not may:
-                expect(page.get_by_text("Permission denied")).to_be_visible()
+            assert may or "Permission denied" in response.text(), (role, stop.name)
     page.close()
 
 
