@@ -16,6 +16,7 @@ from predictions.classifiers import calls
 from predictions.classifiers.forms import ClassifierForm
 from predictions.home import overview
 from predictions.log import search
+from predictions.models import Prediction
 from training.classifiers.service import change_classifier
 from training.models import Activation, Classifier, Version
 from training.versions import history, verdict
@@ -58,11 +59,16 @@ def classifier_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "contract": active.contract if active else None,
         "sentences": verdict.sentences(active) if active else [],
         "versions": versions.defer(*Version.bulky("held_out")).order_by("-number")[:SHOWN],
-        "recent": search.find(search.Wanted(versions=(active.pk,)), size=SHOWN).rows if active else [],
+        "recent": _recent(active) if active else [],
         "snippets": calls.of_page(request, classifier.name),
         "spells": history.spells(classifier)[:SHOWN],
     }
     return render(request, "predictions/classifiers/classifier_detail.html", context)
+
+
+def _recent(version: Version) -> list[Prediction]:
+    """The latest predictions of a version, with their feedback."""
+    return search.with_truths(search.find(search.Wanted(versions=(version.pk,)), size=SHOWN).rows)
 
 
 def _version(activation: Activation | None) -> Version | None:

@@ -20,15 +20,17 @@ HEADER = [
 ]
 
 
-def write(wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False) -> Iterator[str]:
+def write(
+    wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool = False, as_json: bool = False
+) -> Iterator[str]:
     """Yield a CSV of all rows that a search finds, in pieces.
 
     Args:
-        classifier: the classifier of the predictions; each feature has a column. For several classifiers, one
-        column has all features as JSON.
+        classifier: the classifier of the predictions; None for several. Each of their features has a column.
+        as_json: put all features into one column as JSON instead.
     """
-    names = _features(classifier) if classifier else []
-    features = names if classifier else ["features"]
+    names = [] if as_json else _features(classifier)
+    features = ["features"] if as_json else names
     yield csv_output.text([csv_output.header([*csv_output.beside(HEADER, names), *features])])
     for page in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
         whole = Prediction.objects.select_related("version__classifier").only(
@@ -37,19 +39,24 @@ def write(wanted: Wanted, classifier: Classifier | None, *, oldest_first: bool =
         )
         in_force = Prefetch("feedback", Feedback.objects.in_force(), to_attr="truths")
         rows = whole.prefetch_related(in_force).in_bulk([row.pk for row in page])
-        yield csv_output.text(csv_output.lines(_cells(rows[row.pk], names) for row in page if row.pk in rows))
+        yield csv_output.text(
+            csv_output.lines(_cells(rows[row.pk], names, as_json=as_json) for row in page if row.pk in rows)
+        )
 
 
-def _features(classifier: Classifier) -> list[str]:
-    """The features of all its versions, starting with the newest."""
-    contracts = Version.objects.filter(classifier=classifier).order_by("-number")
+def _features(classifier: Classifier | None) -> list[str]:
+    """The features of all versions of a classifier or of all classifiers, starting with the newest."""
+    of_one = {"classifier": classifier} if classifier else {}
+    contracts = Version.objects.filter(**of_one).order_by("classifier__name", "-number")
     named = contracts.values_list("contract_data__features", flat=True)
     return list(dict.fromkeys(feature["name"] for features in named for feature in features))
 
 
-def _cells(row: Prediction, names: list[str]) -> list[Any]:
+def _cells(row: Prediction, names: list[str], *, as_json: bool) -> list[Any]:
     truths: list[Feedback] = row.truths  # type: ignore[attr-defined]
-    features = [row.features.get(name) for name in names] if names else [orjson.dumps(row.features).decode()]
+    features = (
+        [orjson.dumps(row.features).decode()] if as_json else [row.features.get(name) for name in names]
+    )
     return [
         row.pk,
         row.created_at.isoformat(),

@@ -10,7 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import (
+    Exists,
+    F,
+    FilteredRelation,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    prefetch_related_objects,
+)
 
 from predictions.models import Feedback, FeedbackCount, HourlyCount, Prediction, first_id
 from predictions.monitoring import counts
@@ -281,6 +290,12 @@ def _judged(predictions: QuerySet[Prediction], wanted: str) -> QuerySet[Predicti
         return known.filter(truth__id__isnull=False)
     # without a negation, which would query the feedback of each row
     return known.filter(Q(truth__label__lt=F("label")) | Q(truth__label__gt=F("label")))
+
+
+def with_truths(rows: list[Prediction]) -> list[Prediction]:
+    """Add `truths` to each row: its current feedback, at most one."""
+    prefetch_related_objects(rows, Prefetch("feedback", Feedback.objects.in_force(), to_attr="truths"))
+    return rows
 
 
 def listed(predictions: QuerySet[Prediction]) -> QuerySet[Prediction]:

@@ -40,6 +40,7 @@ def prediction_list(request: StaffRequest) -> HttpResponse:
             after=form.cleaned_data["after"],
             oldest_first=oldest_first,
         )
+        search.with_truths(results.rows)
     context = {
         "form": form,
         "results": results,
@@ -63,19 +64,30 @@ def prediction_export(request: StaffRequest) -> HttpResponseBase:
     form = LogForm(request.GET)
     try:
         # a script that misspells a filter would take the whole log for its part
-        check_parameters(request.GET, [*form.fields, "sort"])
+        check_parameters(request.GET, [*form.fields, "sort", "features"])
+        as_json = _wants_json(request.GET.get("features", "columns"))
     except Malformed as error:
         return _bad_request(f"{error}\n")
     if not form.is_valid():
         return _bad_request(_problems(form))
     pieces = log_export.write(
-        form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
+        form.wanted,
+        form.cleaned_data["classifier"],
+        oldest_first=_is_oldest_first(request),
+        as_json=as_json,
     )
     return StreamingHttpResponse(
         pieces,
         content_type=CONTENT_TYPE,
         headers={"Content-Disposition": 'attachment; filename="predictions.csv"'},
     )
+
+
+def _wants_json(features: str) -> bool:
+    """Whether the inputs are wanted as JSON in one column instead of a column each."""
+    if features not in {"columns", "json"}:
+        raise Malformed(f'features: expected columns or json, got "{features[:60]}"')
+    return features == "json"
 
 
 def _bad_request(text: str) -> HttpResponse:

@@ -247,9 +247,34 @@ def test_what_is_found_is_exported_whole_with_formulas_quoted(row: Version) -> N
     first = dict(zip(header, lines[0], strict=True))
     assert (first["label"], first["truth"], first["caller"]) == ("no", "yes", "'@sum")
     assert (first["spend"], first["tenure"], first["member"], first["plan"]) == ("", "7", "true", "'=1+1")
-    everything = client.get(EXPORT, {"label": "no"}).getvalue().decode()
+    everything = client.get(EXPORT, {"label": "no", "features": "json"}).getvalue().decode()
     header, line = csv.reader(io.StringIO(everything))
     assert json.loads(line[header.index("features")]) == features
+    assert client.get(EXPORT, {"features": "xml"}).status_code == 400
+
+
+def test_an_export_of_several_classifiers_has_a_column_for_each_input_of_any(row: Version) -> None:
+    first, *_ = row.contract_data["features"]
+    contract = {**row.contract_data, "features": [first, {**first, "name": "colour"}]}
+    other = VersionFactory.create(contract_data=contract)
+    PredictionFactory.create(version=row, features={"spend": 1.5, "tenure": 7})
+    PredictionFactory.create(version=other, features={"spend": 2.5, "colour": "red"})
+    lines = list(csv.DictReader(io.StringIO(staff_client().get(EXPORT).getvalue().decode())))
+    assert [(line["spend"], line["tenure"], line["colour"]) for line in lines] == [
+        ("2.5", "", "red"),
+        ("1.5", "7", ""),
+    ]
+
+
+def test_the_list_tells_what_was_true_and_whether_the_prediction_was_right(row: Version) -> None:
+    for truth in ("yes", "no", None):
+        prediction = PredictionFactory.create(version=row, label="yes")
+        if truth:
+            give_feedback(prediction_id=prediction.pk, label=truth, actor="tests", source=Feedback.Source.API)
+    shown = staff_client().get(LOG).content.decode()
+    assert shown.count(">right</span>") == 1
+    assert shown.count(">wrong</span>") == 1
+    assert shown.count("stretched-link") == 3
 
 
 def test_an_export_tells_a_feature_called_label_from_the_label(row: Version) -> None:
@@ -383,7 +408,7 @@ def test_more_predictions_take_no_more_queries(row: Version, django_assert_max_n
     PredictionFactory.create_batch(20, version=row)
     PredictionFactory.create_batch(5)
     client = staff_client()
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert len(search_log(client).rows) == 25
     with django_assert_max_num_queries(13):
         assert (
