@@ -1,6 +1,7 @@
 """Datasets, runs, versions and activations."""
 
 from typing import Any, ClassVar, Self
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -22,6 +23,11 @@ name_validator = RegexValidator(
 
 # seconds and percent of a search, before which its pace is no estimate of the rest
 SURE_SECONDS, SURE_PERCENT = 3, 10
+
+
+def new_name() -> str:
+    """A name for a file in storage that no other has."""
+    return str(uuid4())
 
 
 class Archivable(models.Model):
@@ -131,6 +137,28 @@ class Dataset(Archivable):
         """The newest dataset of this name and target that is not archived, which may be this one."""
         same = Dataset.objects.filter(Q(archived_at=None) | Q(pk=self.pk), name=self.name, target=self.target)
         return same.order_by("-number").defer("contract_data", "profile")[0]
+
+
+class Upload(models.Model):
+    """A file that a person has uploaded and not yet saved as a dataset; deleted after a day."""
+
+    folder = models.CharField(max_length=36, default=new_name, editable=False)
+    name = models.CharField(max_length=255, help_text="As the uploader called it.")
+    size_bytes = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["created_at"], name="upload_created")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file in storage."""
+        return f"uploads/{self.folder}"
 
 
 class Run(Archivable, Job):

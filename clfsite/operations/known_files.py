@@ -7,7 +7,7 @@ from django.core.files.storage import Storage, storages
 
 from clfsite.core.storage.files import digest
 from predictions.models import Batch
-from training.models import Dataset, Version
+from training.models import Dataset, Upload, Version
 
 STORAGES = ("datasets", "artifacts", "batches")
 # states of a batch in which its uploaded file is still needed
@@ -54,6 +54,8 @@ def known_files() -> Iterator[KnownFile]:
         if dataset.file_name not in seen:
             seen.add(dataset.file_name)
             yield KnownFile("datasets", dataset.file_name, dataset.sha256, f"dataset {dataset}")
+    for upload in Upload.objects.order_by("pk").only("folder"):
+        yield KnownFile("datasets", upload.file_name, None, f"upload {upload.pk}", required=False)
     for version in (
         Version.objects.order_by("pk")
         .select_related("classifier")

@@ -49,7 +49,10 @@ _FAULT_EXAMPLE = {
     {"file": "tenure,contract\n5,One year\n70,Two year\n", "model": "churn", "mode": "lenient"}, MULTIPART
 )
 class BatchUploadSerializer(StrictSerializer):
-    file = OneFileField(allow_empty_file=True, help_text="CSV with one column per feature, in any order.")
+    file = OneFileField(
+        allow_empty_file=True,
+        help_text="A table with one column per feature, in any order: CSV in any notation, .xlsx, .xls, .ods or .parquet.",
+    )
     model = StrictCharField(
         required=False, help_text="Name of a classifier; if omitted, the default classifier is used."
     )
@@ -102,6 +105,14 @@ class BatchListSerializer(serializers.ModelSerializer[Batch]):
         **_EXAMPLE,
         "carried_columns": ["order_no"],
         "empty_lines": 0,
+        "reading": {
+            "form": "csv",
+            "facts": {"encoding": "UTF-8", "delimiter": "semicolon"},
+            "columns": {"income": {"decimal": ","}},
+            "notes": [
+                {"code": "notation", "column": "income", "message": "read as numbers with a decimal comma"}
+            ],
+        },
         "problem_count": 1,
         "problems": [_FAULT_EXAMPLE],
     }
@@ -114,6 +125,10 @@ class BatchSerializer(BatchListSerializer):
     empty_lines = serializers.SerializerMethodField(
         help_text="Empty lines that were skipped; in a file with one column they count as rows."
     )
+    reading = serializers.DictField(
+        help_text="How the file was read: its form, what was recognised, and the notation of columns that differ from "
+        "the training table."
+    )
     problems = ProblemItemSerializer(
         many=True, help_text="The first problems of the file; /errors has all of them."
     )
@@ -121,7 +136,7 @@ class BatchSerializer(BatchListSerializer):
 
     class Meta(BatchListSerializer.Meta):
         fields = [
-            *BatchListSerializer.Meta.fields, "carried_columns", "empty_lines", "problem_count", "problems",
+            *BatchListSerializer.Meta.fields, "carried_columns", "empty_lines", "reading", "problem_count", "problems",
         ]  # fmt: skip
 
     def get_carried_columns(self, batch: Batch) -> list[str]:

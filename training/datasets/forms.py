@@ -1,33 +1,142 @@
-"""The form to upload a dataset."""
+"""The forms to upload a file and to save it as a dataset."""
+
+from typing import Any
 
 from django import forms
+from django.http import QueryDict
+from django.template.defaultfilters import capfirst
 
-from clfsite.core.web.forms import UploadForm
+from clfsite.core.errors import ProblemError
+from clfsite.core.web.forms import TextChoiceField, UploadForm
+from training.datasets.uploads import Preview
+from training.ml.tables.options import Options
+from training.ml.tables.reading import TableError
 from training.runs.forms import NAME_HINT
 
+LONGEST_LIST = 100_000  # characters
 
-class DatasetForm(UploadForm):
-    """The upload of a table to train on."""
+
+class FileForm(UploadForm):
+    """The upload of a file; everything else is asked for when it has been read."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.fields["file"].label = "File"
+
+
+class OptionsForm(forms.Form):
+    """How a file is written, where it was not recognised."""
+
+    delimiter = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "As recognised"),
+            ("comma", "Comma"),
+            ("semicolon", "Semicolon"),
+            ("tab", "Tab"),
+            ("pipe", "Vertical bar"),
+            ("blank", "Blanks"),
+        ],
+    )
+    encoding = forms.CharField(
+        required=False, max_length=100, help_text="Such as utf-8, cp1252 or utf-16. Empty: as recognised."
+    )
+    decimal = forms.ChoiceField(
+        required=False,
+        label="Decimal mark",
+        choices=[("", "As recognised"), ("point", "Point: 1234.5"), ("comma", "Comma: 1234,5")],
+    )
+    sheet = forms.CharField(
+        required=False,
+        max_length=255,
+        help_text="Of a workbook, by name or number. Empty: the first with values.",
+    )
+    missing = forms.CharField(
+        required=False,
+        max_length=LONGEST_LIST,
+        label="Texts for a missing value",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="Such as -999, one per line, besides empty cells.",
+    )
+    keep = forms.CharField(
+        required=False,
+        max_length=LONGEST_LIST,
+        label="Texts that are values",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="Such as NA for Namibia, one per line.",
+    )
+    dates = forms.CharField(
+        required=False,
+        max_length=LONGEST_LIST,
+        label="Columns of dates",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="A column and its format, one per line, such as joined=d/m/y.",
+    )
+
+    def clean(self) -> None:
+        """Build the options."""
+        try:
+            self.options = Options.of(
+                missing=self._lines("missing"),
+                keep=self._lines("keep"),
+                dates=self._lines("dates"),
+                **{
+                    name: self.cleaned_data.get(name)
+                    for name in ("delimiter", "encoding", "decimal", "sheet")
+                },
+            )
+        except TableError as error:
+            raise forms.ValidationError(f"{capfirst(str(error))}.") from error
+
+    def _lines(self, name: str) -> list[str]:
+        return [line for line in self.cleaned_data.get(name, "").splitlines() if line.strip()]
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any option is set or wrong."""
+        return bool(self.errors) or any(self[name].value() for name in self.fields)
+
+
+class DatasetForm(forms.Form):
+    """The fields of a dataset that is made of an upload."""
 
     name = forms.CharField(
         max_length=100, help_text=f"{NAME_HINT} An existing name gets the next version number."
     )
-    target = forms.CharField(
-        max_length=255,
-        strip=False,
-        label="Target column",
-        help_text="The column to predict, spelled as in the header. All other columns can be inputs.",
+    target = TextChoiceField(
+        label="Target column", help_text="The column to predict. All other columns can be inputs."
+    )
+    positive = TextChoiceField(
+        required=False,
+        label="Positive class",
+        help_text="The class that precision, recall and the threshold are about, such as yes or fraud.",
     )
     categories = forms.CharField(
         required=False,
         strip=False,
-        max_length=100_000,
+        max_length=LONGEST_LIST,
         label="Code columns",
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Columns that hold codes, one name per line. Their values are kept as text, including "
-        "leading zeros.",
+        help_text="Columns that hold codes, one name per line. Their values are kept as written.",
     )
-    field_order = ["name", "target", "file", "categories"]
+
+    def __init__(self, preview: Preview, data: QueryDict | None, *, name: str, target: str) -> None:
+        super().__init__(data, initial={"name": name, "target": target or preview.target})
+        self.problems: list[dict[str, Any]] = []
+        self.fields["target"].offer([column.name for column in preview.columns])  # type: ignore[attr-defined]
+        chosen = self["target"].value()
+        labels = next((column.labels for column in preview.columns if column.name == chosen), [])
+        guess = [("", "Default: yes for yes/no labels, otherwise the rarer class")]
+        if len(labels) == 2:  # noqa: PLR2004
+            self.fields["positive"].offer(labels, guess)  # type: ignore[attr-defined]
+        else:
+            del self.fields["positive"]
 
     def clean_categories(self) -> list[str]:
         return [name for name in self.cleaned_data["categories"].splitlines() if name.strip()]
+
+    def refuse(self, error: ProblemError) -> None:
+        """Show the problems that a service found in the table."""
+        self.problems = error.errors
+        about_name = "cannot name a dataset" in str(error)
+        self.add_error("name" if about_name else None, f"{capfirst(str(error))}")

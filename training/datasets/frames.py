@@ -76,14 +76,20 @@ def _has_plain_lines(path: Path) -> bool:
     return before == b"\n"
 
 
-def survey(read: Read, target: str, categories: Collection[str]) -> dict[str, Any]:
+def survey(
+    read: Read, target: str, categories: Collection[str], positive: str | None = None
+) -> dict[str, Any]:
     """Return the values of a dataset's fields by name.
+
+    Args:
+        positive: the positive class of two; None for the usual guess.
 
     Raises:
         ContractError: the table cannot be used to train.
     """
     frame = with_notations(read.table)
     contract = inference.infer(frame, target, Corrections(dict.fromkeys(categories, Choice.CATEGORY)))
+    contract = contract if positive is None else contract.with_positive(positive)
     asking = [note for note in read.notes if note.code in ASKING]
     found = [*findings.find(frame, contract), *asking]
     return {

@@ -28,6 +28,7 @@ def import_dataset(
     source: IO[bytes] | File,  # type: ignore[type-arg]
     categories: Collection[str] = (),
     options: Options = AUTOMATIC,
+    positive: str | None = None,
     user: User | None = None,
 ) -> Dataset:
     """Store a table as the next dataset of this name, or return the existing one with the same content.
@@ -39,6 +40,7 @@ def import_dataset(
         categories: columns of codes that are read as written; in other columns, a few texts among numbers are refused
             as typing errors. An existing dataset keeps its contract.
         options: how the file is written, where it shall not be recognised.
+        positive: the positive class of two; None for the usual guess.
 
     Raises:
         InvalidInput: the name, the file or its target column cannot be used.
@@ -77,7 +79,7 @@ def import_dataset(
             stored = _is_stored(f"{sha256}.csv", sha256)
             if existing and stored:
                 return existing
-            values = frames.survey(read, target, categories)
+            values = frames.survey(read, target, categories, positive)
         except (TableError, ContractError) as error:
             raise as_invalid_input(error) from error
         if not stored:

@@ -5,5 +5,6 @@ from training.datasets import views
 
 urlpatterns = [
     path("datasets", views.dataset_list, name="dataset-list"),
+    re_path(rf"^datasets/uploads/{PK}$", views.upload_detail, name="upload-detail"),
     re_path(rf"^datasets/{PK}$", views.dataset_detail, name="dataset-detail"),
 ]

@@ -1,11 +1,13 @@
 """Pages of datasets: upload a table, and check its columns before training."""
 
-from typing import Any
+import re
+from typing import IO, Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import capfirst
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -13,11 +15,13 @@ from clfsite.core.errors import ProblemError
 from clfsite.core.web import charts
 from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
-from training.datasets.forms import DatasetForm
+from training.datasets.forms import DatasetForm, FileForm, OptionsForm
 from training.datasets.service import import_dataset
+from training.datasets.uploads import delete_upload, opened, preview, store_upload
 from training.ml.tables.contract import Contract, Kind
 from training.ml.tables.digits import apart
-from training.models import Dataset, Version
+from training.ml.tables.options import AUTOMATIC, Options
+from training.models import Dataset, Upload, Version
 
 PER_PAGE = 25  # datasets
 SORTS = {
@@ -40,10 +44,15 @@ TOP_OF_CLASS = 2
 @staff(to_post="training.add_dataset")
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset_list(request: StaffRequest) -> HttpResponse:
-    """The list of datasets, newest first, and the form to upload one."""
-    form = DatasetForm(request)
-    if form.is_valid() and (dataset := _import(request, form)):
-        return redirect("training:dataset-detail", dataset.pk)
+    """The list of datasets, newest first, and the form to upload a file."""
+    form = FileForm(request)
+    if form.is_valid():
+        try:
+            upload = store_upload(form.cleaned_data["file"], request.user)
+        except ProblemError as error:
+            form.refuse(error)
+        else:
+            return redirect("training:upload-detail", upload.pk)
     rows = Dataset.objects.defer("contract_data", "profile").select_related("created_by")
     archived, rows = archived_apart(rows, request)
     sort, rows = sorted_by(rows, request, SORTS, first="-added")
@@ -55,15 +64,53 @@ def dataset_list(request: StaffRequest) -> HttpResponse:
     )
 
 
-def _import(request: StaffRequest, form: DatasetForm) -> Dataset | None:
+@staff(needs="training.add_dataset")
+@require_http_methods(["GET", "HEAD", "POST"])
+def upload_detail(request: StaffRequest, pk: str) -> HttpResponse:
+    """An uploaded file as it is read, and the form to save it as a dataset; the file stays until it is saved."""
+    upload = get_object_or_404(Upload, pk=pk, created_by=request.user)
+    sent = request.POST if request.method == "POST" else request.GET
+    options_form = OptionsForm(sent)
+    options = options_form.options if options_form.is_valid() else AUTOMATIC
+    with opened(upload) as path:
+        try:
+            shown = preview(path, options)
+        except ProblemError as error:
+            options_form.add_error(None, capfirst(str(error)))
+            shown = preview(path)
+        form = DatasetForm(
+            shown,
+            request.POST if request.method == "POST" else None,
+            name=_plain_name(upload.name),
+            target=request.GET.get("target", ""),
+        )
+        if options_form.is_valid() and form.is_valid():
+            with path.open("rb") as file:
+                dataset = _import(request, form, file, options)
+            if dataset:
+                delete_upload(upload)
+                return redirect("training:dataset-detail", dataset.pk)
+    context = {"upload": upload, "preview": shown, "form": form, "options_form": options_form}
+    return render(request, "training/datasets/upload_detail.html", context)
+
+
+def _plain_name(name: str) -> str:
+    """Return a file's name without its endings, in the characters of a dataset's name."""
+    stem = name.removesuffix(".gz").rpartition(".")[0] or name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-._")[:100]
+
+
+def _import(request: StaffRequest, form: DatasetForm, source: IO[bytes], options: Options) -> Dataset | None:
     """Return the stored dataset, or None if the form has errors."""
     data, began = form.cleaned_data, timezone.now()
     try:
         dataset = import_dataset(
             name=data["name"],
             target=data["target"],
-            source=data["file"],
+            source=source,
             categories=data["categories"],
+            options=options,
+            positive=data.get("positive") or None,
             user=request.user,
         )
     except ProblemError as error:

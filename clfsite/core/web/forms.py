@@ -67,7 +67,7 @@ class UploadForm(forms.Form):
         label="CSV file",
         allow_empty_file=True,
         max_length=255,
-        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
+        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.gz,.xlsx,.xls,.ods,.parquet,text/csv"}),
         error_messages={"required": "No file was sent; choose a CSV file."},
     )
 

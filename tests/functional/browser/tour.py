@@ -20,6 +20,7 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from predictions.batches import service as batches
 from predictions.roles import ROLES
+from training.datasets.uploads import store_upload
 from training.models import Run, Version
 from training.runs.service import request_run
 from training.versions.service import activate_version
@@ -33,6 +34,7 @@ with open({rows!r}, "rb") as file:
 for hold in (False, True):
     source = ContentFile(rows, name="customers.csv")
     batches.execute_batch(batches.create_batch(source=source, caller="demo", user=demo, hold=hold))
+store_upload(ContentFile(rows.replace(b",", b";"), name="customers.csv"), demo)
 first = Version.objects.order_by("pk").first()
 activate_version(version=first, actor="demo", reason="The new one finds fewer of those who leave")
 dataset = first.run.dataset
@@ -101,6 +103,7 @@ TOUR = [
     Stop("keys", "predictions:key-list"),
     Stop("profile", "profile"),
     Stop("datasets", "training:dataset-list"),
+    Stop("upload", "training:upload-detail", ("{upload}",)),
     Stop("dataset", "training:dataset-detail", ("{dataset}",)),
     Stop("runs", "training:run-list"),
     Stop("run", "training:run-detail", ("{run}",)),
@@ -256,6 +259,7 @@ def _ids(client: httpx.Client) -> dict[str, str]:
         "failed": by_state["failed"],
         "running": by_state["running"],
         "dataset": "1",
+        "upload": "1",
         "classifier": "1",
         "batch": "1",
         "held": "2",

@@ -43,6 +43,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:version-report": ("", None),
     "training:dataset-list": ("", "training.add_dataset"),
     "training:dataset-detail": ("", None),
+    "training:upload-detail": ("training.add_dataset", ""),
     "training:run-list": ("", None),
     "training:run-create": ("training.add_run", ""),
     "training:run-repeat": ("training.add_run", ""),
@@ -84,8 +85,9 @@ POSTED = {
     "training:version-archive",
 }
 
-# asked for of what is not there: who gets past the door is told without the second that writing a report takes
-ABSENT = {"predictions:version-report"}
+# asked for of what is not there: who gets past the door is told without the second that writing a report takes, and an
+# upload is only there for the person who sent it
+ABSENT = {"predictions:version-report", "training:upload-detail"}
 
 
 def things(version: Version) -> dict[str, list[Any]]:
@@ -107,6 +109,7 @@ def things(version: Version) -> dict[str, list[Any]]:
         "predictions:key-revoke": [ApiKeyFactory.create().pk],
         "predictions:version-report": [0, "html"],
         "training:dataset-detail": [version.run.dataset_id],
+        "training:upload-detail": [0],
         "training:run-repeat": [version.run_id],
         "training:run-detail": [version.run_id],
         "training:run-resume": [RunFactory.create(failed=True).pk],

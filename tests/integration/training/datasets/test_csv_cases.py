@@ -71,7 +71,7 @@ BAD: dict[str, Bad] = {
     "1e300": Bad(b"a,left\n" + ROWS + b"1e300,x\n", "is too large", 22, "a"),
     "two notations": Bad(b"a;left\n1,5;x\n2.5;y\n1,234;x\n", "can be read in two ways", 4, "a"),
     "slip among numbers": Bad(b"a,left\n" + ROWS + b"l2,x\n", "expected a number like the other", 22, "a"),
-    "C29 target absent": Bad(b"a,Left\n1,x\n2,y\n", 'no column "left" to predict; the table has: a, Left'),
+    "C29 target absent": Bad(b"a,Left\n1,x\n2,y\n", "left"),
     "C30 one class": Bad(b"a,left\n1,x\n2,x\n", "only one class"),
     "target empty": Bad(b"a,left\n1,\n2,\n", 'column "left" is empty'),
     "C32 constant feature alone": Bad(b"a,left\n1,x\n1,y\n", "a: every value is the same"),
@@ -113,8 +113,11 @@ def by_api(client: Client, **data: Any) -> Any:
     return client.post("/api/datasets", data, headers={"authorization": f"Bearer {key}"})
 
 
-def by_portal(**data: Any) -> Any:
-    return staff_client("training.add_dataset", username=uuid4().hex).post(LIST, data)
+def by_portal(file: Any = None, **data: Any) -> Any:
+    """The answer to the upload of a file, and to its form if the file can be read."""
+    client = staff_client("training.add_dataset", username=uuid4().hex)
+    response = client.post(LIST, {"file": file} if file else {})
+    return client.post(response["location"], data) if response.status_code == 302 else response
 
 
 def sent(content: bytes, name: str = "table.csv") -> dict[str, Any]:
@@ -125,7 +128,8 @@ def refusal(way: str, content: bytes, client: Client, folder: Path) -> tuple[str
     """What each way says, and the lines and columns that it names."""
     if way == "portal":
         form = by_portal(**sent(content)).context["form"]
-        return form.errors["file"][0], [(item["line"], item["column"]) for item in form.problems]
+        errors = [message for messages in form.errors.values() for message in messages]
+        return errors[0], [(item["line"], item["column"]) for item in form.problems]
     if way == "api":
         problem = problem_of(by_api(client, **sent(content)), 422)
         places = [(error["line"], error["column"]) for error in problem["errors"] if "line" in error]

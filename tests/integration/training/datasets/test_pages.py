@@ -1,5 +1,6 @@
 """Datasets in the portal: upload, contract, profile."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,10 +9,13 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from tests.integration.conftest import Files
 from tests.support.factories import DatasetFactory, RunFactory, VersionFactory, tiny_csv
 from tests.support.portal import staff_client
-from training.models import Dataset
+from training.datasets.uploads import KEPT
+from training.models import Dataset, Upload
 
 LIST = reverse("training:dataset-list")
 
@@ -21,9 +25,18 @@ def trainer(db: None) -> Client:
     return staff_client("training.add_dataset", "training.add_run")
 
 
-def upload(client: Client, content: bytes, *, name: str = "customers", target: str = "left") -> Any:
-    file = SimpleUploadedFile("table.csv", content)
-    return client.post(LIST, {"name": name, "target": target, "file": file}, follow=True)
+def send(client: Client, content: bytes, name: str = "table.csv") -> Any:
+    """Upload a file; the answer is the page that shows how it is read, or the list with what is wrong."""
+    return client.post(LIST, {"file": SimpleUploadedFile(name, content)}, follow=True)
+
+
+def upload(client: Client, content: bytes, **data: str) -> Any:
+    """Upload a file and save it as a dataset."""
+    response = send(client, content)
+    if not response.redirect_chain:
+        return response
+    address = response.redirect_chain[-1][0]
+    return client.post(address, {"name": "customers", "target": "left", **data}, follow=True)
 
 
 def test_a_table_is_stored_and_its_page_follows(trainer: Client) -> None:
@@ -49,7 +62,7 @@ def test_the_same_table_again_is_not_stored_twice(trainer: Client) -> None:
         (b"", {}, "The file is empty"),
         (b"PK\x03\x04rest", {}, "workbook cannot"),
         (b"a,left\n1,yes\n2,yes\n", {}, "only one class"),
-        (tiny_csv(), {"target": "lefd"}, 'no column "lefd" to predict'),
+        (tiny_csv(), {"target": "lefd"}, "Select a valid choice"),
         (tiny_csv(), {"name": "../etc"}, "cannot name a dataset"),
     ],
     ids=["0 bytes", "xlsx", "one class", "no such target", "hostile name"],
@@ -58,8 +71,7 @@ def test_a_table_that_cannot_be_used_is_refused_in_the_form(
     content: bytes, changes: dict[str, str], words: str, trainer: Client
 ) -> None:
     form = upload(trainer, content, **changes).context["form"]
-    assert words in form.errors["file"][0]
-    assert form["target"].value() == changes.get("target", "left")
+    assert words in str(form.errors)
     assert not Dataset.objects.exists()
 
 
@@ -71,19 +83,63 @@ def test_faults_are_listed_by_line_and_column(trainer: Client) -> None:
     assert '<td data-label="Column">price</td>' in shown
 
 
-@pytest.mark.parametrize("missing", ["name", "target", "file"])
-def test_a_form_with_something_left_out_says_what(missing: str, trainer: Client) -> None:
-    data = {"name": "customers", "target": "left", "file": SimpleUploadedFile("t.csv", tiny_csv())}
-    del data[missing]
-    form = trainer.post(LIST, data).context["form"]
-    assert list(form.errors) == [missing]
+def test_all_that_is_wrong_is_said_at_once_and_the_file_is_not_asked_for_again(trainer: Client) -> None:
+    response = upload(trainer, tiny_csv(), name="", target="", delimiter="x")
+    assert list(response.context["form"].errors) == ["name", "target"]
+    assert list(response.context["options_form"].errors) == ["delimiter"]
+    address = reverse("training:upload-detail", args=[Upload.objects.get().pk])
+    assert trainer.post(address, {"name": "customers", "target": "left"}).status_code == 302
+    assert Dataset.objects.get().rows == 60
+    assert not Upload.objects.exists()
+    assert trainer.get(address).status_code == 404
+
+
+def test_a_file_is_shown_as_it_is_read_before_it_is_saved(trainer: Client) -> None:
+    content = "Report\n\nincome;city;churned\n" + "1.234,50;Köln;no\n2,5;Oslo;yes\n" * 6
+    response = send(trainer, content.encode("cp1252"), "my customers 2026.csv")
+    shown, form = response.content.decode(), response.context["form"]
+    for words in (
+        "The encoding is Windows-1252, recognised",
+        "Above the header left out: Report",
+        "read as numbers with a decimal comma, with a point between thousands",
+        "1.234,50",
+        "Köln",
+    ):
+        assert words in shown
+    assert (form["name"].value(), form["target"].value()) == ("my-customers-2026", "churned")
+    assert [label for label, _ in form.fields["positive"].choices] == ["", "no", "yes"]
+    assert not Dataset.objects.exists()
+
+
+def test_a_file_is_read_again_as_it_is_said(trainer: Client) -> None:
+    address = send(trainer, b"when,n,y\n1/2/2026,1,a\n3/4/2026,-9,b\n" * 1).redirect_chain[-1][0]
+    response = trainer.get(address, {"dates": "when=m/d/y", "missing": "-9", "target": "n"})
+    assert [column.kind for column in response.context["preview"].columns][1] == "number"
+    assert "dates, month/day/year" in response.content.decode()
+    assert response.context["form"]["target"].value() == "n"
+    wrong = trainer.get(address, {"dates": "then=m/d/y"}).content.decode()
+    assert "There is no column &quot;then&quot; to read as a date" in wrong
+
+
+def test_the_chosen_positive_class_is_that_of_the_dataset(trainer: Client) -> None:
+    upload(trainer, tiny_csv(), positive="no")
+    assert Dataset.objects.get().contract.positive == "no"
+
+
+def test_an_upload_belongs_to_the_person_and_is_deleted_after_a_day(trainer: Client, files: Files) -> None:
+    address = send(trainer, tiny_csv()).redirect_chain[-1][0]
+    other = staff_client("training.add_dataset", username="bob")
+    assert other.get(address).status_code == 404
+    Upload.objects.update(created_at=timezone.now() - KEPT - timedelta(minutes=1))
+    send(other, tiny_csv())
+    assert trainer.get(address).status_code == 404
+    assert files("datasets") == [Upload.objects.get().file_name]
 
 
 def test_a_table_over_the_limit_is_refused_with_the_limit(trainer: Client, settings: LazySettings) -> None:
     settings.CLFSITE_UPLOAD_BYTES = 200
     form = upload(trainer, tiny_csv()).context["form"]
     assert "larger than the limit of 200\xa0bytes" in form.errors["file"][0]
-    assert form["name"].value() == "customers"
 
 
 def test_the_contract_stands_with_what_was_left_out_and_why(trainer: Client) -> None:
@@ -155,9 +211,7 @@ def test_columns_of_codes_are_named_with_the_upload(trainer: Client) -> None:
     content = b"code,zip,left\n" + b"100,01234,yes\n200,99999,no\n" * 20 + b"A12,01234,yes\n"
     refused = upload(trainer, content).content.decode()
     assert "or use the column as a category if it holds codes" in refused
-    file = SimpleUploadedFile("table.csv", content)
-    data = {"name": "codes", "target": "left", "file": file, "categories": "code\r\nzip\r\n\r\n"}
-    trainer.post(LIST, data)
+    upload(trainer, content, categories="code\r\nzip\r\n\r\n")
     features = Dataset.objects.get().contract.features
     assert [feature.categories for feature in features] == [("100", "200", "A12"), ("01234", "99999")]
 
