@@ -163,3 +163,33 @@ def test_rare_values_are_counted() -> None:
     rare = (pd.Series(values).value_counts() < 5).sum()
     assert finding.code == "many_levels"
     assert f"from {rare} of them, with fewer than 5 rows, little can be learned" in finding.message
+
+
+def test_similar_categories_are_named_with_the_way_to_merge_them() -> None:
+    city = random().choice(["Oslo", "oslo", "OSLO ", "Bergen"], ROWS, p=[0.5, 0.1, 0.1, 0.3])
+    finding = findings_of(city=city)["city"]
+    assert finding.code == "alike_categories"
+    assert '"Oslo" and "OSLO " and "oslo"' in finding.message or '"Oslo" and "oslo"' in finding.message
+    assert "--merge city" in finding.message
+
+
+@pytest.mark.parametrize("mark", [-999, 9999, -9])
+def test_number_that_is_repeated_far_from_all_others_is_asked_about(mark: int) -> None:
+    values = random().integers(0, 5 if mark == -9 else 80, ROWS)
+    values[::9] = mark
+    finding = findings_of(age=values)["age"]
+    assert finding.code == "suspicious_number"
+    assert f"{mark} stands in 45 rows" in finding.message
+    assert f"--missing {mark}" in finding.message
+
+
+@pytest.mark.parametrize("values", [[-999, *range(399)], [99, 98, 97, 96] * 100], ids=["once", "among others"])
+def test_number_that_is_not_repeated_or_not_far_away_is_not_asked_about(values: list[int]) -> None:
+    found = findings_of(age=values)
+    assert found.get("age") is None or found["age"].code != "suspicious_number"
+
+
+def test_flag_of_one_value_or_nothing_is_told() -> None:
+    finding = findings_of(vip=[("X" if number % 3 else None) for number in range(ROWS)])["vip"]
+    assert finding.code == "flag"
+    assert '"X" or nothing' in finding.message
