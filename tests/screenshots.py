@@ -56,6 +56,8 @@ def shoot(browser: Browser, lively: Lively, folder: Path, *, who: str, only: str
     page = context.new_page()
     for stop in stops:
         page.goto(stop.path(lively.known))
+        # those out of view are drawn when the browser has time
+        page.wait_for_function("() => !document.querySelector('.chart:not(.js-plotly-plot)')")
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             for width, size in WIDTHS.items():

@@ -3,13 +3,23 @@
 import html
 from collections.abc import Mapping, Sequence
 
-from clfsite.core.web.charts import Chart, bars, chart, count_axis, labelled_axis, plot, text
+from clfsite.core.web.charts import (
+    CLASS_COLOURS,
+    Chart,
+    bars,
+    chart,
+    class_colour,
+    count_axis,
+    labelled_axis,
+    plot,
+    text,
+)
 from clfsite.core.web.numbers import percent
 
 # most classes in a chart; the table has all of them
 SHOWN_CLASSES = 12
-# number of colours in the palette
-SHOWN_LABELS = 8
+# most labels in a chart, as many as there are colours
+SHOWN_LABELS = CLASS_COLOURS
 # an axis from 0 to 1, read as 0 to 100 %
 SHARES = {"range": [0, 1.001], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
 
@@ -37,6 +47,7 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
             text=[percent(count / total, 0) for _, count in shown],
             textposition="outside",
             customdata=[html.escape(name, quote=False) for name, _ in shown],
+            marker={"color": [class_colour(list(counts).index(name)) for name, _ in shown]},
             hovertemplate="%{customdata}: %{x:,} rows (%{text})<extra></extra>",
         ),
         {
@@ -58,12 +69,13 @@ def label_mix(counts: Mapping[str, int]) -> Chart:
     )
 
 
-def probability_histogram(counts: Sequence[int], of: str) -> Chart:
+def probability_histogram(counts: Sequence[int], of: str, place: int = 0) -> Chart:
     """The distribution of a probability over the rows.
 
     Args:
         counts: rows in each of the equal bins between 0 and 1.
         of: the class of the probability, for title and axis.
+        place: the place of the class among those of the contract.
     """
     width = 1 / len(counts)
     ranges = [
@@ -74,6 +86,7 @@ def probability_histogram(counts: Sequence[int], of: str) -> Chart:
             x=[(place + 0.5) * width for place in range(len(counts))],
             y=list(counts),
             width=[width * 0.95] * len(counts),
+            marker={"color": class_colour(place)},
             customdata=ranges,
             hovertemplate="%{customdata}: %{y:,} rows<extra></extra>",
         ),
@@ -115,12 +128,12 @@ def label_by_group(
                 orientation="h",
                 x=[row[place] / sum(row) for _, row in counted],
                 y=list(range(len(counted))),
-                marker={"color": f"var(--chart-{order + 1})"},
+                marker={"color": class_colour(place)},
                 customdata=[[html.escape(name, quote=False), row[place], sum(row)] for name, row in counted],
                 hovertemplate=f"%{{customdata[0]}}: {text(classes[place])} %{{x:.1%}}"
                 " (%{customdata[1]:,} of %{customdata[2]:,} rows)<extra></extra>",
             )
-            for order, place in enumerate(shown)
+            for place in shown
         ],
         {
             # most ticks that fit on a phone beside long names

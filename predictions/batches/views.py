@@ -159,7 +159,11 @@ def _charts(batch: Batch, contract: Contract) -> list[Chart]:
     mix = dict(zip(contract.classes, counted["labels"], strict=True))
     return [
         charts.label_mix(mix),
-        charts.probability_histogram(counted["probability"], contract.positive or "the label"),
+        charts.probability_histogram(
+            counted["probability"],
+            contract.positive or "the label",
+            contract.classes.index(contract.positive) if contract.positive else 0,
+        ),
     ]
 
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.urls import reverse
 
-from clfsite.core.web.charts import spark
+from clfsite.core.web.charts import CLASS_COLOURS, spark
 from predictions.models import Batch, HourlyCount, HourlyLatency, hour_of
 from predictions.monitoring import counts, quality
 from predictions.monitoring.quality import Score
@@ -50,15 +50,30 @@ class Glance:
 
     @property
     def mix(self) -> list[dict[str, Any]]:
-        """The most frequent labels with counts, shares and positions in a bar of width 100; the others are combined."""
+        """The most frequent labels with counts, shares and positions in a bar of width 100; the others are combined.
+
+        `colour` is the number of the colour, by the place of the class, as in the charts.
+        """
         ranked = self.labels.most_common()
+        judged = self.activation.version.held_out["per_class"] if self.activation else []
+        places = {row["label"]: place % CLASS_COLOURS + 1 for place, row in enumerate(judged)}
         shown = ranked if len(ranked) <= SHOWN_LABELS + 1 else ranked[:SHOWN_LABELS]
         rest = self.predictions - sum(count for _, count in shown)
         parts = [*shown, *([("others", rest)] if rest else [])]
         mix, x = [], 0.0
         for label, count in parts:
             width = 100 * count / self.predictions
-            mix.append({"label": label, "count": count, "share": width / 100, "x": x, "width": width})
+            colour = places.get(label, CLASS_COLOURS + 1)
+            mix.append(
+                {
+                    "label": label,
+                    "count": count,
+                    "share": width / 100,
+                    "x": x,
+                    "width": width,
+                    "colour": colour,
+                }
+            )
             x += width
         return mix
 

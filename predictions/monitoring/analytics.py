@@ -1,7 +1,7 @@
 """Predictions of versions in a period, from the hourly counts instead of the log."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,6 +48,23 @@ PERIODS = {
     "90d": Period("Last 90 days", timedelta(days=90), DAY),
     "365d": Period("Last 365 days", timedelta(days=365), DAY),
 }
+
+
+USUAL_PERIOD = "30d"
+
+
+def usual_period(versions: Collection[Version], now: datetime) -> str:
+    """The period to show at first: the shortest with all predictions, or else the shortest from 30 days with any."""
+    hours = HourlyCount.objects.filter(version__in=versions).order_by("hour").values_list("hour", flat=True)
+    first, last = hours.first(), hours.last()
+    if first is None or last is None:
+        return USUAL_PERIOD
+    names = list(PERIODS)
+    whole = next((name for name in names if first >= PERIODS[name].steps(now)[0]), names[-1])
+    if names.index(whole) <= names.index(USUAL_PERIOD):
+        return whole
+    longer = names[names.index(USUAL_PERIOD) :]
+    return next((name for name in longer if last >= PERIODS[name].steps(now)[0]), names[-1])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from clfsite.core.web.charts import Chart, bars, chart, count_axis, labelled_axis, plot, scatter, text
+from clfsite.core.web.charts import (
+    Chart,
+    bars,
+    chart,
+    class_colour,
+    count_axis,
+    labelled_axis,
+    plot,
+    scatter,
+    text,
+)
 from clfsite.core.web.numbers import percent
 from predictions.batches.charts import SHARES, SHOWN_CLASSES
 
@@ -236,13 +246,14 @@ def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[st
     )
 
 
-def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = None) -> Chart:
+def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = None, place: int = 0) -> Chart:
     """The distribution of a probability over the predictions, by tenths.
 
     Args:
         counts: predictions in each tenth.
         of: whose probability, for title and axis.
         held_out: the share of held-out rows in each tenth, to compare with; None where unknown.
+        place: the place of the class among those of the contract.
     """
     total = max(sum(counts), 1)
     ranges = [
@@ -257,7 +268,7 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
         "held-out rows."
         if held_out
         else "",
-        figure=_spread(counts, of, ranges, held_out),
+        figure=_spread(counts, of, ranges, held_out, class_colour(place)),
         table={
             "headers": [
                 f"Probability of {of}",
@@ -274,7 +285,7 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
 
 
 def _spread(
-    counts: Sequence[int], of: str, ranges: Sequence[str], held_out: Sequence[float] | None
+    counts: Sequence[int], of: str, ranges: Sequence[str], held_out: Sequence[float] | None, colour: str
 ) -> dict[str, Any]:
     total = max(sum(counts), 1)
     width = 1 / len(counts)
@@ -285,7 +296,7 @@ def _spread(
             y=[count / total for count in counts],
             width=[width * 0.95] * len(counts),
             name="predictions in this period",
-            marker={"color": "var(--chart-1)"},
+            marker={"color": colour},
             customdata=[[span, count] for span, count in zip(ranges, counts, strict=True)],
             hovertemplate="%{customdata[0]}: %{y:.1%}, %{customdata[1]:,} predictions<extra></extra>",
         )

@@ -4,8 +4,9 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q
+from django.utils import timezone
 
-from predictions.monitoring.analytics import PERIODS
+from predictions.monitoring.analytics import PERIODS, usual_period
 from training.models import Classifier, Version
 
 
@@ -18,8 +19,6 @@ class AnalyticsForm(forms.Form):
         required=False, label="Time", choices=[(name, span.title) for name, span in PERIODS.items()]
     )
 
-    DEFAULT_PERIOD = "30d"
-
     def __init__(self, data: Any) -> None:
         shown = Q(archived_at=None) | Q(name=data.get("classifier", ""))
         classifiers = list(Classifier.objects.filter(shown).order_by("-is_default", "name"))
@@ -28,7 +27,11 @@ class AnalyticsForm(forms.Form):
         rows = Version.objects.with_active().filter(classifier=self.chosen).select_related("classifier")
         unread = Version.bulky("contract_data", "held_out")
         self.all_versions = list(rows.defer(*unread).order_by("-number"))
-        self.span = data["period"] if data.get("period") in PERIODS else self.DEFAULT_PERIOD
+        self.span = (
+            data["period"]
+            if data.get("period") in PERIODS
+            else usual_period(self.all_versions, timezone.now())
+        )
         named = [version for version in self.all_versions if str(version.number) == data.get("version")]
         self.versions = named or self.all_versions
         super().__init__(

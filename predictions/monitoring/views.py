@@ -81,7 +81,8 @@ def _probability(used: list[Version], report: Report) -> Chart:
     meaning = {(contract.classes, contract.positive) for contract in contracts}
     if positive and len(meaning) == 1:
         tenths = analytics.positive_tenths(positive, report.deciles)
-        return traffic_charts.tenths(tenths, positive, analytics.held_out_tenths(used[0]))
+        place = used[0].contract.classes.index(positive)
+        return traffic_charts.tenths(tenths, positive, analytics.held_out_tenths(used[0]), place)
     summed = [sum(column) for column in zip(*report.deciles.values(), strict=True)]
     return traffic_charts.tenths(summed, "the label")
 

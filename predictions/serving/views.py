@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from clfsite.core.errors import NotFound, ProblemError, Unavailable
+from clfsite.core.web.charts import CLASS_COLOURS
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.models import Prediction
@@ -87,9 +88,10 @@ def ranked(
 
     Args:
         label: the predicted class.
-        shares: class to probability, from 0 to 1.
+        shares: class to probability, from 0 to 1, in the order of the contract, which determines the colours.
         before: shares of a previous prediction to compare with.
     """
+    colours = {name: place % CLASS_COLOURS + 1 for place, name in enumerate(shares)}
     places = sorted(shares.items(), key=lambda pair: -pair[1])
     rows = [
         {
@@ -97,6 +99,7 @@ def ranked(
             "share": share,
             "width": 100 * share,
             "is_answer": name == label,
+            "colour": colours[name],
             "change": share - before[name] if before and name in before else None,
         }
         for name, share in places[:SHOWN_CLASSES]

@@ -70,15 +70,25 @@
       responsive: true,
       displaylogo: false,
       staticPlot: "static" in div.dataset,
-      modeBarButtons: [["toImage"]],
-      // Plotly renders PNG through a blob: image, which the Content-Security-Policy forbids.
-      toImageButtonOptions: { format: "svg", filename: div.dataset.figure },
+      // Its bar of tools would cover the data; the button below the chart saves it.
+      displayModeBar: false,
     };
+    const isNew = !div.classList.contains("js-plotly-plot");
     Plotly.react(div, data, layout, config);
+    if (isNew) div.dispatchEvent(new Event("chartdrawn", { bubbles: true }));
+  }
+
+  const isInView = (div) => div.getBoundingClientRect().bottom > 0 && div.getBoundingClientRect().top < innerHeight;
+  const later = window.requestIdleCallback ?? ((work) => setTimeout(work, 10));
+  // Charts in view are drawn at once; the others follow one by one, so they do not keep a reader waiting.
+  function drawNew() {
+    const waiting = [...document.querySelectorAll(".chart:not(.js-plotly-plot)")];
+    waiting.filter(isInView).forEach(draw);
+    const next = waiting.find((div) => !isInView(div) && document.getElementById(div.dataset.figure));
+    if (next) later(() => { draw(next); drawNew(); });
   }
 
   const drawAll = () => document.querySelectorAll(".chart").forEach(draw);
-  const drawNew = () => document.querySelectorAll(".chart:not(.js-plotly-plot)").forEach(draw);
 
   document.addEventListener("themechange", drawAll);
   matchMedia("print").addEventListener("change", drawAll);

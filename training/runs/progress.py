@@ -46,7 +46,9 @@ def _around(scores: Sequence[float]) -> dict[str, Any]:
     """Limits of the axis if scores hardly change, because Plotly's ticks would be equal or outside 0 to 1."""
     low, high = min(scores), max(scores)
     middle = (low + high) / 2
-    return {} if high - low > LEAST_SPAN else {"range": [middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2]}
+    # no score of the five metrics is above 1
+    top = max(min(middle + LEAST_SPAN / 2, 1.0), high)
+    return {} if high - low > LEAST_SPAN else {"range": [top - LEAST_SPAN, top]}
 
 
 def best_so_far(run: Run) -> Chart | None:
@@ -73,7 +75,7 @@ def best_so_far(run: Run) -> Chart | None:
             hovertemplate="%{y:.4f}<br>%{x:,} models, %{customdata:.1f} s<extra></extra>",
         ),
         {
-            "xaxis": {"title": {"text": "Models fitted"}, "range": [0, max(run.fits_total, ends) * 1.02]},
+            "xaxis": {"title": {"text": "Models fitted"}, "range": [0, max(run.fits_total, ends)]},
             "yaxis": {"title": {"text": title}, "tickformat": ".3f", **_around(scores)},
             "showlegend": False,
         },

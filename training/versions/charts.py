@@ -15,6 +15,7 @@ from clfsite.core.web.charts import (
     Trace,
     bars,
     chart,
+    class_colour,
     diagonal,
     heatmap,
     labelled_axis,
@@ -95,7 +96,12 @@ def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
         held_out: `Evaluation.to_dict()`, possibly without `curves` and `importance`.
     """
     curves = held_out.get("curves") or {}
-    drawn = [draw(curves[kind]) for kind, draw in CURVES.items() if curves.get(kind)]
+    classes = [row["label"] for row in held_out["per_class"]]
+    drawn = [
+        draw([{"color": class_colour(classes.index(curve["label"])), **curve} for curve in curves[kind]])
+        for kind, draw in CURVES.items()
+        if curves.get(kind)
+    ]
     features = held_out.get("importance")
     return [*drawn, importance(features, held_out.get("importance_effort"))] if features else drawn
 

@@ -78,6 +78,15 @@ def wrapped(label: str) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
+# colours for classes; the next one, grey, is for what belongs to no class
+CLASS_COLOURS = 6
+
+
+def class_colour(place: int) -> str:
+    """The colour of a class, by its place among the classes of its contract, which is the same on every page."""
+    return f"var(--chart-{place % CLASS_COLOURS + 1})"
+
+
 def labelled_axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
     """An axis of positions 0, 1, ... with labels, because cut labels may be equal."""
     return {

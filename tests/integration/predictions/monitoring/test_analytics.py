@@ -114,7 +114,7 @@ def test_the_page_shows_a_chart_of_each_kind_and_reads_no_log(row: Version) -> N
     client = staff_client()
     with CaptureQueriesContext(connection) as queries:
         response = client.get(ANALYTICS)
-    assert len(queries) <= 11
+    assert len(queries) <= 13
     assert not [query for query in queries if '"predictions_prediction"' in query["sql"]]
     names = [chart["id"] for chart in response.context["charts"]]
     assert names == [
@@ -153,7 +153,7 @@ def test_many_versions_take_no_more_queries(row: Version, django_assert_max_num_
         version = VersionFactory.create(classifier=row.classifier)
         PredictionFactory.create(version=version, created_at=timezone.now())
     client = staff_client()
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         assert client.get(ANALYTICS).context["report"].total == 9
 
 
@@ -181,3 +181,23 @@ def test_a_quantile_is_read_between_the_bounds_of_its_bucket() -> None:
     assert counts.quantile({6: 50, 7: 50}, 0.99) == pytest.approx(1.98)
     assert counts.quantile({0: 1}, 1.0) == 0.01
     assert counts.quantile({18: 3}, 0.5) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "period"),
+    [
+        ((), "30d"),
+        ((0,), "24h"),
+        ((3,), "7d"),
+        ((20, 1), "30d"),
+        ((200, 1), "30d"),
+        ((200, 60), "90d"),
+        ((900,), "365d"),
+    ],
+)
+def test_the_period_with_the_predictions_is_shown_at_first(
+    days_ago: tuple[int, ...], period: str, row: Version
+) -> None:
+    for days in days_ago:
+        asked(row, timezone.now() - timedelta(days=days))
+    assert context()["form"].span == period
