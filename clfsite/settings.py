@@ -19,7 +19,7 @@ ROOT_URLCONF = "clfsite.urls"
 WSGI_APPLICATION = "clfsite.wsgi.application"
 APPEND_SLASH = False
 # errors below this prefix are pages; all others are problem documents
-PAGES = ("/portal/", "/admin/", "/accounts/")
+PAGES = ("/portal/", "/admin/", "/accounts/", "/help/")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -127,7 +127,11 @@ AUTH_PASSWORD_VALIDATORS = [
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    # the pictures of the pages under /help/
+    ("help", BASE_DIR / "docs" / "images"),
+]
 # source maps are only for debuggers
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "jpg", "gz", "br", "woff", "woff2", "zip"]

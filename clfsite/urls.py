@@ -2,11 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth import views as auth
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from clfsite import profile
+from clfsite import help, profile
 from clfsite.api_docs import Schema
 from clfsite.core.web import problems
 from clfsite.core.web.urls import call
@@ -35,6 +35,7 @@ urlpatterns = [
     path("accounts/login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("portal/profile", profile.profile, name="profile"),
+    re_path(r"^help/(?P<page>[A-Za-z0-9/-]*)$", help.show, name="help"),
     path("portal/", include("predictions.urls")),
     path("portal/", include("training.urls")),
     path("admin/", admin.site.urls),

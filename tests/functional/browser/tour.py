@@ -102,6 +102,7 @@ TOUR = [
     Stop("feedback", "predictions:feedback-list"),
     Stop("keys", "predictions:key-list"),
     Stop("profile", "profile"),
+    Stop("help", "help", ("user-guide",)),
     Stop("datasets", "training:dataset-list"),
     Stop("upload", "training:upload-detail", ("{upload}",)),
     Stop("dataset", "training:dataset-detail", ("{dataset}",)),

@@ -40,6 +40,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:key-list": ("predictions.view_apikey", "predictions.add_apikey"),
     "predictions:key-revoke": ("predictions.view_apikey", "predictions.change_apikey"),
     "profile": ("", ""),
+    "help": ("", None),
     "predictions:version-report": ("", None),
     "training:dataset-list": ("", "training.add_dataset"),
     "training:dataset-detail": ("", None),
@@ -118,6 +119,7 @@ def things(version: Version) -> dict[str, list[Any]]:
         "training:run-progress": [RunFactory.create(running=True).pk],
         "training:version-detail": [version.pk],
         "training:version-card": [version.pk],
+        "help": ["user-guide"],
         "predictions:classifier-detail": [version.classifier_id],
         "training:classifier-history": [version.classifier_id],
         "training:classifier-archive": [version.classifier_id],
@@ -138,7 +140,7 @@ def paths(version: Version) -> dict[str, str]:
 
 @pytest.mark.promise(9)
 def test_every_address_is_in_the_table() -> None:
-    assert {*portal_names(), "profile"} == set(ACCESS)
+    assert {*portal_names(), "profile", "help"} == set(ACCESS)
 
 
 def opened(name: str) -> int:
