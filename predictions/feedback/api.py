@@ -53,7 +53,7 @@ class PredictionFeedback(Call):
 
 
 class FeedbackUpload(Call):
-    """The true labels of many predictions, as CSV with the columns id and label: all rows or none."""
+    """The true labels of many predictions, as a file with ids and labels: all rows or none."""
 
     scopes = {"POST": "feedback"}
     parser_classes = [UploadParser]
@@ -77,7 +77,14 @@ class FeedbackUpload(Call):
             actor=actor_of(request),
             via=Feedback.Source.API,
         )
-        return Response({change.value: stored[change] for change in Change})
+        return Response(
+            {
+                **{change.value: stored.changes[change] for change in Change},
+                "label_column": stored.label_column,
+                "ignored_columns": stored.ignored_columns,
+                "without_label": stored.without_label,
+            }
+        )
 
 
 def _id(text: str) -> UUID:

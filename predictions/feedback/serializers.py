@@ -45,14 +45,29 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
 
 @example({"file": f"id,label\n{ID_EXAMPLE},Yes\n"}, MULTIPART)
 class FeedbackUploadSerializer(StrictSerializer):
-    file = OneFileField(allow_empty_file=True, help_text="CSV with the columns id and label.")
+    file = OneFileField(
+        allow_empty_file=True,
+        help_text="A file with the columns id and label, or a result of a batch with a column truth added.",
+    )
     replace = StrictBooleanField(
         default=False, help_text="Replace earlier labels; they are kept in the history."
     )
 
 
-@example({"created": 1, "unchanged": 0, "corrected": 0})
+@example(
+    {
+        "created": 1,
+        "unchanged": 0,
+        "corrected": 0,
+        "label_column": "label",
+        "ignored_columns": [],
+        "without_label": 0,
+    }
+)
 class FeedbackStoredSerializer(serializers.Serializer[dict[str, object]]):
     created = serializers.IntegerField()
     unchanged = serializers.IntegerField()
     corrected = serializers.IntegerField()
+    label_column = serializers.CharField(help_text="The column that was taken as the true label.")
+    ignored_columns = serializers.ListField(child=serializers.CharField())
+    without_label = serializers.IntegerField(help_text="Rows of a result that have no true label yet.")

@@ -103,9 +103,17 @@ def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
     except ProblemError as error:
         form.refuse(error)
         return False
-    counted = (f"{stored[Change.CREATED]:,} new", f"{stored[Change.CORRECTED]:,} corrected")
-    known = stored[Change.UNCHANGED]
-    messages.success(request, f"{capfirst(', '.join(counted))}, {known:,} already saved.")
+    changes = stored.changes
+    counted = (
+        f"{changes[Change.CREATED]:,} new",
+        f"{changes[Change.CORRECTED]:,} corrected",
+        f"{changes[Change.UNCHANGED]:,} already saved",
+        *([f"{stored.without_label:,} rows without a true label"] if stored.without_label else []),
+    )
+    ignored = (
+        f" Columns not used: {', '.join(stored.ignored_columns)[:300]}." if stored.ignored_columns else ""
+    )
+    messages.success(request, f"{capfirst(', '.join(counted))}.{ignored}")
     return True
 
 

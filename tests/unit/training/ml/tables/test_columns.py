@@ -110,7 +110,7 @@ def test_dates_that_can_be_read_in_two_ways_are_asked_about_and_not_guessed(read
     assert values(table, "joined") == ["01/02/2024", "03/04/2024"]
     assert noted(table) == {"joined": "ambiguous_date"}
     assert values(read(text, dates=["joined=m/d/y"]), "joined")[0] == pd.Timestamp(2024, 1, 2)
-    with pytest.raises(TableError, match="line 3.*expected a date"):
+    with pytest.raises(TableError, match=r"line 3.*expected a date"):
         read(lines("joined,y", "01/02/2024,a", "soon,b"), dates=["joined=d/m/y"])
 
 

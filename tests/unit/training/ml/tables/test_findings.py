@@ -183,7 +183,9 @@ def test_number_that_is_repeated_far_from_all_others_is_asked_about(mark: int) -
     assert f"--missing {mark}" in finding.message
 
 
-@pytest.mark.parametrize("values", [[-999, *range(399)], [99, 98, 97, 96] * 100], ids=["once", "among others"])
+@pytest.mark.parametrize(
+    "values", [[-999, *range(399)], [99, 98, 97, 96] * 100], ids=["once", "among others"]
+)
 def test_number_that_is_not_repeated_or_not_far_away_is_not_asked_about(values: list[int]) -> None:
     found = findings_of(age=values)
     assert found.get("age") is None or found["age"].code != "suspicious_number"
