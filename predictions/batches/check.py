@@ -15,7 +15,7 @@ from clfsite.core.web import csv_output
 from training.datasets.service import as_invalid_input
 from training.ml.tables.blocks import Block, read_blocks, read_header
 from training.ml.tables.checks import Checked, check_cells
-from training.ml.tables.contract import Contract, Feature, Kind
+from training.ml.tables.contract import WRITTEN, Contract, Feature
 from training.ml.tables.notation import Notation
 from training.ml.tables.reading import MAX_PROBLEMS, TableError
 from training.ml.tables.recognition import recognise_notations
@@ -159,7 +159,7 @@ def features_of(block: Block, header: list[str], contract: Contract) -> list[Any
 
 def _read_back(feature: Feature, cells: Sequence[str]) -> Sequence[str]:
     """The cells of a column as they were before a file of ours marked those that look like formulas."""
-    if feature.kind is not Kind.CATEGORY:
+    if feature.kind not in WRITTEN:
         return cells
     known = frozenset(feature.categories)
     marked = {cell: plain for cell in set(cells) if (plain := csv_output.read_back(cell, known)) != cell}

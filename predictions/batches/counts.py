@@ -97,7 +97,8 @@ def _periods(feature: Feature) -> Groups:
 def charted(contract: Contract) -> list[Groups]:
     """The groups of the counted features, for a wide table only the first ones."""
     most = max(1, min(MOST_FEATURES, MOST_COUNTS // ((RANGES + 3) * len(contract.classes))))
-    return [groups_of(feature) for feature in contract.features[:most]]
+    grouped = [feature for feature in contract.features if feature.kind is not Kind.TEXT]
+    return [groups_of(feature) for feature in grouped[:most]]
 
 
 def count(

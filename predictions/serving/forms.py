@@ -34,7 +34,11 @@ class FeatureField(forms.CharField):
         self.feature = feature
 
     def to_python(self, value: Any) -> Any:
-        return read_cell(self.feature, read_text(value or "", self.feature.categories))
+        text = value or ""
+        if self.feature.kind is Kind.TEXT:
+            # browsers send line ends as CR LF
+            text = text.replace("\r\n", "\n")
+        return read_cell(self.feature, read_text(text, self.feature.categories))
 
     def validate(self, value: Any) -> None:
         error, _ = self.feature.check(value)
@@ -80,6 +84,8 @@ class FeaturesForm(forms.Form):
 
 def _text(feature: Feature | None, value: Any) -> str:
     """The text of a value in a form: dates in ISO 8601, as browsers send them."""
+    if feature and feature.kind is Kind.TEXT and "\r" not in value and not value.startswith('"'):
+        return str(value)
     if feature is None or feature.kind is not Kind.DATE:
         return carry(exact(value))
     moment = feature.moment(value)
@@ -98,6 +104,8 @@ def _date_widget(feature: Feature, value: Any) -> forms.Widget:
 def _widget(feature: Feature) -> forms.Widget:
     if feature.kind in {Kind.INTEGER, Kind.NUMBER}:
         return forms.NumberInput(attrs={"step": 1 if feature.kind is Kind.INTEGER else "any"})
+    if feature.kind is Kind.TEXT:
+        return forms.Textarea(attrs={"rows": 3})
     values = ("true", "false") if feature.kind is Kind.BOOLEAN else feature.categories
     missing = [("", "(missing)")] if feature.missing else []
     return forms.Select(choices=[*missing, *((carry(value), value) for value in values)])

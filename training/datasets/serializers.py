@@ -170,8 +170,8 @@ class CorrectionsSerializer(StrictSerializer):
     columns = serializers.DictField(
         child=StrictChoiceField(choices=list(Choice)),
         default=dict,
-        help_text="By column: number, category, merge for a category whose similar spellings are merged, leave_out, or take_in for "
-        "a column that is left out.",
+        help_text="By column: number, category, merge for a category whose similar spellings are merged, text to learn "
+        "from its words, leave_out, or take_in for a column that is left out.",
     )
     strict = StrictBooleanField(
         default=False,

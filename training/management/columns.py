@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from clfsite.core.errors import ProblemError
 from training.datasets.service import import_dataset
-from training.ml.tables.contract import Contract, Feature
+from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.corrections import Choice, Corrections, Spellings
 from training.ml.tables.options import DATES, Options
 from training.ml.tables.reading import TableError
@@ -27,6 +27,7 @@ OPTIONS = {
     Choice.TAKE_IN: "include this column although it would be left out",
     Choice.NUMBER: "use this column as a number; all values must be numbers",
     Choice.CATEGORY: "use this column as a category, for example for codes; its values are kept as text",
+    Choice.TEXT: "use the words of this column as inputs, such as those of comments",
     Choice.MERGE: "use this column as a category, and merge similar spellings such as Oslo, oslo and OSLO",
 }
 
@@ -200,6 +201,8 @@ def show_left_out(contract: Contract, console: Console) -> None:
 def _values(feature: Feature) -> str:
     if feature.span:
         return " to ".join(feature.span)
+    if feature.kind is Kind.TEXT:
+        return "any text, learned by its words"
     if not feature.categories:
         return "true, false"
     more = len(feature.categories) - SHOWN_CATEGORIES

@@ -22,9 +22,10 @@ TITLES = {
     Choice.LEAVE_OUT: "Leave out",
     Choice.TAKE_IN: "Take in",
     Choice.MERGE: "A category, spellings merged",
+    Choice.TEXT: "Its words",
 }
-OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.MERGE, Choice.LEAVE_OUT)
-OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.NUMBER, Choice.CATEGORY, Choice.MERGE)
+OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.MERGE, Choice.TEXT, Choice.LEAVE_OUT)
+OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.TEXT, Choice.NUMBER, Choice.CATEGORY, Choice.MERGE)
 
 
 @dataclass(frozen=True)

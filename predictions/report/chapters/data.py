@@ -177,6 +177,8 @@ def _seen(feature: Feature) -> str:
         shown = ", ".join(drawing.cut(category) for category in feature.categories[:SHOWN_CATEGORIES])
         left = len(feature.categories) - SHOWN_CATEGORIES
         return f"{shown} and {left} more" if left > 0 else shown
+    if feature.kind is Kind.TEXT:
+        return "any text, learned by its words"
     if feature.kind is Kind.BOOLEAN:
         return "true, false"
     return span(feature) or "not recorded"

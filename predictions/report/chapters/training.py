@@ -11,7 +11,7 @@ from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Ite
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
 from training.ml.search.recipe import BALANCED, HOLD_OUT
-from training.ml.tables.contract import MANY_LEVELS
+from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS
 from training.ml.tables.digits import exact
 from training.templatetags.titles import estimator, metric
 
@@ -69,6 +69,14 @@ def training(facts: Facts) -> Chapter:
                     f"column of 0 and 1. If there are more than {MANY_LEVELS} categories, each becomes the share of "
                     "the classes among its rows instead, measured on other rows than the one that is encoded; an "
                     "unknown category becomes the share among all rows."
+                ),
+                (
+                    "Dates: year, month, weekday, hour if there are times, and the days since the last date of the "
+                    "table, as numbers."
+                ),
+                (
+                    f"Texts that were taken in: the {SELECTED_WORDS} words that tell the classes apart best, weighted by "
+                    "TF-IDF."
                 ),
                 "The estimator turns the columns into a probability of each class.",
             ]

@@ -12,17 +12,23 @@ import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
 from training.ml.search.families import FAMILIES
-from training.ml.tables.contract import MANY_LEVELS, Contract, Feature
+from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, Feature
 from training.ml.tables.times import ISO
 
 # the name of the transformer of a date is this and its place among the dates
 DATE = "date_"
+# likewise for a column of texts
+PROSE = "text_"
+# different hashes of words
+HASHED_WORDS = 2**14
 # units of pandas for the formats of dates that are numbers
 UNITS_OF = {"epoch": "s", "epoch_ms": "ms"}
 # parts of the training rows, each of which is encoded by the target in the other parts
@@ -52,6 +58,7 @@ def build_model(
 def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     """Return the unfitted preprocessor: imputation and scaling of numbers, imputation and one-hot of categories.
 
+    A text that is learned by its words becomes 200 numbers, the weights of the words that tell the classes apart best.
     A date becomes its year, month, weekday and, if dates have times, hour, and the days since the last date of training.
     A category of many values is encoded as the share of each class among the training rows of the value, drawn to
     the share among all rows if the value is rare. Training rows are encoded by the shares in other rows, so that a row does
@@ -75,12 +82,16 @@ def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     )
     many = contract.levels
     few = [name for name in contract.categories if name not in many]
-    parts = [("numbers", numbers, contract.numbers), ("categories", categories, few)]
+    parts: list[tuple[str, Any, Any]] = [
+        ("numbers", numbers, contract.numbers),
+        ("categories", categories, few),
+    ]
     if many:
         parts.append(("levels", _levels(contract, seed), many))
     parts += [
         (f"{DATE}{place}", _date(feature), [feature.name]) for place, feature in enumerate(contract.dates)
     ]
+    parts += [(f"{PROSE}{place}", _words(), name) for place, name in enumerate(contract.prose)]
     return ColumnTransformer(parts)
 
 
@@ -126,6 +137,23 @@ def _date(feature: Feature) -> Pipeline:
             ("times", FunctionTransformer(methodcaller("apply", pd.to_datetime, utc=True, **known))),
             ("parts", FeatureUnion([*parts, ("days", since)])),
             *_scaled_numbers(),
+        ]
+    )
+
+
+def _words() -> Pipeline:
+    """Return the steps for one column of texts: the words that tell the classes apart best, weighted by TF-IDF.
+
+    Words are hashed, so there is always a fixed number of them to choose from, however small or empty the texts are.
+    """
+    texts = {"objects": ("astype", object), "filled": ("fillna", ""), "strings": ("map", str)}
+    return Pipeline(
+        [
+            *((name, FunctionTransformer(methodcaller(*call))) for name, call in texts.items()),
+            ("words", HashingVectorizer(n_features=HASHED_WORDS, alternate_sign=False, norm=None)),
+            ("weights", TfidfTransformer(sublinear_tf=True)),
+            ("chosen", SelectKBest(chi2, k=SELECTED_WORDS)),
+            ("dense", FunctionTransformer(methodcaller("toarray"))),
         ]
     )
 

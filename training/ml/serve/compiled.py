@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,14 +19,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
-from training.ml.search.estimators import DATE, LARGEST_SCALED, MISSING_CATEGORY
+from training.ml.search.estimators import DATE, LARGEST_SCALED, MISSING_CATEGORY, PROSE
 from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix
-from training.ml.tables.contract import LARGEST, MOMENTS, Contract, Feature, Kind
+from training.ml.tables.contract import LARGEST, MOMENTS, SELECTED_WORDS, Contract, Feature, Kind
 
 TOLERANCE = 1e-6  # difference of a probability
 UNSEEN = "a category that no table holds \u2603"
 FAR_DATES = ("0001-01-01", "1969-12-31T23:59:59.999999", "2024-02-29T12:30:00", "9999-12-31T23:59:59.999999")
+# the step of a text's pipeline that takes texts without gaps
+FIRST_OF_WORDS = 3
 # batch sizes, in rows, at which the two engines are timed
 SIZES = (1_000, 10_000)
 
@@ -112,6 +114,26 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The columns of one text, from column `first` on, by the fitted steps of scikit-learn from texts to weights."""
+
+    name: str
+    first: int
+    width: int
+    steps: Pipeline
+
+    def encode(self, values: Sequence[Any] | NDArray[Any]) -> Matrix:
+        """Return the columns of texts, shape (values, width)."""
+        # only NaN differs from itself
+        texts = ["" if value is None or value != value else str(value) for value in values]  # noqa: PLR0124
+        columns: Matrix = self.steps.transform(texts)
+        return columns
+
+
+Part: TypeAlias = Levels | Moments | Words
+
+
+@dataclass(frozen=True)
 class Preprocessor:
     """A fitted preprocessor of `estimators.build_preprocessor` as arrays.
 
@@ -123,7 +145,7 @@ class Preprocessor:
     means: Matrix
     scales: Matrix
     blocks: tuple[Block, ...]
-    parts: tuple[Levels | Moments, ...]
+    parts: tuple[Part, ...]
     width: int
 
     def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
@@ -159,7 +181,7 @@ class Preprocessor:
             places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
             X[rows[places >= 0], places[places >= 0]] = 1.0
         for part in self.parts:
-            if isinstance(part, Moments):
+            if not isinstance(part, Levels):
                 X[:, part.first : part.first + part.width] = part.encode(arrays[part.name])
                 continue
             codes, values = pd.factorize(arrays[part.name], use_na_sentinel=False)
@@ -269,6 +291,8 @@ def _seconds(call: Callable[[], object]) -> float:
 def _extremes(feature: Feature) -> list[Any]:
     if feature.kind is Kind.CATEGORY:
         return [math.nan, UNSEEN, *feature.categories[:50]]
+    if feature.kind is Kind.TEXT:
+        return [math.nan, "", UNSEEN, "?!"]
     if feature.kind is Kind.DATE:
         return [pd.NaT, *map(pd.Timestamp, (feature.first, feature.last, *FAR_DATES))]
     if feature.kind is Kind.BOOLEAN:
@@ -293,12 +317,12 @@ def _order(value: Any) -> tuple[bool, float]:
 
 def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
     fitted = {
-        part: (transformer, list(columns))
+        part: (transformer, [columns] if isinstance(columns, str) else list(columns))
         for part, transformer, columns in pipeline.named_steps["preprocessor"].transformers_
     }
     transformer, numbers = fitted["numbers"]
     blocks: list[Block] = []
-    parts: list[Levels | Moments] = []
+    parts: list[Part] = []
     medians = means = scales = np.empty(0)
     if numbers:
         steps = transformer.named_steps
@@ -321,6 +345,10 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
         part = _moments(feature, fitted[f"{DATE}{place}"][0], width)
         parts.append(part)
         width += part.width
+    for place, name in enumerate(contract.prose):
+        steps = fitted[f"{PROSE}{place}"][0][FIRST_OF_WORDS:]
+        parts.append(Words(name, width, SELECTED_WORDS, steps))
+        width += SELECTED_WORDS
     return Preprocessor(tuple(numbers), medians, means, scales, tuple(blocks), tuple(parts), width)
 
 

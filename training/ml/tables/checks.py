@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from training.ml.tables import times
-from training.ml.tables.contract import LARGEST, MOMENTS, Contract, Feature, FeatureProblem, Kind
+from training.ml.tables.contract import LARGEST, MOMENTS, WRITTEN, Contract, Feature, FeatureProblem, Kind
 from training.ml.tables.digits import EXACT
 from training.ml.tables.notation import ALWAYS_MISSING, OFTEN_MISSING, Notation
 
@@ -190,7 +190,7 @@ def read_cell(feature: Feature, cell: str, notation: Notation | None = None) -> 
     known = notation or feature.notation
     if means_missing(cell, feature.categories) or text in known.missing:
         return None
-    if feature.kind is Kind.CATEGORY:
+    if feature.kind in WRITTEN:
         return feature.spelled(cell)
     if feature.kind is Kind.DATE:
         moment = times.read(text, known.date)
@@ -297,7 +297,7 @@ def _strange(features: Sequence[Feature], values: NDArray[np.float64]) -> set[st
 
 def _judge(feature: Feature, values: Sequence[Any]) -> tuple[NDArray[Any], Iterable[int]]:
     """Return a column of JSON values as an array, and the rows that the contract has to check one by one."""
-    if feature.kind is Kind.CATEGORY:
+    if feature.kind in WRITTEN:
         return _judge_categories(feature, values)
     if feature.kind is Kind.DATE:
         return _judge_dates(feature, values)

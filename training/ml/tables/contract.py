@@ -26,6 +26,7 @@ from training.ml.tables.quoting import MAX_QUOTE, quote
 
 MAX_CLASSES = 100
 MAX_TEXT = 1_000  # characters
+MAX_PROSE = 100_000  # characters of a text that is learned by its words
 # characters of a value in a dataset's profile
 LONGEST_VALUE = 100
 # unknown names of a record that are listed, and those for which a similar feature is suggested
@@ -37,6 +38,8 @@ LEAST_ALIKE = 0.7
 MANY_LEVELS = 50
 # the type of columns of dates, in UTC; microseconds reach from the year 1 to 9999 and beyond
 MOMENTS: Final = "datetime64[us]"
+# words of a text that become inputs
+SELECTED_WORDS = 200
 # larger numbers overflow in the squares and single-precision floats of estimators
 LARGEST = 1e30
 
@@ -53,6 +56,7 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     CATEGORY = "category"
     DATE = "date"
+    TEXT = "text"
 
     @property
     def article(self) -> str:
@@ -66,14 +70,17 @@ _TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.INTEGER: (int,),
     Kind.BOOLEAN: (bool,),
     Kind.CATEGORY: (str,),
-    # dates are texts that have to be read
+    # dates have to be read, and words are not known
     Kind.DATE: (),
+    Kind.TEXT: (),
 }
 
 
 # kinds whose values are numbers in frames
 # kinds whose values are texts in JSON
-TEXTS = frozenset([Kind.CATEGORY, Kind.DATE])
+TEXTS = frozenset([Kind.CATEGORY, Kind.DATE, Kind.TEXT])
+# kinds whose values stay texts in frames
+WRITTEN = frozenset([Kind.CATEGORY, Kind.TEXT])
 NUMERIC = frozenset([Kind.NUMBER, Kind.INTEGER, Kind.BOOLEAN])
 
 
@@ -161,6 +168,8 @@ class Feature:
             return self._check_category(value)
         if self.kind is Kind.DATE:
             return self._check_date(value)
+        if self.kind is Kind.TEXT:
+            return self._check_text(value, MAX_PROSE), None
         if self.kind is Kind.BOOLEAN:
             if isinstance(value, bool):
                 return None, None
@@ -203,19 +212,25 @@ class Feature:
             return self._problem("not_text", f"expected a text, got {quote(value)}"), None
         if self.spelled(value) in self.categories:
             return None, None
-        if len(value) > MAX_TEXT:
-            return self._problem(
-                "too_long", f"expected at most {MAX_TEXT:,} characters, got {len(value):,}"
-            ), None
-        if "\x00" in value or not _is_unicode(value):
-            return self._problem(
-                "invalid_text",
-                "the text contains a NUL character or half of a surrogate pair, which cannot be stored",
-            ), None
+        error = self._check_text(value, MAX_TEXT)
+        if error:
+            return error, None
         known = ", ".join(self.categories[:8]) + (", ..." if len(self.categories) > 8 else "")  # noqa: PLR2004
         return None, self._problem(
             "unknown_category", f"{quote(value)} is not in the training data; known values: {known}"
         )
+
+    def _check_text(self, value: Any, most: int) -> FeatureProblem | None:
+        if not isinstance(value, str):
+            return self._problem("not_text", f"expected a text, got {quote(value)}")
+        if len(value) > most:
+            return self._problem("too_long", f"expected at most {most:,} characters, got {len(value):,}")
+        if "\x00" in value or not _is_unicode(value):
+            return self._problem(
+                "invalid_text",
+                "the text contains a NUL character or half of a surrogate pair, which cannot be stored",
+            )
+        return None
 
     def _problem(self, code: str, message: str) -> FeatureProblem:
         return FeatureProblem(self.name, code, message)
@@ -259,17 +274,22 @@ class Contract:
         return [feature.name for feature in self.features if feature.kind in NUMERIC]
 
     @property
+    def prose(self) -> list[str]:
+        """The features that are learned by their words."""
+        return [feature.name for feature in self.features if feature.kind is Kind.TEXT]
+
+    @property
     def dates(self) -> list[Feature]:
         """The features that are dates."""
         return [feature for feature in self.features if feature.kind is Kind.DATE]
 
     @cached_property
     def texts(self) -> Mapping[str, frozenset[str]]:
-        """The categories seen in training, by feature."""
+        """The categories seen in training, by feature; none for features that are learned by their words."""
         return {
             feature.name: frozenset(feature.categories)
             for feature in self.features
-            if feature.kind is Kind.CATEGORY
+            if feature.kind in WRITTEN
         }
 
     @cached_property
@@ -424,7 +444,7 @@ class Contract:
         columns: dict[str, Any] = {}
         for feature in self.features:
             values = [record[feature.name] for record in records]
-            if feature.kind is Kind.CATEGORY:
+            if feature.kind in WRITTEN:
                 columns[feature.name] = np.array(
                     [np.nan if value is None else feature.spelled(value) for value in values], dtype=object
                 )
@@ -444,7 +464,7 @@ class Contract:
         columns: dict[str, Any] = {}
         for feature in self.features:
             column = table[feature.name]
-            if feature.kind is Kind.CATEGORY:
+            if feature.kind in WRITTEN:
                 is_text = isinstance(column.dtype, pd.StringDtype)
                 texts = column if is_text else labels(column.dropna()).reindex(column.index)
                 columns[feature.name] = (

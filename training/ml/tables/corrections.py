@@ -17,18 +17,20 @@ class Spellings(StrEnum):
 
 
 class Choice(StrEnum):
-    """The treatment of a column that overrides the inferred one; `merge` is a category with similar spellings merged."""
+    """The treatment of a column that overrides the inferred one; `merge` is a category with similar spellings merged, `text`
+    is learned by its words."""
 
     NUMBER = "number"
     CATEGORY = "category"
     LEAVE_OUT = "leave_out"
     TAKE_IN = "take_in"
     MERGE = "merge"
+    TEXT = "text"
 
     @property
     def is_text(self) -> bool:
         """Whether the column's cells are read as written."""
-        return self in {Choice.CATEGORY, Choice.MERGE}
+        return self in {Choice.CATEGORY, Choice.MERGE, Choice.TEXT}
 
 
 @dataclass(frozen=True)

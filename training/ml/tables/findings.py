@@ -36,7 +36,7 @@ MIN_ROWS_FOR_SENTINEL = 3
 # advice about columns that are left out
 ADVICE = {
     LeftOut.IDENTIFIER: "Include it as a number or a category if it describes the rows",
-    LeftOut.FREE_TEXT: "Include it if its texts are categories",
+    LeftOut.FREE_TEXT: "Take in its words as inputs (--text {name}), or include it if its texts are categories",
     LeftOut.CONSTANT: "Nothing can be learned from it",
     LeftOut.ALL_MISSING: "Nothing can be learned from it",
 }
@@ -161,7 +161,9 @@ def _left_out(contract: Contract) -> Iterator[Finding]:
     for name, reason in contract.left_out.items():
         for why, advice in ADVICE.items():
             if reason.startswith(why):
-                yield Finding(why.name.lower(), name, f"{reason}; the column is left out. {advice}")
+                yield Finding(
+                    why.name.lower(), name, f"{reason}; the column is left out. {advice.format(name=name)}"
+                )
 
 
 def _many_levels(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
@@ -246,6 +248,8 @@ def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> It
     kept = rows[y] >= MIN_ROWS_FOR_LEAK
     chosen, y = chosen[kept], y[kept]
     for feature in contract.features:
+        if feature.kind is Kind.TEXT:
+            continue
         column = labelled[feature.name].iloc[chosen]
         codes = pd.factorize(column)[0] if feature.kind in {Kind.CATEGORY, Kind.BOOLEAN} else None
         if codes is not None:

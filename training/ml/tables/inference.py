@@ -29,6 +29,11 @@ IDENTIFIER_SHARE = 0.9
 # share and number of distinct texts above which a column is free text, whose one-hot encoding would overfit
 FREE_TEXT_SHARE = 0.5
 FREE_TEXT_VALUES = 50
+# words of a text, on average, from which texts are no identifiers, however different they are
+WORDS_OF_PROSE = 3
+BLANKS = r"\S\s+\S"
+# the example of a feature that is learned by its words; texts of the table may be private
+SOME_TEXT = "some text"
 MIN_ROWS_FOR_IDENTIFIER = 20  # rows
 # distinct values of a category column; a column with more cannot be one, even by choice
 MAX_CATEGORIES = 10_000
@@ -218,6 +223,8 @@ def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | st
         raise ContractError(
             f"the column {quote(name)} has no value in any labelled row; it can only be left out"
         )
+    if choice is Choice.TEXT:
+        return Feature(name, Kind.TEXT, missing, SOME_TEXT)
     kind = Kind.CATEGORY if choice.is_text else Kind.NUMBER if choice is Choice.NUMBER else kind_of(values)
     if kind is Kind.NUMBER and not _is_numeric(values):
         raise ContractError(
@@ -250,7 +257,10 @@ def _reason_to_leave_out(values: pd.Series, *, is_flag: bool) -> str | None:
         return None
     distinct = values.nunique()
     share = distinct / len(values)
-    if len(values) >= MIN_ROWS_FOR_IDENTIFIER and share >= IDENTIFIER_SHARE:
+    is_prose = (
+        distinct > FREE_TEXT_VALUES and values.astype(str).str.count(BLANKS).mean() >= WORDS_OF_PROSE - 1
+    )
+    if not is_prose and len(values) >= MIN_ROWS_FOR_IDENTIFIER and share >= IDENTIFIER_SHARE:
         return f"{LeftOut.IDENTIFIER}: {distinct:,} different texts in {len(values):,} rows"
     if distinct > FREE_TEXT_VALUES and share >= FREE_TEXT_SHARE:
         return f"{LeftOut.FREE_TEXT}: {distinct:,} different texts in {len(values):,} rows"

@@ -244,7 +244,7 @@ def test_its_command_asks_for_the_very_same_run(lived: Version) -> None:
         class_weight="balanced",
         group="-its customer",
     )
-    corrected = {"zip code": "category", "-x": "leave_out", "id": "take_in", "n": "number"}
+    corrected = {"zip code": "category", "-x": "leave_out", "id": "take_in", "n": "number", "note": "text"}
     Run.objects.filter(pk=lived.run_id).update(
         recipe_data=recipe.to_dict(),
         corrections_data={"columns": corrected, "strict": True, "labels": "merge"},

@@ -55,8 +55,8 @@ def test_every_column_is_listed_with_what_was_inferred_and_what_it_can_be(traine
     assert result["code"].feature == dataset.contract.features[0]
     offered = {name: [option.data["value"] for option in column.field] for name, column in result.items()}
     assert offered == {
-        "code": ["", "number", "category", "merge", "leave_out"],
-        "id": ["", "take_in", "number", "category", "merge"],
+        "code": ["", "number", "category", "merge", "text", "leave_out"],
+        "id": ["", "take_in", "text", "number", "category", "merge"],
     }
     shown = response.content.decode()
     assert "As inferred: integer" in shown
