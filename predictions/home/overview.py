@@ -251,7 +251,7 @@ def events(now: datetime) -> list[Event]:
         Event(
             row.created_at,
             "active",
-            f"{row.version} answers",
+            f"{row.version} became active",
             f"{row.actor}: {row.reason}",
             reverse("training:version-detail", args=[row.version_id]),
         )

@@ -173,7 +173,7 @@ def accuracy(
         note="Predictions with feedback, by the time of the prediction. The dotted line is the accuracy on "
         "held-out rows.",
         figure=figure,
-        table={"headers": ["Version", "Time (UTC)", "Judged", "Right"], "rows": rows},
+        table={"headers": ["Version", "Time (UTC)", "With feedback", "Correct"], "rows": rows},
     )
 
 
@@ -205,7 +205,7 @@ def against_training(expected: Mapping[str, float], counts: Mapping[str, int], n
             {label: expected.get(label, 0.0) for label in shown},
         ),
         table={
-            "headers": ["Label", "Answers", "Share", "Share on held-out rows"],
+            "headers": ["Label", "Predictions", "Share", "Share on held-out rows"],
             "rows": [
                 [
                     label,
@@ -272,7 +272,7 @@ def tenths(counts: Sequence[int], of: str, held_out: Sequence[float] | None = No
         table={
             "headers": [
                 f"Probability of {of}",
-                "Answers",
+                "Predictions",
                 "Share",
                 *(["Share of held-out rows"] if held_out else []),
             ],

@@ -131,8 +131,9 @@ def _address(run: Run) -> str:
 @require_safe
 def run_columns(request: StaffRequest) -> HttpResponse:
     """The fragment with the columns of the chosen dataset."""
-    columns = _columns(RunForm(request.GET, may_activate=False), None, AS_INFERRED)
-    return render(request, "training/runs/_run_columns.html", {"columns": columns})
+    form = RunForm(request.GET, may_activate=False)
+    context = {"columns": _columns(form, None, AS_INFERRED), "form": RunForm(may_activate=False)}
+    return render(request, "training/runs/_run_columns_chosen.html", context)
 
 
 @staff(needs="training.add_run")

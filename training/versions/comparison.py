@@ -13,7 +13,7 @@ LONGEST_NUMBER = 18
 
 
 class Figure(TypedDict):
-    """One metric of one version; `difference` is relative to the first version, `best` marks the highest value."""
+    """One metric of one version; `difference` is relative to the first version, `best` marks the highest value, unless several have it."""
 
     version: int
     value: float
@@ -89,7 +89,7 @@ def _figures(
             "version": version.pk,
             "value": figure,
             "difference": figure - values[0],
-            "best": figure == max(values),
+            "best": figure == max(values) and values.count(figure) == 1,
             "std": std(version),
             "interval": interval(version),
         }

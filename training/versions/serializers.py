@@ -99,7 +99,9 @@ class FigureSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Its id.")
     value = serializers.FloatField()
     difference = serializers.FloatField(help_text="Difference to the first version.")
-    best = serializers.BooleanField(help_text="Whether this is the highest value.")
+    best = serializers.BooleanField(
+        help_text="Whether this is the highest value, which no other version has."
+    )
     std = serializers.FloatField(
         allow_null=True, help_text="Standard deviation over the folds; null for held-out rows."
     )

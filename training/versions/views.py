@@ -89,6 +89,9 @@ def version_compare(request: StaffRequest) -> HttpResponse:
     context = {
         "columns": list(zip(comparison.names(versions), versions, strict=True)),
         "versions": versions,
+        "classifier": versions[0].classifier
+        if len({version.classifier_id for version in versions}) == 1
+        else None,
         "metrics": comparison.metrics(versions),
         "remarks": comparison.remarks(versions),
         "libraries": comparison.libraries(versions),

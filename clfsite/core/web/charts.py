@@ -5,13 +5,14 @@ a page with eight charts, longer to check than the counts to read. The tests che
 """
 
 import html
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 LONGEST_LABEL = 24
 # characters; with few labels there is space for two lines of this length
-WRAPPED_LABELS, LONGEST_LINE = 8, 16
+WRAPPED_LABELS, LONGEST_LINE, LONGEST_LINES = 8, 16, 2
 # most curves in one chart; the others are only in its table
 SHOWN_CURVES = 6
 
@@ -74,7 +75,16 @@ def text(label: str) -> str:
 
 def wrapped(label: str) -> str:
     """A label that Plotly shows unchanged in one or two lines, cut if it is longer."""
-    lines = textwrap.wrap(label, LONGEST_LINE, max_lines=2, placeholder="…")
+    lines = [""]
+    # a name with underscores or hyphens breaks after one, not in the middle of a word or a unit
+    for part in re.findall(r"[^\s_-]*[\s_-]*", label):
+        if lines[-1] and len((lines[-1] + part).rstrip()) > LONGEST_LINE:
+            lines.append("")
+        lines[-1] += part
+    lines = [line.strip() for line in lines]
+    if len(lines) > LONGEST_LINES or max(map(len, lines)) > LONGEST_LABEL:
+        whole = " ".join(lines)
+        lines = textwrap.wrap(whole, LONGEST_LINE, max_lines=LONGEST_LINES, placeholder="…")
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 

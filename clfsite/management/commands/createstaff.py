@@ -43,4 +43,6 @@ class Command(BaseCommand):
         with transaction.atomic():
             person.save()
             person.groups.set(groups)
+        # only the password goes to standard output, where scripts read it
+        self.stderr.write(f"The login {name} may log in with this password, which is shown only now:")
         self.stdout.write(password)

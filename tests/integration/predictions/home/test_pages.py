@@ -182,7 +182,7 @@ def test_what_changed_stands_newest_first_and_not_for_ever(version: Version) -> 
     shown = [event.title for event in overview.events(timezone.now())]
     assert shown[1] == "new.csv: 7 rows scored"
     assert shown[0].endswith("failed")
-    assert "churn v1 answers" in shown
+    assert "churn v1 became active" in shown
     assert not [title for title in shown if title.startswith("old.csv")]
 
 

@@ -90,7 +90,7 @@ def test_figures_have_spread_interval_difference_and_the_best_is_marked(
     assert (first["best"], second["best"]) == (False, True)
     assert second["difference"] == pytest.approx(0.01)
     assert rows["precision"]["held_out"][0]["best"]
-    assert [item["best"] for item in rows["roc_auc"]["held_out"]] == [True, True]
+    assert [item["best"] for item in rows["roc_auc"]["held_out"]] == [False, False]
     shown = response.content.decode()
     low, high = pair[0].held_out["intervals"]["recall"]
     assert f"{low:.3f} to {high:.3f}" in shown
