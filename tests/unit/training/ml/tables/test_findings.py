@@ -91,7 +91,11 @@ def test_fractions_of_which_none_stands_twice_are_no_identifier() -> None:
     [
         (range(ROWS), "identifier", "consecutive whole numbers"),
         ([f"customer {number}" for number in range(ROWS)], "identifier", "Include it"),
-        ([f"note {number % 250}" for number in range(ROWS)], "free_text", "(--text column), or include it if"),
+        (
+            [f"note {number % 250}" for number in range(ROWS)],
+            "free_text",
+            "(--text column), or include it if",
+        ),
         ([7] * ROWS, "constant", "Nothing can be learned"),
         ([np.nan] * ROWS, "all_missing", "Nothing can be learned"),
     ],
