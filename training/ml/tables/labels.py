@@ -24,6 +24,13 @@ USUAL = (
     ("neg", "pos"),
     ("-", "+"),
     ("absent", "present"),
+    ("nein", "ja"),
+    ("nee", "ja"),
+    ("nej", "ja"),
+    ("non", "oui"),
+    ("no", "s\u00ed"),
+    ("no", "si"),
+    ("n\u00e3o", "sim"),
 )
 
 
