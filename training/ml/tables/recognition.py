@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 from training.ml.tables.blocks import read_blocks, read_header
-from training.ml.tables.columns import plain_numbers
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.notation import Evidence, MixedError, Notation, decide_number
 from training.ml.tables.sources import Note
@@ -46,6 +45,9 @@ def recognise_notations(
 def _decide(
     features: Sequence[Feature], columns: Mapping[str, Sequence[str]], delimiter: str, evidence: Evidence
 ) -> dict[str, Notation]:
+    # pandas, which a start need not load
+    from training.ml.tables.columns import plain_numbers
+
     found = {}
     for feature in features:
         cells = columns[feature.name]
