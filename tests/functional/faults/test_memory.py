@@ -19,11 +19,17 @@ pytestmark = [pytest.mark.site, pytest.mark.fault]
 MB = 1e6
 # with glibc's own settings more than 600 MB stay
 KEPT_MB = 300
-LARGE = [
-    json.dumps({"features": {f"name_{number}": number for number in range(600_000)}}).encode(),
-    json.dumps({"features": [[] for _ in range(3_000_000)]}).encode(),
-    json.dumps({"records": [{"a": [1] * 5, "b": "x" * 20} for _ in range(200_000)]}).encode(),
-]
+
+
+@pytest.fixture(scope="module")
+def large() -> list[bytes]:
+    """Bodies that take much to read."""
+    bodies: list[object] = [
+        {"features": {f"name_{number}": number for number in range(600_000)}},
+        {"features": [[] for _ in range(3_000_000)]},
+        {"records": [{"a": [1] * 5, "b": "x" * 20} for _ in range(200_000)]},
+    ]
+    return [json.dumps(body).encode() for body in bodies]
 
 
 @pytest.fixture
@@ -33,11 +39,11 @@ def large_site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def test_memory_for_large_bodies_is_given_back(large_site: Site) -> None:
+def test_memory_for_large_bodies_is_given_back(large_site: Site, large: list[bytes]) -> None:
     def send(number: int) -> int:
-        path = "/predict-batch" if b"records" in LARGE[number % 3][:20] else "/predict"
+        body, kind = large[number % 3], {"Content-Type": "application/json"}
+        path = "/predict-batch" if b"records" in body[:20] else "/predict"
         with large_site.client() as caller:
-            body, kind = LARGE[number % 3], {"Content-Type": "application/json"}
             return caller.post(path, content=body, headers=kind, timeout=120).status_code
 
     [web] = web_processes(large_site)

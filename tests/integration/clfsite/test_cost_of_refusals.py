@@ -121,11 +121,15 @@ def test_refusing_costs_a_small_multiple_of_answering(seconds_of_good: float, po
     slow = {}
     for name, (path, make) in BODIES.items():
         body = make()
-        seconds, response = took(lambda path=path, body=body: post(path, body))  # type: ignore[misc]
+        began = time.perf_counter()
+        response = post(path, body)
+        seconds = time.perf_counter() - began
         assert response.status_code in {400, 413, 422}, (name, response.status_code, response.content[:300])
         assert len(response.content) <= len(body) + FLOOR, (name, len(response.content))
-        if seconds > RATIO * seconds_of_good + LEEWAY:
-            slow[name] = seconds
+        allowed = RATIO * seconds_of_good + LEEWAY
+        # something else may have run meanwhile
+        if seconds > allowed and (quicker := took(lambda: post(path, body))[0]) > allowed:  # noqa: B023
+            slow[name] = quicker
     assert not slow, f"answering takes {seconds_of_good:.2f} s"
 
 

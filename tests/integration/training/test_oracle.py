@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import joblib
@@ -34,8 +35,9 @@ from tests.support.factories import ApiKeyFactory
 from training.datasets.service import import_dataset
 from training.ml.search.recipe import Recipe
 from training.ml.tables.corrections import Corrections, Spellings
+from training.ml.trainer import Trained, train
 from training.models import Version
-from training.runs.execution import execute_run
+from training.runs import execution
 from training.runs.service import request_run
 
 # the search reports from a thread of its own, which would not see an open transaction
@@ -158,9 +160,22 @@ def table_of(case: Case) -> pd.DataFrame:
     return table
 
 
-@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
-def oracle(request: pytest.FixtureRequest) -> Oracle:
-    case: Case = request.param
+@cache
+def trained(name: str) -> list[Trained]:
+    """Where the first training of a case leaves its model for the other tests, as each would make the same."""
+    return []
+
+
+@pytest.fixture(params=list(CASES))
+def oracle(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Oracle:
+    case, made = CASES[request.param], trained(request.param)
+
+    def train_once(*args: Any, **options: Any) -> Trained:
+        if not made:
+            made.append(train(*args, **options))
+        return made[0]
+
+    monkeypatch.setattr(execution, "train", train_once)
     csv = table_of(case).to_csv(index=False).encode()
     dataset = import_dataset(name="oracle", target="y", source=ContentFile(csv))
     recipe = Recipe(
@@ -174,7 +189,7 @@ def oracle(request: pytest.FixtureRequest) -> Oracle:
     corrections = Corrections(labels=Spellings.MERGE if case.merged else None)
     run = request_run(dataset=dataset, recipe=recipe, corrections=corrections, activate=True, queued=False)
     assert run.start()
-    version = execute_run(run, jobs=1)
+    version = execution.execute_run(run, jobs=1)
     run.refresh_from_db()
     assert version, run.error
     live_models.forget()

@@ -18,7 +18,6 @@ from django.apps import apps
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
-from wandb.proto import wandb_internal_pb2
 
 from predictions.keys import service as keys
 from tests.support.factories import RunFactory, tiny, trained_version
@@ -69,6 +68,8 @@ def parse(state: Path) -> list[Any]:
     The file is a LevelDB log: blocks of 32 KiB with pieces of records, each after a header of 7 bytes (checksum, length,
     and 1 for a whole record, 2 for its first, 3 for a middle and 4 for its last piece); 7 bytes name the format.
     """
+    from wandb.proto import wandb_internal_pb2
+
     (file,) = state.glob("wandb/offline-run-*/run-*.wandb")
     data, place, pieces, result = file.read_bytes(), 7, b"", []
     assert data[:4] == b":W&B"

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -33,6 +32,8 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 def test_every_reader_finds_the_cells_that_were_written(
     table: list[list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    import duckdb
+
     path = tmp_path_factory.getbasetemp() / "written.csv"
     write(path, table)
     expected = [[csv_output.cell(value) for value in row] for row in table]

@@ -4,7 +4,6 @@ import gzip
 import io
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from training.ml.tables.columns import read_columns, write_canonical
@@ -84,6 +83,8 @@ def test_same_table_in_any_form_is_stored_the_same_and_what_was_recognised_is_to
 
 
 def test_parquet_is_stored_as_the_same_table(tmp_path: Path) -> None:
+    import duckdb
+
     path = tmp_path / "table.parquet"
     (tmp_path / "table.csv").write_text(PLAIN)
     with duckdb.connect() as database:
