@@ -1,21 +1,15 @@
 """Drift of the inputs: the distance between the values of callers and the training table."""
 
-import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 from training.ml.tables import times
 from training.ml.tables.contract import LONGEST_VALUE, Kind
+from training.ml.tables.shift import MISSING, OTHER, distance, groups, is_far
 from training.models import Dataset
-
-# share of the table's values that each group of bins has at least
-GROUP = 0.1
-# additional groups, not of values of the table
-MISSING, OTHER = object(), object()
 
 
 @dataclass(frozen=True)
@@ -34,6 +28,11 @@ class Drift:
     now: float | None
     value: str | None = None
     is_date: bool = False
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it moved farther than chance explains."""
+        return is_far(self.moved, self.by_chance)
 
 
 def of_inputs(names: Sequence[str], dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> list[Drift]:
@@ -62,7 +61,7 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any], date_format: s
     numbers = sorted(
         number for value in values if (number := _number(value, column, date_format)) is not None
     )
-    edges, bins = column["edges"], _groups(column["counts"], column["edges"])
+    edges, bins = column["edges"], groups(column["counts"], column["edges"])
     inner = [upper for upper, _ in bins[:-1]]
     # values outside the table's range have their own groups, which are empty for the table
     then: Counter[Any] = Counter({place: count for place, (_, count) in enumerate(bins)})
@@ -76,7 +75,7 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any], date_format: s
     before: Any = column["quantiles"][2]
     return Drift(
         column["name"],
-        *_distance(then, now),
+        *distance(then, now),
         then=_number(before, column) or 0.0,
         now=middle,
         is_date=column.get("kind") == Kind.DATE,
@@ -89,18 +88,6 @@ def _number(value: Any, column: Mapping[str, Any], date_format: str = "") -> flo
         moment = times.read(value, date_format)
         return None if moment is None else times.seconds(moment)
     return float(value) if isinstance(value, int | float) else None
-
-
-def _groups(counts: Sequence[int], edges: Sequence[float]) -> list[tuple[float, int]]:
-    """The merged bins of a histogram: upper edge and count of each group."""
-    total, groups, since = sum(counts), [], 0
-    for upper, reached in zip(edges[1:], accumulate(counts), strict=True):
-        if reached - since >= GROUP * total:
-            groups.append((upper, reached - since))
-            since = reached
-    if since < total:
-        groups.append((edges[-1], total - since))
-    return groups
 
 
 def _of_values(column: Mapping[str, Any], rows: int, values: Sequence[Any]) -> Drift:
@@ -117,17 +104,8 @@ def _of_values(column: Mapping[str, Any], rows: int, values: Sequence[Any]) -> D
     then[MISSING] = column["missing"]
     return Drift(
         column["name"],
-        *_distance(then, now),
+        *distance(then, now),
         then=then[first.lower()] / then.total(),
         now=now[first.lower()] / len(values),
         value=first,
     )
-
-
-def _distance(then: Counter[Any], now: Counter[Any]) -> tuple[float, float]:
-    """The distance of two distributions, and the distance by chance for the same number of rows."""
-    before, after = max(then.total(), 1), now.total()
-    shares = {place: then[place] / before for place in then | now}
-    moved = sum(abs(share - now[place] / after) for place, share in shares.items()) / 2
-    by_chance = sum(math.sqrt(2 * share * (1 - share) / (math.pi * after)) for share in shares.values()) / 2
-    return moved, by_chance

@@ -31,7 +31,14 @@ from clfsite.core.api.permissions import SCOPES
 from predictions.batches.service import create_batch, execute_batch
 from predictions.keys import service as keys
 from predictions.models import Batch, Prediction
-from tests.support.factories import BatchFactory, PredictionFactory, RunFactory, tiny_csv, trained_version
+from tests.support.factories import (
+    BatchFactory,
+    DatasetFactory,
+    PredictionFactory,
+    RunFactory,
+    tiny_csv,
+    trained_version,
+)
 from tests.support.portal import staff_client
 from training.models import Dataset, Run, Version
 
@@ -86,6 +93,7 @@ class There:
     runs: list[Run]
     versions: list[Version]
     dataset: Dataset
+    newer: Dataset
     batch: Batch
     waiting: Batch
     cancelled: Batch
@@ -104,6 +112,7 @@ class There:
             "/api/batches/{id}/cancel": self.waiting,
             "/api/batches/{id}/resume": self.cancelled,
             "/api/batches": self.batch,
+            "/api/datasets/{id}/changes": self.newer,
             "/api/datasets": self.dataset,
             "/api/predictions": self.prediction,
             "/api/runs/{id}/resume": self.cancelled_run,
@@ -142,6 +151,7 @@ def there(db: None) -> Iterator[There]:
         [RunFactory.create(dataset=dataset)],
         versions,
         dataset,
+        DatasetFactory.create(name=dataset.name, number=2, target="plan"),
         batch,
         waiting,
         cancelled,

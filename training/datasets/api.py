@@ -1,14 +1,15 @@
 """The API of datasets."""
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import status
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clfsite.core.api.calls import DetailCall, ListCall
+from clfsite.core.api.calls import Call, DetailCall, ListCall
 from clfsite.core.api.parsers import UploadParser
 from clfsite.core.web.actors import person_of
 from training.datasets import serializers
+from training.datasets.changes import compare_datasets, version_before
 from training.datasets.service import import_dataset
 from training.models import Dataset
 
@@ -51,3 +52,30 @@ class DatasetDetail(DetailCall[Dataset]):
     scopes = {"GET": "read"}
     queryset = Dataset.objects.all()
     serializer_class = serializers.DatasetSerializer
+
+
+class DatasetChanges(Call):
+    """Rows, columns and distributions compared with an earlier version of the dataset."""
+
+    scopes = {"GET": "read"}
+    parameters = {"GET": ("since",)}
+
+    @extend_schema(
+        tags=["datasets"],
+        summary="What changed since an earlier version of a dataset",
+        parameters=[
+            OpenApiParameter(
+                "since", str, description="Number of an earlier version; default: the last one before."
+            )
+        ],
+        responses={
+            200: serializers.ChangesSerializer,
+            404: OpenApiResponse(description="There is no such dataset, or no such earlier version of it."),
+            409: OpenApiResponse(description="A stored table was changed outside the site."),
+            422: OpenApiResponse(description="Expected the number of a version."),
+        },
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        dataset = generics.get_object_or_404(Dataset, pk=pk)
+        old = version_before(dataset, request.query_params.get("since", ""))
+        return Response(serializers.ChangesSerializer(compare_datasets(old, dataset)).data)

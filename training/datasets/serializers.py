@@ -111,6 +111,74 @@ class DatasetSerializer(DatasetListSerializer):
         fields = [*DatasetListSerializer.Meta.fields, "profile"]
 
 
+class ShiftSerializer(serializers.Serializer[Any]):
+    moved = serializers.FloatField(
+        help_text="Share of rows that would have to change for both distributions to match."
+    )
+    by_chance = serializers.FloatField(
+        help_text="The average of `moved` for tables of these sizes that are alike."
+    )
+    then = serializers.JSONField(
+        help_text="Of the earlier version: the median of numbers and dates, otherwise the share of `value`."
+    )
+    now = serializers.JSONField(help_text="The same of this version.")
+    value = serializers.CharField(
+        allow_null=True, help_text="The most frequent value of the earlier version."
+    )
+
+
+class ColumnChangeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    change = serializers.ChoiceField(
+        ["added", "removed", "kind", ""],
+        help_text="`kind`: its values are of another kind; empty: none of these.",
+    )
+    before = serializers.CharField(help_text="Kind of its values in the earlier version.")
+    after = serializers.CharField(help_text="Kind of its values in this version.")
+    shift = ShiftSerializer(
+        allow_null=True, help_text="How far its values moved; null if they cannot be compared."
+    )
+
+
+@example(
+    {
+        "old": 1,
+        "new": 2,
+        "rows_before": 7_043,
+        "rows_after": 7_310,
+        "rows_added": 301,
+        "rows_removed": 34,
+        "target_before": "churn",
+        "target_after": "churn",
+        "columns": [
+            {
+                "name": "tenure",
+                "change": "",
+                "before": "integer",
+                "after": "integer",
+                "shift": {"moved": 0.061, "by_chance": 0.012, "then": 29, "now": 31, "value": None},
+            }
+        ],
+    }
+)
+class ChangesSerializer(serializers.Serializer[Any]):
+    """The differences of a version from an earlier one."""
+
+    old = serializers.IntegerField(help_text="Number of the earlier version.")
+    new = serializers.IntegerField(help_text="Number of this version.")
+    rows_before = serializers.IntegerField()
+    rows_after = serializers.IntegerField()
+    rows_added = serializers.IntegerField(
+        help_text="Rows that the earlier version does not have, by the columns of both; copies count each time."
+    )
+    rows_removed = serializers.IntegerField(help_text="Rows that only the earlier version has.")
+    target_before = serializers.CharField()
+    target_after = serializers.CharField()
+    columns = ColumnChangeSerializer(
+        many=True, help_text="Columns of both, those with a change first, then those that moved farthest."
+    )
+
+
 @example({"name": "churn", "target": "churn", "file": "tenure,contract,churn\n5,One year,No\n"}, MULTIPART)
 class DatasetUploadSerializer(StrictSerializer):
     name = StrictCharField(max_length=100)

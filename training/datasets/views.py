@@ -5,7 +5,7 @@ from typing import IO, Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
 from django.utils import timezone
@@ -15,6 +15,7 @@ from clfsite.core.errors import ProblemError
 from clfsite.core.web import charts
 from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.staff import StaffRequest, staff
+from training.datasets.changes import compare_datasets, version_before
 from training.datasets.forms import DatasetForm, FileForm, OptionsForm
 from training.datasets.service import import_dataset
 from training.datasets.uploads import delete_upload, opened, preview, store_upload
@@ -37,6 +38,8 @@ SORTS = {
 SHOWN = 10
 COLUMNS_PER_PAGE = 50
 COLUMN_SORTS = {"name": "name", "missing": "missing", "distinct": "distinct"}
+# columns that are shown by how far they moved
+SHIFTS = 25
 # most frequent values that are shown of each class
 TOP_OF_CLASS = 2
 
@@ -143,9 +146,34 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "sort": sort,
         "columns": columns,
         "same_name": same_name.order_by("-number")[:SHOWN],
+        "earlier": same_name.filter(number__lt=dataset.number).order_by("-number").first(),
         "runs": runs.order_by("-id")[:SHOWN],
     }
     return render(request, "training/datasets/dataset_detail.html", context)
+
+
+@staff()
+@require_safe
+def dataset_changes(request: StaffRequest, pk: str) -> HttpResponse:
+    """What changed since an earlier version: a page, or only its cards for the page of the dataset."""
+    dataset = get_object_or_404(Dataset, pk=pk)
+    earlier = Dataset.objects.filter(name=dataset.name, number__lt=dataset.number)
+    try:
+        old = version_before(dataset, request.GET.get("since", ""))
+    except ProblemError as error:
+        raise Http404(str(error)) from error
+    context: dict[str, Any] = {
+        "dataset": dataset,
+        "old": old,
+        "earlier": earlier.only("name", "number").order_by("-number"),
+    }
+    try:
+        changes = compare_datasets(old, dataset)
+        context |= {"changes": changes, "shifts": changes.shifted[:SHIFTS]}
+    except ProblemError as error:
+        context["problem"] = capfirst(str(error))
+    name = "_changes" if request.htmx else "dataset_changes"
+    return render(request, f"training/datasets/{name}.html", context)
 
 
 def _sorted(profiles: list[dict[str, Any]], asked: str) -> tuple[str, list[dict[str, Any]]]:

@@ -10,12 +10,9 @@ from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Te
 from predictions.report.facts import Facts
 from training.ml.tables import times
 from training.ml.tables.digits import apart
+from training.ml.tables.shift import FAR
 
 LISTED = 25  # rows of a table
-# distance of a label mix or an input from training that the report points out
-SHIFT = 0.05
-# an input has moved if its distance is this many times the one by chance
-SURELY = 2.5
 
 
 def monitoring(facts: Facts) -> Chapter:
@@ -114,7 +111,7 @@ def _label_mix(facts: Facts) -> list[Block]:
     gap, label = max(
         (abs(live - held), name) for live, held, name in zip(given, expected, classes, strict=True)
     )
-    verdict = "The inputs may have changed; check them." if gap > SHIFT else "That is close."
+    verdict = "The inputs may have changed; check them." if gap > FAR else "That is close."
     return [
         Figure(
             charts.label_mix(
@@ -213,7 +210,7 @@ def _drifts(facts: Facts) -> list[Block]:
 
 def moved_far(facts: Facts) -> list[Drift]:
     """The inputs that moved farther than chance explains."""
-    return [drift for drift in facts.monitoring.drifts if drift.moved > max(SURELY * drift.by_chance, SHIFT)]
+    return [drift for drift in facts.monitoring.drifts if drift.is_far]
 
 
 def _middle(drift: Drift) -> tuple[str, str, str]:

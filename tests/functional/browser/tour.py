@@ -20,6 +20,8 @@ from django.core.files.base import ContentFile
 from django.core.management import call_command
 from predictions.batches import service as batches
 from predictions.roles import ROLES
+from training.archive.service import archive
+from training.datasets.service import import_dataset
 from training.datasets.uploads import store_upload
 from training.models import Run, Version
 from training.runs.service import request_run
@@ -35,6 +37,8 @@ for hold in (False, True):
     source = ContentFile(rows, name="customers.csv")
     batches.execute_batch(batches.create_batch(source=source, caller="demo", user=demo, hold=hold))
 store_upload(ContentFile(rows.replace(b",", b";"), name="customers.csv"), demo)
+for lines in (rows.splitlines()[:41], rows.splitlines()[:1] + rows.splitlines()[11:]):
+    archive(import_dataset(name="customers", target="churn", source=ContentFile(b"\\n".join(lines))))
 first = Version.objects.order_by("pk").first()
 activate_version(version=first, actor="demo", reason="The new one finds fewer of those who leave")
 dataset = first.run.dataset
@@ -106,6 +110,7 @@ TOUR = [
     Stop("datasets", "training:dataset-list"),
     Stop("upload", "training:upload-detail", ("{upload}",)),
     Stop("dataset", "training:dataset-detail", ("{dataset}",)),
+    Stop("dataset-changes", "training:dataset-changes", ("{changed}",)),
     Stop("runs", "training:run-list"),
     Stop("run", "training:run-detail", ("{run}",)),
     Stop("run-failed", "training:run-detail", ("{failed}",)),
@@ -252,6 +257,8 @@ def _ids(client: httpx.Client) -> dict[str, str]:
     runs = client.get("/api/runs").raise_for_status().json()["results"]
     by_state = {run["state"]: str(run["id"]) for run in runs}
     versions = client.get("/api/versions").raise_for_status().json()["results"]
+    datasets = client.get("/api/datasets").raise_for_status().json()["results"]
+    changed = next(item["id"] for item in datasets if item["name"] == "customers" and item["number"] == 2)
     newest, *_, oldest = sorted((version["id"] for version in versions), reverse=True)
     return {
         "version": str(newest),
@@ -260,6 +267,7 @@ def _ids(client: httpx.Client) -> dict[str, str]:
         "failed": by_state["failed"],
         "running": by_state["running"],
         "dataset": "1",
+        "changed": str(changed),
         "upload": "1",
         "classifier": "1",
         "batch": "1",

@@ -42,6 +42,7 @@ SCOPE_OF_ROLE = {"predict": "analyst", "feedback": "analyst", "train": "trainer"
 API: dict[str, dict[str, str]] = {
     "api:dataset-list": {"GET": "read", "POST": "train"},
     "api:dataset-detail": {"GET": "read"},
+    "api:dataset-changes": {"GET": "read"},
     "api:run-list": {"GET": "read", "POST": "train"},
     "api:run-detail": {"GET": "read"},
     "api:run-resume": {"POST": "train"},
@@ -142,6 +143,7 @@ def arguments(db: None) -> dict[str, list[Any]]:
     return {
         **pages,
         "api:dataset-detail": [version.run.dataset_id],
+        "api:dataset-changes": pages["training:dataset-changes"],
         "api:run-detail": run,
         "api:run-resume": run,
         "api:run-cancel": run,

@@ -9,7 +9,14 @@ from django.test import Client
 from django.urls import reverse
 
 from predictions.batches import service as batches
-from tests.support.factories import ApiKeyFactory, BatchFactory, PredictionFactory, RunFactory, UserFactory
+from tests.support.factories import (
+    ApiKeyFactory,
+    BatchFactory,
+    DatasetFactory,
+    PredictionFactory,
+    RunFactory,
+    UserFactory,
+)
 from tests.support.portal import staff_client
 from tests.support.routes import portal_names
 from training.models import Version
@@ -44,6 +51,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:version-report": ("", None),
     "training:dataset-list": ("", "training.add_dataset"),
     "training:dataset-detail": ("", None),
+    "training:dataset-changes": ("", None),
     "training:upload-detail": ("training.add_dataset", ""),
     "training:run-list": ("", None),
     "training:run-create": ("training.add_run", ""),
@@ -96,6 +104,7 @@ def things(version: Version) -> dict[str, list[Any]]:
     csv = ContentFile(b"spend,tenure,member,plan\n100,5,true,pro\nmuch,5,true,pro\n", name="two.csv")
     batch = batches.create_batch(source=csv, caller="tests", mode="lenient")
     batches.execute_batch(batch)
+    dataset = version.run.dataset
     return {
         "predictions:batch-detail": [batch.pk],
         "predictions:batch-progress": [BatchFactory.create(version=version).pk],
@@ -110,6 +119,7 @@ def things(version: Version) -> dict[str, list[Any]]:
         "predictions:key-revoke": [ApiKeyFactory.create().pk],
         "predictions:version-report": [0, "html"],
         "training:dataset-detail": [version.run.dataset_id],
+        "training:dataset-changes": [DatasetFactory.create(name=dataset.name, number=2, target="plan").pk],
         "training:upload-detail": [0],
         "training:run-repeat": [version.run_id],
         "training:run-detail": [version.run_id],

@@ -9,9 +9,14 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from rich.console import Console
 
+from clfsite.core.errors import ProblemError
+from training.datasets.changes import Changes, compare_datasets, version_before
 from training.management import columns
 from training.ml.tables.corrections import Choice
 from training.models import Dataset
+
+# columns that are printed because their values moved
+SHOWN_SHIFTS = 10
 
 
 class Command(BaseCommand):
@@ -43,8 +48,9 @@ class Command(BaseCommand):
             options=columns.reading_of(options),
         )
         is_new = dataset.created_at >= began
+        changes = _changes(dataset) if is_new else None
         if options["json"]:
-            self.stdout.write(json.dumps(outcome(dataset, is_new=is_new)))
+            self.stdout.write(json.dumps(outcome(dataset, changes, is_new=is_new)))
             return
         console = Console(file=cast(IO[str], self.stdout), markup=False, highlight=False)
         size = f"{dataset.rows:,} rows, {dataset.columns:,} columns, {dataset.size_bytes:,} bytes"
@@ -54,11 +60,48 @@ class Command(BaseCommand):
             console.print(columns.describe_positive(dataset.contract.positive), soft_wrap=True)
         columns.show_reading(dataset.reading, self.stderr)
         columns.show_warnings(dataset.warnings, self.stderr)
+        if changes:
+            show_changes(changes, console)
         state = "is stored" if is_new else "already has this file; nothing was added"
         console.print(f"{dataset} {state}")
 
 
-def outcome(dataset: Dataset, *, is_new: bool) -> dict[str, Any]:
+def _changes(dataset: Dataset) -> Changes | None:
+    """Return what changed since the version before; None if there is none, or its table cannot be read."""
+    try:
+        return compare_datasets(version_before(dataset), dataset)
+    except ProblemError:
+        return None
+
+
+def show_changes(changes: Changes, console: Console) -> None:
+    """Print the differences of a version from an earlier one."""
+    console.print(
+        f"since v{changes.old}: {changes.rows_added:,} rows added, {changes.rows_removed:,} rows removed"
+    )
+    for title, names in (("added", changes.added), ("removed", changes.removed)):
+        if names:
+            console.print(f"columns {title}: {', '.join(names)}", soft_wrap=True)
+    for column in changes.of_other_kind:
+        console.print(f"{column.name}: {column.before} before, {column.after} now", soft_wrap=True)
+    moved = [
+        f"{column.name} ({column.shift.moved:.1%}, by chance {column.shift.by_chance:.1%})"
+        for column in changes.far[:SHOWN_SHIFTS]
+        if column.shift
+    ]
+    if moved:
+        console.print(
+            f"values moved farther than chance explains: {', '.join(moved)}"
+            + (
+                f" and {len(changes.far) - len(moved):,} more columns"
+                if len(moved) < len(changes.far)
+                else ""
+            ),
+            soft_wrap=True,
+        )
+
+
+def outcome(dataset: Dataset, changes: Changes | None, *, is_new: bool) -> dict[str, Any]:
     """Return the output of `--json`."""
     return {
         "id": dataset.pk,
@@ -73,4 +116,5 @@ def outcome(dataset: Dataset, *, is_new: bool) -> dict[str, Any]:
         "reading": dataset.reading,
         "contract": dataset.contract_data,
         "warnings": dataset.warnings,
+        "changes": changes.to_dict() if changes else None,
     }
