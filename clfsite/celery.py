@@ -5,11 +5,14 @@ gets a process of its own anyway. Four, because a worker takes two runs and two 
 """
 
 import os
+import warnings
 
 from celery import Celery
 from celery.signals import worker_ready
 from django.conf import settings
 
+# a container runs as root on purpose, and the warning would be the last line of `make run`
+warnings.filterwarnings("ignore", "You're running the worker with superuser privileges")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
 
 app = Celery("clfsite")

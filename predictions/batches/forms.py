@@ -18,7 +18,9 @@ class BatchForm(UploadForm):
         super().__init__(request)
         names = [live.classifier for live in lives]
         self.fields["model"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
-        self.fields["model"].initial = names[0] if names else ""
+        # a link of a classifier's page names it
+        asked = request.GET.get("model", "")
+        self.fields["model"].initial = asked if asked in names else next(iter(names), "")
         if len(names) == 1:
             self.fields["model"].widget = forms.HiddenInput()
 

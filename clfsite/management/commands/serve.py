@@ -117,6 +117,11 @@ def _set_up_demo() -> None:
     is_set_up = demos.is_set_up()
     connection.close()
     if is_set_up:
+        sys.stdout.write(
+            f"Staff login:  {demos.LOGIN}, with the password of the first start; "
+            f"`manage.py changepassword {demos.LOGIN}` sets another one\n"
+        )
+        sys.stdout.flush()
         return
     done = subprocess.run([sys.executable, "manage.py", "setup_demo"], check=False)
     if done.returncode:
