@@ -20,7 +20,7 @@ from training.ml.tables.sources import Note, Source, open_source
 from training.models import Dataset
 
 # notes that ask for a choice are findings
-ASKING = frozenset(["kept_text", "ambiguous_date", "too_large"])
+ASKING = frozenset(["kept_text", "ambiguous_date", "too_large", "mixed_units"])
 _CHUNK = 1024**2
 
 

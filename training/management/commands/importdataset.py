@@ -62,7 +62,11 @@ class Command(BaseCommand):
         columns.show_warnings(dataset.warnings, self.stderr)
         if changes:
             show_changes(changes, console)
-        state = "is stored" if is_new else "already has this file; nothing was added"
+        state = (
+            "is stored"
+            if is_new
+            else "already has this table; nothing was added, and its contract is unchanged"
+        )
         console.print(f"{dataset} {state}")
 
 

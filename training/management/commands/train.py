@@ -118,7 +118,7 @@ class Command(BaseCommand):
             csv,
             name=name,
             target=target,
-            categories=corrections.texts,
+            categories=corrections.codes,
             options=columns.reading_of(options),
         )
         run = request_run(

@@ -21,6 +21,7 @@ from training.ml.tables.dates import decide_date, iso, parse
 from training.ml.tables.digits import EXACT
 from training.ml.tables.notation import (
     ALWAYS_MISSING,
+    AMONG_NUMBERS,
     OFTEN_MISSING,
     PLAIN,
     Evidence,
@@ -29,6 +30,7 @@ from training.ml.tables.notation import (
     decide_number,
     is_code,
     is_too_long,
+    units_of,
 )
 from training.ml.tables.options import AUTOMATIC, Options
 from training.ml.tables.quoting import quote
@@ -396,6 +398,7 @@ class _Decider:
         self._note_missing(name, missing)
         if not is_kept:
             self._note_codes(name, present)
+            self._note_units(name, counts)
         known = frozenset(present)
         distinct = np.array([cell if cell in known else np.nan for cell in cells], dtype=object)
         return Column(pd.Series(distinct[codes], dtype="str"), Notation(missing=missing), is_text=True)
@@ -439,6 +442,8 @@ class _Decider:
         missing: tuple[str, ...],
     ) -> Column | None:
         chosen = self._options.dates.get(name)
+        marks = {cell.strip() for cell in present if _is_mark(cell)}
+        present = [cell for cell in present if not _is_mark(cell)]
         if chosen:
             formats: tuple[str, ...] = (chosen,)
             unread = parse(present, chosen).isna()
@@ -452,8 +457,9 @@ class _Decider:
             return None
         else:
             formats = decide_date(present[:TRIED], name) and decide_date(present, name)
-        if not formats:
+        if not formats or not present:
             return None
+        missing = tuple(sorted({*missing, *marks}))
         if len(formats) > 1:
             self.notes.append(
                 Note(
@@ -473,6 +479,11 @@ class _Decider:
         self.notes.append(Note("notation", name, f"read as {notation.describe()}"))
         self._note_missing(name, missing)
         return Column(values, notation)
+
+    def _note_units(self, name: str, counts: Mapping[str, int]) -> None:
+        if units := units_of(counts):
+            message = f"its numbers are in several units ({', '.join(units)}), so they are read as texts; convert them to one"
+            self.notes.append(Note("mixed_units", name, message))
 
     def _note_missing(self, name: str, missing: Collection[str]) -> None:
         if missing:
@@ -508,6 +519,13 @@ class _Decider:
                         left[name] -= 1
                         problems.append(FileProblem(line, name, self._problems[name][cell]))
         raise TableError("some values are invalid", problems[:MAX_PROBLEMS])
+
+
+def _is_mark(cell: str) -> bool:
+    """Return whether a cell among dates means a missing one."""
+    return (
+        cell.strip().casefold() in AMONG_NUMBERS or cell.strip() in OFTEN_MISSING or not cell.strip("0-/.: ")
+    )
 
 
 def _listed(marks: Collection[str]) -> str:

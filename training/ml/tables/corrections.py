@@ -64,6 +64,11 @@ class Corrections:
         """The columns whose cells are read as written."""
         return [name for name, chosen in self.columns.items() if chosen.is_text]
 
+    @property
+    def codes(self) -> list[str]:
+        """The columns that are categories by choice."""
+        return [name for name, chosen in self.columns.items() if chosen in {Choice.CATEGORY, Choice.MERGE}]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the corrections as JSON values."""
         return {

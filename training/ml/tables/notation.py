@@ -277,6 +277,16 @@ def decide_number(
     return Notation(mark, thousands, next(iter(units), ""), tuple(sorted(missing)), is_certain=is_certain)
 
 
+def units_of(counts: Mapping[str, int]) -> list[str]:
+    """Return the units of a column of numbers in several units; none if it holds anything else, or one unit."""
+    numbers = {cell: read for cell in counts if (read := _read(cell.strip()))}
+    found = sum(counts[cell] for cell in numbers)
+    units = sorted({read.unit for read in numbers.values() if _UNIT.fullmatch(read.unit)})
+    others = {read.unit for read in numbers.values()} - {*units, ""}
+    total = sum(count for cell, count in counts.items() if cell.strip())
+    return units if len(units) > 1 and not others and found >= MOSTLY_NUMBERS * total else []
+
+
 def _are_suffixes(numbers: Mapping[str, _Number], counts: Mapping[str, int]) -> bool:
     """Return whether some numbers end in letters that are no unit, as house numbers do."""
     words = sum(
@@ -375,7 +385,7 @@ _NAMES_OF_TIMES = re.compile(
     r"(^|[^a-z])(date|datum|time|timestamp|ts|epoch|at|on|day|created|updated|modified|joined|born|since|until)([^a-z]|$)"
 )
 _ISO = re.compile(
-    r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?)?"
+    r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?"
 )
 _CLOCK = re.compile(r"[T ,]+(\d\d?):\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?$")
 _NUMERIC_DATE = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})")

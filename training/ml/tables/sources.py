@@ -314,15 +314,15 @@ class _Shape:
         self._skip_titles()
         header = self._rows[0] if self._rows else []
         body = self._rows[1:]
-        self.drops_last = self._has_trailing_delimiter(header, body)
-        self.names_first = not self.drops_last and _has_row_names(header, body)
+        self.dropped = self._count_trailing(header, body)
+        self.names_first = not self.dropped and _has_row_names(header, body)
         self.header = self._name(header)
         self.padded = self._is_padded(body)
         self.is_plain = (
             self.delimiter in DELIMITERS
             and not self.skipped
             and not self.comments
-            and not self.drops_last
+            and not self.dropped
             and not self.padded
             and self.header == header
         )
@@ -385,23 +385,27 @@ class _Shape:
         shown = "; ".join(next(cell for cell in row if cell.strip())[:60] for row in titles[:3])
         self.notes.append(Note("title", "", f"above the header left out: {shown}"))
 
-    def _has_trailing_delimiter(self, header: list[str], body: list[list[str]]) -> bool:
+    def _count_trailing(self, header: list[str], body: list[list[str]]) -> int:
+        """Return the number of empty cells at the end of each row that have no name in the header."""
         rows = [row for row in body if row]
-        if not rows or any(row[-1].strip() for row in rows):
-            return False
-        is_named = bool(header) and bool(header[-1].strip())
-        wide = len(header) + is_named
-        if len(header) < 2 or any(len(row) != wide for row in rows):  # noqa: PLR2004
-            return False
-        self.notes.append(
-            Note("trailing_delimiter", "", "the delimiter at the end of each line was left out")
-        )
-        return True
+        if not rows or len(header) < 2:  # noqa: PLR2004
+            return 0
+        width = max(map(len, rows))
+        named = max((place for place, name in enumerate(header, start=1) if name.strip()), default=0)
+        if any(len(row) not in {named, width} for row in rows) or width > max(len(header), named + 1):
+            return 0
+        if width <= named or any(cell.strip() for row in rows for cell in row[named:]):
+            return 0
+        count = width - named
+        what = "the delimiter" if count == 1 else f"{count} delimiters"
+        self.notes.append(Note("trailing_delimiter", "", f"{what} at the end of each line left out"))
+        return count
 
     def _name(self, header: list[str]) -> list[str]:
         """Return the header without blanks around names, and with a name for each column."""
-        if self.drops_last and header and not header[-1].strip():
-            header = header[:-1]
+        if self.dropped:
+            while not header[-1].strip():
+                header = header[:-1]
         if self.names_first:
             self.notes.append(
                 Note(
@@ -440,19 +444,25 @@ class _Shape:
         self.notes.append(Note("blanks", "", "the blank after each delimiter was removed"))
         return True
 
+    def is_comment(self, cells: list[str]) -> bool:
+        """Return whether a row below the header is a comment, where the lines above it have such ones."""
+        return self.comments and cells[0].startswith("#") and len(cells) != len(self.header)
+
     def tidy(self, cells: list[str], line: int) -> list[str]:
         """Return the cells of a row below the header."""
-        if self.drops_last and len(cells) == len(self.header) + 1:
-            if cells[-1].strip():
+        width = len(self.header)
+        if self.dropped and width < len(cells) <= width + self.dropped:
+            if any(cell.strip() for cell in cells[width:]):
+                extra = next(cell for cell in cells[width:] if cell.strip())
                 raise TableError(
                     "the rows differ in length",
                     [
                         FileProblem(
-                            line, "", f"a value ({cells[-1][:60]}) stands after the last column of the header"
+                            line, "", f"a value ({extra[:60]}) stands after the last column of the header"
                         )
                     ],
                 )
-            cells = cells[:-1]
+            cells = cells[:width]
         return [cell.lstrip(" ") for cell in cells] if self.padded else cells
 
 
@@ -486,6 +496,8 @@ def _write(path: Path, target: Path, encoding: str, shape: _Shape) -> None:
                 begin, line = line, lines.count + 1
                 if not cells or (is_header and not any(cell.strip() for cell in cells)):
                     continue
+                if not is_header and shape.is_comment(cells):
+                    continue
                 begin = max(begin, shape.skipped + 1)
                 if len(shape.header) > 1:
                     out.write("\n" * (begin - 1 - written))
@@ -505,7 +517,7 @@ def _write(path: Path, target: Path, encoding: str, shape: _Shape) -> None:
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file for the reader: those above the header and comments are empty; counts the lines."""
+    """The lines of a file for the reader: those above the header are empty; counts the lines."""
 
     def __init__(self, file: io.TextIOWrapper, shape: _Shape) -> None:
         self._file, self._shape = file, shape
@@ -516,6 +528,6 @@ class _Lines(Iterator[str]):
         self.count += 1
         if "\x00" in text:
             raise TableError("the file is not text", [FileProblem(self.count, "", "holds a NUL byte")])
-        if self.count <= self._shape.skipped or (self._shape.comments and text.startswith("#")):
+        if self.count <= self._shape.skipped:
             return "\n"
         return text

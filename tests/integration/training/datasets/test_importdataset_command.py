@@ -51,7 +51,7 @@ def test_dataset_is_shown_with_its_contract_and_what_is_left_out(csv: Path) -> N
 
 def test_same_bytes_are_the_same_version_and_it_says_so(csv: Path) -> None:
     run(csv)
-    assert "churn v1 already has this file; nothing was added" in run(csv)[0]
+    assert "churn v1 already has this table; nothing was added" in run(csv)[0]
     assert Dataset.objects.count() == 1
     csv.write_text(csv.read_text() + "\n99,999,1,1,True,pro,yes")
     assert "churn v2 is stored" in run(csv)[0]

@@ -104,6 +104,20 @@ def test_dates_become_times_and_their_format_is_kept(read: Read) -> None:
     assert table.notations() == {"joined": {"date": "%d/%m/%Y"}}
 
 
+@pytest.mark.parametrize("mark", ["-", "unknown", "NA", "0000-00-00", "00/00/0000"])
+def test_marks_among_dates_are_missing(mark: str, read: Read) -> None:
+    table = read(lines("joined,y", "13/02/2024,a", f"{mark},b"))
+    assert values(table, "joined") == [pd.Timestamp(2024, 2, 13), None]
+    assert table.notations() == {"joined": {"date": "%d/%m/%Y", "missing": [mark]}}
+
+
+def test_numbers_in_several_units_are_told(read: Read) -> None:
+    table = read(lines("price,y", "$5,a", "6 EUR,b", "7 EUR,a"))
+    assert values(table, "price") == ["$5", "6 EUR", "7 EUR"]
+    assert noted(table) == {"price": "mixed_units"}
+    assert "$, EUR" in table.notes[0].message
+
+
 def test_dates_that_can_be_read_in_two_ways_are_asked_about_and_not_guessed(read: Read) -> None:
     text = lines("joined,y", "01/02/2024,a", "03/04/2024,b")
     table = read(text)

@@ -49,6 +49,7 @@ FORMS: dict[str, tuple[bytes, list[str]]] = {
         (ROWS[0][0] + PLAIN[3:].replace("yes\n", "yes,\n").replace("no\n", "no,\n")).encode(),
         ["trailing_delimiter"],
     ),
+    "empty columns of a spreadsheet": (each_line("{},,,").encode(), ["trailing_delimiter"]),
     "blanks in the header": (
         (" age , income , city , y \n" + PLAIN.partition("\n")[2]).encode(),
         ["header_blanks"],
@@ -174,6 +175,11 @@ def test_option_that_is_not_allowed_is_refused(options: dict[str, str]) -> None:
 def test_hash_at_the_start_of_a_name_is_no_comment(tmp_path: Path) -> None:
     source = opened(b"#id,a\n1,2\n3,4\n", tmp_path)
     assert read_columns(source.path, source.delimiter).frame().to_dict("list") == {"#id": [1, 3], "a": [2, 4]}
+
+
+def test_rows_and_texts_that_begin_with_a_hash_are_no_comments(tmp_path: Path) -> None:
+    content = b'# export\nid,note,y\n#1,"one\n# two",a\n#2,x,b\n# by hand\n'
+    assert stored(opened(content, tmp_path))[0] == 'id,note,y\n#1,"one\n# two",a\n#2,x,b\n'
 
 
 def test_file_without_a_header_of_its_own_form_stays_as_it_is(tmp_path: Path) -> None:
