@@ -17,7 +17,7 @@ class Drift:
     """One input.
 
     `moved` is the share of rows that would have to change for both distributions to match (total variation
-    distance), `by_chance` the average of `moved` for the same number of rows of the table itself. `then` and
+    distance), `by_chance` the average of `moved` for two samples of these sizes from one distribution. `then` and
     `now` are the median for numbers and dates (seconds since 1970), otherwise the share of the table's most frequent value.
     """
 
@@ -75,7 +75,7 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any], date_format: s
     before: Any = column["quantiles"][2]
     return Drift(
         column["name"],
-        *distance(then, now),
+        *distance(then, now, are_samples=True),
         then=_number(before, column) or 0.0,
         now=middle,
         is_date=column.get("kind") == Kind.DATE,
@@ -104,7 +104,7 @@ def _of_values(column: Mapping[str, Any], rows: int, values: Sequence[Any]) -> D
     then[MISSING] = column["missing"]
     return Drift(
         column["name"],
-        *distance(then, now),
+        *distance(then, now, are_samples=True),
         then=then[first.lower()] / then.total(),
         now=now[first.lower()] / len(values),
         value=first,

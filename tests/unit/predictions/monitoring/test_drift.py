@@ -89,3 +89,20 @@ def test_unknown_categories_and_gaps_count_as_moved(table: pd.DataFrame, dataset
 def test_without_rows_or_profile_there_is_nothing_to_tell(dataset: Dataset) -> None:
     assert drift.of_inputs(["amount"], dataset, []) == []
     assert drift.of_inputs(["unknown"], dataset, [{"unknown": 1}]) == []
+
+
+@pytest.mark.parametrize("rows", [300, 500, 1_000])
+def test_many_logged_rows_of_the_same_distribution_as_a_small_table_have_not_moved(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    names = [f"x{number}" for number in range(20)]
+
+    def draw(count: int) -> pd.DataFrame:
+        return pd.DataFrame(random.normal(size=(count, len(names))), columns=names).assign(left="yes")
+
+    far = []
+    for _ in range(12):
+        small = draw(rows)
+        dataset = Dataset(rows=rows, profile=describe(small, "left"))
+        found = drift.of_inputs(names, dataset, draw(5_000).to_dict("records"))
+        far += [item for item in found if item.is_far]
+    assert len(far) <= 2
