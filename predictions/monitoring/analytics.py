@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import F, QuerySet, Sum
@@ -51,6 +51,18 @@ PERIODS = {
 
 
 USUAL_PERIOD = "30d"
+# days up to which a period of one's own has steps of an hour, and the longest period
+HOURLY_DAYS, MOST_DAYS = 7, 1_100
+
+
+def between(first: date, end: datetime) -> Period:
+    """The period from a day to a time; at least a day, and at most MOST_DAYS."""
+    days = min(max((end.date() - first).days + 1, 1), MOST_DAYS)
+    start = datetime.combine(end.date(), time.min, UTC) - timedelta(days=days - 1)
+    title = f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
+    if days > HOURLY_DAYS:
+        return Period(title, timedelta(days=days), DAY)
+    return Period(title, hour_of(end) - start + HOUR, HOUR)
 
 
 def usual_period(versions: Collection[Version], now: datetime) -> str:
@@ -108,28 +120,33 @@ class Report:
 
 
 def report(versions: Sequence[Version], period: Period, now: datetime) -> Report:
-    """Count the predictions of versions of one classifier, in four queries."""
+    """Count the predictions of versions of one classifier, in four queries.
+
+    Args:
+        now: the end of the period, which may be in the past.
+    """
     steps = period.steps(now)
     places = {step: place for place, step in enumerate(steps)}
     classes = list(dict.fromkeys(label for version in versions for label in version.contract.classes))
     by_version = {version.pk: [0] * len(steps) for version in versions}
     by_label = {label: [0] * len(steps) for label in classes}
     deciles = {label: [0] * counts.DECILES for label in classes}
-    counted = _of(HourlyCount.objects.all(), versions, steps)
+    counted = _of(HourlyCount.objects.all(), versions, steps[0], now)
     for at, version, label, total in _by_step(counted, period, "version", "label"):
         by_version[version][places[at]] += total
         by_label.setdefault(label, [0] * len(steps))[places[at]] += total
     for label, decile, total in _summed(counted.values_list("label", "decile")):
         deciles.setdefault(label, [0] * counts.DECILES)[decile] += total
     latency: list[Counter[int]] = [Counter() for _ in steps]
-    for at, bucket, total in _by_step(_of(HourlyLatency.objects.all(), versions, steps), period, "bucket"):
+    timed = _of(HourlyLatency.objects.all(), versions, steps[0], now)
+    for at, bucket, total in _by_step(timed, period, "bucket"):
         latency[places[at]][bucket] += total
     judged = {version.pk: [(0, 0)] * len(steps) for version in versions}
-    feedback = FeedbackCount.objects.filter(version__in=by_version).since(steps[0])
+    feedback = FeedbackCount.objects.filter(version__in=by_version, hour__lte=now).since(steps[0])
     for version, at, total, correct in feedback.scores("version", at=period.at):
         judged[version][places[at]] = (total, correct)
     return Report(
-        steps, by_version, by_label, deciles, latency, judged, quality.of_versions(versions, since=steps[0])
+        steps, by_version, by_label, deciles, latency, judged, quality.of_versions(versions, steps[0], now)
     )
 
 
@@ -174,8 +191,9 @@ def held_out_tenths(version: Version) -> list[float] | None:
     return shares
 
 
-def _of(rows: QuerySet[Any], versions: Sequence[Version], steps: list[datetime]) -> QuerySet[Any]:
-    return rows.filter(version__in=[version.pk for version in versions], hour__gte=steps[0]).order_by()
+def _of(rows: QuerySet[Any], versions: Sequence[Version], since: datetime, until: datetime) -> QuerySet[Any]:
+    of_versions = rows.filter(version__in=[version.pk for version in versions])
+    return of_versions.filter(hour__gte=since, hour__lte=until).order_by()
 
 
 def _by_step(rows: QuerySet[Any], period: Period, *by: str) -> Any:

@@ -1,12 +1,14 @@
 """The filters of the analytics page."""
 
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
 from django.db.models import Q
 from django.utils import timezone
 
-from predictions.monitoring.analytics import PERIODS, usual_period
+from predictions.monitoring import analytics
+from predictions.monitoring.analytics import PERIODS, Period, usual_period
 from training.models import Classifier, Version
 
 
@@ -18,6 +20,10 @@ class AnalyticsForm(forms.Form):
     period = forms.ChoiceField(
         required=False, label="Time", choices=[(name, span.title) for name, span in PERIODS.items()]
     )
+
+    since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    refresh = forms.BooleanField(required=False, label="Refresh every minute")
 
     def __init__(self, data: Any) -> None:
         shown = Q(archived_at=None) | Q(name=data.get("classifier", ""))
@@ -39,11 +45,21 @@ class AnalyticsForm(forms.Form):
                 "classifier": self.chosen.name if self.chosen else "",
                 "version": str(named[0].number) if named else "",
                 "period": self.span,
+                **{name: data.get(name, "") for name in ("since", "until", "refresh")},
             }
         )
         self._choose("classifier", [(classifier.name, classifier.name) for classifier in classifiers])
         numbers = [(str(version.number), f"Version {version.number}") for version in self.all_versions]
         self._choose("version", [("", "All versions"), *numbers])
+
+    def shown(self, now: datetime) -> tuple[Period, datetime]:
+        """The period and its end: between the dates of the form, or the chosen one until now."""
+        self.is_valid()
+        since, until = (self.cleaned_data.get(name) for name in ("since", "until"))
+        if since is None and until is None:
+            return PERIODS[self.span], now
+        end = min(datetime.combine(until, time.max, UTC), now) if until else now
+        return analytics.between(since or end.date() - PERIODS[self.span].span, end), end
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]

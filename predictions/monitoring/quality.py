@@ -87,12 +87,16 @@ def lately(versions: Collection[int], now: datetime) -> dict[int, Score]:
     return {version: known.get(version, Score()) for version in versions}
 
 
-def of_versions(versions: Iterable[Version], since: datetime | None = None) -> list[Quality]:
-    """The quality of each version, over predictions made since the hour of a moment."""
+def of_versions(
+    versions: Iterable[Version], since: datetime | None = None, until: datetime | None = None
+) -> list[Quality]:
+    """The quality of each version, over predictions made since the hour of a moment and until that of another."""
     listed = list(versions)
     counts = FeedbackCount.objects.filter(version__in=listed)
     if since:
         counts = counts.since(since)
+    if until:
+        counts = counts.filter(hour__lte=until)
     sums: dict[int, list[tuple[int, int, int]]] = {}
     for version, truth, predicted, total, _ in counts.scores("version", "truth", "predicted"):
         sums.setdefault(version, []).append((truth, predicted, total))

@@ -13,7 +13,7 @@ from clfsite.core.web.numbers import percent
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.monitoring import analytics, counts, quality
 from predictions.monitoring import charts as traffic_charts
-from predictions.monitoring.analytics import PERIODS, Report
+from predictions.monitoring.analytics import Report
 from predictions.monitoring.forms import AnalyticsForm
 from training.models import Version
 from training.versions.charts import confusion
@@ -30,8 +30,9 @@ def analytics_page(request: StaffRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form}
     if form.chosen:
         versions, now = form.versions, timezone.now()
-        report = analytics.report(versions, PERIODS[form.span], now)
-        context |= {"report": report, "versions": versions, "period": PERIODS[form.span]}
+        period, end = form.shown(now)
+        report = analytics.report(versions, period, end)
+        context |= {"report": report, "versions": versions, "period": period}
         if report.total:
             context |= _figures(versions, report) | {"dropped": _dropped(versions, now)}
     return render(request, "predictions/monitoring/analytics.html", context)

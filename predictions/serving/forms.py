@@ -102,18 +102,25 @@ def _date_widget(feature: Feature, value: Any) -> forms.Widget:
 
 
 def _widget(feature: Feature) -> forms.Widget:
+    missing = [("", "(missing)")] if feature.missing else []
+    if _is_flag(feature):
+        return forms.Select(choices=[*missing, ("0", "0"), ("1", "1")])
     if feature.kind in {Kind.INTEGER, Kind.NUMBER}:
         return forms.NumberInput(attrs={"step": 1 if feature.kind is Kind.INTEGER else "any"})
     if feature.kind is Kind.TEXT:
         return forms.Textarea(attrs={"rows": 3})
     values = ("true", "false") if feature.kind is Kind.BOOLEAN else feature.categories
-    missing = [("", "(missing)")] if feature.missing else []
     return forms.Select(choices=[*missing, *((carry(value), value) for value in values)])
+
+
+def _is_flag(feature: Feature) -> bool:
+    """Whether training saw only 0 and 1, so a form offers these two."""
+    return feature.kind is Kind.INTEGER and (feature.low, feature.high) == (0, 1)
 
 
 def _hint(feature: Feature) -> str:
     hints = []
-    if feature.span:
+    if feature.span and not _is_flag(feature):
         zone = ", in UTC" if feature.has_times else ""
         hints.append(f"Training saw {' to '.join(feature.span)}{zone}.")
         if feature.missing:

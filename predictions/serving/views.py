@@ -15,9 +15,12 @@ from clfsite.core.web.charts import CLASS_COLOURS
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.models import Prediction
+from predictions.serving import example_rows
 from predictions.serving import predict as services
+from predictions.serving.example_rows import ExampleRow
 from predictions.serving.forms import FeaturesForm
 from predictions.serving.live_models import Live, live_models
+from training.models import Version
 
 # most classes on the page; the most probable ones are shown
 SHOWN_CLASSES = 12
@@ -37,8 +40,18 @@ def predict(request: StaffRequest) -> HttpResponse:
         return render(
             request, "predictions/serving/predict.html", {"problem": str(error), "lives": live_models.all()}
         )
-    form = FeaturesForm(live.contract, form_data(request) or None, shown.features if shown else None)
-    context: dict[str, Any] = {"form": form, "live": live, "lives": live_models.all(), "prediction": shown}
+    examples = _examples(live)
+    asked = next((row.record for row in examples if row.name == request.GET.get("example")), None)
+    form = FeaturesForm(live.contract, form_data(request) or None, shown.features if shown else asked)
+    context: dict[str, Any] = {
+        "form": form,
+        "live": live,
+        "lives": live_models.all(),
+        "prediction": shown,
+        "examples": examples,
+        # the values that the form starts with are answered at once
+        "is_fresh": shown is None and not form.is_bound,
+    }
     if "try" in request.POST:
         context["what_if"] = _tried(live, form, None)
     elif request.method == "POST" and form.is_valid() and (address := _answer(request, live, form)):
@@ -59,6 +72,12 @@ def predict_what_if(request: StaffRequest) -> HttpResponse:
     form = FeaturesForm(live.contract, request.POST)
     context = {"live": live, **_tried(live, form, _shown(request.GET.get("prediction", "")))}
     return render(request, "predictions/serving/_what_if.html", context)
+
+
+def _examples(live: Live) -> list[ExampleRow]:
+    """Rows to start the form with, from the held-out rows that the version keeps."""
+    golden = Version.objects.values_list("golden", flat=True).get(pk=live.version_id)
+    return example_rows.rows(live.contract, golden, [str(label) for label in live.loaded.pipeline.classes_])
 
 
 def _tried(live: Live, form: FeaturesForm, before: Prediction | None) -> dict[str, Any]:

@@ -132,16 +132,17 @@ def test_analytics_follow_a_filter_at_once_and_show_every_chart(open_page: Open)
     count = page.locator(".chart").count()
     assert count >= 5
     expect(drawn).to_have_count(count)
-    expect(page.get_by_text("last 30 days", exact=True)).to_be_visible()
-    page.get_by_label("Time").select_option("24h")
+    # the shortest period with all predictions
     expect(page.get_by_text("last 24 hours", exact=True)).to_be_visible()
+    page.get_by_label("Time").select_option("30d")
+    expect(page.get_by_text("last 30 days", exact=True)).to_be_visible()
     expect(drawn).to_have_count(count)
-    expect(page).to_have_url(re.compile("period=24h"))
+    expect(page).to_have_url(re.compile("period=30d"))
     page.get_by_text("Data as a table").first.click()
     expect(page.get_by_role("region", name="Data: Predictions by version")).to_be_visible()
     shoot(page, "analytics")
     page.reload()
-    expect(page.get_by_label("Time")).to_have_value("24h")
+    expect(page.get_by_label("Time")).to_have_value("30d")
 
 
 def test_home_says_how_the_worker_is_and_what_the_day_brought(open_page: Open) -> None:

@@ -201,3 +201,29 @@ def test_the_period_with_the_predictions_is_shown_at_first(
     for days in days_ago:
         asked(row, timezone.now() - timedelta(days=days))
     assert context()["form"].span == period
+
+
+def test_a_period_of_ones_own_counts_from_a_day_to_a_day(row: Version) -> None:
+    today = timezone.now()
+    for days in (0, 10, 11, 30):
+        asked(row, today - timedelta(days=days))
+    day = f"{today - timedelta(days=11):%Y-%m-%d}"
+    client = staff_client()
+
+    def context(**query: str) -> Any:
+        return client.get(ANALYTICS, query).context
+
+    shown = context(since=day, until=f"{today - timedelta(days=10):%Y-%m-%d}")
+    assert shown["report"].total == 2
+    assert shown["period"].title.startswith(day)
+    assert context(since=day)["report"].total == 3
+    assert context(until=day)["report"].total == 2
+    assert context(since="soon")["report"].total == 4
+    assert len(context(since="0001-01-01")["report"].steps) == analytics.MOST_DAYS
+
+
+def test_the_page_refreshes_itself_on_request(row: Version) -> None:
+    asked(row, timezone.now())
+    client = staff_client()
+    assert "every 60s" not in client.get(ANALYTICS).content.decode()
+    assert "every 60s" in client.get(ANALYTICS, {"refresh": "on"}).content.decode()

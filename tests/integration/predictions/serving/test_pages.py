@@ -253,3 +253,32 @@ def test_any_name_of_a_feature_gives_a_field_whose_label_finds_it(name: str) -> 
     answered = FeaturesForm(contract, bound)
     assert answered.is_valid()
     assert answered.cleaned_data == {name: 2.5}
+
+
+def test_the_form_offers_rows_to_start_with_and_answers_its_first_values_at_once(
+    analyst: Client, version: Version
+) -> None:
+    response = analyst.get(PREDICT)
+    shown = response.content.decode()
+    assert 'hx-trigger="load, input delay:250ms"' in shown
+    titles = [row.title for row in response.context["examples"]]
+    assert titles[:2] == ["Typical", "Uncertain"]
+    assert "Clearly yes" in titles
+    for row in response.context["examples"]:
+        assert version.contract.check(row.record)[0] == []
+    uncertain = response.context["examples"][1]
+    form = analyst.get(PREDICT, {"example": uncertain.name}).context["form"]
+    assert {name: form.initial[name] for name in ("plan", "tenure")} == {
+        name: "" if uncertain.record[name] is None else str(uncertain.record[name])
+        for name in ("plan", "tenure")
+    }
+    logged = analyst.post(PREDICT, data(), follow=True).content.decode()
+    assert 'hx-trigger="input delay:250ms"' in logged
+
+
+def test_an_input_of_0_and_1_is_a_choice() -> None:
+    flag = Feature("partner", Kind.INTEGER, False, 0, low=0, high=1)
+    form = FeaturesForm(Contract("left", (flag,), ("no", "yes"), {}))
+    assert list(form.fields["partner"].widget.choices) == [("0", "0"), ("1", "1")]
+    unseen = FeaturesForm(Contract("left", (flag,), ("no", "yes"), {}), record={"partner": 2})
+    assert ("2", "2") in list(unseen.fields["partner"].widget.choices)
