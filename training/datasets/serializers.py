@@ -245,6 +245,12 @@ class CorrectionsSerializer(StrictSerializer):
         default=False,
         help_text="Refuse values outside the training data, instead of answering with a warning.",
     )
+    date_parts = serializers.ListField(
+        child=serializers.ListField(child=StrictCharField(trim_whitespace=False), min_length=3, max_length=4),
+        required=False,
+        help_text="Columns that are the parts of one date, in the order year, month, day and perhaps hour; one list for each "
+        "date. The weekday and the days since the last date are learned, too.",
+    )
     labels = StrictChoiceField(
         choices=list(Spellings),
         allow_null=True,

@@ -110,6 +110,18 @@ def reading_of(options: Mapping[str, Any]) -> Options:
         raise CommandError(str(error)) from error
 
 
+def add_date_parts(parser: ArgumentParser) -> None:
+    """Add the option that names the parts of one date."""
+    parser.add_argument(
+        "--date-parts",
+        action="append",
+        default=[],
+        metavar="YEAR,MONTH,DAY[,HOUR]",
+        help="columns that are the parts of one date, such as year,month,day: its weekday and the days since the last "
+        "date are learned, too",
+    )
+
+
 def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
     """Return the corrections of the options.
 
@@ -123,7 +135,8 @@ def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
                 raise CommandError(
                     f'--{_option(columns[name])} and --{_option(choice)} both name "{name}"; choose one of them'
                 )
-    return Corrections(columns, strict, options["labels"])
+    parts = tuple(tuple(names.split(",")) for names in options["date_parts"])
+    return Corrections(columns, strict, options["labels"], parts)
 
 
 def _option(choice: Choice) -> str:

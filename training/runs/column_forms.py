@@ -1,5 +1,6 @@
 """The form for the columns of a table before training."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from django.http import QueryDict
 from clfsite.core.web.forms import TextChoiceField, carry
 from training.ml.tables.contract import Feature
 from training.ml.tables.corrections import Choice, Corrections, Spellings
+from training.ml.tables.date_parts import recognise
 from training.ml.tables.labels import distinct
 from training.models import Dataset
 
@@ -64,6 +66,12 @@ class ColumnsForm(forms.Form):
         help_text="A column such as a customer's number: rows with the same value are never both learned from and "
         "judged. It is no input unless it is chosen as one below.",
     )
+    date_parts = forms.MultipleChoiceField(
+        required=False,
+        label="Parts of one date",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="The weekday and the days since the last date are learned, too.",
+    )
     columns_of = forms.CharField(required=False, widget=forms.HiddenInput)
     strict = forms.BooleanField(
         required=False,
@@ -103,6 +111,7 @@ class ColumnsForm(forms.Form):
             "positive": carry(self.contract.label_of(positive or "") or self.contract.positive or ""),
             "labels": start.labels,
             "group": carry(group or ""),
+            "date_parts": [json.dumps(list(columns)) for columns in start.date_parts],
             "strict": start.strict,
             "others": "\n".join(f"{name}: {start.columns[name]}" for name in rest if name in start.columns),
             **{f"column-{place}": start.columns.get(name, "") for place, name in enumerate(self.shown)},
@@ -114,6 +123,12 @@ class ColumnsForm(forms.Form):
             del self.fields["others"]
         offered = dict.fromkeys([*self.shown, *([group] if group in names else [])])
         self.fields["group"].offer(offered, [("", "No column: every row stands alone")])  # type: ignore[attr-defined]
+        parts = dict.fromkeys([*recognise(self.contract), *start.date_parts])
+        self.fields["date_parts"].choices = [  # type: ignore[attr-defined]
+            (json.dumps(list(columns)), ", ".join(columns)) for columns in parts
+        ]
+        if not parts:
+            del self.fields["date_parts"]
         self._ask_about_labels()
 
     def _ask_about_labels(self) -> None:
@@ -176,7 +191,7 @@ class ColumnsForm(forms.Form):
         return bool(self.errors) or any(
             self[name].value()
             for name in self.fields
-            if name not in {"columns_of", "strict", "positive", "labels", "group"}
+            if name not in {"columns_of", "strict", "positive", "labels", "group", "date_parts"}
         )
 
     def clean_others(self) -> dict[str, Choice]:
@@ -209,6 +224,7 @@ class ColumnsForm(forms.Form):
             {**selected, **self.cleaned_data.get("others", {})},
             self.cleaned_data["strict"],
             Spellings(self.cleaned_data["labels"]) if self.cleaned_data.get("labels") else None,
+            tuple(tuple(json.loads(columns)) for columns in self.cleaned_data.get("date_parts", ())),
         )
 
 
@@ -218,7 +234,7 @@ def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool
     kept["columns_of"] = str(dataset.pk)
     guess = carry(dataset.contract.positive or "")
     for name in data:
-        if name.startswith("column-") or name in {"others", "positive", "labels", "group"}:
+        if name.startswith("column-") or name in {"others", "positive", "labels", "group", "date_parts"}:
             had_choices |= data[name] not in {"", guess if name == "positive" else ""}
             del kept[name]
     return kept, had_choices

@@ -164,6 +164,13 @@ def contract(facts: Facts) -> Chapter:
     if corrections:
         changes = ", ".join(f"{name} ({choice.replace('_', ' ')})" for name, choice in corrections.items())
         blocks.append(Remark(f"The inferred contract was corrected manually before training: {changes}."))
+    blocks += [
+        Remark(
+            f"{', '.join(parts.columns)} are the parts of one date: its weekday and the days since the last date are learned, "
+            "too."
+        )
+        for parts in agreed.date_parts
+    ]
     if agreed.merged:
         spellings = "; ".join(
             f"{spelling} as {label}" for spelling, label in list(agreed.merged.items())[:LISTED]

@@ -218,6 +218,7 @@ def command(facts: Facts) -> Code:
     if corrections.labels is not None:
         options.append(f"--{corrections.labels}-labels")
     options += [_option(choice.replace("_", "-"), name) for name, choice in corrections.columns.items()]
+    options += [_option("date-parts", ",".join(names)) for names in corrections.date_parts]
     if recipe.class_weight:
         options.append(f"--class-weight {recipe.class_weight}")
     if corrections.strict:

@@ -2,6 +2,7 @@
 
 import platform
 import re
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib.util import find_spec
 from operator import attrgetter, methodcaller
@@ -20,13 +21,17 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
 from training.ml.search.families import FAMILIES
-from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, Feature
+from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, DateParts, Feature
+from training.ml.tables.date_parts import PARTS
 from training.ml.tables.times import ISO
 
 # the name of the transformer of a date is this and its place among the dates
 DATE = "date_"
-# likewise for a column of texts
+# likewise for the parts of one date, and for a column of texts
+JOINED = "joined_"
 PROSE = "text_"
+# limits of year, month, day and hour; those of month and day are just beyond what a date can have
+PARTS_LIMITS = (0, 0, 0, 0), (9_999, 13, 32, 24)
 # different hashes of words
 HASHED_WORDS = 2**14
 # units of pandas for the formats of dates that are numbers
@@ -91,6 +96,10 @@ def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     parts += [
         (f"{DATE}{place}", _date(feature), [feature.name]) for place, feature in enumerate(contract.dates)
     ]
+    parts += [
+        (f"{JOINED}{place}", _joined_date(joined), list(joined.columns))
+        for place, joined in enumerate(contract.date_parts)
+    ]
     parts += [(f"{PROSE}{place}", _words(), name) for place, name in enumerate(contract.prose)]
     return ColumnTransformer(parts)
 
@@ -122,20 +131,44 @@ def _date(feature: Feature) -> Pipeline:
     """
     date_format = feature.notation.date or ISO
     known = {"unit": UNITS_OF[date_format]} if date_format in UNITS_OF else {"format": date_format}
-    since = Pipeline(
-        [
-            ("since", FunctionTransformer(methodcaller("sub", pd.Timestamp(feature.last, tz="UTC")))),
-            ("days", FunctionTransformer(methodcaller("div", pd.Timedelta(days=1)))),
-        ]
-    )
-    parts = [
-        (part, FunctionTransformer(methodcaller("apply", attrgetter(f"dt.{part}"))))
-        for part in date_parts(feature)
-    ]
     return Pipeline(
         [
             ("times", FunctionTransformer(methodcaller("apply", pd.to_datetime, utc=True, **known))),
-            ("parts", FeatureUnion([*parts, ("days", since)])),
+            ("parts", _parts_of_date(date_parts(feature), feature.last)),
+            *_scaled_numbers(),
+        ]
+    )
+
+
+def _parts_of_date(parts: Sequence[str], last: str) -> FeatureUnion:
+    """Return the steps from one column of times to these parts and the days since the last date of training."""
+    since = Pipeline(
+        [
+            ("since", FunctionTransformer(methodcaller("sub", pd.Timestamp(last, tz="UTC")))),
+            ("days", FunctionTransformer(methodcaller("div", pd.Timedelta(days=1)))),
+        ]
+    )
+    columns = [(part, FunctionTransformer(methodcaller("apply", attrgetter(f"dt.{part}")))) for part in parts]
+    return FeatureUnion([*columns, ("days", since)])
+
+
+def _joined_date(joined: DateParts) -> Pipeline:
+    """Return the steps from the parts of a date to its weekday and the days since the last date of training.
+
+    Parts that are no date, such as the 30th of February, count like a missing date.
+    """
+    count = len(joined.columns)
+    steps = {
+        "limited": methodcaller("clip", *(list(limits[:count]) for limits in PARTS_LIMITS), axis=1),
+        "rounded": methodcaller("round"),
+        "names": methodcaller("set_axis", list(PARTS[:count]), axis=1),
+    }
+    return Pipeline(
+        [
+            *((name, FunctionTransformer(step)) for name, step in steps.items()),
+            ("times", FunctionTransformer(pd.to_datetime, kw_args={"errors": "coerce", "utc": True})),
+            ("column", FunctionTransformer(methodcaller("to_frame"))),
+            ("parts", _parts_of_date(["day_of_week"], joined.last)),
             *_scaled_numbers(),
         ]
     )

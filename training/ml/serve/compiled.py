@@ -19,18 +19,27 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
-from training.ml.search.estimators import DATE, LARGEST_SCALED, MISSING_CATEGORY, PROSE
+from training.ml.search.estimators import DATE, JOINED, LARGEST_SCALED, MISSING_CATEGORY, PARTS_LIMITS, PROSE
 from training.ml.serve import onnx_trees
 from training.ml.serve.onnx_trees import Matrix
-from training.ml.tables.contract import LARGEST, MOMENTS, SELECTED_WORDS, Contract, Feature, Kind
+from training.ml.tables.contract import LARGEST, MOMENTS, SELECTED_WORDS, Contract, DateParts, Feature, Kind
+from training.ml.tables.date_parts import FEWEST
 
 TOLERANCE = 1e-6  # difference of a probability
 UNSEEN = "a category that no table holds \u2603"
 FAR_DATES = ("0001-01-01", "1969-12-31T23:59:59.999999", "2024-02-29T12:30:00", "9999-12-31T23:59:59.999999")
+MONTHS = 12
+THURSDAY = 3  # the weekday of the first day of 1970
 # the step of a text's pipeline that takes texts without gaps
 FIRST_OF_WORDS = 3
 # batch sizes, in rows, at which the two engines are timed
 SIZES = (1_000, 10_000)
+
+
+def _scaled(raw: Matrix, medians: Matrix, means: Matrix, scales: Matrix) -> Matrix:
+    """Return scaled numbers in which a missing one is the median."""
+    known = np.where(np.isnan(raw), medians, raw)
+    return np.clip((known - means) / scales, -LARGEST_SCALED, LARGEST_SCALED)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,13 @@ class Levels:
     @property
     def width(self) -> int:
         return len(self.unknown)
+
+    def of_records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        return self.encode([record[self.name] for record in records])
+
+    def of_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Matrix:
+        codes, values = pd.factorize(arrays[self.name], use_na_sentinel=False)
+        return self.encode(list(values))[codes]
 
     def encode(self, values: Sequence[Any]) -> Matrix:
         """Return the columns of values, shape (values, width)."""
@@ -95,6 +111,12 @@ class Moments:
     def _last(self) -> np.datetime64:
         return np.datetime64(self.feature.moment(self.feature.last), "us")
 
+    def of_records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        return self.encode([record[self.name] for record in records])
+
+    def of_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Matrix:
+        return self.encode(arrays[self.name])
+
     def encode(self, values: Sequence[Any] | NDArray[Any]) -> Matrix:
         """Return the columns of dates, given as a list of JSON values or as an array, shape (values, width)."""
         moments = values if isinstance(values, np.ndarray) else list(map(self.feature.moment, values))
@@ -103,14 +125,54 @@ class Moments:
             times.astype("datetime64[M]").astype(np.int64),
             times.astype("datetime64[D]").astype(np.int64),
         )
-        # the first day of 1970 was a Thursday
-        columns = [months // 12 + 1970, months % 12 + 1, (days + 3) % 7]
+        columns = [months // MONTHS + 1970, months % MONTHS + 1, (days + THURSDAY) % 7]
         if self.feature.has_times:
             columns.append(times.astype("datetime64[h]").astype(np.int64) % 24)
         raw = np.column_stack([*columns, (times - self._last) / np.timedelta64(1, "D")]).astype(np.float64)
         raw[np.isnat(times)] = np.nan
-        np.copyto(raw, self.medians, where=np.isnan(raw))
-        return np.clip((raw - self.means) / self.scales, -LARGEST_SCALED, LARGEST_SCALED)
+        return _scaled(raw, self.medians, self.means, self.scales)
+
+
+@dataclass(frozen=True)
+class JoinedDate:
+    """The columns of a date of several inputs, from column `first` on: weekday and days since the last one of training."""
+
+    names: tuple[str, ...]
+    last: np.datetime64
+    first: int
+    medians: Matrix
+    means: Matrix
+    scales: Matrix
+
+    @property
+    def width(self) -> int:
+        return len(self.means)
+
+    def of_records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        return self.encode(
+            np.array([[record[name] for name in self.names] for record in records], np.float64)
+        )
+
+    def of_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Matrix:
+        return self.encode(np.column_stack([arrays[name] for name in self.names]).astype(np.float64))
+
+    def encode(self, parts: Matrix) -> Matrix:
+        """Return the columns of rows of parts, NaN if missing, shapes (rows, parts) and (rows, width)."""
+        least, most = (np.array(limits[: len(self.names)]) for limits in PARTS_LIMITS)
+        missing = np.isnan(parts)
+        whole = np.where(missing, 0, parts).clip(least, most).round().astype(np.int64)
+        year, month, day = whole[:, 0], whole[:, 1], whole[:, 2]
+        months = ((year - 1970) * MONTHS + month - 1).astype("datetime64[M]")
+        days = months.astype("datetime64[D]") + (day - 1)
+        is_date = ~missing.any(axis=1) & (month >= 1) & (month <= MONTHS) & (day >= 1)
+        is_date &= days.astype("datetime64[M]") == months
+        times = days.astype(MOMENTS)
+        if len(self.names) > FEWEST:
+            times = times + whole[:, FEWEST].astype("timedelta64[h]")
+        weekday = (times.astype("datetime64[D]").astype(np.int64) + THURSDAY) % 7
+        raw = np.column_stack([weekday, (times - self.last) / np.timedelta64(1, "D")])
+        raw[~is_date] = np.nan
+        return _scaled(raw, self.medians, self.means, self.scales)
 
 
 @dataclass(frozen=True)
@@ -122,6 +184,12 @@ class Words:
     width: int
     steps: Pipeline
 
+    def of_records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        return self.encode([record[self.name] for record in records])
+
+    def of_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Matrix:
+        return self.encode(arrays[self.name])
+
     def encode(self, values: Sequence[Any] | NDArray[Any]) -> Matrix:
         """Return the columns of texts, shape (values, width)."""
         # only NaN differs from itself
@@ -130,7 +198,7 @@ class Words:
         return columns
 
 
-Part: TypeAlias = Levels | Moments | Words
+Part: TypeAlias = Levels | Moments | JoinedDate | Words
 
 
 @dataclass(frozen=True)
@@ -161,9 +229,7 @@ class Preprocessor:
                 if place >= 0:
                     X[row, place] = 1.0
         for part in self.parts:
-            X[:, part.first : part.first + part.width] = part.encode(
-                [record[part.name] for record in records]
-            )
+            X[:, part.first : part.first + part.width] = part.of_records(records)
         return X
 
     def frame(self, frame: pd.DataFrame) -> Matrix:
@@ -181,11 +247,7 @@ class Preprocessor:
             places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
             X[rows[places >= 0], places[places >= 0]] = 1.0
         for part in self.parts:
-            if not isinstance(part, Levels):
-                X[:, part.first : part.first + part.width] = part.encode(arrays[part.name])
-                continue
-            codes, values = pd.factorize(arrays[part.name], use_na_sentinel=False)
-            X[:, part.first : part.first + part.width] = part.encode(list(values))[codes]
+            X[:, part.first : part.first + part.width] = part.of_arrays(arrays)
         return X
 
     def _scale(self, X: Matrix, raw: Matrix) -> None:
@@ -325,9 +387,7 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
     parts: list[Part] = []
     medians = means = scales = np.empty(0)
     if numbers:
-        steps = transformer.named_steps
-        medians, means, scales = steps["imputer"].statistics_, steps["scaler"].mean_, steps["scaler"].scale_
-        medians = np.where(np.isnan(medians), 0.0, medians)  # a column without values has no median
+        medians, means, scales = _scaling(transformer)
     width = len(numbers)
     transformer, categories = fitted["categories"]
     if categories:
@@ -345,6 +405,10 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
         part = _moments(feature, fitted[f"{DATE}{place}"][0], width)
         parts.append(part)
         width += part.width
+    for place, joined in enumerate(contract.date_parts):
+        of_date = _joined_date(joined, fitted[f"{JOINED}{place}"][0], width)
+        parts.append(of_date)
+        width += of_date.width
     for place, name in enumerate(contract.prose):
         steps = fitted[f"{PROSE}{place}"][0][FIRST_OF_WORDS:]
         parts.append(Words(name, width, SELECTED_WORDS, steps))
@@ -353,9 +417,19 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
 
 
 def _moments(feature: Feature, transformer: Pipeline, first: int) -> Moments:
+    return Moments(feature, first, *_scaling(transformer))
+
+
+def _joined_date(joined: DateParts, transformer: Pipeline, first: int) -> JoinedDate:
+    return JoinedDate(joined.columns, np.datetime64(joined.last, "us"), first, *_scaling(transformer))
+
+
+def _scaling(transformer: Pipeline) -> tuple[Matrix, Matrix, Matrix]:
+    """Return the medians, means and scales of fitted steps for numbers."""
     imputer, scaler = transformer.named_steps["imputer"], transformer.named_steps["scaler"]
+    # a column without values has no median
     medians = np.where(np.isnan(imputer.statistics_), 0.0, imputer.statistics_)
-    return Moments(feature, first, medians, scaler.mean_, scaler.scale_)
+    return medians, scaler.mean_, scaler.scale_
 
 
 def _levels(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:

@@ -237,6 +237,17 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class DateParts:
+    """Inputs that are the parts of one date, in the order year, month, day and perhaps hour, and the last date of training.
+
+    From them, the weekday and the days since that date are learned too.
+    """
+
+    columns: tuple[str, ...]
+    last: str
+
+
+@dataclass(frozen=True)
 class Contract:
     """The features in column order, the classes, and the columns that were left out with the reason.
 
@@ -246,6 +257,7 @@ class Contract:
         classes: in the table's spelling, in the order of `labels.in_order`.
         positive: the class to which precision, recall and the threshold refer; None with more than two classes.
         merged: other spellings in the table that were merged into a class.
+        date_parts: the inputs that are learned as parts of one date, too.
     """
 
     target: str
@@ -255,6 +267,7 @@ class Contract:
     strict: bool = False
     positive: str | None = None
     merged: Mapping[str, str] = field(default_factory=dict)
+    date_parts: tuple[DateParts, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -486,6 +499,7 @@ class Contract:
             "strict": self.strict,
             "positive": self.positive,
             "merged": dict(self.merged),
+            **({"date_parts": [asdict(parts) for parts in self.date_parts]} if self.date_parts else {}),
         }
 
     @classmethod
@@ -513,6 +527,9 @@ class Contract:
             strict=data.get("strict", False),
             positive=data.get("positive", last),
             merged=dict(data.get("merged", {})),
+            date_parts=tuple(
+                DateParts(tuple(parts["columns"]), parts["last"]) for parts in data.get("date_parts", ())
+            ),
         )
 
 

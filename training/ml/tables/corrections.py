@@ -37,7 +37,8 @@ class Choice(StrEnum):
 class Corrections:
     """Choices by column, and whether values that were not seen in training are errors instead of warnings.
 
-    `labels` says whether similar labels are one class; None if there is no choice.
+    `labels` says whether similar labels are one class; None if there is no choice. `date_parts` are columns that are the
+    parts of one date, in the order year, month, day and perhaps hour.
 
     Raises:
         ContractError: a choice does not exist. Choices may be given as texts.
@@ -46,14 +47,16 @@ class Corrections:
     columns: Mapping[str, Choice] = field(default_factory=dict)
     strict: bool = False
     labels: Spellings | None = None
+    date_parts: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         chosen = {name: _choice(name, value) for name, value in self.columns.items()}
         object.__setattr__(self, "columns", chosen)
         object.__setattr__(self, "labels", _spellings(self.labels))
+        object.__setattr__(self, "date_parts", tuple(map(tuple, self.date_parts)))
 
     def __bool__(self) -> bool:
-        return bool(self.columns) or self.strict or self.labels is not None
+        return bool(self.columns) or self.strict or self.labels is not None or bool(self.date_parts)
 
     def chosen(self, choice: Choice) -> list[str]:
         """The columns with this choice."""
@@ -75,12 +78,18 @@ class Corrections:
             "columns": {name: str(choice) for name, choice in self.columns.items()},
             "strict": self.strict,
             "labels": self.labels,
+            **({"date_parts": [list(names) for names in self.date_parts]} if self.date_parts else {}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read the output of `to_dict`; an empty mapping has no corrections."""
-        return cls(data.get("columns", {}), data.get("strict", False), data.get("labels"))
+        return cls(
+            data.get("columns", {}),
+            data.get("strict", False),
+            data.get("labels"),
+            data.get("date_parts", ()),
+        )
 
 
 def _spellings(value: Any) -> Spellings | None:

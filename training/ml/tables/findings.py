@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 from training.ml.tables.contract import Contract, Kind, labels
 from training.ml.tables.copies import copies, repeated
+from training.ml.tables.date_parts import recognise
 from training.ml.tables.dates import days
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
 from training.ml.tables.labels import alike, count, distinct
@@ -60,7 +61,7 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
 
     Returns:
         Findings with the codes `leak`, `alike_labels`, `tiny_class`, `unlabelled`, `repeated_rows`,
-        `alike_categories`, `suspicious_number`, `flag`, `duplicate`, `identifier`, `many_levels`, `constant`,
+        `alike_categories`, `suspicious_number`, `flag`, `duplicate`, `identifier`, `date_parts`, `many_levels`, `constant`,
         `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
     """
     labelled = table[table[contract.target].notna()]
@@ -75,6 +76,7 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         *_flags(contract),
         *_duplicates(labelled, contract),
         *_identifiers(labelled, contract),
+        *_date_parts(contract),
         *_many_levels(labelled, contract),
         *_left_out(contract),
     ]
@@ -164,6 +166,18 @@ def _left_out(contract: Contract) -> Iterator[Finding]:
                 yield Finding(
                     why.name.lower(), name, f"{reason}; the column is left out. {advice.format(name=name)}"
                 )
+
+
+def _date_parts(contract: Contract) -> Iterator[Finding]:
+    known = {parts.columns for parts in contract.date_parts}
+    for columns in recognise(contract):
+        if columns not in known:
+            yield Finding(
+                "date_parts",
+                columns[0],
+                f"it and {', '.join(columns[1:])} look like the parts of one date. Learn the weekday and the time that has "
+                f"passed from them, too (--date-parts {','.join(columns)}, or choose it in the run)",
+            )
 
 
 def _many_levels(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:

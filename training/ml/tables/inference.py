@@ -19,6 +19,7 @@ from training.ml.tables.contract import (
     labels,
 )
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
+from training.ml.tables.date_parts import joined
 from training.ml.tables.dates import texts
 from training.ml.tables.labels import alike, count, guess_positive, in_order
 from training.ml.tables.notation import NOTATIONS, Notation
@@ -74,7 +75,8 @@ def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERR
         if name != target
     }
     decisions = _with_notations(decisions, table.attrs.get(NOTATIONS, {}))
-    return _contract(replace(classes, strict=corrections.strict), decisions)
+    agreed = _contract(replace(classes, strict=corrections.strict), decisions)
+    return _with_date_parts(agreed, labelled, corrections)
 
 
 def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -> Contract:
@@ -101,7 +103,13 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
         if name != contract.target
     }
     spelled = _spelled(contract, labelled, corrections.labels)
-    return _contract(replace(spelled, strict=corrections.strict), decisions)
+    agreed = _contract(replace(spelled, strict=corrections.strict), decisions)
+    return _with_date_parts(agreed, labelled, corrections)
+
+
+def _with_date_parts(contract: Contract, labelled: pd.DataFrame, corrections: Corrections) -> Contract:
+    parts = tuple(joined(contract, labelled, columns) for columns in corrections.date_parts)
+    return replace(contract, date_parts=parts)
 
 
 def _with_notations(

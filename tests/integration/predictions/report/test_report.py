@@ -247,7 +247,12 @@ def test_its_command_asks_for_the_very_same_run(lived: Version) -> None:
     corrected = {"zip code": "category", "-x": "leave_out", "id": "take_in", "n": "number", "note": "text"}
     Run.objects.filter(pk=lived.run_id).update(
         recipe_data=recipe.to_dict(),
-        corrections_data={"columns": corrected, "strict": True, "labels": "merge"},
+        corrections_data={
+            "columns": corrected,
+            "strict": True,
+            "labels": "merge",
+            "date_parts": [["year", "it's month", "-day"]],
+        },
     )
     contract = {**lived.contract_data, "target": "it's $ due"}
     Version.objects.filter(pk=lived.pk).update(contract_data=contract)

@@ -237,6 +237,21 @@ def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:
     assert (again.dataset, again.classifier) == (before.dataset, before.classifier)
 
 
+def test_parts_of_a_date_are_offered_and_chosen(trainer: Client) -> None:
+    rows = [f"{2020 + n % 3},{n % 12 + 1},{n % 28 + 1},{'yes' if n % 5 else 'no'}" for n in range(90)]
+    table = "year,month,day,y\n" + "\n".join(rows) + "\n"
+    dataset = import_dataset(name="days", target="y", source=ContentFile(table.encode(), "t.csv"), user=None)
+    field = trainer.get(NEW, {"dataset": dataset.pk}).context["columns"]["date_parts"]
+    ((value, label),) = field.field.choices
+    assert label == "year, month, day"
+    response = trainer.post(NEW, filled(dataset, date_parts=[value]))
+    assert response.status_code == 302, response.context["form"].errors
+    run = Run.objects.get()
+    assert run.corrections.date_parts == (("year", "month", "day"),)
+    again = trainer.get(reverse("training:run-repeat", args=[run.pk])).context["columns"]["date_parts"]
+    assert again.value() == [value]
+
+
 def test_a_positive_class_with_line_ends_comes_back_from_a_browser(trainer: Client) -> None:
     rows = [f'{n * n},"{("low" if n % 3 else "high")}\r\nrisk"' for n in range(60)]
     table = "n,y\n" + "\n".join(rows) + "\n"
