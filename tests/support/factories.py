@@ -6,9 +6,11 @@
 import hashlib
 import io
 import uuid
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -76,6 +78,16 @@ def tiny() -> Tiny:
     return Tiny(csv, table, inferred, recipe, train(table, inferred, recipe, jobs=1, accelerate=False))
 
 
+@cache
+def _profile() -> list[dict[str, Any]]:
+    return profile.describe(tiny().table, "left")
+
+
+@cache
+def _warnings() -> list[dict[str, Any]]:
+    return [vars(item) for item in findings.find(tiny().table, tiny().contract)]
+
+
 def _contract_data() -> dict[str, Any]:
     return tiny().contract.to_dict()
 
@@ -119,8 +131,8 @@ class DatasetFactory(DjangoModelFactory[Dataset]):
     sha256 = LazyFunction(lambda: hashlib.sha256(tiny().csv).hexdigest())
     target = "left"
     contract_data = LazyFunction(_contract_data)
-    profile = LazyFunction(lambda: profile.describe(tiny().table, "left"))
-    warnings = LazyFunction(lambda: [vars(item) for item in findings.find(tiny().table, tiny().contract)])
+    profile = LazyFunction(lambda: deepcopy(_profile()))
+    warnings = LazyFunction(lambda: deepcopy(_warnings()))
     rows = LazyFunction(lambda: len(tiny().table))
     columns = LazyFunction(lambda: len(tiny().table.columns))
     size_bytes = LazyFunction(lambda: len(tiny().csv))
@@ -280,6 +292,10 @@ class PredictionFactory(DjangoModelFactory[Prediction]):
         return row
 
 
+# writing the files of the model trained once takes as long as the rest of its version
+_dumped = cache(artifact.dump)
+
+
 def trained_version(
     *, classifier: Classifier | str | None = None, activate: bool = False, default: bool = False
 ) -> Version:
@@ -294,7 +310,8 @@ def trained_version(
         classifier.refresh_from_db()
     run = RunFactory.create(classifier=classifier)
     assert run.start()
-    version = register_version(run=run, trained=tiny().trained)
+    with mock.patch.object(artifact, "dump", _dumped):
+        version = register_version(run=run, trained=tiny().trained)
     if activate:
         activate_version(version=version, actor="tests", reason="a test needs it")
     # read anew, so that a test which changes its fields does not change the model that others share
