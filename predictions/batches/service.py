@@ -9,7 +9,7 @@ after any number of attempts.
 import contextlib
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +101,25 @@ def create_batch(
         batch.save()
         transaction.on_commit(lambda: wake(TASK, batch.pk))
     return batch
+
+
+def fitting(source: File, lives: Sequence[Live]) -> str | None:  # type: ignore[type-arg]
+    """The name of the classifier whose features all have a column in a file; None if there is none.
+
+    Of several, it is the one with most features, and of equals the first.
+    """
+    found = None
+    with uploaded_path(source) as upload, scratch() as folder:
+        for live in sorted(lives, key=lambda live: -len(live.contract.features)):
+            part = folder / str(live.version_id)
+            part.mkdir()
+            with contextlib.suppress(InvalidInput):
+                path, reading = read_form(upload, part, live.contract)
+                check_columns(path, live.contract, reading["delimiter"])
+                found = live.classifier
+                break
+    source.seek(0)
+    return found
 
 
 def _plain_name(name: str | None) -> str:

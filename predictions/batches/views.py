@@ -68,10 +68,13 @@ def _create(request: StaffRequest, form: BatchForm) -> str | None:
     """Return the address of the queued batch, or None if the form has errors."""
 
     def create() -> str:
+        source, model = form.cleaned_data["file"], form.cleaned_data["model"]
+        if not model and (model := batches.fitting(source, live_models.all())):
+            messages.info(request, f"The file fits {model}.")
         batch = batches.create_batch(
-            source=form.cleaned_data["file"],
+            source=source,
             caller=request.user.get_username(),
-            model=form.cleaned_data["model"],
+            model=model or None,
             hold=True,
             user=request.user,
         )

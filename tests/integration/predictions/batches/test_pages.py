@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from predictions.batches import service as batches
 from predictions.models import Batch, Prediction
 from tests.support.factories import BatchFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.support.portal import staff_client
+from training.ml.tables.contract import Contract, Feature, Kind
 from training.models import Version
 
 LIST = reverse("predictions:batch-list")
@@ -61,6 +63,44 @@ def page(client: Client, batch: Batch) -> Any:
     response = client.get(reverse("predictions:batch-detail", args=[batch.pk]))
     assert response.status_code == 200
     return response
+
+
+@dataclass(frozen=True)
+class Served:
+    """What `fitting` needs of a version that serves."""
+
+    classifier: str
+    version_id: int
+    contract: Contract
+
+
+def served(place: int, name: str, *features: str) -> Any:
+    inputs = tuple(Feature(feature, Kind.NUMBER, False, 1.0) for feature in features)
+    return Served(name, place, Contract("target", inputs, ("no", "yes"), {}))
+
+
+@pytest.mark.parametrize(
+    ("header", "fits"),
+    [("a,b,c", "three"), ("b;a;other", "two"), ("a", None), ("x\ty", "other"), ("", None)],
+)
+def test_a_file_is_taken_by_the_classifier_with_most_of_its_columns(header: str, fits: str | None) -> None:
+    lives = [served(1, "two", "a", "b"), served(2, "three", "a", "b", "c"), served(3, "other", "x", "y")]
+    delimiter = next((mark for mark in ";\t" if mark in header), ",")
+    row = delimiter.join("1" for _ in header.split(delimiter))
+    source = ContentFile(f"{header}\n{row}\n".encode(), name="file.csv")
+    assert batches.fitting(source, lives) == fits
+    assert source.tell() == 0
+
+
+def test_without_a_choice_the_columns_of_a_file_choose_the_classifier(
+    analyst: Client, version: Version
+) -> None:
+    trained_version(classifier="other", activate=True)
+    assert "The one that the columns fit" in analyst.get(LIST).content.decode()
+    shown = analyst.get(upload(analyst, rows(3), model="")["Location"]).content.decode()
+    assert "The file fits churn." in shown
+    refused = upload(analyst, "no,such,columns\n1,2,3\n", model="")
+    assert "the columns do not fit the model" in refused.content.decode().lower()
 
 
 def test_an_upload_becomes_a_queued_batch_of_its_uploader(
