@@ -80,8 +80,12 @@ def check(table: pd.DataFrame, contract: Contract, recipe: Recipe) -> None:
 
 def _divided(
     labelled: pd.DataFrame, contract: Contract, recipe: Recipe
-) -> tuple[pd.DataFrame, pd.Series, Groups | None]:
-    """Return the features, labels and groups of the labelled rows; raise RecipeError unless the recipe fits them."""
+) -> tuple[pd.DataFrame, pd.Series, Groups | None, list[str]]:
+    """Return the features, labels and groups of the labelled rows, and warnings about the groups.
+
+    Raises:
+        RecipeError: the recipe does not fit the rows.
+    """
     recipe.check()
     check_scoring(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD))
     if recipe.aim and not contract.positive:
@@ -91,7 +95,8 @@ def _divided(
         raise RecipeError(f"the column of groups {quote(recipe.group)} is {what}; choose another column")
     X, y = contract.prepare(labelled), contract.labels_of(labelled)
     split(y, recipe)
-    return X, y, together(X, y, None if recipe.group is None else labelled[recipe.group], recipe)
+    groups, warnings = together(X, y, None if recipe.group is None else labelled[recipe.group], recipe)
+    return X, y, groups, warnings
 
 
 def _decision(contract: Contract, threshold: float | None) -> Decision:
@@ -127,7 +132,7 @@ def train(
     report(Progress(0, 1, phase=Phase.CHECK))
     contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
-    X, y, groups = _divided(table, contract, recipe)
+    X, y, groups, doubts = _divided(table, contract, recipe)
     fitting, held_out = split(y, recipe, groups)
     together_fit = None if groups is None else groups[fitting]
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
@@ -159,7 +164,7 @@ def train(
         cross_validation=cross_validation,
         held_out=judged,
         threshold=threshold,
-        warnings=warnings,
+        warnings=[*doubts, *warnings],
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
     )

@@ -22,8 +22,10 @@ Folds: TypeAlias = Any
 HELD_OUT = 0  # the part that is held out
 
 
-def together(X: pd.DataFrame, y: pd.Series, by: pd.Series | None, recipe: Recipe) -> Groups | None:
-    """Return the groups of rows that a split must not part, or None if there are none.
+def together(
+    X: pd.DataFrame, y: pd.Series, by: pd.Series | None, recipe: Recipe
+) -> tuple[Groups | None, list[str]]:
+    """Return the groups of rows that a split must not part, or None if there are none, and warnings.
 
     Args:
         X: prepared features, shape (rows, features).
@@ -35,8 +37,15 @@ def together(X: pd.DataFrame, y: pd.Series, by: pd.Series | None, recipe: Recipe
     """
     same = copies(X)
     if by is None:
-        # Copies are kept together by default, so a class with few different rows must not stop the training.
-        return same if same is not None and _missing_classes(y, same, recipe) is None else None
+        missing = None if same is None else _missing_classes(y, same, recipe)
+        if missing is None:
+            return same, []
+        # Copies are kept together without a choice, so they must not stop the training.
+        doubt = (
+            f"copies of rows may stand on both sides of a split, because too few different rows hold {missing}; the "
+            "metrics may be too good"
+        )
+        return None, [doubt]
     named = _numbered(by)
     groups = named if same is None else _joined(named, same)
     missing = _missing_classes(y, groups, recipe)
@@ -45,7 +54,8 @@ def together(X: pd.DataFrame, y: pd.Series, by: pd.Series | None, recipe: Recipe
             f"too few groups of {by.name} hold rows of {missing}: {recipe.folds} folds and a held-out fifth need every "
             "class in each of them. Use fewer folds, add rows of other groups, or another column of groups"
         )
-    return groups
+    is_input = by.name in X.columns
+    return groups, [f"{by.name} is the column of groups and an input, too"] if is_input else []
 
 
 def _numbered(by: pd.Series) -> Groups:

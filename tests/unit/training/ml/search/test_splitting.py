@@ -36,7 +36,7 @@ def sides(table: pd.DataFrame, recipe: Recipe, by: str | None = None) -> list[tu
     """Each pair of row positions of a training's splits: the held-out rows, then those of each fold."""
     contract = infer(table, "label")
     X, y = contract.prepare(table), contract.labels_of(table)
-    groups = together(X, y, None if by is None else table[by], recipe)
+    groups, _ = together(X, y, None if by is None else table[by], recipe)
     fitting, held_out = split(y, recipe, groups)
     inner = folds(y.iloc[fitting].to_numpy(), recipe, None if groups is None else groups[fitting])
     return [
@@ -111,7 +111,7 @@ def test_rows_without_a_group_stand_alone_and_copies_join_groups() -> None:
     table["customer"] = np.where(np.arange(60) < 50, np.nan, 7.0)
     contract = infer(table.drop(columns="customer"), "label")
     X, y = contract.prepare(table), contract.labels_of(table)
-    groups = together(X, y, table["customer"], TINY)
+    groups, _ = together(X, y, table["customer"], TINY)
     assert groups is not None
     key = table.groupby("a").ngroup().to_numpy()
     seven = set(key[50:])
@@ -128,14 +128,14 @@ def test_equal_rows_of_a_few_categories_are_not_copies() -> None:
 def test_tables_without_copies_are_split_as_before() -> None:
     table = noise(90, 1)
     contract = infer(table, "label")
-    assert together(contract.prepare(table), contract.labels_of(table), None, TINY) is None
+    assert together(contract.prepare(table), contract.labels_of(table), None, TINY) == (None, [])
 
 
 def test_few_copies_change_no_split() -> None:
     table = noise(1_000, 1)
     table = pd.concat([table, table.head(4)], ignore_index=True)
     contract = infer(table, "label")
-    assert together(contract.prepare(table), contract.labels_of(table), None, TINY) is None
+    assert together(contract.prepare(table), contract.labels_of(table), None, TINY) == (None, [])
     assert [item for item in find(table, contract) if item.code == "repeated_rows"] == []
 
 
@@ -148,12 +148,22 @@ def test_copies_are_told_with_their_other_labels() -> None:
     assert "1 of these rows have copies with another label" in message
 
 
-def test_copies_of_a_class_with_one_row_do_not_stop_the_training() -> None:
+def test_copies_of_a_class_with_one_row_do_not_stop_the_training_and_are_told() -> None:
     table = noise(40, 4)
     rare = pd.DataFrame([{**dict.fromkeys("abcdef", 9.0), "label": "rare"}] * 8)
     table = pd.concat([table, rare], ignore_index=True)
-    contract = infer(table, "label")
-    assert together(contract.prepare(table), contract.labels_of(table), None, TINY) is None
+    trained = train(table, infer(table, "label"), TINY, jobs=1, accelerate=False)
+    assert [warning.partition(",")[0] for warning in trained.warnings] == [
+        "copies of rows may stand on both sides of a split"
+    ]
+    assert 'hold "rare"' in trained.warnings[0]
+
+
+def test_column_of_groups_among_the_inputs_is_told() -> None:
+    table = customers()
+    recipe = Recipe(**{**TINY.to_dict(), "group": "customer"})
+    trained = train(table, infer(table, "label"), recipe, jobs=1, accelerate=False)
+    assert trained.warnings == ["customer is the column of groups and an input, too"]
 
 
 @pytest.mark.parametrize(
