@@ -16,14 +16,12 @@ from django.conf import settings
 from django.db import (
     DatabaseError,
     IntegrityError,
-    InterfaceError,
-    OperationalError,
     close_old_connections,
     connection,
 )
 
 from clfsite.core.errors import Unavailable
-from clfsite.core.storage import space
+from clfsite.core.storage import database, space
 from predictions.log.rows import Parts, write
 from predictions.serving import metrics
 
@@ -85,6 +83,7 @@ class GroupCommit:
         self._rows = 0
         self._failed_at = -FAULT_SECONDS
         self.is_stuck = self._is_full = False
+        self._reason = ""
 
     @property
     def rows(self) -> int:
@@ -130,7 +129,7 @@ class GroupCommit:
         if self.is_stuck and self._is_full:
             return f"the log cannot be written because a disk is full; {self._rows:,} predictions are waiting"
         if self.is_stuck:
-            return f"the log cannot be written at the moment; {self._rows:,} predictions are waiting"
+            return f"the log cannot be written: {self._reason}; {self._rows:,} predictions are waiting"
         if time.monotonic() - self._failed_at < FAULT_SECONDS:
             return "the log could not be written; see the site's own log for the reason"
         return ""
@@ -236,8 +235,9 @@ class GroupCommit:
             for waiting in broken:
                 waiting.finish(waiting.parts.error)
             return self._commit([waiting for waiting in group if not waiting.parts.error])
-        if isinstance(error, OperationalError | InterfaceError):
-            logger.warning("the log cannot be written at the moment: %s", str(error).strip())
+        if reason := database.outage(error):
+            logger.warning("the log cannot be written at the moment, %s: %s", reason, str(error).strip())
+            self._reason = reason
             self._is_full = space.says_full(error)
             connection.close()
             metrics.commit_failures_total.inc()

@@ -107,10 +107,11 @@ def _database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        unable = database.read_only()
         unsafe = "" if settings.CLFSITE_UNSAFE_DATABASE else database.unsafe_settings()
     except Error:
         return "the database does not answer"
-    return unsafe or "ok"
+    return unable or unsafe or "ok"
 
 
 def _model() -> str:

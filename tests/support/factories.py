@@ -47,7 +47,7 @@ def tiny_csv(rows: int = 60, seed: int = 0) -> bytes:
         {
             "spend": spend,
             "tenure": tenure,
-            "member": random.random(rows) < 0.5,
+            "member": np.where(random.random(rows) < 0.5, "true", "false"),
             "plan": random.choice(["basic", "plus", "pro"], rows),
             "left": np.where(spend - tenure + random.normal(0, 30, rows) > 65, "yes", "no"),
         }

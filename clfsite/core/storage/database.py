@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 import psycopg2
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 # an unreachable server is noticed within about a minute, also by an idle connection
 OPTIONS = {
@@ -18,7 +18,17 @@ OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# SQLSTATE of errors that are about the database and not about the rows, and what to tell
+READ_ONLY = "the database only allows reading; it may be a standby after a failover"
+_UNABLE = {
+    "25006": READ_ONLY,
+    "42501": "the role of DATABASE_URL may not do this in the database; check its rights",
+    "42P01": "a table is missing in the database; run manage.py migrate",
+    "42703": "a column is missing in the database; run manage.py migrate",
+}
 REPLICATED = {"on", "remote_apply", "remote_write"}
+
+AWAY = "the database does not answer"
 
 _open: "weakref.WeakSet[Connection]" = weakref.WeakSet()
 # while the server does not answer, the only thread that may connect to check whether it is back
@@ -57,6 +67,37 @@ def restore() -> None:
     """Allow all threads to connect again."""
     global _prober  # noqa: PLW0603
     _prober = None
+
+
+def outage(error: BaseException | None) -> str:
+    """Say why the database cannot serve any request now; "" for other errors, such as one about the rows.
+
+    A connection to a server that only allows reading is closed, so that the next one may reach the new primary.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return AWAY
+    if not isinstance(error, DatabaseError):
+        return ""
+    reason = _UNABLE.get(getattr(error.__cause__, "pgcode", None) or "", "")
+    if reason == READ_ONLY and not connection.in_atomic_block:
+        connection.close()
+    return reason
+
+
+def read_only() -> str:
+    """Return READ_ONLY if the server only allows reading, else ""; one query.
+
+    Raises:
+        django.db.Error: the database does not answer.
+    """
+    if connection.vendor != "postgresql":
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        is_read_only = cursor.fetchone() == ("on",)
+    if is_read_only and not connection.in_atomic_block:
+        connection.close()
+    return READ_ONLY if is_read_only else ""
 
 
 def unsafe_settings() -> str:

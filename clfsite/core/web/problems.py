@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views import defaults
@@ -20,7 +19,7 @@ from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 from clfsite.core import errors
-from clfsite.core.storage import space
+from clfsite.core.storage import database, space
 from clfsite.core.web import sent_forms
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,6 @@ RETRY_SECONDS = 2
 # most errors in a problem document, and most characters of their texts, to keep error responses small
 MOST_ERRORS = 100
 MOST_CHARACTERS = 40_000
-DATABASE_AWAY = "the database does not answer, so nothing was done; try again"
 STATUS: dict[type[errors.ProblemError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -99,13 +97,13 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
 
 
 def _passing(error: BaseException | None) -> errors.Unavailable | None:
-    """The response for a full disk or a database that is down, where the request itself is valid; None for other errors."""
+    """The response for a full disk or a database that cannot serve, where the request itself is valid; None for other errors."""
     if space.says_full(error):
         logger.warning("a disk is full: %s", str(error).strip())
         return errors.Unavailable(space.FULL)
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("the database did not answer: %s", str(error).strip())
-        return errors.Unavailable(DATABASE_AWAY)
+    if reason := database.outage(error):
+        logger.warning("%s: %s", reason, str(error).strip())
+        return errors.Unavailable(f"{reason}, so nothing was done; try again")
     return None
 
 

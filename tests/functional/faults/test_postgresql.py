@@ -166,3 +166,31 @@ def take_all(postgres: PostgresServer) -> list[psycopg2.extensions.connection]:
 def test_a_connection_that_says_nothing_holds_nobody_up(site: Site) -> None:
     with socket.create_connection(("127.0.0.1", site.port)):
         assert httpx.get(f"{site.url}/health/live", timeout=2, trust_env=False).is_success
+
+
+def allow_writing(postgres: PostgresServer, read_only: str) -> None:
+    """Set whether the server only allows reading, as a standby does."""
+    connection = psycopg2.connect(postgres.url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = off")
+        cursor.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
+
+
+def test_a_postgresql_that_only_allows_reading_is_a_503_and_forgotten_when_it_writes_again(
+    site: Site, postgres: PostgresServer, ledger: Ledger, once: str
+) -> None:
+    with under_load(site, ledger, once) as load:
+        since = time.monotonic()
+        allow_writing(postgres, "on")
+        try:
+            wait_for(lambda: len(load.refused(since)) > 3, "refused calls", DEADLINE_SECONDS)
+            answer = httpx.get(f"{site.url}/health/ready", trust_env=False)
+        finally:
+            allow_writing(postgres, "off")
+        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "only allows reading" in answer.json()["checks"]["database"]
+        assert refused_in_time(load, since)
+        recovers(site, load)

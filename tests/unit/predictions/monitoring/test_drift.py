@@ -103,6 +103,6 @@ def test_many_logged_rows_of_the_same_distribution_as_a_small_table_have_not_mov
     for _ in range(12):
         small = draw(rows)
         dataset = Dataset(rows=rows, profile=describe(small, "left"))
-        found = drift.of_inputs(names, dataset, draw(5_000).to_dict("records"))
+        found = drift.of_inputs(names, dataset, records(draw(5_000)))
         far += [item for item in found if item.is_far]
     assert len(far) <= 2
