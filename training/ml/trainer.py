@@ -152,7 +152,16 @@ def train(
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
     report(Progress(0, 1, phase=Phase.JUDGE))
     cross_validation = _over_folds(task, proba, decision)
-    judged = evaluate_rows(pipeline, X_held, y_held, decision, seed=recipe.seed, jobs=jobs, report=report)
+    judged = evaluate_rows(
+        pipeline,
+        X_held,
+        y_held,
+        decision,
+        seed=recipe.seed,
+        groups=None if groups is None else groups[held_out],
+        jobs=jobs,
+        report=report,
+    )
     report(Progress(0, 1, phase=Phase.COMPILE))
     return Trained(
         pipeline=pipeline,

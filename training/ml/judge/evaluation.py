@@ -74,6 +74,7 @@ def evaluate_rows(
     decision: Decision,
     *,
     seed: int,
+    groups: NDArray[np.intp] | None = None,
     jobs: int = -1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Evaluation:
@@ -83,6 +84,7 @@ def evaluate_rows(
         X: held-out rows as the contract prepares them, shape (rows, features).
         y: their labels, shape (rows,), each class present at least once.
         seed: the seed of the bootstrap and the shuffling.
+        groups: the group of each row if rows belong together; it widens the intervals.
         report: called about twice a second with the number of inputs whose importance is computed.
     """
     classes, proba = decision.classes, probabilities(pipeline, X, decision.classes)
@@ -96,7 +98,7 @@ def evaluate_rows(
     ]
     judged = {
         "metrics": measure(y, proba, decision),
-        "intervals": intervals(y, proba, decision, seed=seed),
+        "intervals": intervals(y, proba, decision, seed=seed, groups=groups),
         "confusion": confusion_matrix(y, predicted, labels=list(classes)).tolist(),
         "curves": curves(y, proba, decision),
     }

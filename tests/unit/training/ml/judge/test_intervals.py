@@ -71,3 +71,25 @@ def test_same_seed_gives_the_same_interval() -> None:
     one, same, other = (intervals(y, proba, YES, seed=seed, resamples=20) for seed in (1, 1, 2))
     assert one == same
     assert one != other
+
+
+def test_copies_of_rows_do_not_narrow_the_intervals() -> None:
+    random = np.random.default_rng(0)
+    y = np.resize(np.array(["no", "yes"], dtype=object), 60)
+    score = np.clip(random.normal(np.where(y == "yes", 0.6, 0.4), 0.2), 0, 1)
+    proba = np.column_stack([1 - score, score])
+    alone = intervals(y, proba, YES, seed=0)
+    copied, copies = np.tile(y, 9), np.tile(proba, (9, 1))
+    together = intervals(copied, copies, YES, seed=0, groups=np.tile(np.arange(60), 9))
+    apart = intervals(copied, copies, YES, seed=0)
+    width = {name: high - low for name, (low, high) in alone.items()}
+    for name, (low, high) in together.items():
+        assert high - low == pytest.approx(width[name], rel=0.3)
+        assert apart[name][1] - apart[name][0] < 0.6 * width[name]
+
+
+def test_groups_of_several_classes_never_leave_a_class_out() -> None:
+    y = np.array(["no", "yes", "no", "no", "no", "yes"], dtype=object)
+    proba = np.column_stack([[0.9, 0.2, 0.8, 0.7, 0.6, 0.4], [0.1, 0.8, 0.2, 0.3, 0.4, 0.6]])
+    result = intervals(y, proba, YES, seed=0, groups=np.array([0, 0, 1, 1, 2, 2]))
+    assert all(0 <= low <= high <= 1 for low, high in result.values())
