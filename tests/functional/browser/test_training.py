@@ -40,10 +40,11 @@ def write(path: Path, *, rows: int) -> Path:
 
 def upload(page: Page, path: Path) -> None:
     page.goto("/portal/datasets")
-    page.get_by_label("Name").fill("leavers")
-    page.get_by_label("Target column").fill("left")
-    page.get_by_label("CSV file").set_input_files(path)
+    page.locator("input[type=file]").set_input_files(path)
     page.get_by_role("button", name="Upload").click()
+    page.get_by_label("Name").fill("leavers")
+    page.get_by_label("Target column").select_option("left")
+    page.get_by_role("button", name="Save the dataset").click()
 
 
 def warned(page: Page, column: str, words: str) -> None:
