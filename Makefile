@@ -63,7 +63,7 @@ check-ops: $(VENV)/tests  ## containers, alert rules, dashboards, blueprint, wor
 audit: $(VENV)/tests  ## check the pinned packages for known vulnerabilities
 	@$(BIN)/python -m tests.ops.audit
 
-bench: $(VENV)/tests var/static/done  ## measure training and serving, and print the figures
+bench: $(VENV)/tests var/static/done  ## measure reading, training and serving, and print the figures
 	$(BIN)/python -m tests.bench
 
 bench-train: $(VENV)/tests  ## compare searches with scikit-learn's plain grid search (minutes, on a quiet machine)
@@ -74,6 +74,9 @@ bench-serve: $(VENV)/tests var/static/done  ## compare serving with FastAPI and 
 
 bench-batch: $(VENV)/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and report rows/s and memory (minutes)
 	@$(BIN)/python -W ignore -m tests.bench.batches
+
+bench-read: $(VENV)/tests  ## read a million rows, against pandas and cell by cell, and report rows/s and memory (minutes)
+	@$(BIN)/python -W ignore -m tests.bench.reading
 
 bench-tables: $(VENV)/tests  ## train on two dozen unrelated public tables (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
@@ -127,5 +130,5 @@ var/static/done: $(VENV)/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: always bench-batch help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
+.PHONY: always bench-batch bench-read help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
 	bench bench-train bench-serve bench-pages bench-tables mutants screenshots fmt settings lock clean

@@ -1,17 +1,19 @@
 """Reading a CSV file by column in blocks of rows: the only reader of CSV, strict and fast.
 
-Blocks depend only on the file, so reading it again gives the same rows in the same blocks.
+Blocks depend only on the file, so reading it again gives the same rows in the same blocks. Rows without quotes are split
+as bytes, into cells of which texts are made when they are asked for.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain, compress, repeat
 from pathlib import Path
-from typing import cast
 
+from training.ml.tables.cells import split
+from training.ml.tables.lines import Lines
 from training.ml.tables.reading import (
     FileProblem,
     TableError,
@@ -26,10 +28,8 @@ from training.ml.tables.reading import (
 ROWS = 10_000
 # cells of a block, so blocks of wide tables have fewer rows
 CELLS = 400_000
-# characters; limits the memory that one line takes
+# bytes; limits the memory that one line takes
 LONGEST_LINE = 16 * 1024**2
-# rows that are split together
-AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def read_header(path: Path, delimiter: str = "") -> list[str]:
     Raises:
         TableError: the file is not CSV text, or a name is blank or a duplicate.
     """
-    with _open(path) as file:
-        return _Reader(path, file, delimiter).header
+    with _open(path, delimiter) as reader:
+        return reader.header
 
 
 def rows(path: Path, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
@@ -82,8 +82,7 @@ def rows(path: Path, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
     Raises:
         TableError: at the first problem of the format.
     """
-    with _open(path) as file:
-        reader = _Reader(path, file, delimiter)
+    with _open(path, delimiter) as reader:
         yield reader.header_line, reader.header
         for block in iter(reader.next_block, None):
             bad = min(block.problems, default=None)
@@ -103,24 +102,24 @@ def read_blocks(path: Path, delimiter: str = "", skip: int = 0) -> Iterator[Bloc
     Raises:
         TableError: the file is not CSV text in UTF-8. Rows of a wrong length do not raise; they are in the blocks.
     """
-    with _open(path) as file:
-        reader = _Reader(path, file, delimiter)
+    with _open(path, delimiter) as reader:
         for number, block in enumerate(iter(reader.next_block, None)):
             if number >= skip:
                 yield block
 
 
-def _open(path: Path) -> io.TextIOWrapper:
-    return path.open(encoding="utf-8-sig", newline="")
+@contextmanager
+def _open(path: Path, delimiter: str) -> Iterator["_Reader"]:
+    with path.open("rb") as file:
+        yield _Reader(path, Lines(file), delimiter)
 
 
 class _Reader:
     """The reader of an open file, positioned after its header."""
 
-    def __init__(self, path: Path, file: io.TextIOWrapper, delimiter: str) -> None:
-        self._path, self._bytes = path, cast(io.BufferedReader, file.buffer)
+    def __init__(self, path: Path, lines: Lines, delimiter: str) -> None:
+        self._path, self._source = path, lines
         self._delimiter = delimiter or delimiter_of(path)
-        self._texts = iter(partial(file.readline, LONGEST_LINE), "")
         self._lines = self._rows = self._empty = 0
         self.header_line = 0
         self.header: list[str] = []
@@ -131,8 +130,7 @@ class _Reader:
     def next_block(self) -> Block | None:
         """Return the next block that has rows, or None at the end."""
         while taken := self._take(self._most):
-            texts = [text.rstrip("\r\n") for text in taken]
-            block = self._plain_block(texts) if _is_plain(texts) else self._quoted_block(taken)
+            block = self._split_block(taken) or self._text_block(taken)
             if block:
                 self._rows += block.rows
                 return block
@@ -145,29 +143,58 @@ class _Reader:
 
     def _read_header(self) -> list[str]:
         while taken := self._take(1):
-            for line, cells in self._quoted_rows(taken):
+            for line, cells in self._quoted_rows(self._texts(taken)):
                 check_header(cells, line)
                 self.header_line = line
                 return cells
         raise TableError("the file is empty; expected a header line and rows of data")
 
-    def _take(self, most: int) -> list[str]:
-        """Read lines, up to a number of them and to 16 million characters."""
-        taken: list[str] = []
-        size = 0
+    def _take(self, most: int) -> bytes:
+        """Read lines, up to a number of them and to 16 MB."""
+        taken = self._source.take(most, LONGEST_LINE)
+        if len(taken) >= LONGEST_LINE:
+            texts = self._texts(taken)
+            if len(texts[-1].encode()) >= LONGEST_LINE:
+                message = f"the line has more than {LONGEST_LINE:,} bytes; check for a missing line end"
+                problem = FileProblem(self._lines + len(texts), "", message)
+                raise TableError("the file is not a table", [problem])
+        return taken
+
+    def _texts(self, taken: bytes) -> list[str]:
+        """Return lines as texts with their ends."""
         try:
-            for text in self._texts:
-                taken.append(text)
-                size += len(text)
-                if len(taken) == most or size >= LONGEST_LINE:
-                    break
+            return list(io.StringIO(taken.decode(), newline=""))
         except UnicodeDecodeError as error:
             raise TableError(not_utf8(self._path)) from error
-        if taken and len(taken[-1]) >= LONGEST_LINE:
-            message = f"the line has more than {LONGEST_LINE:,} characters; check for a missing line end"
-            problem = FileProblem(self._lines + len(taken), "", message)
-            raise TableError("the file is not a table", [problem])
-        return taken
+
+    def _further(self) -> Iterator[str]:
+        while taken := self._source.take(1, LONGEST_LINE):
+            yield from self._texts(taken)
+
+    def _split_block(self, taken: bytes) -> Block | None:
+        """Split rows that have no quotes and as many cells as the header; None if there are others."""
+        cells = split(taken, self._delimiter, len(self.header))
+        if cells is None or cells.longest > csv.field_size_limit():
+            return None
+        rows = len(cells.rows)
+        begin, first = self._lines + 1, self._rows
+        self._lines += rows
+        empty, self._empty = self._empty, 0
+        return Block(
+            first,
+            rows,
+            range(first, first + rows),
+            range(begin, begin + rows),
+            cells.columns,
+            cells.rows,
+            offset=self._source.offset,
+            empty=empty,
+        )
+
+    def _text_block(self, taken: bytes) -> Block | None:
+        texts = self._texts(taken)
+        plain = [text.rstrip("\r\n") for text in texts]
+        return self._plain_block(plain) if _is_plain(plain) else self._quoted_block(texts)
 
     def _plain_block(self, texts: list[str]) -> Block | None:
         """Split rows that have no quotes and no NUL."""
@@ -192,7 +219,7 @@ class _Reader:
 
         def feed() -> Iterator[str]:
             nonlocal used
-            for text in chain(taken, self._texts):
+            for text in chain(taken, self._further()):
                 used += 1
                 if "\x00" in text:
                     raise TableError(
@@ -212,8 +239,6 @@ class _Reader:
                     self._empty += 1
         except csv.Error as error:
             raise malformed(error, line) from error
-        except UnicodeDecodeError as error:
-            raise TableError(not_utf8(self._path)) from error
         self._lines = begin + used
         return numbered
 
@@ -240,16 +265,11 @@ class _Reader:
             texts, rows = texts and list(compress(texts, whole)), rows and list(compress(rows, whole))
         columns = self._columns(texts) if texts is not None else list(zip(*rows or (), strict=True))
         empty, self._empty = self._empty, 0
-        return Block(first, len(counts), kept, lines, columns, texts, problems, self._bytes.tell(), empty)
+        return Block(first, len(counts), kept, lines, columns, texts, problems, self._source.offset, empty)
 
     def _columns(self, texts: list[str]) -> list[list[str]]:
-        """Split texts by column, in parts that still are in the processor's cache."""
-        columns: list[list[str]] = [[] for _ in self.header]
-        for begin in range(0, len(texts), AT_ONCE):
-            cells = self._delimiter.join(texts[begin : begin + AT_ONCE]).split(self._delimiter)
-            for place, column in enumerate(columns):
-                column.extend(cells[place :: len(columns)])
-        return columns
+        cells = self._delimiter.join(texts).split(self._delimiter)
+        return [cells[place :: len(self.header)] for place in range(len(self.header))] if texts else []
 
 
 def _is_plain(texts: list[str]) -> bool:

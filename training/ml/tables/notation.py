@@ -297,7 +297,7 @@ def _are_suffixes(numbers: Mapping[str, _Number], counts: Mapping[str, int]) -> 
 
 def is_code(text: str) -> bool:
     """Return whether a text is a code of digits: it begins with a zero, or is too long for an exact number."""
-    return text.isascii() and text.isdecimal() and ((len(text) > 1 and text[0] == "0") or is_too_long(text))
+    return text.isascii() and (is_too_long(text) or (text.isdecimal() and len(text) > 1 and text[0] == "0"))
 
 
 def is_too_long(text: str) -> bool:

@@ -130,7 +130,7 @@ def test_blocks_are_bounded_in_rows_cells_and_characters(path: Path, monkeypatch
 def test_a_line_without_an_end_is_not_read_to_its_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "LONGEST_LINE", 1_000)
     path.write_text("a,b\n1,2\n" + "3," * 600)
-    with pytest.raises(TableError, match="line 3: the line has more than 1,000 characters"):
+    with pytest.raises(TableError, match="line 3: the line has more than 1,000 bytes"):
         read(path)
 
 

@@ -84,6 +84,13 @@ def test_zeros_before_numbers_and_numbers_too_long_are_codes_wherever_they_stand
     assert noted(table) == {"zip": "codes", "big": "too_large"}
 
 
+@pytest.mark.parametrize("cell", ["-10000000000000000000", "-9007199254740993", "9007199254740993"])
+def test_a_whole_number_that_floats_round_is_a_code_whatever_stands_beside_it(read: Read, cell: str) -> None:
+    table = read(f"big,y\n{cell},a\n5.5,b\n")
+    assert values(table, "big") == [cell, "5.5"]
+    assert noted(read(f"big,y\n{cell},a\n5,b\n")) == {"big": "too_large"}
+
+
 def test_decimal_comma_of_one_column_settles_another(read: Read) -> None:
     table = read(lines("a,b,y", '"1,5",1.234,x', '"2,25",5.678,x'))
     assert values(table, "a") == [1.5, 2.25]

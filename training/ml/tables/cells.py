@@ -1,0 +1,235 @@
+"""The cells of a column as places in the bytes of their lines, from which numbers and codes are read without texts.
+
+One of two ways to read plain numbers, three to four times as fast (`make bench-read`) as that from texts in columns.py,
+which reads the blocks and columns that this one leaves: those with quotes, or with many numbers in other forms.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple, overload
+
+import numpy as np
+import orjson
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.ml.tables.digits import EXACT
+from training.ml.tables.words import (
+    LONGEST,
+    NONE,
+    WORD,
+    WORDS,
+    ZEROS,
+    Flags,
+    Floats,
+    Sizes,
+    Words,
+    divide,
+    read_digits,
+)
+
+Places = NDArray[np.intp]
+_LF, _COMMA, _MINUS, _ZERO = b"\n,-0"
+# decimal numbers of fewer digits differ as floats, so each is the shortest text of its float
+_SHORT = np.uint64(10**15)
+# numbers below may be written with an exponent
+_SMALL = 1e-4
+# by word and number of characters, the bits of the word that belong to a cell of so many characters
+_KEPT = np.array(
+    [
+        [
+            (2**64 - 1 << 8 * (WORD - min(max(size - WORD * word, 0), WORD))) % 2**64
+            for size in range(LONGEST + 1)
+        ]
+        for word in range(WORDS)
+    ],
+    dtype=np.uint64,
+)
+
+
+class Numbers(NamedTuple):
+    """Cells read as numbers.
+
+    Attributes:
+        values: int64 if all numbers are whole, else float64; 0 for cells that are empty or odd.
+        is_empty: whether each cell is empty.
+        odd: the rows of cells that are written in another way, such as with an exponent, or are no numbers.
+        is_shortest: whether each number is the shortest text of its value.
+    """
+
+    values: NDArray[np.int64] | Floats
+    is_empty: Flags
+    odd: Places
+    is_shortest: bool
+
+
+class Cells(Sequence[str]):
+    """The cells of a column; texts are made of them only when they are asked for.
+
+    Args:
+        data: the bytes of the lines in UTF-8, with `LONGEST` bytes before the first.
+        starts, ends: the places of each cell's first byte and of the delimiter after it; no cell holds a line end.
+    """
+
+    def __init__(self, data: NDArray[np.uint8], starts: Places, ends: Places) -> None:
+        self._data, self._starts, self._ends = data, starts, ends
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Cells": ...
+
+    def __getitem__(self, index: int | slice) -> "str | Cells":
+        if isinstance(index, slice):
+            return Cells(self._data, self._starts[index], self._ends[index])
+        return self._texts[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def at(self, rows: Places) -> "Cells":
+        """Return the cells of some rows."""
+        return Cells(self._data, self._starts[rows], self._ends[rows])
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return self.joined(_LF).decode().split("\n") if len(self) else []
+
+    def joined(self, delimiter: int) -> bytes:
+        """Return the bytes of all cells with a byte between them."""
+        sizes = self._ends - self._starts + 1
+        after = np.cumsum(sizes)
+        places = np.arange(after[-1])
+        places += np.repeat(self._starts - after + sizes, sizes)
+        taken = self._data[places]
+        taken[after - 1] = delimiter
+        return taken[:-1].tobytes()
+
+    def codes(self) -> tuple[NDArray[np.intp], "Cells"] | None:
+        """Return a code for each cell, and the distinct cells in the order in which they appear; None if one is long."""
+        sizes = self._ends - self._starts
+        longest = int(sizes.max(initial=0))
+        if longest > LONGEST:
+            return None
+        codes = pd.factorize(self._word(0, sizes))[0]
+        for word in range(1, -(-longest // WORD)):
+            further, distinct = pd.factorize(self._word(word, sizes))
+            codes = pd.factorize(codes * len(distinct) + further)[0]
+        highest = np.maximum.accumulate(codes)
+        is_first = np.ones(len(codes), dtype=bool)
+        is_first[1:] = highest[1:] != highest[:-1]
+        return codes, self.at(np.flatnonzero(is_first))
+
+    def _word(self, word: int, sizes: Places, flip: np.uint64 = NONE) -> Words:
+        """Return eight bytes of each cell, counted from its end, with some bits flipped; bytes before its start are 0."""
+        words = np.ndarray((len(self._data) - WORD + 1,), "<u8", self._data, 0, (1,))
+        taken = words[self._ends - WORD * (word + 1)]
+        kept: Words = (taken ^ flip) & _KEPT[word][sizes]
+        return kept
+
+    def numbers(self, *, compare: bool = True) -> Numbers:
+        """Read the cells as numbers in the notation of JSON without an exponent.
+
+        Args:
+            compare: whether `is_shortest` is of interest; if not, it is False.
+        """
+        sizes = self._ends - self._starts
+        is_empty = sizes == 0
+        is_negative = self._data[self._starts] == _MINUS
+        sizes -= is_negative
+        longest = int(sizes.max(initial=0))
+        is_long = sizes > LONGEST
+        if longest > LONGEST:
+            sizes = np.minimum(sizes, LONGEST)
+        count = max(1, -(-min(longest, LONGEST) // WORD))
+        read = read_digits([self._word(word, sizes, flip=ZEROS) for word in range(count)])
+        whole = sizes - read.decimals - read.has_point
+        is_odd = is_long | read.is_odd | (whole < 1)
+        is_odd |= (self._data[self._starts + is_negative] == _ZERO) & (whole > 1)
+        is_odd |= np.where(
+            read.has_point, read.decimals == 0, (read.digits > EXACT) | (is_negative & (read.digits == 0))
+        )
+        is_odd &= ~is_empty
+        unread = is_odd | is_empty
+        digits = np.where(unread, 0, read.digits) if unread.any() else read.digits
+        odd = np.flatnonzero(is_odd)
+        has_point = read.has_point & ~unread
+        if not has_point.any():
+            integers = digits.view(np.int64)
+            return Numbers(np.where(is_negative, -integers, integers), is_empty, odd, is_shortest=True)
+        values, is_sure = divide(digits, read.decimals)
+        for row in np.flatnonzero(~is_sure & ~unread).tolist():
+            values[row] = abs(float(self._text(row)))
+        values = np.where(is_negative, -values, values)
+        is_shortest = compare and self._are_shortest(values, digits, read.decimals, has_point)
+        return Numbers(values, is_empty, odd, is_shortest)
+
+    def _text(self, row: int) -> str:
+        return self._data[self._starts[row] : self._ends[row]].tobytes().decode()
+
+    def _are_shortest(self, values: Floats, digits: Words, decimals: Sizes, has_point: Flags) -> bool:
+        """Return whether decimal numbers are the shortest texts of their values."""
+        is_last_zero = self._data[self._ends - 1] == _ZERO
+        if (is_last_zero & has_point & (decimals > 1)).any():
+            return False
+        size = np.abs(values)
+        doubtful = np.flatnonzero(has_point & ((digits >= _SHORT) | ((size < _SMALL) & (size > 0))))
+        if not len(doubtful):
+            return True
+        written = orjson.dumps(values[doubtful], option=orjson.OPT_SERIALIZE_NUMPY)
+        return written[1:-1] == self.at(doubtful).joined(_COMMA)
+
+
+class Rows(NamedTuple):
+    """Lines split into cells.
+
+    Attributes:
+        rows: the lines without their ends.
+        longest: bytes of the longest line.
+    """
+
+    columns: list[Cells]
+    rows: Cells
+    longest: int
+
+
+def split(lines: bytes, delimiter: str, width: int) -> Rows | None:
+    """Split lines without quotes and NUL into cells; None if there are such lines, others in length, or not in UTF-8."""
+    if b'"' in lines or b"\0" in lines or not _is_utf8(lines):
+        return None
+    if b"\r" in lines:
+        lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not lines.endswith(b"\n"):
+        lines += b"\n"
+    data = np.frombuffer(bytes(LONGEST) + lines, np.uint8)
+    is_end = data == _LF
+    places = np.flatnonzero(is_end | (data == ord(delimiter)))
+    count = int(np.count_nonzero(is_end))
+    if len(places) != count * width or not is_end[places[width - 1 :: width]].all():
+        return None
+    ends = np.ascontiguousarray(places.reshape(count, width).T)
+    first = np.empty(count, dtype=np.intp)
+    first[0] = LONGEST
+    first[1:] = ends[-1, :-1] + 1
+    starts = [first, *(ends[:-1] + 1)]
+    columns = [Cells(data, start, end) for start, end in zip(starts, ends, strict=True)]
+    return Rows(columns, Cells(data, first, ends[-1]), int((ends[-1] - first).max()))
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
