@@ -61,7 +61,11 @@ TABLES = (
         "openintro", "mn_police_use_of_force", "subject_injury", "three labels of four missing; times, places"
     ),
     Table(
-        "openintro", "mn_police_use_of_force", "type_resistance", "classes with one row", "too few rows of"
+        "openintro",
+        "mn_police_use_of_force",
+        "type_resistance",
+        "classes with one row, two spellings",
+        "spellings of one class",
     ),
     Table("openintro", "nycflights", "carrier", "16 classes, one with 3 rows", "too few rows of"),
     Table("openintro", "nycflights", "origin", "32,735 rows, tail numbers"),
