@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 from training.ml.tables.contract import Contract, Kind, labels
-from training.ml.tables.copies import copies, repeated
+from training.ml.tables.copies import Groups, copies, repeated
 from training.ml.tables.date_parts import recognise
 from training.ml.tables.dates import days
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
@@ -66,11 +66,14 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
     """
     labelled = table[table[contract.target].notna()]
     classes = contract.labels_of(labelled)
+    groups = copies(contract.prepare(labelled))
+    # any column predicts the class of a row whose copy is known
+    firsts = slice(None) if groups is None else np.unique(groups, return_index=True)[1]
     return [
-        *_leaks(labelled, classes, contract),
+        *_leaks(labelled.iloc[firsts], classes.iloc[firsts], contract),
         *_alike_labels(classes, contract.target),
         *_about_target(len(table), classes, contract.target),
-        *_repeated_rows(labelled, classes, contract),
+        *_repeated_rows(groups, classes, contract.target),
         *_alike_categories(labelled, contract),
         *_suspicious_numbers(labelled, contract),
         *_flags(contract),
@@ -215,8 +218,7 @@ def _identifiers(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding
             )
 
 
-def _repeated_rows(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> Iterator[Finding]:
-    groups = copies(contract.prepare(labelled))
+def _repeated_rows(groups: Groups | None, classes: pd.Series, target: str) -> Iterator[Finding]:
     if groups is None:
         return
     count = repeated(groups)
@@ -225,8 +227,8 @@ def _repeated_rows(labelled: pd.DataFrame, classes: pd.Series, contract: Contrac
     unlike = f"; {doubtful:,} of these rows have copies with another label" if doubtful else ""
     yield Finding(
         "repeated_rows",
-        contract.target,
-        f"{count:,} of {len(labelled):,} rows repeat an earlier row in all inputs{unlike}. All copies of a row stand on "
+        target,
+        f"{count:,} of {len(classes):,} rows repeat an earlier row in all inputs{unlike}. All copies of a row stand on "
         "one side of every split, so no model is judged on rows that it has learned. Leave copies out of the table if "
         "they are one case. If rows only resemble each other, name the column of their groups (--group COLUMN)",
     )
