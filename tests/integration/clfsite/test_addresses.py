@@ -101,7 +101,8 @@ def test_the_name_of_a_file_is_no_file(path: str, value: str) -> None:
 def test_no_text_that_is_stored_is_followed_or_run(value: str) -> None:
     file = SimpleUploadedFile("t.csv", b"a,left\n1,x\n2,y\n")
     client = staff_client("training.add_dataset")
-    response = client.post("/portal/datasets", {"name": value, "target": value, "file": file})
+    preview = client.post("/portal/datasets", {"file": file})["Location"]
+    response = client.post(preview, {"name": value, "target": value})
     assert response.status_code == 200
     assert "<script>alert" not in response.content.decode()
     assert not Dataset.objects.exists()
@@ -111,8 +112,8 @@ def test_no_text_that_is_stored_is_followed_or_run(value: str) -> None:
 def test_a_class_called_like_markup_is_text_on_every_page_of_a_dataset() -> None:
     rows = b"a,left\n" + b"1,<script>alert(1)</script>\n2,y\n" * 10
     client = staff_client("training.add_dataset")
-    data = {"name": "odd", "target": "left", "file": SimpleUploadedFile("t.csv", rows)}
-    assert client.post("/portal/datasets", data).status_code == 302
+    preview = client.post("/portal/datasets", {"file": SimpleUploadedFile("t.csv", rows)})["Location"]
+    assert client.post(preview, {"name": "odd", "target": "left"}).status_code == 302
     dataset = Dataset.objects.get()
     assert "<script>alert(1)</script>" in dataset.contract.classes
     shown = client.get(reverse("training:dataset-detail", args=[dataset.pk])).content.decode()
