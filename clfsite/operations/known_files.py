@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from django.core.files.storage import Storage, storages
+from django.db import connection
 
 from clfsite.core.storage.files import digest
 from predictions.models import Batch
@@ -54,7 +55,9 @@ def known_files() -> Iterator[KnownFile]:
         if dataset.file_name not in seen:
             seen.add(dataset.file_name)
             yield KnownFile("datasets", dataset.file_name, dataset.sha256, f"dataset {dataset}")
-    for upload in Upload.objects.order_by("pk").only("folder"):
+    # a database from before an upgrade has no such table yet
+    has_uploads = Upload._meta.db_table in connection.introspection.table_names()
+    for upload in Upload.objects.order_by("pk").only("folder") if has_uploads else ():
         yield KnownFile("datasets", upload.file_name, None, f"upload {upload.pk}", required=False)
     for version in (
         Version.objects.order_by("pk")

@@ -14,7 +14,7 @@ from clfsite.core.api.serializers import (
 )
 from training.ml.tables.corrections import Choice, Spellings
 from training.ml.tables.options import Options
-from training.ml.tables.reading import TableError
+from training.ml.tables.reading import MAX_COLUMNS, TableError
 from training.models import Dataset
 
 CONTRACT_EXAMPLE = {
@@ -232,10 +232,22 @@ class DatasetUploadSerializer(StrictSerializer):
         return {**attrs, "options": options}
 
 
+class ColumnsField(serializers.DictField):
+    """Choices by column, for at most as many columns as a table can have."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, dict) and len(data) > MAX_COLUMNS:
+            raise serializers.ValidationError(
+                f"{len(data):,} columns are named; a table has at most {MAX_COLUMNS:,}", "too_many"
+            )
+        chosen: dict[str, Any] = super().to_internal_value(data)
+        return chosen
+
+
 class CorrectionsSerializer(StrictSerializer):
     """The differences between the contract of the version and that of the dataset."""
 
-    columns = serializers.DictField(
+    columns = ColumnsField(
         child=StrictChoiceField(choices=list(Choice)),
         default=dict,
         help_text="By column: number, category, merge for a category whose similar spellings are merged, text to learn "

@@ -226,14 +226,11 @@ def test_a_truth_outlives_a_login_though_its_form_is_sent_to_another_address() -
 
 @pytest.mark.django_db
 def test_what_stood_beside_a_file_outlives_a_login() -> None:
-    page = "/portal/datasets"
-    file = SimpleUploadedFile("t.csv", b"a,b\n1,2\n")
-    fields = {"name": "shop", "target": " kind ", "categories": "zip\r\ncode", "file": file}
-    shown = sent_without_a_login(page, page, fields).get(page)
+    page = "/portal/feedback"
+    file = SimpleUploadedFile("t.csv", b"id,label\n1,2\n")
+    shown = sent_without_a_login(page, page, {"replace": "on", "file": file}).get(page)
     form = shown.context["form"]
-    assert {name: form[name].value() for name in ("name", "target", "categories")} == {
-        name: fields[name] for name in ("name", "target", "categories")
-    }
+    assert form["replace"].value() == "on"
     assert not form.errors
     assert "then choose the file again" in shown.content.decode()
 

@@ -410,7 +410,7 @@ def test_more_predictions_take_no_more_queries(row: Version, django_assert_max_n
     client = staff_client()
     with django_assert_max_num_queries(9):
         assert len(search_log(client).rows) == 25
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         assert (
             len(search_log(client, classifier=row.classifier.name, label="yes", feedback="without").rows)
             == 20
