@@ -149,4 +149,8 @@ def test_home_says_how_the_worker_is_and_what_the_day_brought(open_page: Open) -
     page = open_page()
     page.goto("/portal/")
     expect(page.get_by_text("Worker OK")).to_be_visible()
-    expect(page.get_by_role("img", name="Predictions of each of the last 24 hours")).to_be_visible()
+    expect(
+        page.get_by_role("region", name="churn").get_by_role(
+            "img", name="Predictions of each of the last 24 hours"
+        )
+    ).to_be_visible()
