@@ -304,7 +304,7 @@ def test_answers_and_live_accuracy(oracle: Oracle, post: Post, client: Client) -
     headers = {"authorization": "Bearer clf_judge"}
     file = SimpleUploadedFile("truth.csv", "\n".join(["id,label", *lines]).encode(), "text/csv")
     stored = client.post("/api/feedback", {"file": file}, headers=headers).json()
-    assert stored == {"created": len(lines), "unchanged": 0, "corrected": 0}
+    assert (stored["created"], stored["unchanged"], stored["corrected"]) == (len(lines), 0, 0)
     (live,) = client.get("/api/classifiers/oracle/live", headers=headers).json()["versions"]
     assert (live["judged"], live["correct"]) == (len(truth), int((truth == labels).sum()))
     assert live["accuracy"] == pytest.approx(accuracy_score(truth, labels))

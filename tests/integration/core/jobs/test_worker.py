@@ -17,8 +17,9 @@ from predictions.models import Batch
 from tests.integration.conftest import Messages
 from tests.support.factories import RunFactory
 from training.models import Run
+from training.tasks import train_run
 
-TASK = "training.tasks.train_run"
+TASK = str(train_run.name)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 

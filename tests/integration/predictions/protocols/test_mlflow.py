@@ -68,7 +68,7 @@ CSV_CASES: dict[str, tuple[bytes, str]] = {
     "unclosed quote": (b'spend,tenure,member,plan\n1,2,true,"x\n', "quote"),
     "not UTF-8": (b"spend,tenure,member,plan\n1,2,true,\xff\n", "not UTF-8"),
     "NUL": (b"spend,tenure,member,plan\n1,2,true,\x00\n", "NUL"),
-    "zip": (b"PK\x03\x04", "not text"),
+    "zip": (b"PK\x03\x04", "zip"),
     "duplicate column": (b"spend,spend\n1,2\n", "duplicate name"),
 }
 
