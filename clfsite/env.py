@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from msgspec import Meta
 
 from clfsite.core.storage import database
+from clfsite.core.storage.data_sources import VARIABLE, DataSource
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "CLFSITE_"
@@ -32,6 +33,8 @@ SWITCHES = {
     "off": False,
 }
 _SIMILAR = 0.7  # from 0 to 1, see difflib
+_NEARLY_SAME = 0.85
+_FAMILY_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _TOO_FEW_CHARACTERS = 8
 _TOO_SHORT = 32
 # placeholders of secrets in examples and templates
@@ -169,6 +172,16 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     CLFSITE_BATCH_ROWS: Annotated[Count, _about("maximum rows in one `/predict-batch`")] = 10_000
     CLFSITE_BODY_BYTES: Annotated[Count, _about("maximum request body, except uploads")] = 16 * 1024**2
     CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("maximum size of an uploaded file")] = 200 * 1024**2
+    CLFSITE_SOURCE_: Annotated[
+        dict[str, Annotated[str, _url("postgresql", "postgres", "sqlite")]],
+        Meta(title=_url("postgresql", "postgres", "sqlite").title, extra=_HIDDEN),
+        _about(
+            "a database from which datasets are made, called by the name in lower case; a URL as in `DATABASE_URL`",
+            see="databases-to-query",
+        ),
+    ] = {}
+    CLFSITE_SOURCE_SECONDS: Annotated[Count, _about("maximum duration of a query to such a database")] = 60
+    CLFSITE_SOURCE_ROWS: Annotated[Count, _about("maximum rows of such a query")] = 1_000_000
     CLFSITE_LOG_SECONDS: Annotated[
         Count, _about("how long a prediction waits for its commit before the answer is 503")
     ] = 5
@@ -249,7 +262,9 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     def site(self) -> dict[str, Any]:
         """The site's own settings, to add to Django's."""
         return {
-            name: value for name, value in msgspec.structs.asdict(self).items() if name.startswith(PREFIX)
+            name: value
+            for name, value in msgspec.structs.asdict(self).items()
+            if name.startswith(PREFIX) and name != VARIABLE
         }
 
     def secret_key(self) -> str:
@@ -270,6 +285,13 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
             _database("DATABASE_DIRECT_URL", self.DATABASE_DIRECT_URL) if self.DATABASE_DIRECT_URL else None
         )
 
+    def sources(self) -> dict[str, DataSource]:
+        """The databases from which datasets are made, by name."""
+        return {
+            name.lower(): _source(f"{VARIABLE}{name}", name.lower(), url)
+            for name, url in self.CLFSITE_SOURCE_.items()
+        }
+
     def bucket(self) -> Bucket | None:
         """The bucket of CLFSITE_STORAGE_URL, None for the state folder."""
         return _bucket(self.CLFSITE_STORAGE_URL) if self.CLFSITE_STORAGE_URL else None
@@ -288,6 +310,16 @@ class Setting(NamedTuple):
     shown_default: str
     see: str
 
+    @property
+    def is_family(self) -> bool:
+        """Whether any number of variables begin with its name."""
+        return self.name.endswith("_")
+
+    @property
+    def title(self) -> str:
+        """Its name in documents."""
+        return f"{self.name}<NAME>" if self.is_family else self.name
+
 
 def declared() -> Iterator[Setting]:
     """Yield every setting, in the order of the documents."""
@@ -297,7 +329,7 @@ def declared() -> Iterator[Setting]:
         yield Setting(
             name=field.name,
             hint=Annotated[hint, *metas],
-            default=field.default,
+            default="" if field.default is msgspec.NODEFAULT else field.default,
             meaning=next(meta.description for meta in metas if meta.description),
             expected=next((meta.title for meta in metas if meta.title), "text"),
             is_hidden=extra.get("hidden", False),
@@ -318,15 +350,17 @@ def read() -> Env:
 
         load_dotenv(BASE_DIR / ".env", interpolate=False)
     settings = list(declared())
-    _refuse_misspelt({setting.name for setting in settings})
-    values = {
+    _refuse_misspelt(settings)
+    known = {setting.name for setting in settings if not setting.is_family}
+    values: dict[str, Any] = {
         setting.name: _value(setting, text)
         for setting in settings
-        if (text := os.environ.get(setting.name, "").strip())
+        if not setting.is_family and (text := os.environ.get(setting.name, "").strip())
     }
+    values |= {setting.name: _members(setting, known) for setting in settings if setting.is_family}
     env = Env(**values)
     env.state_dir.mkdir(parents=True, exist_ok=True)
-    for check in (env.database, env.direct_database, env.bucket):
+    for check in (env.database, env.direct_database, env.bucket, env.sources):
         check()
     return env
 
@@ -346,14 +380,49 @@ def _kept(path: Path) -> str:
     return secret
 
 
-def _refuse_misspelt(known: set[str]) -> None:
+def _refuse_misspelt(settings: list[Setting]) -> None:
     """Refuse a misspelled variable, because it would be ignored."""
+    known = {setting.name for setting in settings if not setting.is_family}
+    families = [setting for setting in settings if setting.is_family]
     ours = {name.removeprefix(PREFIX): name for name in known if name.startswith(PREFIX)}
     for name in sorted(set(os.environ) - known):
-        if name.startswith(PREFIX):
-            near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=_SIMILAR)
-            if near:
-                raise ImproperlyConfigured(f"{name} is not a setting; did you mean {ours[near[0]]}?")
+        if not name.startswith(PREFIX) or _is_member(name, families):
+            continue
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=_SIMILAR)
+        meant = ours[near[0]] if near else _misspelt_family(name, families)
+        if meant:
+            raise ImproperlyConfigured(f"{name} is not a setting; did you mean {meant}?")
+
+
+def _is_member(name: str, families: list[Setting]) -> bool:
+    """Return whether a variable belongs to a family. A value that is no URL is rather that of another setting."""
+    value = os.environ[name].strip()
+    return any(name.startswith(family.name) for family in families) and ("://" in value or not value)
+
+
+def _misspelt_family(name: str, families: list[Setting]) -> str:
+    start, separator, rest = name.removeprefix(PREFIX).partition("_")
+    for family in families:
+        alike = difflib.SequenceMatcher(None, start, family.name.removeprefix(PREFIX).rstrip("_")).ratio()
+        if separator and alike >= _NEARLY_SAME:
+            return f"{family.name}{rest}"
+    return ""
+
+
+def _members(family: Setting, known: set[str]) -> dict[str, Any]:
+    """The values of a family of variables, by the end of their names."""
+    members = {}
+    inner = get_args(get_args(family.hint)[0])[1]
+    for variable in sorted(set(os.environ) - known):
+        if not variable.startswith(family.name) or not (text := os.environ[variable].strip()):
+            continue
+        name = variable.removeprefix(family.name)
+        if not _FAMILY_NAME.fullmatch(name):
+            raise ImproperlyConfigured(
+                f"{variable} names {name!r}; expected capital letters, digits and underscores, beginning with a letter"
+            )
+        members[name] = _value(family._replace(name=variable, hint=inner), text)
+    return members
 
 
 def _value(setting: Setting, text: str) -> Any:
@@ -428,6 +497,21 @@ def _database(name: str, value: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": True,
     }
+
+
+def _source(variable: str, name: str, url: str) -> DataSource:
+    """A database to query. Errors do not contain the URL, because it has the password."""
+    try:
+        config: dict[str, Any] = {**dj_database_url.parse(url)}
+    except ValueError:
+        raise ImproperlyConfigured(f"{variable} is not a URL; expected {_DATABASE_FORM}") from None
+    if match := _PLACEHOLDER.search(config.get("PASSWORD") or ""):
+        raise ImproperlyConfigured(f"{variable} has {match[0][:20]!r} in its password; expected the real one")
+    if not config["ENGINE"].endswith("sqlite3"):
+        return DataSource(name, "postgresql", config)
+    if config["NAME"] in {"", ":memory:"}:
+        raise ImproperlyConfigured(f"{variable} names no file; expected sqlite:///file")
+    return DataSource(name, "sqlite", {**config, "NAME": str(Path(config["NAME"]).resolve())})
 
 
 def _bucket(value: str) -> Bucket:

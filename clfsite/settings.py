@@ -11,6 +11,7 @@ STATE_DIR = ENV.state_dir
 BUCKET = ENV.bucket()
 # the site's own settings, such as CLFSITE_BATCH_ROWS
 globals().update(ENV.site())
+CLFSITE_SOURCES = ENV.sources()
 
 SECRET_KEY = ENV.secret_key()
 DEBUG = ENV.DEBUG

@@ -26,7 +26,7 @@ def row(setting: Setting) -> str:
     """A setting's row in the documents."""
     default = setting.shown_default or (f"`{text}`" if (text := written(setting.default)) else "")
     see = f"; see [below](#{setting.see})" if setting.see else ""
-    return f"| `{setting.name}` | {default} | {setting.meaning}{see} |\n"
+    return f"| `{setting.title}` | {default} | {setting.meaning}{see} |\n"
 
 
 def table() -> str:
@@ -47,7 +47,7 @@ def example() -> str:
         default = f" Default: {setting.shown_default}." if setting.shown_default else ""
         about = f"{setting.meaning[0].upper()}{setting.meaning[1:]}.{default}".replace("`", "")
         comment = textwrap.fill(about, 118, initial_indent="# ", subsequent_indent="# ")
-        lines.append(f"\n{comment}\n# {setting.name}={written(setting.default)}\n")
+        lines.append(f"\n{comment}\n# {setting.title}={written(setting.default)}\n")
     return INTRODUCTION + "".join(lines)
 
 

@@ -99,6 +99,11 @@ class Dataset(Archivable):
         help_text="How the file was read: its form, what was recognised or chosen, and the notation of each column. "
         "Empty for tables from before this was stored.",
     )
+    origin = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="The query of which it is the result: source, SQL and when it was executed. Empty for a file.",
+    )
     warnings = models.JSONField(
         default=list, help_text="What to know before training: code, column and message of each."
     )

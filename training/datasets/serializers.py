@@ -61,6 +61,7 @@ _EXAMPLE = {
             {"code": "notation", "column": "income", "message": "read as numbers with a decimal comma"}
         ],
     },
+    "origin": {},
     "contract": CONTRACT_EXAMPLE,
     "warnings": [],
     "created_at": "2026-03-02T09:14:07Z",
@@ -93,12 +94,15 @@ class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
         help_text="How the file was read: its form, what was recognised or chosen, the notation of each column, and "
         "notes on all of it. The stored table is in plain notation. Empty for datasets from before this was stored."
     )
+    origin = serializers.DictField(
+        help_text="The query of which it is the result: `source`, `sql`, and `at`, when it was executed. Empty for a file."
+    )
     warnings = FindingSerializer(many=True, help_text="Findings to check before training.")
 
     class Meta:
         model = Dataset
         fields = [
-            "id", "name", "number", "sha256", "target", "rows", "columns", "size_bytes", "reading", "contract", "warnings",
+            "id", "name", "number", "sha256", "target", "rows", "columns", "size_bytes", "reading", "origin", "contract", "warnings",
             "created_at",
         ]  # fmt: skip
 

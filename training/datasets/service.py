@@ -1,6 +1,6 @@
 """Import of datasets: the same content is stored once, under its SHA-256."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import IO, Any
 
 from django.conf import settings
@@ -30,6 +30,7 @@ def import_dataset(
     options: Options = AUTOMATIC,
     positive: str | None = None,
     user: User | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Store a table as the next dataset of this name, or return the existing one with the same content.
 
@@ -41,6 +42,7 @@ def import_dataset(
             as typing errors. An existing dataset keeps its contract.
         options: how the file is written, where it shall not be recognised.
         positive: the positive class of two; None for the usual guess.
+        origin: the query of which it is the result, see `Dataset.origin`.
 
     Raises:
         InvalidInput: the name, the file or its target column cannot be used.
@@ -91,6 +93,7 @@ def import_dataset(
         sha256=sha256,
         size_bytes=size,
         created_by=user,
+        origin=dict(origin or {}),
         **values,
     )
 

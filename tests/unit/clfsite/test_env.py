@@ -1,6 +1,7 @@
 """Settings from the environment: a bad value stops the start and names itself."""
 
 import os
+import pprint
 import stat
 import traceback
 from pathlib import Path
@@ -30,6 +31,7 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "CELERY_BROKER_URL",
         "CLFSITE_STORAGE_URL",
         *CREDENTIALS,
+        *(name for name in os.environ if name.startswith("CLFSITE_SOURCE_")),
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(env, "BASE_DIR", tmp_path)
@@ -107,6 +109,15 @@ def test_metrics_are_not_open_where_a_proxy_stands_in_front(monkeypatch: pytest.
         ("CLFSITE_STORAGE_URL", "s3://bucket?endpoint_url=localhost:9000"),
         ("CLFSITE_STORAGE_URL", "s3://bucket?region_name=Frankfurt am Main"),
         ("CLFSITE_STORAGE_URL", "s3://[bucket"),
+        ("CLFSITE_SOURCE_SECONDS", "0"),
+        ("CLFSITE_SOURCE_ROWS", "all"),
+        ("CLFSITE_SOURCE_SHOP", "mysql://shop.example/shop"),
+        ("CLFSITE_SOURCE_SHOP", "shop.example"),
+        ("CLFSITE_SOURCE_SHOP", "postgresql://reader:change-me@shop.example/shop"),
+        ("CLFSITE_SOURCE_SHOP", "postgresql://reader:secret@shop.example:port/shop"),
+        ("CLFSITE_SOURCE_SHOP", "sqlite://:memory:"),
+        ("CLFSITE_SOURCE_shop", "sqlite:///shop.db"),
+        ("CLFSITE_SOURCE_", "sqlite:///shop.db"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -161,6 +172,8 @@ def test_a_log_level_may_be_written_in_any_case(monkeypatch: pytest.MonkeyPatch,
         ("CLFSITE_UPLOAD_BYTE", "CLFSITE_UPLOAD_BYTES"),
         ("CLFSITE_METRIC_TOKEN", "CLFSITE_METRICS_TOKEN"),
         ("CLFSITE_BATCH_SIZE", "CLFSITE_BATCH_ROWS"),
+        ("CLFSITE_SOURCE_SECOND", "CLFSITE_SOURCE_SECONDS"),
+        ("CLFSITE_SOURCES_SHOP", "CLFSITE_SOURCE_SHOP"),
     ],
 )
 def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(
@@ -295,3 +308,37 @@ def test_half_a_pair_of_credentials_is_refused(monkeypatch: pytest.MonkeyPatch, 
 def test_an_address_of_a_dask_scheduler_is_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CLFSITE_DASK_ADDRESS", value)
     assert value == env.read().CLFSITE_DASK_ADDRESS
+
+
+def test_databases_to_query_have_the_names_of_their_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert env.read().sources() == {}
+    monkeypatch.setenv(
+        "CLFSITE_SOURCE_SHOP", "postgresql://reader:pa%2Fss@shop.example:5433/orders?sslmode=require"
+    )
+    monkeypatch.setenv("CLFSITE_SOURCE_OLD_SHOP", f"sqlite:///{tmp_path / 'old.db'}")
+    monkeypatch.setenv("CLFSITE_SOURCE_GONE", "")
+    read = env.read()
+    shop, old = read.sources()["shop"], read.sources()["old_shop"]
+    assert set(read.sources()) == {"shop", "old_shop"}
+    assert (shop.kind, shop.config["HOST"], shop.config["PASSWORD"]) == (
+        "postgresql",
+        "shop.example",
+        "pa/ss",
+    )
+    assert (old.kind, old.config["NAME"]) == ("sqlite", str(tmp_path / "old.db"))
+    assert not {
+        name
+        for name in read.site()
+        if name.startswith("CLFSITE_SOURCE_S") and name != "CLFSITE_SOURCE_SECONDS"
+    }
+
+
+def test_the_url_of_a_database_to_query_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLFSITE_SOURCE_SHOP", f"postgresql://reader:{SECRET}@shop.example/orders")
+    assert SECRET not in pprint.pformat({"CLFSITE_SOURCES": env.read().sources()})
+    monkeypatch.setenv("CLFSITE_SOURCE_SHOP", f"postgresql://reader:{SECRET}@shop.example:port/orders")
+    with pytest.raises(ImproperlyConfigured, match="CLFSITE_SOURCE_SHOP is not a URL") as caught:
+        env.read()
+    assert SECRET not in "".join(traceback.format_exception(caught.value)).split("ImproperlyConfigured")[-1]

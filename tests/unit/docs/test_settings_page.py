@@ -18,5 +18,5 @@ def test_the_example_file_lists_what_is_declared() -> None:
 def test_no_line_of_the_example_file_sets_anything() -> None:
     lines = settings.EXAMPLE.read_text().splitlines()
     assert [line for line in lines if line and not line.startswith("# ")] == []
-    named = [match[1] for line in lines if (match := re.match(r"# ([A-Z_]+)=", line))]
-    assert named == [setting.name for setting in declared()]
+    named = [match[1] for line in lines if (match := re.match(r"# ([A-Z_<>]+)=", line))]
+    assert named == [setting.title for setting in declared()]
