@@ -25,7 +25,7 @@ ASKED = (
     *(f"{verb}_{model}" for verb in ("add", "change", "delete") for model in ("user", "group")),
     "delete_accessattempt",
     *("add_prediction", "add_batch", "add_feedback", "add_apikey", "change_apikey"),
-    *("add_dataset", "add_run", "activate_version", "change_classifier"),
+    *("add_dataset", "query_source", "add_run", "activate_version", "change_classifier"),
 )
 
 

@@ -10,7 +10,7 @@ import django
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.functional.browser.conftest import PHONE, WIDE
-from tests.functional.browser.tour import TOUR, Lively, enliven
+from tests.functional.browser.tour import TOUR, Lively, enliven, environment
 from tests.support import services
 from tests.support.site import PASSWORD, ROOT, demo_site
 
@@ -28,7 +28,10 @@ def main() -> None:
     django.setup()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     options.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="clfsite-screenshots-") as state, demo_site(Path(state)) as site:
+    with (
+        tempfile.TemporaryDirectory(prefix="clfsite-screenshots-") as state,
+        demo_site(Path(state), environment(Path(state))) as site,
+    ):
         site.serve("--no-worker")
         lively = enliven(site, PASSWORD)
         with sync_playwright() as playwright:

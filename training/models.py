@@ -115,6 +115,7 @@ class Dataset(Archivable):
 
     class Meta:
         ordering = ["name", "-number"]
+        permissions = [("query_source", "Can make datasets from databases")]
         constraints = [
             models.UniqueConstraint(fields=["name", "number"], name="dataset_number_once"),
             models.UniqueConstraint(fields=["name", "target", "sha256"], name="dataset_content_once"),

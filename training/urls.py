@@ -6,6 +6,7 @@ app_name = "training"
 
 urlpatterns = [
     path("", include("training.datasets.urls")),
+    path("", include("training.sources.urls")),
     path("", include("training.runs.urls")),
     path("", include("training.versions.urls")),
     path("", include("training.archive.urls")),

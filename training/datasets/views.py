@@ -8,12 +8,15 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import capfirst
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.core.errors import ProblemError
 from clfsite.core.web import charts
 from clfsite.core.web.lists import archived_apart, sorted_by
+from clfsite.core.web.sent_forms import kept_data
 from clfsite.core.web.staff import StaffRequest, staff
 from training.datasets.changes import compare_datasets, version_before
 from training.datasets.forms import DatasetForm, FileForm, OptionsForm
@@ -23,6 +26,8 @@ from training.ml.tables.contract import Contract, Kind
 from training.ml.tables.digits import apart
 from training.ml.tables.options import AUTOMATIC, Options
 from training.models import Dataset, Upload, Version
+from training.sources.forms import QueryForm
+from training.sources.service import source_names
 
 PER_PAGE = 25  # datasets
 SORTS = {
@@ -63,8 +68,15 @@ def dataset_list(request: StaffRequest) -> HttpResponse:
     return render(
         request,
         "training/datasets/dataset_list.html",
-        {"form": form, "page": page, "sort": sort, "archived": archived},
+        {"form": form, "query_form": _query_form(request), "page": page, "sort": sort, "archived": archived},
     )
+
+
+def _query_form(request: StaffRequest) -> QueryForm | None:
+    """The form for a query, if there is a database that this person may query."""
+    if not source_names() or not request.user.has_perm("training.query_source"):
+        return None
+    return QueryForm(kept_data(request, sent_to=reverse("training:query-create")))
 
 
 @staff(needs="training.add_dataset")
@@ -148,6 +160,8 @@ def dataset_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "same_name": same_name.order_by("-number")[:SHOWN],
         "earlier": same_name.filter(number__lt=dataset.number).order_by("-number").first(),
         "runs": runs.order_by("-id")[:SHOWN],
+        "asked_at": parse_datetime(dataset.origin["at"]) if dataset.origin else None,
+        "is_known_source": dataset.origin.get("source") in source_names(),
     }
     return render(request, "training/datasets/dataset_detail.html", context)
 

@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 from predictions.roles import ROLES
 from tests.functional.browser.conftest import PATIENCE_MS, PHONE, WIDE
-from tests.functional.browser.tour import BATCHED, NO_PAGES, TOUR, Lively, Stop, enliven
+from tests.functional.browser.tour import BATCHED, NO_PAGES, TOUR, Lively, Stop, enliven, environment
 from tests.integration.clfsite.test_access import ROLE_OF
 from tests.integration.predictions.test_portal_access import ACCESS
 from tests.screenshots import log_in
@@ -74,7 +74,8 @@ ARRIVED = "() => Promise.allSettled(document.getAnimations().map((each) => each.
 
 @pytest.fixture(scope="module")
 def lively(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Lively]:
-    with demo_site(tmp_path_factory.mktemp("tour")) as site:
+    state = tmp_path_factory.mktemp("tour")
+    with demo_site(state, environment(state)) as site:
         # without a worker at first: it would take up the run that is to be seen under way
         site.serve("--no-worker")
         yield enliven(site, PASSWORD)
@@ -304,6 +305,7 @@ MENU_OF = {
     "viewer": MENU,
     "analyst": MENU | {"Predict"},
     "trainer": MENU,
+    "importer": MENU,
     "approver": MENU | {"Keys"},
 }
 

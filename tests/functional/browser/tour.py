@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,9 @@ from tests.support.site import ROOT, Site
 SCORED, JUDGED, BATCHED = 400, 150, 60
 # what fills the site where no call of the API does it; runs inside the site
 FILL = """
+import csv
+import sqlite3
+from contextlib import closing
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
@@ -21,10 +25,10 @@ from django.core.management import call_command
 from predictions.batches import service as batches
 from predictions.roles import ROLES
 from training.archive.service import archive
-from training.datasets.service import import_dataset
 from training.datasets.uploads import store_upload
 from training.models import Run, Version
 from training.runs.service import request_run
+from training.sources.service import import_query
 from training.versions.service import activate_version
 
 call_command(
@@ -37,8 +41,16 @@ for hold in (False, True):
     source = ContentFile(rows, name="customers.csv")
     batches.execute_batch(batches.create_batch(source=source, caller="demo", user=demo, hold=hold))
 store_upload(ContentFile(rows.replace(b",", b";"), name="customers.csv"), demo)
-for lines in (rows.splitlines()[:41], rows.splitlines()[:1] + rows.splitlines()[11:]):
-    archive(import_dataset(name="customers", target="churn", source=ContentFile(b"\\n".join(lines))))
+header, *lines = csv.reader(rows.decode().splitlines())
+with closing(sqlite3.connect({warehouse!r})) as database, database:
+    database.execute("CREATE TABLE customers (" + ", ".join(header) + ")")
+    database.executemany("INSERT INTO customers VALUES (" + ", ".join("?" * len(header)) + ")", lines)
+for part in ("LIMIT 40", "LIMIT 50 OFFSET 10"):
+    archive(
+        import_query(
+            source="warehouse", sql="SELECT *\\nFROM customers\\n" + part, name="customers", target="churn", user=demo
+        )
+    )
 first = Version.objects.order_by("pk").first()
 activate_version(version=first, actor="demo", reason="The new one finds fewer of those who leave")
 dataset = first.run.dataset
@@ -110,6 +122,8 @@ TOUR = [
     Stop("datasets", "training:dataset-list"),
     Stop("upload", "training:upload-detail", ("{upload}",)),
     Stop("dataset", "training:dataset-detail", ("{dataset}",)),
+    Stop("dataset-query", "training:query-create"),
+    Stop("dataset-queried", "training:dataset-detail", ("{changed}",)),
     Stop("dataset-changes", "training:dataset-changes", ("{changed}",)),
     Stop("runs", "training:run-list"),
     Stop("run", "training:run-detail", ("{run}",)),
@@ -184,6 +198,7 @@ NO_PAGES = {
     "predictions:version-report",
     "training:classifier-archive",
     "training:dataset-archive",
+    "training:query-again",
     "training:run-archive",
     "training:run-cancel",
     "training:run-columns",
@@ -206,6 +221,16 @@ class Lively:
     known: dict[str, str] = field(default_factory=dict)
 
 
+def warehouse(state: Path) -> Path:
+    """The database that the site of a state folder can query."""
+    return state / "warehouse.db"
+
+
+def environment(state: Path) -> dict[str, str]:
+    """What the site of the tour needs in its environment."""
+    return {"CLFSITE_SOURCE_WAREHOUSE": f"sqlite:///{warehouse(state)}"}
+
+
 def enliven(site: Site, password: str) -> Lively:
     """Fill a serving demo site: predictions with truths, a batch, two versions and their history, runs of each kind."""
     with (ROOT / "data" / "churn.csv").open(newline="") as file:
@@ -219,7 +244,12 @@ def enliven(site: Site, password: str) -> Lively:
         "shell",
         "--no-imports",
         "-c",
-        FILL.format(table=str(site.state / "churn.csv"), rows=str(part), password=password),
+        FILL.format(
+            table=str(site.state / "churn.csv"),
+            rows=str(part),
+            warehouse=str(warehouse(site.state)),
+            password=password,
+        ),
     )
     site.start("manage.py", "shell", "-c", RENEW, "--no-imports")
     # not before, or it would take up the run that is to be seen under way

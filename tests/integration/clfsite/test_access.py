@@ -30,6 +30,7 @@ ROLE_OF = {
     "predictions.add_batch": "analyst",
     "predictions.add_feedback": "analyst",
     "training.add_dataset": "trainer",
+    "training.query_source": "importer",
     "training.add_run": "trainer",
     "training.activate_version": "approver",
     "training.change_classifier": "approver",

@@ -34,8 +34,11 @@ KEY, REVOKED, EXPIRED = (
     "clf_expired-key-of-the-trial",
 )
 PASSWORD = "old-password-9-of-boss"
-# Django adds rows to these for new tables
-GROWING = {"django_migrations", "django_content_type", "auth_permission"}
+# Django adds rows to these for new tables, and migrations for new roles
+GROWING = {
+    *("django_migrations", "django_content_type", "auth_permission"),
+    *("auth_group", "auth_group_permissions"),
+}
 LISTS = (
     "predictions:home",
     "predictions:prediction-list",
