@@ -75,7 +75,7 @@ def _of_numbers(column: Mapping[str, Any], values: Sequence[Any], date_format: s
     before: Any = column["quantiles"][2]
     return Drift(
         column["name"],
-        *distance(then, now, are_samples=True),
+        *distance(then, now),
         then=_number(before, column) or 0.0,
         now=middle,
         is_date=column.get("kind") == Kind.DATE,
@@ -104,7 +104,7 @@ def _of_values(column: Mapping[str, Any], rows: int, values: Sequence[Any]) -> D
     then[MISSING] = column["missing"]
     return Drift(
         column["name"],
-        *distance(then, now, are_samples=True),
+        *distance(then, now),
         then=then[first.lower()] / then.total(),
         now=now[first.lower()] / len(values),
         value=first,

@@ -71,7 +71,7 @@ def _of_numbers(old: Profile, new: Profile, values: pd.Series) -> Shift:
     then: Counter[Any] = Counter({place: count for place, (_, count) in enumerate(bins)})
     now: Counter[Any] = Counter(dict(zip(*map(np.ndarray.tolist, np.unique_counts(places)), strict=True)))
     then[MISSING], now[MISSING] = old["missing"], new["missing"]
-    return Shift(*distance(then, now, are_samples=True), then=old["quantiles"][2], now=new["quantiles"][2])
+    return Shift(*distance(then, now), then=old["quantiles"][2], now=new["quantiles"][2])
 
 
 def _of_texts(old: Profile, rows: int, values: pd.Series) -> Shift:
@@ -85,7 +85,7 @@ def _of_texts(old: Profile, rows: int, values: pd.Series) -> Shift:
     now[MISSING] = len(values) - now.total()
     first = old["top"][0][0]
     return Shift(
-        *distance(then, now, are_samples=True),
+        *distance(then, now),
         then=then[first] / max(rows, 1),
         now=now[first] / max(len(values), 1),
         value=first,

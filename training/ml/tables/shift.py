@@ -79,16 +79,15 @@ def groups(counts: Sequence[int], edges: Sequence[float]) -> list[tuple[float, i
     return merged
 
 
-def distance(then: Counter[Any], now: Counter[Any], *, are_samples: bool = False) -> tuple[float, float]:
-    """Return the distance of two distributions, and the average distance by chance.
+def distance(then: Counter[Any], now: Counter[Any]) -> tuple[float, float]:
+    """Return the distance of two distributions, and the average distance of two samples of one.
 
     Args:
         then, now: rows by group.
-        are_samples: whether both distributions vary by chance, or only `now`, drawn from `then`.
     """
     before, after = max(then.total(), 1), max(now.total(), 1)
     shares = {place: then[place] / before for place in then | now}
     moved = sum(abs(share - now[place] / after) for place, share in shares.items()) / 2
-    variance = 1 / after + (1 / before if are_samples else 0)
+    variance = 1 / before + 1 / after  # of both, which are samples
     by_chance = sum(math.sqrt(2 * share * (1 - share) * variance / math.pi) for share in shares.values()) / 2
     return moved, by_chance
