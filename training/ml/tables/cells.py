@@ -10,7 +10,6 @@ from typing import NamedTuple, overload
 
 import numpy as np
 import orjson
-import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.tables.digits import EXACT
@@ -120,6 +119,8 @@ class Cells(Sequence[str]):
         longest = int(sizes.max(initial=0))
         if longest > LONGEST:
             return None
+        import pandas as pd  # imported here, because processes that only answer requests do not need it
+
         codes = pd.factorize(self._word(0, sizes))[0]
         for word in range(1, -(-longest // WORD)):
             further, distinct = pd.factorize(self._word(word, sizes))
