@@ -53,8 +53,8 @@ def read_file(
     """
     source = open_source(path, folder, options, limit=limit)
     table = read_columns(source.path, source.delimiter, target=target, texts=categories, options=options)
-    stored = path
-    if source.path != path or not table.is_canonical or not _has_plain_lines(path):
+    stored = source.path
+    if not table.is_canonical or not _has_plain_lines(stored):
         stored = folder / "stored.csv"
         write_canonical(table, stored)
     return Read(source, table, stored, options)

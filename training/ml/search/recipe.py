@@ -3,14 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from training.ml.judge.aim import Aim, AimError
 from training.ml.judge.names import METRICS
 from training.ml.search.families import AUTO, FAMILIES, families_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HOLD_OUT = 0.2  # share of the rows
 RANDOM_CANDIDATES = 8  # settings
@@ -173,11 +170,15 @@ def needed_rows(folds: int) -> int:
     return folds + 1
 
 
-def smallest_classes(y: "pd.Series", needed: int) -> str:
-    """Name the classes with fewer rows than needed, or return an empty text."""
-    counts = y.value_counts()
+def smallest_classes(counts: Mapping[str, int], needed: int) -> str:
+    """Name the classes with fewer rows than needed, or return an empty text.
+
+    Args:
+        counts: rows by class.
+    """
     few = [
         f'"{label}" ({count} {"row" if count == 1 else "rows"})'
-        for label, count in counts[counts < needed].items()
+        for label, count in counts.items()
+        if count < needed
     ]
     return ", ".join(few[:5])

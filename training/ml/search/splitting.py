@@ -15,6 +15,7 @@ from sklearn.model_selection import PredefinedSplit, StratifiedKFold, train_test
 
 from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.tables.copies import Groups, copies
+from training.ml.tables.labels import count
 
 # scikit-learn has no types: a StratifiedKFold or a PredefinedSplit
 Folds: TypeAlias = Any
@@ -122,7 +123,7 @@ def split(
         RecipeError: a class has too few rows for the folds; the message says what to do.
     """
     needed = needed_rows(recipe.folds)
-    few = smallest_classes(y, needed)
+    few = smallest_classes(count(y), needed)
     if few:
         raise RecipeError(
             f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need at least {needed} of every class. "

@@ -2,7 +2,7 @@
 
 Columns of plain numbers are converted block by block, all others are kept as their distinct texts with a code for each
 row. So a table takes little more memory than its numbers. Numbers are read in two ways with the same results: from the
-bytes of their lines (cells.py), which takes a third to a fourth of the time (`make bench-read`), and else from texts.
+bytes of their lines (cells.py), which takes a fifth of the time (`make bench-read`), and else from texts.
 """
 
 from collections import Counter

@@ -487,7 +487,7 @@ class Contract:
                 columns[feature.name] = _moments(feature, column)
             else:
                 columns[feature.name] = column.astype(np.float64)
-        return pd.DataFrame(columns, index=table.index)
+        return pd.DataFrame(columns, index=table.index, copy=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contract as JSON values."""
@@ -559,6 +559,12 @@ def labels(column: "pd.Series") -> "pd.Series":
     if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all() and (column.abs() < EXACT).all():
         return column.astype(np.int64).astype(str)
     return column.astype(str)
+
+
+def with_label(table: "pd.DataFrame", target: str) -> "pd.DataFrame":
+    """Return the rows of a table that have a label."""
+    has_label = table[target].notna()
+    return table if has_label.all() else table[has_label]
 
 
 def _is_finite(value: float) -> bool:

@@ -13,6 +13,8 @@ Groups = NDArray[np.intp]
 BEYOND_CHANCE = 10
 # share of the rows that repeat an earlier one; fewer are ignored, as they cannot change a metric by more than a hundredth
 FEW_COPIES = 0.01
+# columns that may tell all rows apart, and the rows that show which have the most different values
+TELLING, SAMPLE_ROWS = 3, 2_000
 
 
 def copies(X: pd.DataFrame) -> Groups | None:
@@ -24,12 +26,22 @@ def copies(X: pd.DataFrame) -> Groups | None:
     Args:
         X: prepared features, shape (rows, features).
     """
-    groups, distinct = pd.factorize(pd.util.hash_pandas_object(X, index=False).to_numpy())
     rows = len(X)
-    if rows - len(distinct) < max(1, FEW_COPIES * rows):
+    few = max(1, FEW_COPIES * rows)
+    if _are_different(X, few):
+        return None
+    groups, distinct = pd.factorize(pd.util.hash_pandas_object(X, index=False).to_numpy())
+    if rows - len(distinct) < few:
         return None
     by_chance = math.prod((_pairs(pd.factorize(X[name])[0] + 1) for name in X), start=_all_pairs(rows))
     return groups if _pairs(groups) * _all_pairs(rows) > BEYOND_CHANCE * by_chance else None
+
+
+def _are_different(X: pd.DataFrame, few: float) -> bool:
+    """Return whether fewer rows than `few` repeat one, as some columns alone tell; False does not mean the opposite."""
+    known = X.head(SAMPLE_ROWS).nunique().nlargest(TELLING).index
+    hashes = np.sort(pd.util.hash_pandas_object(X[known], index=False).to_numpy())
+    return bool(np.count_nonzero(hashes[1:] == hashes[:-1]) < few)
 
 
 def _pairs(codes: NDArray[np.intp]) -> float:

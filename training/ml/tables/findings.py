@@ -3,7 +3,7 @@
 They are fast enough for every upload: checks of values use a sample, which is drawn with a fixed seed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
-from training.ml.tables.contract import Contract, Kind, labels
+from training.ml.tables.contract import Contract, Kind, labels, with_label
 from training.ml.tables.copies import Groups, copies, repeated
 from training.ml.tables.date_parts import recognise
 from training.ml.tables.dates import days
@@ -64,15 +64,16 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
         `alike_categories`, `suspicious_number`, `flag`, `duplicate`, `identifier`, `date_parts`, `many_levels`, `constant`,
         `all_missing` and `free_text`, most severe first, and for each code in the order of the columns.
     """
-    labelled = table[table[contract.target].notna()]
+    labelled = with_label(table, contract.target)
     classes = contract.labels_of(labelled)
+    counts = count(classes)
     groups = copies(contract.prepare(labelled))
     # any column predicts the class of a row whose copy is known
     firsts = slice(None) if groups is None else np.unique(groups, return_index=True)[1]
     return [
         *_leaks(labelled.iloc[firsts], classes.iloc[firsts], contract),
-        *_alike_labels(classes, contract.target),
-        *_about_target(len(table), classes, contract.target),
+        *_alike_labels(counts, contract.target),
+        *_about_target(len(table), counts, contract.target),
         *_repeated_rows(groups, classes, contract.target),
         *_alike_categories(labelled, contract),
         *_suspicious_numbers(labelled, contract),
@@ -85,8 +86,8 @@ def find(table: pd.DataFrame, contract: Contract) -> list[Finding]:
     ]
 
 
-def _alike_labels(classes: pd.Series, target: str) -> Iterator[Finding]:
-    groups = alike(count(classes))
+def _alike_labels(counts: Mapping[str, int], target: str) -> Iterator[Finding]:
+    groups = alike(counts)
     if groups:
         yield Finding(
             "alike_labels",
@@ -118,10 +119,11 @@ def _suspicious_numbers(labelled: pd.DataFrame, contract: Contract) -> Iterator[
             values = labelled[feature.name].dropna()
             others = values[values != value]
             rows = len(values) - len(others)
-            if rows < MIN_ROWS_FOR_SENTINEL or others.nunique() < 2:  # noqa: PLR2004
+            low, high = others.min(), others.max()
+            if rows < MIN_ROWS_FOR_SENTINEL or not low < high:
                 continue
-            gap = others.min() - value if value < 0 else value - others.max()
-            if gap > others.max() - others.min():
+            gap = low - value if value < 0 else value - high
+            if gap > high - low:
                 mark = f"{value:g}"
                 yield Finding(
                     "suspicious_number",
@@ -142,10 +144,10 @@ def _flags(contract: Contract) -> Iterator[Finding]:
             )
 
 
-def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Finding]:
+def _about_target(rows: int, counts: Mapping[str, int], target: str) -> Iterator[Finding]:
     folds = Recipe().folds
     needed = needed_rows(folds)
-    few = smallest_classes(classes, needed)
+    few = smallest_classes(counts, needed)
     if few:
         yield Finding(
             "tiny_class",
@@ -153,7 +155,7 @@ def _about_target(rows: int, classes: pd.Series, target: str) -> Iterator[Findin
             f"too few rows of {few}: {folds} folds and a held-out fifth need at least {needed} of every class. "
             "Use fewer folds, add rows, or leave the rows of the class out",
         )
-    unlabelled = rows - len(classes)
+    unlabelled = rows - sum(counts.values())
     if unlabelled:
         yield Finding(
             "unlabelled",
@@ -236,7 +238,7 @@ def _repeated_rows(groups: Groups | None, classes: pd.Series, target: str) -> It
 
 def _duplicates(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding]:
     """Find features that equal an earlier one; only those that agree on a sample are compared completely."""
-    sample = labelled.sample(min(len(labelled), SAMPLE_ROWS), random_state=SEED)
+    sample = labelled.iloc[:: max(1, len(labelled) // SAMPLE_ROWS)]
     alike: dict[int, list[str]] = {}
     for feature in contract.features:
         column = sample[feature.name]
@@ -287,9 +289,12 @@ def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> It
 def _balanced_sample(classes: pd.Series) -> NDArray[np.intp]:
     """Return positions of rows in random order, with about the same number of each class."""
     order = np.random.default_rng(SEED).permutation(len(classes))
-    shuffled = classes.iloc[order]
-    place = shuffled.groupby(shuffled).cumcount().to_numpy()
-    return order[place < max(SAMPLE_ROWS // classes.nunique(), 2 * MIN_ROWS_FOR_LEAK)]
+    codes, uniques = pd.factorize(classes.to_numpy())
+    most = max(SAMPLE_ROWS // len(uniques), 2 * MIN_ROWS_FOR_LEAK)
+    by_class = np.argsort(codes[order].astype(np.int16), kind="stable")
+    bounds = np.cumsum(np.bincount(codes))[:-1]
+    chosen: NDArray[np.intp] = np.concatenate([places[:most] for places in np.split(by_class, bounds)])
+    return order[np.sort(chosen)]
 
 
 def _score_alone(values: NDArray[np.float64], y: NDArray[np.intp], *, nearest: bool) -> float:

@@ -1,5 +1,6 @@
 """Inference of a contract from a table, and its corrections."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -17,6 +18,7 @@ from training.ml.tables.contract import (
     Feature,
     Kind,
     labels,
+    with_label,
 )
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
 from training.ml.tables.date_parts import joined
@@ -67,7 +69,7 @@ def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERR
     if target not in table.columns:
         raise ContractError(f"there is no column {quote(target)} to predict; {_listed(table.columns)}")
     check_columns(corrections, [str(name) for name in table.columns], target)
-    labelled = table[table[target].notna()]
+    labelled = with_label(table, target)
     classes = _with_classes(Contract(target, (), (), {}), labelled[target], corrections.labels)
     decisions = {
         str(name): _decide(str(name), labelled[name], corrections.columns.get(str(name)))
@@ -94,7 +96,7 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
         **contract.left_out,
         **{feature.name: feature for feature in contract.features},
     }
-    labelled = table[table[contract.target].notna()]
+    labelled = with_label(table, contract.target)
     decisions = {
         str(name): _decide(str(name), labelled[name], corrections.columns[str(name)])
         if str(name) in corrections.columns
@@ -219,6 +221,8 @@ def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | st
     """Return the feature of a column, or the reason why the column is left out."""
     if choice is Choice.LEAVE_OUT:
         return LeftOut.CHOICE.value
+    if choice is None and isinstance(column.dtype, pd.StringDtype):
+        return _decide_texts(name, column)
     values = column.dropna()
     missing = len(values) < len(column)
     is_flag = missing and _is_constant(values)
@@ -248,6 +252,17 @@ def _decide(name: str, column: pd.Series, choice: Choice | None) -> Feature | st
     return feature
 
 
+def _decide_texts(name: str, column: pd.Series) -> Feature | str:
+    """Decide about a column of texts by the number of rows of each text."""
+    counts = count(column)
+    missing = sum(counts.values()) < len(column)
+    if not counts:
+        return LeftOut.ALL_MISSING.value
+    if len(counts) == 1 and not missing:
+        return f"{LeftOut.CONSTANT} ({quote(next(iter(counts)))})"
+    return _too_different(counts) or _category(name, counts, missing)
+
+
 def _is_numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
@@ -263,16 +278,26 @@ def _reason_to_leave_out(values: pd.Series, *, is_flag: bool) -> str | None:
         return None
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         return None
-    distinct = values.nunique()
-    share = distinct / len(values)
-    is_prose = (
-        distinct > FREE_TEXT_VALUES and values.astype(str).str.count(BLANKS).mean() >= WORDS_OF_PROSE - 1
-    )
-    if not is_prose and len(values) >= MIN_ROWS_FOR_IDENTIFIER and share >= IDENTIFIER_SHARE:
-        return f"{LeftOut.IDENTIFIER}: {distinct:,} different texts in {len(values):,} rows"
+    return _too_different(count(values))
+
+
+def _too_different(counts: Mapping[str, int]) -> str | None:
+    """Return why texts are no categories, if so many of them are different."""
+    distinct, rows = len(counts), sum(counts.values())
+    share = distinct / rows
+    if distinct <= FREE_TEXT_VALUES and share < IDENTIFIER_SHARE:
+        return None
+    is_prose = distinct > FREE_TEXT_VALUES and _blanks(counts) >= (WORDS_OF_PROSE - 1) * rows
+    if not is_prose and rows >= MIN_ROWS_FOR_IDENTIFIER and share >= IDENTIFIER_SHARE:
+        return f"{LeftOut.IDENTIFIER}: {distinct:,} different texts in {rows:,} rows"
     if distinct > FREE_TEXT_VALUES and share >= FREE_TEXT_SHARE:
-        return f"{LeftOut.FREE_TEXT}: {distinct:,} different texts in {len(values):,} rows"
+        return f"{LeftOut.FREE_TEXT}: {distinct:,} different texts in {rows:,} rows"
     return None
+
+
+def _blanks(counts: Mapping[str, int]) -> int:
+    """Return the number of gaps between words in all rows."""
+    return sum(len(re.findall(BLANKS, text)) * rows for text, rows in counts.items())
 
 
 def _is_constant(values: pd.Series) -> bool:
@@ -292,18 +317,26 @@ def _feature(name: str, values: pd.Series, kind: Kind, missing: bool, *, merge: 
     if kind is Kind.BOOLEAN:
         return Feature(name, kind, missing, bool(values.mode().iloc[0]))
     if kind is Kind.INTEGER:
-        middle = round(float(values.median()))
+        middle = round(_median(values))
         return Feature(name, kind, missing, middle, (), int(values.min()), int(values.max()))
     if kind is Kind.NUMBER:
         low, high = float(values.min()), float(values.max())
-        return Feature(name, kind, missing, float(f"{values.median():.15g}"), (), low, high)
+        return Feature(name, kind, missing, float(f"{_median(values):.15g}"), (), low, high)
     if kind is Kind.DATE:
         return _date(name, values, missing)
-    counts = count(labels(values))
+    return _category(name, count(labels(values)), missing, merge=merge)
+
+
+def _category(name: str, counts: dict[str, int], missing: bool, *, merge: bool = False) -> Feature:
     merged = _merge(counts) if merge else {}
     highest = max(counts.values())
     most = min(category for category, rows in counts.items() if rows == highest)
-    return Feature(name, kind, missing, most, in_order(counts), merged=merged)
+    return Feature(name, Kind.CATEGORY, missing, most, in_order(counts), merged=merged)
+
+
+def _median(values: pd.Series) -> float:
+    ordered = np.sort(values.to_numpy(np.float64))
+    return float(np.mean(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]))
 
 
 def _date(name: str, values: pd.Series, missing: bool) -> Feature:

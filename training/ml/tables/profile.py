@@ -14,6 +14,7 @@ from training.ml.tables.inference import kind_of
 TOP_VALUES = 10  # most frequent values of a column
 DAY = 86_400  # seconds
 BINS = 20  # bins of a histogram
+QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 # classes; the profiles of a hundred classes in ten thousand columns would be larger than the table
 SHOWN_CLASSES = 8
 COLUMNS_BY_CLASS = 1_000  # columns that are also profiled by class
@@ -23,11 +24,16 @@ COLUMNS_BY_CLASS = 1_000  # columns that are also profiled by class
 class Classes:
     """The most frequent classes, and the class of each row.
 
-    `codes` holds for each row the index in `labels`, or -1 for a rarer class or no label.
+    Attributes:
+        codes: for each row the index in `labels`, or -1 for a rarer class or no label.
+        order: the rows by their codes.
+        bounds: where in this order the rows of each class end, first those of no class.
     """
 
     labels: list[str]
     codes: NDArray[np.int8]
+    order: NDArray[np.intp]
+    bounds: NDArray[np.intp]
 
 
 def describe(table: pd.DataFrame, target: str) -> list[dict[str, Any]]:
@@ -56,36 +62,42 @@ def describe(table: pd.DataFrame, target: str) -> list[dict[str, Any]]:
 def _classes(column: pd.Series) -> Classes:
     texts = labels(column.dropna())
     names = texts.value_counts().head(SHOWN_CLASSES).index
-    codes = names.get_indexer(pd.Index(texts.reindex(column.index)))
-    return Classes(list(names), codes.astype(np.int8))
+    known = texts if len(texts) == len(column) else texts.reindex(column.index)
+    codes = names.get_indexer(pd.Index(known)).astype(np.int8)
+    bounds = np.cumsum(np.bincount(codes + 1, minlength=len(names) + 1))
+    return Classes(list(names), codes, np.argsort(codes, kind="stable"), bounds[:-1])
 
 
 def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
-    present = column.notna().to_numpy()
-    values = column[present]
+    places: NDArray[np.intp] | None = None
+    if isinstance(column.dtype, pd.StringDtype):
+        places, uniques = pd.factorize(column.to_numpy())
+        present, values = places >= 0, pd.Series(uniques, dtype=column.dtype)
+    else:
+        present = column.notna().to_numpy()
+        values = column if present.all() else column[present]
     profile: dict[str, Any] = {
         "kind": kind_of(values).value if len(values) else "empty",
         "missing": int((~present).sum()),
     }
-    codes = classes.codes[present] if classes else None
     if profile["kind"] in {Kind.NUMBER, Kind.INTEGER}:
-        figures = _describe_numbers(values.to_numpy(np.float64), classes, codes)
-        return {**profile, "distinct": int(values.nunique()), **figures}
+        return {**profile, **_describe_numbers(column.to_numpy(), classes)}
     if profile["kind"] == Kind.DATE:
-        figures = _describe_dates(values, classes, codes)
-        return {**profile, "distinct": int(values.nunique()), **figures}
-    places, uniques = pd.factorize(values)
-    counts = np.bincount(places, minlength=len(uniques))
+        return {**profile, **_describe_dates(column, classes)}
+    if places is None:
+        places, uniques = pd.factorize(column.to_numpy())
+    counts = np.bincount(places[present], minlength=len(uniques))
     order = np.argsort(-counts, kind="stable")[:TOP_VALUES]
     profile |= {
         "distinct": len(uniques),
         "top": [[str(uniques[place])[:LONGEST_VALUE], int(counts[place])] for place in order],
     }
-    if classes is None or codes is None or not len(values):
+    if classes is None or not len(values):
         return profile
-    of_class = [
-        np.bincount(places[codes == code], minlength=len(uniques)) for code in range(len(classes.labels))
-    ]
+    counted = present & (classes.codes >= 0)
+    width = len(uniques)
+    pairs = classes.codes[counted].astype(np.intp) * width + places[counted]
+    of_class = np.bincount(pairs, minlength=len(classes.labels) * width).reshape(-1, width)
     profile["by_class"] = [
         {"label": label, "rows": int(rows.sum()), "counts": rows[order].tolist()}
         for label, rows in zip(classes.labels, of_class, strict=True)
@@ -93,41 +105,46 @@ def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
     return profile
 
 
-def _describe_numbers(
-    numbers: NDArray[np.float64], classes: Classes | None, codes: NDArray[np.int8] | None
-) -> dict[str, Any]:
-    counts, edges = _histogram(numbers)
+def _describe_numbers(numbers: NDArray[Any], classes: Classes | None) -> dict[str, Any]:
+    """Describe numbers, of which NaN are missing; all figures are read from the sorted values of each class."""
+    groups = np.split(numbers[classes.order], classes.bounds) if classes else [numbers.copy()]
+    for place, group in enumerate(groups):
+        group.sort()
+        if group.dtype.kind == "f":
+            groups[place] = group[: np.searchsorted(group, np.nan)]
+    values = np.sort(np.concatenate(groups)) if classes else groups[0]
+    figures = values.astype(np.float64)
+    edges = _edges(figures)
     profile: dict[str, Any] = {
-        "quantiles": np.quantile(numbers, [0, 0.25, 0.5, 0.75, 1]).tolist(),
-        "counts": counts.tolist(),
+        "distinct": int(np.count_nonzero(values[1:] != values[:-1])) + 1,
+        "quantiles": _quantiles(figures),
+        "counts": _count(figures, edges),
         "edges": edges.tolist(),
     }
-    if classes is None or codes is None:
+    if classes is None:
         return profile
     profile["by_class"] = []
-    for code, label in enumerate(classes.labels):
-        chosen = numbers[codes == code]
-        spread = _count(chosen, edges)
+    for label, group in zip(classes.labels, groups[1:], strict=True):
+        chosen = group.astype(np.float64)
+        middle = chosen[(len(chosen) - 1) // 2 : len(chosen) // 2 + 1]
         profile["by_class"].append(
             {
                 "label": label,
                 "rows": len(chosen),
-                "counts": spread.tolist(),
-                "median": float(np.median(chosen)) if len(chosen) else None,
+                "counts": _count(chosen, edges),
+                "median": float(np.mean(middle)) + 0.0 if len(chosen) else None,
             }
         )
     return profile
 
 
-def _describe_dates(
-    values: pd.Series, classes: Classes | None, codes: NDArray[np.int8] | None
-) -> dict[str, Any]:
+def _describe_dates(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
     """Describe dates like numbers, in seconds since 1970; quantiles and medians are texts."""
-    profile = _describe_numbers(days(values) * DAY, classes, codes)
-    profile["quantiles"] = _texts(profile["quantiles"], values)
+    profile = _describe_numbers(days(column) * DAY, classes)
+    profile["quantiles"] = _texts(profile["quantiles"], column)
     for group in profile.get("by_class", []):
         if group["median"] is not None:
-            (group["median"],) = _texts([group["median"]], values)
+            (group["median"],) = _texts([group["median"]], column)
     return profile
 
 
@@ -136,14 +153,27 @@ def _texts(seconds: list[float], column: pd.Series) -> list[str]:
     return texts(moments.dt.normalize() if is_of_days(column) else moments, column)
 
 
-def _histogram(numbers: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _quantiles(ordered: NDArray[np.float64]) -> list[float]:
+    """Return the quantiles of sorted numbers, as `numpy.quantile` interpolates between the two that are next to each."""
+    places = np.array(QUANTILES) * (len(ordered) - 1)
+    before = np.floor(places).astype(np.intp)
+    after = np.minimum(before + 1, len(ordered) - 1)
+    between = np.quantile(np.array([ordered[before], ordered[after]]), places - before, axis=0)
+    quantiles: list[float] = (np.diagonal(between) + 0.0).tolist()  # without the sign of -0.0
+    return quantiles
+
+
+def _edges(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the edges of a histogram's bins."""
     try:
-        return np.histogram(numbers, bins=BINS)
+        return np.histogram_bin_edges(ordered[[0, -1]], bins=BINS)
     except ValueError:  # there are not enough floats between the values for BINS edges
-        return np.array([len(numbers)]), np.array([numbers.min(), numbers.max()])
+        return ordered[[0, -1]]
 
 
-def _count(numbers: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Count numbers in the bins of a histogram that was made for all rows."""
-    bins = len(edges) - 1
-    return np.histogram(numbers, bins, (edges[0], edges[-1]))[0] if bins > 1 else np.array([len(numbers)])
+def _count(ordered: NDArray[np.float64], edges: NDArray[np.float64]) -> list[int]:
+    """Count sorted numbers in the bins of a histogram that was made for all rows."""
+    counts: list[int] = np.diff(
+        np.searchsorted(ordered, edges[1:-1]), prepend=0, append=len(ordered)
+    ).tolist()
+    return counts

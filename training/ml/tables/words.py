@@ -10,7 +10,7 @@ from training.ml.tables.digits import EXACT
 Words = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Sizes = NDArray[np.uint8]
+Sizes = NDArray[np.int8]
 
 WORD = 8  # bytes
 # words of the longest number
@@ -69,7 +69,7 @@ def read_digits(words: list[Words]) -> Digits:
     is_odd = ((strange & _TOPS) != 0) | (count > 1)
     if len(words) == WORDS:
         is_odd |= (part >= _MOST_IN_LAST) | (decimals > _EXACT_POWERS)
-    return Digits(digits, np.where(is_odd, 0, decimals), count == 1, is_odd)
+    return Digits(digits, np.where(is_odd, np.int8(0), decimals), count == 1, is_odd)
 
 
 def _points(word: Words) -> Words:
@@ -84,12 +84,12 @@ def _without_points(words: list[Words], points: list[Words]) -> tuple[list[Words
     Returns:
         the words, the number of characters after the point, and the number of points.
     """
-    decimals = np.zeros(len(words[0]), dtype=np.uint8)
-    count = np.zeros(len(words[0]), dtype=np.uint8)
+    decimals = np.zeros(len(words[0]), dtype=np.int8)
+    count = np.zeros(len(words[0]), dtype=np.int8)
     passed: Words | None = None  # all bits where the point is in a later word
     moved = []
     for place, (word, point) in enumerate(zip(words, points, strict=True)):
-        here = np.bitwise_count(point)
+        here = np.bitwise_count(point).view(np.int8)
         if passed is None and not here.any():
             moved.append(word)
             continue
@@ -97,7 +97,7 @@ def _without_points(words: list[Words], points: list[Words]) -> tuple[list[Words
         is_here = here.astype(np.uint64)
         bit = point >> _SEVEN
         before, after = bit - is_here, ~((bit << _BYTE) - is_here)
-        decimals += (np.bitwise_count(after) // 8 + WORD * place) * here
+        decimals += ((np.bitwise_count(after).view(np.int8) >> 3) + np.int8(WORD * place)) * here
         if passed is not None:
             before, after = before | passed, after & ~passed
         passed = -is_here if passed is None else passed | -is_here

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from tests.support import tables
 from training.ml.tables.profile import BINS, COLUMNS_BY_CLASS, SHOWN_CLASSES, TOP_VALUES, describe
@@ -114,3 +117,37 @@ def test_profile_of_many_classes_and_columns_stays_small() -> None:
     assert {len(column["by_class"]) for column in result[:COLUMNS_BY_CLASS]} == {SHOWN_CLASSES}
     assert all("by_class" not in column for column in result[COLUMNS_BY_CLASS:])
     assert len(json.dumps(result)) / len(result) < 2_500
+
+
+@given(
+    st.integers(1, 60).flatmap(
+        lambda rows: st.tuples(
+            st.one_of(
+                arrays(np.float64, rows, elements=st.floats(-1e30, 1e30) | st.just(np.nan)),
+                arrays(np.int64, rows, elements=st.integers(-(2**53), 2**53)),
+                arrays(np.float64, rows, elements=st.integers(-3, 3).map(float)),
+            ),
+            st.lists(st.sampled_from(["a", "b", "c", None]), min_size=rows, max_size=rows),
+        )
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_figures_of_sorted_numbers_are_those_of_numpy(values: tuple[Any, list[Any]]) -> None:
+    column, labels = values
+    present = column[~np.isnan(column)].astype(float)
+    if not len(present) or not any(labels):
+        return
+    table = pd.DataFrame({"column": column, "label": pd.Series(labels, dtype="str")})
+    result, _ = describe(table, "label")
+    try:
+        counts, edges = np.histogram(present, BINS)
+    except ValueError:  # too few floats between the values
+        counts, edges = np.array([len(present)]), np.array([present.min(), present.max()])
+    assert result["quantiles"] == np.quantile(present, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    assert (result["counts"], result["edges"]) == (counts.tolist(), edges.tolist())
+    assert result["distinct"] == len(np.unique(present))
+    for group in result["by_class"]:
+        chosen = column[(table["label"] == group["label"]).to_numpy() & ~np.isnan(column)].astype(float)
+        bins = np.histogram(chosen, BINS, (edges[0], edges[-1]))[0] if len(edges) > 2 else [len(chosen)]
+        assert (group["rows"], group["counts"]) == (len(chosen), list(bins))
+        assert group["median"] == (np.median(chosen) if len(chosen) else None)
