@@ -97,7 +97,7 @@ def test_decimals_are_the_nearest_floats(parts: list[tuple[int, int]]) -> None:
 
 
 @given(st.one_of(*(st.lists(kind, min_size=1, max_size=40) for kind in KINDS)), st.sampled_from([0.1, 1.0]))
-@settings(max_examples=500)
+@settings(max_examples=200)
 @example(["1", "-0", "2.5"], 1.0)
 @example(["NA", "NA"], 1.0)
 @example(["", ""], 1.0)
@@ -198,7 +198,7 @@ def outcome(data: bytes, options: dict[str, Any]) -> tuple[Any, ...]:
     st.sampled_from([2, 3, 10_000]),
     st.sampled_from([0.1, 1.0]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_file_is_read_as_from_texts(data: bytes, options: dict[str, Any], rows: int, few: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "ROWS", rows)

@@ -131,7 +131,7 @@ def test_profile_of_many_classes_and_columns_stays_small() -> None:
         )
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_figures_of_sorted_numbers_are_those_of_numpy(values: tuple[Any, list[Any]]) -> None:
     column, labels = values
     present = column[~np.isnan(column)].astype(float)
