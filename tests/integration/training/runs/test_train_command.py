@@ -139,7 +139,7 @@ def test_corrections_reach_the_run_and_its_version(csv: Path) -> None:
     assert result["corrections"] == {"columns": columns, "strict": True, "labels": None}
     contract = Version.objects.get().contract
     assert (contract.names, contract.strict) == (["id", "tenure", "member", "plan"], True)
-    assert contract.features[2].categories == ("False", "True")
+    assert contract.features[2].categories == ("false", "true")
     assert contract.left_out == {"spend": "left out by choice"}
 
 

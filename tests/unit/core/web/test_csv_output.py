@@ -45,7 +45,7 @@ def test_every_reader_finds_the_cells_that_were_written(
     assert frame.to_numpy().tolist() == expected
     with duckdb.connect() as database:
         result = database.read_csv(
-            str(path), all_varchar=True, header=True, sep=",", quotechar='"', escapechar='"'
+            str(path), all_varchar=True, header=True, sep=",", quotechar='"', escapechar='"', comment=""
         )
         rows = [["" if value is None else value for value in row] for row in result.fetchall()]
         assert [result.columns, *rows] == expected
