@@ -21,7 +21,6 @@ from training.ml.tables.words import (
     ZEROS,
     Flags,
     Floats,
-    Sizes,
     Words,
     divide,
     read_digits,
@@ -175,16 +174,16 @@ class Cells(Sequence[str]):
         for row in np.flatnonzero(~is_sure & ~unread).tolist():
             values[row] = abs(float(self._text(row)))
         values = np.where(is_negative, -values, values) if has_negative else values
-        is_shortest = compare and self._are_shortest(values, digits, read.decimals, has_point)
+        is_shortest = compare and self._are_shortest(values, digits, has_point)
         return Numbers(values, is_empty, odd, is_shortest)
 
     def _text(self, row: int) -> str:
         return self._data[self._starts[row] : self._ends[row]].tobytes().decode()
 
-    def _are_shortest(self, values: Floats, digits: Words, decimals: Sizes, has_point: Flags) -> bool:
-        """Return whether decimal numbers are the shortest texts of their values."""
+    def _are_shortest(self, values: Floats, digits: Words, has_point: Flags) -> bool:
+        """Return whether decimal numbers are the shortest texts of their values: 2.5 and 2, neither 2.50 nor 2.0."""
         is_last_zero = self._data[self._ends - 1] == _ZERO
-        if (is_last_zero & has_point & (decimals > 1)).any():
+        if (is_last_zero & has_point).any():
             return False
         size = np.abs(values)
         doubtful = np.flatnonzero(has_point & ((digits >= _SHORT) | ((size < _SMALL) & (size > 0))))

@@ -668,7 +668,7 @@ def _from_json(cells: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
         return array, True
     if array.dtype != np.float64 or (np.abs(array).max() >= EXACT and any(map(is_too_long, cells))):
         return None
-    return array, bool(orjson.dumps(values)[1:-1] == encoded)
+    return array, orjson.dumps(values)[1:-1] == encoded and b".0," not in encoded + b","
 
 
 # ---- the form in which tables are stored
@@ -709,8 +709,9 @@ def _canonical(column: Column) -> Callable[[slice], Sequence[str]]:
 
 
 def _shortest(values: list[Any]) -> list[str]:
+    """Return numbers as their shortest texts, a whole one without a point, and a missing one as an empty text."""
     cells = orjson.dumps(values)[1:-1].decode().split(",")
-    return ["" if cell == "null" else cell for cell in cells] if "null" in cells else cells
+    return ["" if cell == "null" else cell.removesuffix(".0") for cell in cells]
 
 
 def _quoted(cell: str) -> str:

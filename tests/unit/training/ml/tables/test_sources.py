@@ -11,7 +11,7 @@ from training.ml.tables.options import Options
 from training.ml.tables.reading import TableError
 from training.ml.tables.sources import Source, open_source
 
-PLAIN = "age,income,city,y\n26,2915.53,São Paulo,yes\n25,2094.0,Köln,no\n67,4131.47,Oslo,yes\n"
+PLAIN = "age,income,city,y\n26,2915.53,São Paulo,yes\n25,2094,Köln,no\n67,4131.47,Oslo,yes\n"
 ROWS = [line.split(",") for line in PLAIN.splitlines()]
 
 
