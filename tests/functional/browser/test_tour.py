@@ -69,7 +69,9 @@ MARK_ALIKE = """() => {
 }"""
 AXE = "options => axe.run({exclude: [['[data-alike]']]}, options).then((results) => results.violations)"
 # the administration's links change their colours in a sixth of a second
-ARRIVED = "() => Promise.allSettled(document.getAnimations().map((each) => each.finished)).then(() => null)"
+# another theme begins its transitions with the next frame
+ARRIVED = """() => new Promise((begun) => requestAnimationFrame(() => requestAnimationFrame(begun)))
+  .then(() => Promise.allSettled(document.getAnimations().map((each) => each.finished))).then(() => null)"""
 
 
 @pytest.fixture(scope="module")
