@@ -86,7 +86,7 @@ def _periods(feature: Feature) -> Groups:
     )
     # the last date belongs to the last period
     edges = np.unique(np.linspace(first, last + 1, RANGES + 1).astype(np.int64)).astype(unit)
-    ends = edges[1:] - np.timedelta64(1)
+    ends = (edges[1:].astype(np.int64) - 1).astype(unit)
     names = [
         str(begin) if begin == end else f"{begin} to {end}"
         for begin, end in zip(edges[:-1], ends, strict=True)
