@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from clfsite.core.jobs.models import Job
 from predictions.log.fields import JSONTextField
-from training.ml.tables.notation import Notation
+from training.ml.files.notation import Notation
 from training.models import Version
 
 

@@ -22,7 +22,7 @@ from predictions.models import Batch, Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from predictions.serving.predict import log_rows, write_warnings
-from training.ml.tables.blocks import Block
+from training.ml.files.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract, Kind
 

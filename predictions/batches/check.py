@@ -13,13 +13,13 @@ from clfsite.core.errors import InvalidInput
 from clfsite.core.requests.members import nearest, shorten
 from clfsite.core.web import csv_output
 from training.datasets.service import as_invalid_input
-from training.ml.tables.blocks import Block, read_blocks, read_header
+from training.ml.files.blocks import Block, read_blocks, read_header
+from training.ml.files.notation import Notation
+from training.ml.files.reading import MAX_PROBLEMS, TableError
+from training.ml.files.recognition import recognise_notations
+from training.ml.files.sources import open_source
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import WRITTEN, Contract, Feature
-from training.ml.tables.notation import Notation
-from training.ml.tables.reading import MAX_PROBLEMS, TableError
-from training.ml.tables.recognition import recognise_notations
-from training.ml.tables.sources import open_source
 
 # most problems in the row of a batch, and in its error file
 KEPT_PROBLEMS = 100

@@ -41,8 +41,8 @@ from predictions.models import Batch
 from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live, live_models
 from training.datasets.service import as_invalid_input
-from training.ml.tables.blocks import read_blocks
-from training.ml.tables.reading import TableError, delimiter_of
+from training.ml.files.blocks import read_blocks
+from training.ml.files.reading import TableError, delimiter_of
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

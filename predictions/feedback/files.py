@@ -17,9 +17,9 @@ from clfsite.core.storage.files import scratch, uploaded_path
 from predictions.feedback.service import Change, FeedbackProblem, Truth, store, weigh
 from predictions.models import Feedback, Prediction
 from training.datasets.service import as_invalid_input
-from training.ml.tables.blocks import rows
-from training.ml.tables.reading import FileProblem, TableError
-from training.ml.tables.sources import Source, open_source
+from training.ml.files.blocks import rows
+from training.ml.files.reading import FileProblem, TableError
+from training.ml.files.sources import Source, open_source
 
 # names of the column of ids: in a file of truths, in a result of a batch, and where the file had such a name of its own
 IDS = ("id", "prediction_id", "clfsite_prediction_id")

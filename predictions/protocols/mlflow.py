@@ -27,10 +27,10 @@ from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
 from predictions.serving.live_models import Live, live_models
 from predictions.serving.request import check_row_count, model_of, version_of
-from training.ml.tables.blocks import rows
+from training.ml.files.blocks import rows
+from training.ml.files.reading import TableError
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract
-from training.ml.tables.reading import TableError
 
 # clients use it to choose the format of requests, which has not changed since this version of MLflow
 PROTOCOL_VERSION = "2.0.0"

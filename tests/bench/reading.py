@@ -55,14 +55,14 @@ def write(folder: Path, rows: int) -> None:
 
 def read(path: Path) -> None:
     """Read a CSV as `train` does."""
-    from training.ml.tables.loading import read_table
+    from training.ml.files.loading import read_table
 
     read_table(path, target="y")
 
 
 def read_as_texts(path: Path) -> None:
     """Read a CSV without the short way for plain numbers."""
-    from training.ml.tables import blocks
+    from training.ml.files import blocks
 
     with mock.patch.object(blocks, "split", return_value=None):
         read(path)
@@ -80,7 +80,7 @@ def upload(path: Path) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
     django.setup()
     from training.datasets.frames import read_file, survey
-    from training.ml.tables.options import Options
+    from training.ml.files.options import Options
 
     with tempfile.TemporaryDirectory() as folder:
         survey(read_file(path, Path(folder), "y", [], Options(), 2**32), "y", [])
@@ -88,8 +88,8 @@ def upload(path: Path) -> None:
 
 def profile(path: Path) -> float:
     """Return the seconds after reading."""
+    from training.ml.files.loading import read_table
     from training.ml.tables import findings, inference
-    from training.ml.tables.loading import read_table
     from training.ml.tables.profile import describe
 
     frame = read_table(path, target="y")

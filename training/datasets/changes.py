@@ -6,7 +6,7 @@ from typing import Any
 from django.core.cache import cache
 
 from clfsite.core.errors import Conflict, InvalidInput, NotFound
-from training.ml.tables.reading import TableError
+from training.ml.files.reading import TableError
 from training.ml.tables.shift import ColumnChange
 from training.models import Dataset
 

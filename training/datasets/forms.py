@@ -9,8 +9,8 @@ from django.template.defaultfilters import capfirst
 from clfsite.core.errors import ProblemError
 from clfsite.core.web.forms import TextChoiceField, UploadForm
 from training.datasets.uploads import Preview
-from training.ml.tables.options import Options
-from training.ml.tables.reading import TableError
+from training.ml.files.options import Options
+from training.ml.files.reading import TableError
 from training.runs.forms import NAME_HINT
 
 LONGEST_LIST = 100_000  # characters

@@ -9,14 +9,14 @@ import pandas as pd
 
 from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage import files
+from training.ml.files.columns import Table, read_columns, write_canonical
+from training.ml.files.loading import read_stored, with_notations
+from training.ml.files.options import Options
+from training.ml.files.sources import Note, Source, open_source
 from training.ml.tables import findings, inference
-from training.ml.tables.columns import Table, read_columns, write_canonical
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections
-from training.ml.tables.loading import read_stored, with_notations
-from training.ml.tables.options import Options
 from training.ml.tables.profile import describe
-from training.ml.tables.sources import Note, Source, open_source
 from training.models import Dataset
 
 # notes that ask for a choice are findings

@@ -12,9 +12,9 @@ from clfsite.core.api.serializers import (
     StrictChoiceField,
     StrictSerializer,
 )
+from training.ml.files.options import Options
+from training.ml.files.reading import MAX_COLUMNS, TableError
 from training.ml.tables.corrections import Choice, Spellings
-from training.ml.tables.options import Options
-from training.ml.tables.reading import MAX_COLUMNS, TableError
 from training.models import Dataset
 
 CONTRACT_EXAMPLE = {

@@ -11,9 +11,9 @@ from django.db.models import Max
 
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from clfsite.core.storage import files
+from training.ml.files.options import AUTOMATIC, Options
+from training.ml.files.reading import TableError
 from training.ml.tables.contract import ContractError
-from training.ml.tables.options import AUTOMATIC, Options
-from training.ml.tables.reading import TableError
 from training.models import Dataset
 from training.names import check_name
 

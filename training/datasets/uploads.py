@@ -15,8 +15,8 @@ from django.utils import timezone
 from clfsite.core.errors import NotFound
 from clfsite.core.storage import files
 from training.datasets.service import as_invalid_input
-from training.ml.tables.options import AUTOMATIC, Options
-from training.ml.tables.reading import TableError
+from training.ml.files.options import AUTOMATIC, Options
+from training.ml.files.reading import TableError
 from training.models import Upload
 
 KEPT = timedelta(days=1)
@@ -132,9 +132,9 @@ def preview(path: Path, options: Options = AUTOMATIC) -> Preview:
         InvalidInput: it is no table.
     """
     # imported here, because pandas slows down the start of the site
-    from training.ml.tables.columns import read_columns
+    from training.ml.files.columns import read_columns
+    from training.ml.files.sources import open_source
     from training.ml.tables.inference import kind_of
-    from training.ml.tables.sources import open_source
 
     with files.scratch() as folder:
         try:
@@ -179,7 +179,7 @@ def _first_rows(path: Path, delimiter: str, target: Path) -> tuple[list[str], li
     import csv
     from itertools import islice
 
-    from training.ml.tables.blocks import rows
+    from training.ml.files.blocks import rows
 
     reader = rows(path, delimiter)
     names = next(reader)[1]

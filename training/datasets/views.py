@@ -22,9 +22,9 @@ from training.datasets.changes import compare_datasets, version_before
 from training.datasets.forms import DatasetForm, FileForm, OptionsForm
 from training.datasets.service import import_dataset
 from training.datasets.uploads import delete_upload, opened, preview, store_upload
+from training.ml.files.options import AUTOMATIC, Options
 from training.ml.tables.contract import Contract, Kind
 from training.ml.tables.digits import apart
-from training.ml.tables.options import AUTOMATIC, Options
 from training.models import Dataset, Upload, Version
 from training.sources.forms import QueryForm
 from training.sources.service import source_names

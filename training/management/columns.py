@@ -11,10 +11,10 @@ from rich.table import Column, Table
 
 from clfsite.core.errors import ProblemError
 from training.datasets.service import import_dataset
+from training.ml.files.options import DATES, Options
+from training.ml.files.reading import TableError
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.corrections import Choice, Corrections, Spellings
-from training.ml.tables.options import DATES, Options
-from training.ml.tables.reading import TableError
 from training.models import Dataset
 
 # warnings that are printed; a table may have thousands of columns with one each

@@ -8,17 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from training.ml.files.loading import read_table as read_table
     from training.ml.judge.evaluation import evaluate as evaluate
     from training.ml.saved import load as load
     from training.ml.saved import save as save
     from training.ml.search.recipe import Recipe as Recipe
     from training.ml.tables.corrections import Corrections as Corrections
     from training.ml.tables.inference import infer as infer
-    from training.ml.tables.loading import read_table as read_table
     from training.ml.trainer import train as train
 
 _MODULES = {
-    "read_table": "tables.loading",
+    "read_table": "files.loading",
     "infer": "tables.inference",
     "Corrections": "tables.corrections",
     "Recipe": "search.recipe",

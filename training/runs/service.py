@@ -9,11 +9,11 @@ from django.db import IntegrityError, transaction
 from clfsite.core.errors import Conflict, InvalidInput
 from clfsite.core.jobs import queue
 from training.datasets.service import as_invalid_input
+from training.ml.files.reading import TableError
 from training.ml.search.recipe import Recipe, RecipeError
 from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
 from training.ml.tables.labels import alike, distinct
-from training.ml.tables.reading import TableError
 from training.models import Classifier, Dataset, Run, Version
 from training.names import check_name
 

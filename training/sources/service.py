@@ -15,7 +15,7 @@ from clfsite.core.errors import InvalidInput
 from clfsite.core.storage import files
 from clfsite.core.storage.data_sources import DataSource
 from training.datasets.service import import_dataset
-from training.ml.tables.options import AUTOMATIC, Options
+from training.ml.files.options import AUTOMATIC, Options
 from training.ml.tables.quoting import quote
 from training.models import Dataset
 from training.names import check_name

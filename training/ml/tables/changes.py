@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.ml.files.dates import days
 from training.ml.tables.contract import LONGEST_VALUE, MOMENTS, Kind, labels
-from training.ml.tables.dates import days
 from training.ml.tables.profile import DAY
 from training.ml.tables.shift import MISSING, OTHER, ColumnChange, Shift, distance, groups
 

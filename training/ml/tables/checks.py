@@ -14,10 +14,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from training.ml.files.notation import ALWAYS_MISSING, OFTEN_MISSING, Notation
 from training.ml.tables import times
 from training.ml.tables.contract import LARGEST, MOMENTS, WRITTEN, Contract, Feature, FeatureProblem, Kind
 from training.ml.tables.digits import EXACT
-from training.ml.tables.notation import ALWAYS_MISSING, OFTEN_MISSING, Notation
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     import pandas as pd
 
+from training.ml.files.notation import PLAIN, Notation, format_title
 from training.ml.tables import times
 from training.ml.tables.digits import EXACT, apart
 from training.ml.tables.labels import likeness, value_of
-from training.ml.tables.notation import PLAIN, Notation, format_title
 from training.ml.tables.quoting import MAX_QUOTE, quote
 
 MAX_CLASSES = 100

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.ml.files.dates import days
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
 from training.ml.tables.contract import Contract, Kind, labels, with_label
 from training.ml.tables.copies import Groups, copies, repeated
 from training.ml.tables.date_parts import recognise
-from training.ml.tables.dates import days
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
 from training.ml.tables.labels import alike, count, distinct
 from training.ml.tables.quoting import quote

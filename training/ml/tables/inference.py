@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from training.ml.files.dates import texts
+from training.ml.files.notation import NOTATIONS, Notation
 from training.ml.tables.contract import (
     MAX_CLASSES,
     MAX_TEXT,
@@ -22,9 +24,7 @@ from training.ml.tables.contract import (
 )
 from training.ml.tables.corrections import AS_INFERRED, Choice, Corrections, Spellings
 from training.ml.tables.date_parts import joined
-from training.ml.tables.dates import texts
 from training.ml.tables.labels import alike, count, guess_positive, in_order
-from training.ml.tables.notation import NOTATIONS, Notation
 from training.ml.tables.quoting import quote
 
 # share of distinct texts from which a column counts as an identifier of its rows

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.ml.files.dates import days, is_of_days, texts
 from training.ml.tables.contract import LONGEST_VALUE, Kind, labels
-from training.ml.tables.dates import days, is_of_days, texts
 from training.ml.tables.inference import kind_of
 
 TOP_VALUES = 10  # most frequent values of a column

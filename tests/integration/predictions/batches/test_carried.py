@@ -19,7 +19,7 @@ from predictions.batches.service import create_batch, execute_batch
 from predictions.models import Batch, Prediction
 from tests.support.factories import ApiKeyFactory, tiny
 from tests.support.portal import staff_client
-from training.ml.tables.blocks import read_blocks, rows
+from training.ml.files.blocks import read_blocks, rows
 from training.ml.tables.contract import Kind
 from training.models import Version
 

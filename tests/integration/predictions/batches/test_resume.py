@@ -21,7 +21,7 @@ from predictions.batches.service import create_batch, execute_batch
 from predictions.log import rows as log
 from predictions.models import Batch, HourlyCount, Prediction
 from tests.support.factories import BatchFactory
-from training.ml.tables import blocks
+from training.ml.files import blocks
 from training.models import Version
 
 pytestmark = pytest.mark.dialect

@@ -13,7 +13,7 @@ from predictions.batches import downloads as batch_downloads
 from predictions.batches.service import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
 from tests.support.factories import tiny
-from training.ml.tables import blocks
+from training.ml.files import blocks
 from training.models import Version
 
 pytestmark = pytest.mark.dialect

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clfsite.core.web import csv_output
-from training.ml.tables import blocks
+from training.ml.files import blocks
 
 # NUL and halves of surrogate pairs are refused where values come in
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from training.ml.files.notation import NOTATIONS
 from training.ml.judge.decision import Decision
 from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import Recipe
@@ -14,7 +15,6 @@ from training.ml.serve.artifact import check_golden, dump
 from training.ml.serve.compiled import agrees, compile_pipeline, edge_rows
 from training.ml.serve.loaded_model import LoadedModel
 from training.ml.tables.inference import infer
-from training.ml.tables.notation import NOTATIONS
 from training.ml.trainer import Trained, train
 
 ROWS = 400

@@ -10,12 +10,12 @@ import pytest
 from predictions.batches.counts import groups_of
 from predictions.monitoring import drift
 from predictions.protocols.open_inference import datatype_of
+from training.ml.files.notation import Notation
 from training.ml.tables import times
 from training.ml.tables.checks import check_cells, check_records, read_cell
 from training.ml.tables.contract import Contract, ContractError, Feature, Kind
 from training.ml.tables.findings import find
 from training.ml.tables.inference import infer
-from training.ml.tables.notation import Notation
 from training.ml.tables.profile import describe
 from training.models import Dataset
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.ml.tables.dates import decide_date, iso, parse
-from training.ml.tables.notation import Evidence, MixedError, Notation, decide_number
+from training.ml.files.dates import decide_date, iso, parse
+from training.ml.files.notation import Evidence, MixedError, Notation, decide_number
 
 
 def decide(*cells: str, delimiter: str = ",", decimal: str = "", evidence: str = "") -> Notation | None:

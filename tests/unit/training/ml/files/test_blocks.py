@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from training.ml.tables import blocks
-from training.ml.tables.blocks import Block, read_blocks, read_header, rows
-from training.ml.tables.reading import TableError
+from training.ml.files import blocks
+from training.ml.files.blocks import Block, read_blocks, read_header, rows
+from training.ml.files.reading import TableError
 
 FILES = {
     "plain": "a,b\n1,2\n3,4\n5,6\n7,8\n9,10\n",

@@ -16,12 +16,10 @@ import orjson
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.ml.tables.blocks import Block, read_blocks, read_header
-from training.ml.tables.cells import Cells, Numbers
-from training.ml.tables.contract import LARGEST
-from training.ml.tables.dates import decide_date, iso, parse
-from training.ml.tables.digits import EXACT
-from training.ml.tables.notation import (
+from training.ml.files.blocks import Block, read_blocks, read_header
+from training.ml.files.cells import Cells, Numbers
+from training.ml.files.dates import decide_date, iso, parse
+from training.ml.files.notation import (
     ALWAYS_MISSING,
     AMONG_NUMBERS,
     OFTEN_MISSING,
@@ -34,10 +32,12 @@ from training.ml.tables.notation import (
     is_too_long,
     units_of,
 )
-from training.ml.tables.options import AUTOMATIC, Options
+from training.ml.files.options import AUTOMATIC, Options
+from training.ml.files.reading import MAX_PROBLEMS, FileProblem, TableError
+from training.ml.files.sources import Note
+from training.ml.tables.contract import LARGEST
+from training.ml.tables.digits import EXACT
 from training.ml.tables.quoting import quote
-from training.ml.tables.reading import MAX_PROBLEMS, FileProblem, TableError
-from training.ml.tables.sources import Note
 
 # a cell of only these characters that JSON can read is a number or empty
 _NUMBER_CHARACTERS = b"0123456789+-.eE,"

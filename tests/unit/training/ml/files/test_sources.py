@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from training.ml.tables.columns import read_columns, write_canonical
-from training.ml.tables.options import Options
-from training.ml.tables.reading import TableError
-from training.ml.tables.sources import Source, open_source
+from training.ml.files.columns import read_columns, write_canonical
+from training.ml.files.options import Options
+from training.ml.files.reading import TableError
+from training.ml.files.sources import Source, open_source
 
 PLAIN = "age,income,city,y\n26,2915.53,São Paulo,yes\n25,2094,Köln,no\n67,4131.47,Oslo,yes\n"
 ROWS = [line.split(",") for line in PLAIN.splitlines()]

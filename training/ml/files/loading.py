@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from training.ml.tables.columns import Table, read_columns
-from training.ml.tables.notation import NOTATIONS, OFTEN_MISSING
-from training.ml.tables.options import AUTOMATIC, Options
-from training.ml.tables.sources import open_source
+from training.ml.files.columns import Table, read_columns
+from training.ml.files.notation import NOTATIONS, OFTEN_MISSING
+from training.ml.files.options import AUTOMATIC, Options
+from training.ml.files.sources import open_source
 
 
 def read_table(

@@ -6,10 +6,10 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from training.ml.tables.blocks import read_blocks, read_header
+from training.ml.files.blocks import read_blocks, read_header
+from training.ml.files.notation import Evidence, MixedError, Notation, decide_number
+from training.ml.files.sources import Note
 from training.ml.tables.contract import Contract, Feature, Kind
-from training.ml.tables.notation import Evidence, MixedError, Notation, decide_number
-from training.ml.tables.sources import Note
 
 _NUMBERS = frozenset([Kind.NUMBER, Kind.INTEGER])
 
@@ -46,7 +46,7 @@ def _decide(
     features: Sequence[Feature], columns: Mapping[str, Sequence[str]], delimiter: str, evidence: Evidence
 ) -> dict[str, Notation]:
     # pandas, which a start need not load
-    from training.ml.tables.columns import plain_numbers
+    from training.ml.files.columns import plain_numbers
 
     found = {}
     for feature in features:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from training.ml.files.reading import DELIMITERS, TableError
 from training.ml.tables.quoting import quote
-from training.ml.tables.reading import DELIMITERS, TableError
 
 DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "blank": " ", "\\t": "\t"}
 DECIMALS = {"point": ".", "comma": ","}

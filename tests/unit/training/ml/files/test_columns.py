@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.ml.tables.columns import Table, read_columns, write_canonical
-from training.ml.tables.loading import read_stored
-from training.ml.tables.options import Options
-from training.ml.tables.reading import TableError
-from training.ml.tables.sources import open_source
+from training.ml.files.columns import Table, read_columns, write_canonical
+from training.ml.files.loading import read_stored
+from training.ml.files.options import Options
+from training.ml.files.reading import TableError
+from training.ml.files.sources import open_source
 
 Read = Callable[..., Table]
 CITIES = ["Oslo", "São Paulo", "New York", "a;b", "x, y", 'say "hi"', "line\nend", "NA"]

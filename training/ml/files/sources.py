@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.ml.tables import encodings
-from training.ml.tables.digits import EXACT
-from training.ml.tables.options import AUTOMATIC, Options
-from training.ml.tables.reading import (
+from training.ml.files import encodings
+from training.ml.files.options import AUTOMATIC, Options
+from training.ml.files.reading import (
     DELIMITERS,
     MAX_COLUMNS,
     SAMPLE,
@@ -30,6 +29,7 @@ from training.ml.tables.reading import (
     malformed,
     undecodable,
 )
+from training.ml.tables.digits import EXACT
 
 # rows that must agree before a line above them is a title
 LEAST_ROWS = 3

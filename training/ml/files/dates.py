@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.ml.tables.notation import EARLIEST, LATEST, date_formats
+from training.ml.files.notation import EARLIEST, LATEST, date_formats
 
 _UNITS: dict[str, Literal["s", "ms"]] = {"epoch": "s", "epoch_ms": "ms"}
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from training.ml.tables import blocks, columns, lines
-from training.ml.tables.cells import Cells, split
-from training.ml.tables.columns import plain_numbers, read_columns
-from training.ml.tables.lines import Lines
-from training.ml.tables.options import Options
-from training.ml.tables.reading import TableError
+from training.ml.files import blocks, columns, lines
+from training.ml.files.cells import Cells, split
+from training.ml.files.columns import plain_numbers, read_columns
+from training.ml.files.lines import Lines
+from training.ml.files.options import Options
+from training.ml.files.reading import TableError
 
 # cells that are numbers, or almost
 NUMBERS = st.one_of(

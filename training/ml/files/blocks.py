@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import chain, compress, repeat
 from pathlib import Path
 
-from training.ml.tables.cells import split
-from training.ml.tables.lines import Lines
-from training.ml.tables.reading import (
+from training.ml.files.cells import split
+from training.ml.files.lines import Lines
+from training.ml.files.reading import (
     FileProblem,
     TableError,
     check_header,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.ml.tables.blocks import rows
-from training.ml.tables.loading import read_table
-from training.ml.tables.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError
+from training.ml.files.blocks import rows
+from training.ml.files.loading import read_table
+from training.ml.files.reading import MAX_COLUMNS, MAX_PROBLEMS, TableError
 
 Read = Callable[[str | bytes], pd.DataFrame]
 

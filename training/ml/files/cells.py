@@ -12,8 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from training.ml.tables.digits import EXACT
-from training.ml.tables.words import (
+from training.ml.files.words import (
     LONGEST,
     NONE,
     WORD,
@@ -25,6 +24,7 @@ from training.ml.tables.words import (
     divide,
     read_digits,
 )
+from training.ml.tables.digits import EXACT
 
 Places = NDArray[np.intp]
 _LF, _COMMA, _MINUS, _ZERO = b"\n,-0"
