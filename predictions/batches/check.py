@@ -17,7 +17,7 @@ from training.ml.files.blocks import Block, read_blocks, read_header
 from training.ml.files.notation import Notation
 from training.ml.files.reading import MAX_PROBLEMS, TableError
 from training.ml.files.recognition import recognise_notations
-from training.ml.files.sources import open_source
+from training.ml.files.sources import CSV, open_source
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import WRITTEN, Contract, Feature
 
@@ -100,7 +100,9 @@ def recognise(path: Path, reading: dict[str, Any], contract: Contract) -> dict[s
         InvalidInput: the file is not CSV.
     """
     try:
-        notations, notes = recognise_notations(path, reading["delimiter"], contract)
+        notations, notes = recognise_notations(
+            path, reading["delimiter"], contract, is_typed=reading["form"] != CSV
+        )
     except TableError as error:
         raise as_invalid_input(error) from error
     columns = {name: notation.to_dict() for name, notation in notations.items()}

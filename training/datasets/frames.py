@@ -52,7 +52,14 @@ def read_file(
         TableError: the file cannot be read.
     """
     source = open_source(path, folder, options, limit=limit)
-    table = read_columns(source.path, source.delimiter, target=target, texts=categories, options=options)
+    table = read_columns(
+        source.path,
+        source.delimiter,
+        target=target,
+        texts=categories,
+        options=options,
+        is_typed=source.is_typed,
+    )
     stored = source.path
     if not table.is_canonical or not _has_plain_lines(stored):
         stored = folder / "stored.csv"

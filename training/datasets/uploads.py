@@ -148,7 +148,9 @@ def preview(path: Path, options: Options = AUTOMATIC) -> Preview:
         }
         notes, problem, problems, kinds, readings = list(source.notes), "", [], {}, {}
         try:
-            table = read_columns(folder / "first.csv", ",", options=options)
+            table = read_columns(
+                folder / "first.csv", source.delimiter, options=options, is_typed=source.is_typed
+            )
         except TableError as error:
             problem, problems = str(error), [vars(item) for item in error.problems]
         else:
@@ -187,7 +189,7 @@ def _first_rows(path: Path, delimiter: str, target: Path) -> tuple[list[str], li
     if not first:
         raise TableError("the file has a header and no rows; add at least one row of data")
     with target.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(first)
     return names, first

@@ -107,6 +107,7 @@ def read_columns(
     numbers: Collection[str] = (),
     options: Options = AUTOMATIC,
     is_stored: bool = False,
+    is_typed: bool = False,
 ) -> Table:
     """Read all columns of a CSV file in UTF-8, each in the notation that is recognised.
 
@@ -116,6 +117,7 @@ def read_columns(
         numbers: columns in which all values must be numbers. Names that are not in the file are ignored.
         is_stored: whether the file was written by `write_canonical`, in which numbers are plain and only empty cells are
             missing.
+        is_typed: whether the file was made of one that tells numbers from texts, see `Source.is_typed`.
 
     Raises:
         TableError: the file has no rows, is not CSV, or has values that cannot be read.
@@ -124,7 +126,7 @@ def read_columns(
     _check_names(options, header)
     kept = {*texts, target}
     raw = _Raw(path, delimiter, header, "" if is_stored else target, fixed=kept | set(options.dates))
-    decider = _Decider(raw, delimiter, options, frozenset(numbers), is_stored=is_stored)
+    decider = _Decider(raw, delimiter, options, frozenset(numbers), is_stored=is_stored, is_typed=is_typed)
     columns = decider.columns(target, kept)
     decider.raise_problems()
     return Table(columns, raw.rows, [*raw.notes, *decider.notes], raw.is_plain and not decider.changed)
@@ -290,10 +292,6 @@ class _Texts:
             codes = places[coded[0]]
         self._codes.add(codes, expected)
 
-    @property
-    def distinct(self) -> list[str]:
-        return list(self._known)
-
     def codes(self) -> NDArray[np.int32]:
         return self._codes.values
 
@@ -306,10 +304,17 @@ class _Decider:
     """Decides the notation of each column, and reads it."""
 
     def __init__(
-        self, raw: _Raw, delimiter: str, options: Options, numbers: Collection[str], *, is_stored: bool
+        self,
+        raw: _Raw,
+        delimiter: str,
+        options: Options,
+        numbers: Collection[str],
+        *,
+        is_stored: bool,
+        is_typed: bool,
     ) -> None:
         self._raw, self._delimiter, self._options, self._numbers = raw, delimiter, options, numbers
-        self._is_stored = is_stored
+        self._is_stored, self._is_typed = is_stored, is_typed
         self._evidence = Evidence()
         self._problems: dict[str, dict[str, str]] = {}
         self.notes: list[Note] = []
@@ -371,7 +376,7 @@ class _Decider:
             return
         self._evidence.decimal = decimal
         late = set()
-        if decimal == ",":
+        if decimal == "," and not self._is_typed:
             late = {name for name, array in self._raw.arrays.items() if array.values.dtype != np.int64}
             self._raw.read_as_texts(late)
             counts.update({name: self._raw.texts[name].counts() for name in late})

@@ -35,7 +35,13 @@ def read_table(
     with TemporaryDirectory() as folder:
         source = open_source(path, Path(folder), options)
         table = read_columns(
-            source.path, source.delimiter, target=target, texts=texts, numbers=numbers, options=options
+            source.path,
+            source.delimiter,
+            target=target,
+            texts=texts,
+            numbers=numbers,
+            options=options,
+            is_typed=source.is_typed,
         )
     return with_notations(table)
 

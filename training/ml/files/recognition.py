@@ -15,9 +15,12 @@ _NUMBERS = frozenset([Kind.NUMBER, Kind.INTEGER])
 
 
 def recognise_notations(
-    path: Path, delimiter: str, contract: Contract
+    path: Path, delimiter: str, contract: Contract, *, is_typed: bool = False
 ) -> tuple[dict[str, Notation], list[Note]]:
     """Return the notations of a CSV file's columns that differ from those of the training table, and what to tell.
+
+    Args:
+        is_typed: whether the file was made of one that tells numbers from texts, see `Source.is_typed`.
 
     Raises:
         TableError: the file is not CSV.
@@ -30,16 +33,33 @@ def recognise_notations(
     numbers = [
         feature for feature in contract.features if feature.kind in _NUMBERS and feature.name in columns
     ]
+    typed = _typed(numbers, columns) if is_typed else {}
+    numbers = [feature for feature in numbers if feature.name not in typed]
     found = _decide(numbers, columns, delimiter, Evidence())
     certain = {notation.decimal for notation in found.values() if notation.is_certain}
     if len(certain) == 1:
         found = _decide(numbers, columns, delimiter, Evidence(decimal=certain.pop()))
+    found |= {name: notation for name, notation in typed.items() if notation is not None}
     notes = [
         Note("notation", name, f"read as {described}")
         for name, notation in found.items()
         if (described := notation.describe())
     ]
     return found, notes
+
+
+def _typed(features: Sequence[Feature], columns: Mapping[str, Sequence[str]]) -> dict[str, Notation | None]:
+    """Return the features whose numbers are plain in the file; their notation if the training table has another one."""
+    # pandas, which a start need not load
+    from training.ml.files.columns import plain_numbers
+
+    return {
+        feature.name: replace(feature.notation, decimal=".", thousands="")
+        if feature.notation.decimal != "."
+        else None
+        for feature in features
+        if plain_numbers(columns[feature.name])
+    }
 
 
 def _decide(

@@ -34,6 +34,7 @@ from training.ml.tables.digits import EXACT
 # rows that must agree before a line above them is a title
 LEAST_ROWS = 3
 MOST_ROWS = 0.8  # share
+CSV = "csv"
 # bytes after unpacking, if the caller sets no limit
 UNPACKED = 4 * 1024**3
 _TITLES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar", " ": "blanks"}
@@ -74,6 +75,11 @@ class Source:
     form: str
     facts: dict[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the file itself tells numbers from texts, so that a plain number is what it looks like."""
+        return self.form != CSV
 
 
 def open_source(
@@ -254,7 +260,7 @@ def _from_text(
     return _tidied(
         path,
         target,
-        "csv",
+        CSV,
         facts,
         notes,
         known,
@@ -274,15 +280,17 @@ def _tidied(
     encoding: str = "utf-8-sig",
     options: Options = AUTOMATIC,
 ) -> Source:
-    """Return the source, with the file written anew if it has more than a header and rows of cells."""
-    shape = _Shape(_sample(path, encoding), options.delimiter or ("" if form == "csv" else ","), known)
+    """Return the source, with the file written again if it has more than a header and rows of cells."""
+    shape = _Shape(_sample(path, encoding), options.delimiter or ("" if form == CSV else ","), known)
     notes += shape.notes
-    if form == "csv":
+    if form == CSV:
         facts["delimiter"] = _TITLES[shape.delimiter]
     if shape.is_plain and encoding == "utf-8-sig":
         return Source(path, shape.delimiter, form, facts, tuple(notes))
-    _write(path, target, encoding, shape)
-    return Source(target, ",", form, facts, tuple(notes))
+    # the delimiter is kept, because it tells what a comma between digits means
+    delimiter = shape.delimiter if shape.delimiter in DELIMITERS else ","
+    _write(path, target, encoding, shape, delimiter)
+    return Source(target, delimiter, form, facts, tuple(notes))
 
 
 def _sample(path: Path, encoding: str) -> str:
@@ -482,13 +490,13 @@ def _has_row_names(header: list[str], body: list[list[str]]) -> bool:
     return len(set(names)) == len(names) and not any(name[:1].isdigit() or not name for name in names)
 
 
-def _write(path: Path, target: Path, encoding: str, shape: _Shape) -> None:
-    """Write a file anew as plain CSV; each row keeps the number of its line."""
+def _write(path: Path, target: Path, encoding: str, shape: _Shape, delimiter: str) -> None:
+    """Write a file again as plain CSV; each row keeps the number of its line."""
     with (
         path.open(encoding=encoding, newline="") as file,
         target.open("w", encoding="utf-8", newline="") as out,
     ):
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
         written, line, is_header = 0, 1, True
         try:
             lines = _Lines(file, shape)

@@ -5,7 +5,7 @@ import csv
 import gzip
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from django.core.files.base import ContentFile
@@ -15,6 +15,7 @@ from predictions.batches import downloads as batch_downloads
 from predictions.batches.service import create_batch, execute_batch, files
 from predictions.models import Batch, Prediction
 from tests.support.workbook import workbook
+from training.ml.files.notation import Notation
 from training.models import Version
 
 HEADER = b"spend,tenure,member,plan\n"
@@ -168,6 +169,21 @@ def test_numbers_in_another_notation_are_read_kept_as_written_and_told(case: str
     ] * 3
     assert result(batch)[-1]["spend"] in {"1234,5", "1,234.5", "$1234.5"}
     assert [(note["column"], note["code"]) for note in batch.reading["notes"]] == [("spend", "notation")]
+
+
+@pytest.mark.parametrize("number", [1.234, 12.5])
+def test_number_of_a_workbook_is_plain_where_the_training_table_had_decimal_commas(
+    number: float, version: Version
+) -> None:
+    contract = version.contract
+    comma = Notation(decimal=",", thousands=".")
+    features = tuple(
+        replace(feature, notation=comma) if feature.name == "spend" else feature
+        for feature in contract.features
+    )
+    Version.objects.filter(pk=version.pk).update(contract_data=replace(contract, features=features).to_dict())
+    run(workbook(one=[["spend", "tenure", "member", "plan"], [number, 5, "true", "pro"]]))
+    assert Prediction.objects.get().features["spend"] == number
 
 
 @pytest.mark.case("C34")

@@ -111,6 +111,14 @@ def test_a_file_is_shown_as_it_is_read_before_it_is_saved(trainer: Client) -> No
     assert not Dataset.objects.exists()
 
 
+def test_the_preview_reads_a_file_as_it_will_be_saved(trainer: Client) -> None:
+    content = "price;left\n" + "1,234;yes\n2,345;no\n" * 10
+    response = send(trainer, content.encode("utf-16"))
+    assert "read as numbers with a decimal comma" in response.content.decode()
+    upload(trainer, content.encode("utf-16"))
+    assert Dataset.objects.get().contract.features[0].high == 2.345
+
+
 def test_a_file_is_read_again_as_it_is_said(trainer: Client) -> None:
     address = send(trainer, b"when,n,y\n1/2/2026,1,a\n3/4/2026,-9,b\n" * 1).redirect_chain[-1][0]
     response = trainer.get(address, {"dates": "when=m/d/y", "missing": "-9", "target": "n"})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.workbook import workbook
 from training.ml.files.columns import read_columns, write_canonical
 from training.ml.files.options import Options
 from training.ml.files.reading import TableError
@@ -69,7 +70,7 @@ def opened(content: bytes, folder: Path, **options: str) -> Source:
 
 def stored(source: Source, target: str = "y") -> tuple[str, list[str]]:
     """The table in the form in which it is stored, and the codes of all notes."""
-    table = read_columns(source.path, source.delimiter, target=target)
+    table = read_columns(source.path, source.delimiter, target=target, is_typed=source.is_typed)
     path = source.path.with_name("stored.csv")
     write_canonical(table, path)
     return path.read_text(), [note.code for note in (*source.notes, *table.notes)]
@@ -91,6 +92,17 @@ def test_parquet_is_stored_as_the_same_table(tmp_path: Path) -> None:
     with duckdb.connect() as database:
         database.read_csv(str(tmp_path / "table.csv"), dtype={"y": "VARCHAR"}).to_parquet(str(path))
     assert stored(opened(path.read_bytes(), tmp_path))[0] == PLAIN
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_delimiter_tells_what_a_comma_means_in_every_encoding(encoding: str, tmp_path: Path) -> None:
+    source = opened("größe;y\n1,234;a\n2,345;b\n".encode(encoding), tmp_path)
+    assert stored(source)[0] == "größe,y\n1.234,a\n2.345,b\n"
+
+
+def test_number_of_a_workbook_is_what_it_looks_like_beside_texts_with_decimal_commas(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["a", "b", "y"], [1.234, "1,5", "u"], [2.345, "2,75", "v"]]
+    assert stored(opened(workbook(one=rows), tmp_path))[0] == "a,b,y\n1.234,1.5,u\n2.345,2.75,v\n"
 
 
 def test_names_of_rows_and_an_unnamed_index_become_a_column(tmp_path: Path) -> None:
@@ -139,7 +151,7 @@ def test_encodings_are_told_apart_by_their_letters(text: str, encoding: str, tmp
     codec = {"SHIFT-JIS": "shift_jis"}.get(encoding, encoding.replace("Windows-", "cp"))
     source = opened((text * 3).encode(codec), tmp_path)
     assert source.facts["encoding"] == encoding
-    assert source.path.read_text() == (text * 3).replace(";", ",")
+    assert (source.path.read_text(), source.delimiter) == (text * 3, ";")
 
 
 @pytest.mark.parametrize(
