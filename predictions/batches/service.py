@@ -31,7 +31,7 @@ from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import LEASE
 from clfsite.core.jobs.queue import wake
 from clfsite.core.storage import space
-from clfsite.core.storage.files import local_path, scratch, uploaded_path
+from clfsite.core.storage.files import local_path, plain_name, scratch, uploaded_path
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.answers import Answerer, Answers
@@ -88,7 +88,7 @@ def create_batch(
             mode=mode,
             hold=hold,
             refuses_unseen=live.strict,
-            file_name=_plain_name(source.name),
+            file_name=plain_name(source.name, "upload.csv"),
             size_bytes=path.stat().st_size,
             header=header,
             reading=reading,
@@ -120,12 +120,6 @@ def fitting(source: File, lives: Sequence[Live]) -> str | None:  # type: ignore[
                 break
     source.seek(0)
     return found
-
-
-def _plain_name(name: str | None) -> str:
-    """The last part of an uploaded file's name, as text that all databases can store."""
-    last = (name or "").replace("\x00", "").replace("\\", "/").rpartition("/")[2]
-    return last.encode(errors="replace").decode()[:255] or "upload.csv"
 
 
 def start_scoring(*, batch: Batch, mode: str) -> None:

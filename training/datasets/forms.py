@@ -16,6 +16,18 @@ from training.runs.forms import NAME_HINT
 LONGEST_LIST = 100_000  # characters
 
 
+def _lines(label: str, help_text: str, *, strip: bool = True) -> forms.CharField:
+    """A field of several texts, one on each line."""
+    return forms.CharField(
+        required=False,
+        strip=strip,
+        max_length=LONGEST_LIST,
+        label=label,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=help_text,
+    )
+
+
 class FileForm(UploadForm):
     """The upload of a file; everything else is asked for when it has been read."""
 
@@ -51,27 +63,9 @@ class OptionsForm(forms.Form):
         max_length=255,
         help_text="Of a workbook, by name or number. Empty: the first with values.",
     )
-    missing = forms.CharField(
-        required=False,
-        max_length=LONGEST_LIST,
-        label="Texts for a missing value",
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Such as -999, one per line, besides empty cells.",
-    )
-    keep = forms.CharField(
-        required=False,
-        max_length=LONGEST_LIST,
-        label="Texts that are values",
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Such as NA for Namibia, one per line.",
-    )
-    dates = forms.CharField(
-        required=False,
-        max_length=LONGEST_LIST,
-        label="Columns of dates",
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="A column and its format, one per line, such as joined=d/m/y.",
-    )
+    missing = _lines("Texts for a missing value", "Such as -999, one per line, besides empty cells.")
+    keep = _lines("Texts that are values", "Such as NA for Namibia, one per line.")
+    dates = _lines("Columns of dates", "A column and its format, one per line, such as joined=d/m/y.")
 
     def clean(self) -> None:
         """Build the options."""
@@ -111,13 +105,10 @@ class DatasetForm(forms.Form):
         label="Positive class",
         help_text="The class that precision, recall and the threshold are about, such as yes or fraud.",
     )
-    categories = forms.CharField(
-        required=False,
+    categories = _lines(
+        "Code columns",
+        "Columns that hold codes, one name per line. Their values are kept as written.",
         strip=False,
-        max_length=LONGEST_LIST,
-        label="Code columns",
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Columns that hold codes, one name per line. Their values are kept as written.",
     )
 
     def __init__(self, preview: Preview, data: QueryDict | None, *, name: str, target: str) -> None:

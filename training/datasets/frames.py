@@ -9,7 +9,8 @@ import pandas as pd
 
 from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage import files
-from training.ml.files.columns import Table, read_columns, write_canonical
+from training.ml.files.canonical import write_canonical
+from training.ml.files.columns import Table, read_columns
 from training.ml.files.loading import read_stored, with_notations
 from training.ml.files.options import Options
 from training.ml.files.sources import Note, Source, open_source

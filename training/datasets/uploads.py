@@ -1,9 +1,11 @@
 """Uploaded files before they are saved as datasets: kept for a day, and previewed."""
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,10 @@ USUAL_TARGETS = (
 
 @dataclass(frozen=True)
 class PreviewColumn:
-    """A column in the preview: how it is read, and its first values as written."""
+    """A column in the preview: the kind of its values, the first ones as written, and all in order as labels."""
 
     name: str
     kind: str
-    reading: str
     cells: list[str]
     labels: list[str]
 
@@ -64,7 +65,6 @@ class Preview:
     notes: list[Any]
     columns: list[PreviewColumn]
     problem: str = ""
-    problems: list[Any] = field(default_factory=list)
 
     @property
     def rows(self) -> list[list[str]]:
@@ -93,9 +93,8 @@ def store_upload(source: File, user: User) -> Upload:  # type: ignore[type-arg]
         old = Upload.objects.filter(created_at__lt=timezone.now() - KEPT)
         for upload in old:
             delete_upload(upload)
-        name = (source.name or "").replace("\x00", "").replace("\\", "/").rpartition("/")[2]
         upload = Upload(
-            name=name.encode(errors="replace").decode()[:255] or "table.csv",
+            name=files.plain_name(source.name, "table.csv"),
             size_bytes=path.stat().st_size,
             created_by=user,
         )
@@ -146,30 +145,28 @@ def preview(path: Path, options: Options = AUTOMATIC) -> Preview:
         labels = {
             name: sorted(set(column)) for name, column in zip(names, zip(*rows, strict=True), strict=True)
         }
-        notes, problem, problems, kinds, readings = list(source.notes), "", [], {}, {}
+        notes, problem, kinds = list(source.notes), "", {}
         try:
             table = read_columns(
                 folder / "first.csv", source.delimiter, options=options, is_typed=source.is_typed
             )
         except TableError as error:
-            problem, problems = str(error), [vars(item) for item in error.problems]
+            problem = str(error)
         else:
             notes += table.notes
             for name, column in table.columns.items():
                 values = column.values.dropna()
                 kinds[name] = kind_of(values).value if len(values) else "empty"
-                readings[name] = column.notation.describe()
     columns = [
         PreviewColumn(
             name,
             kinds.get(name, ""),
-            readings.get(name, ""),
             cells[name],
             [label for label in labels[name][: MOST_LABELS + 1] if label.strip()],
         )
         for name in names
     ]
-    return Preview(source.form, source.facts, notes, columns, problem, problems)
+    return Preview(source.form, source.facts, notes, columns, problem)
 
 
 def _first_rows(path: Path, delimiter: str, target: Path) -> tuple[list[str], list[list[str]]]:
@@ -178,9 +175,6 @@ def _first_rows(path: Path, delimiter: str, target: Path) -> tuple[list[str], li
     Raises:
         TableError: the file is not CSV, or has no rows.
     """
-    import csv
-    from itertools import islice
-
     from training.ml.files.blocks import rows
 
     reader = rows(path, delimiter)

@@ -122,6 +122,12 @@ def _copied(source: File, name: str) -> Iterator[Path]:  # type: ignore[type-arg
         yield path
 
 
+def plain_name(name: str | None, default: str) -> str:
+    """The last part of an uploaded file's name, as text that all databases can store."""
+    last = (name or "").replace("\x00", "").replace("\\", "/").rpartition("/")[2]
+    return last.encode(errors="replace").decode()[:255] or default
+
+
 def datasets() -> SafeStorage:
     return cast(SafeStorage, storages["datasets"])
 

@@ -101,7 +101,7 @@ def contexts(lively: Lively, chromium: Browser) -> Iterator[dict[str, BrowserCon
 
 @pytest.fixture(scope="module")
 def pages(contexts: dict[str, BrowserContext]) -> dict[str, Page]:
-    """A page of each person for all stops, as a fresh one reads and compiles every script anew."""
+    """A page of each person for all stops, as a fresh one reads and compiles every script again."""
     return {who: context.new_page() for who, context in contexts.items()}
 
 
@@ -133,7 +133,7 @@ def test_a_page_is_in_order(stop: Stop, lively: Lively, pages: dict[str, Page]) 
         assert page.locator("script:not([src]):not([type='application/json'])").count() == 0
         settle(page)
         assert (stop.name in CHARTED) == bool(page.locator(".chart").count())
-        # there and back, as charts are drawn anew for each other width
+        # there and back, as charts are drawn again for each other width
         for (theme, rules), sizes in zip(THEMES, ((WIDE, PHONE), (PHONE, WIDE)), strict=True):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             for size in sizes:

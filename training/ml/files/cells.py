@@ -1,6 +1,6 @@
 """The cells of a column as places in the bytes of their lines, from which numbers and codes are read without texts.
 
-One of two ways to read plain numbers, five times as fast (`make bench-read`) as that from texts in columns.py, which
+One of two ways to read plain numbers, five times as fast (`make bench-read`) as that from texts in numbers.py, which
 reads the blocks and columns that this one leaves: those with quotes, or with many numbers in other forms.
 """
 

@@ -1,23 +1,21 @@
 """The columns of a CSV file: all cells are read as text first, then each column in its notation.
 
 Columns of plain numbers are converted block by block, all others are kept as their distinct texts with a code for each
-row. So a table takes little more memory than its numbers. Numbers are read in two ways with the same results: from the
-bytes of their lines (cells.py), which takes a fifth of the time (`make bench-read`), and else from texts.
+row. So a table takes little more memory than its numbers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.files.blocks import Block, read_blocks, read_header
-from training.ml.files.cells import Cells, Numbers
+from training.ml.files.cells import Cells
 from training.ml.files.dates import decide_date, iso, parse
 from training.ml.files.notation import (
     ALWAYS_MISSING,
@@ -32,15 +30,13 @@ from training.ml.files.notation import (
     is_too_long,
     units_of,
 )
+from training.ml.files.numbers import is_plain_number, plain_numbers
 from training.ml.files.options import AUTOMATIC, Options
 from training.ml.files.reading import MAX_PROBLEMS, FileProblem, TableError
 from training.ml.files.sources import Note
 from training.ml.tables.contract import LARGEST
-from training.ml.tables.digits import EXACT
 from training.ml.tables.quoting import quote
 
-# a cell of only these characters that JSON can read is a number or empty
-_NUMBER_CHARACTERS = b"0123456789+-.eE,"
 _TRUTHS = {"true": True, "false": False}
 _TOTALS = (
     "total",
@@ -55,12 +51,8 @@ _TOTALS = (
     "totale",
     "totaal",
 )
-# share of the cells of a column that are read as texts, beyond which all are
-FEW_ODD = 0.1
 # characters of the longest code, such as DE or N/A
 LONGEST_CODE = 3
-# rows that are written together
-AT_ONCE = 10_000
 # texts of a column that are tried as dates before all are
 TRIED = 20
 
@@ -82,7 +74,7 @@ class Column:
 
 @dataclass
 class Table:
-    """A file as read: columns by name, what was recognised, and whether the file is what `canonical` would write."""
+    """A file as read: columns by name, what was recognised, and whether the file is what `write_canonical` would write."""
 
     columns: dict[str, Column]
     rows: int
@@ -342,7 +334,7 @@ class _Decider:
 
     def _read_marked_numbers(self) -> None:
         """Read columns of plain numbers as texts if a chosen mark for missing values is one of them, or one is too large."""
-        marks = [float(mark) for mark in self._options.missing if _from_json([mark])]
+        marks = [float(mark) for mark in self._options.missing if is_plain_number(mark)]
         late = {
             name
             for name, array in self._raw.arrays.items()
@@ -591,135 +583,3 @@ def _why(cell: str) -> str:
         f"expected a number like the other values, got {shown}; leave the cell empty if the value is missing, "
         "or use the column as a category if it holds codes"
     )
-
-
-def plain_numbers(
-    cells: Sequence[str], *, compare: bool = True
-) -> tuple[NDArray[Any], Counter[str], bool] | None:
-    """Read cells as numbers in the notation of JSON, with the usual marks for missing ones.
-
-    Args:
-        compare: whether it is of interest that the numbers are in their shortest form; if not, the answer may be False.
-
-    Returns:
-        (int64, or float64 with NaN for missing; the marks and their counts; whether each number is in its shortest
-        form), or None if a cell is written differently.
-    """
-    if isinstance(cells, Cells):
-        numbers = cells.numbers(compare=compare)
-        odd = list(cells.at(numbers.odd)) if len(numbers.odd) <= len(cells) * FEW_ODD else None
-        if odd is not None and "-0" not in odd:
-            return _with_odd(numbers, odd)
-    return _from_texts(cells)
-
-
-def _with_odd(numbers: Numbers, odd: Sequence[str]) -> tuple[NDArray[Any], Counter[str], bool] | None:
-    """Add the few cells with exponents or marks for missing numbers; see `plain_numbers`."""
-    is_gap = np.array([cell.strip() in _MARKS for cell in odd], dtype=bool)
-    gaps = Counter(cell for cell in odd if cell.strip() in _MARKS)
-    empty = int(np.count_nonzero(numbers.is_empty))
-    if empty == len(numbers.values):
-        return np.full(empty, np.nan), Counter({"": empty}), True
-    if empty + gaps.total() == len(numbers.values):
-        return None
-    values, is_shortest = numbers.values, numbers.is_shortest
-    if empty or odd:
-        values = values.astype(np.float64)
-        values[numbers.is_empty] = np.nan
-        values[numbers.odd[is_gap]] = np.nan
-        gaps.update({"": empty} if empty else {})
-    if len(odd) > is_gap.sum():
-        read = _from_json([cell for cell in odd if cell.strip() not in _MARKS])
-        if read is None:
-            return None
-        values[numbers.odd[~is_gap]] = read[0]
-        is_shortest &= read[1]
-    return values, gaps, is_shortest
-
-
-def _from_texts(cells: Sequence[str]) -> tuple[NDArray[Any], Counter[str], bool] | None:
-    array = _from_json(cells)
-    if array is not None:
-        return array[0], Counter(), array[1]
-    gaps = [row for row, cell in enumerate(cells) if cell.strip() in _MARKS]
-    if not gaps or len(gaps) == len(cells):
-        return (np.full(len(cells), np.nan), Counter(cells), True) if gaps and set(cells) == {""} else None
-    texts = list(cells)
-    for row in gaps:
-        texts[row] = "0"
-    array = _from_json(texts)
-    if array is None:
-        return None
-    values = array[0].astype(np.float64)
-    values[gaps] = np.nan
-    return values, Counter(cells[row] for row in gaps), array[1]
-
-
-_MARKS = ALWAYS_MISSING | OFTEN_MISSING
-
-
-def _from_json(cells: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
-    joined = ",".join(cells)
-    if not joined.isascii() or (encoded := joined.encode()).translate(None, _NUMBER_CHARACTERS):
-        return None
-    try:
-        values = orjson.loads(f"[{joined}]")
-    except orjson.JSONDecodeError:
-        return None
-    if len(values) != len(cells):  # a decimal comma would split one number into two
-        return None
-    array = np.array(values)
-    if array.dtype == np.int64 and np.abs(array).max() <= EXACT:
-        return array, True
-    if array.dtype != np.float64 or (np.abs(array).max() >= EXACT and any(map(is_too_long, cells))):
-        return None
-    return array, orjson.dumps(values)[1:-1] == encoded and b".0," not in encoded + b","
-
-
-# ---- the form in which tables are stored
-
-
-def write_canonical(table: Table, path: Path) -> None:
-    """Write a table in the one form in which the same values always are the same bytes.
-
-    UTF-8 with commas, quotes only where needed; numbers in their shortest form, dates in ISO 8601, missing values empty.
-    """
-    texts = [_canonical(column) for column in table.columns.values()]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(_quoted(name) for name in table.columns) + "\n")
-        for begin in range(0, table.rows, AT_ONCE):
-            rows = zip(*(cells(slice(begin, begin + AT_ONCE)) for cells in texts), strict=True)
-            if len(texts) == 1:
-                file.write("".join(f"{cell}\n" for (cell,) in rows))
-            else:
-                file.write("\n".join(map(",".join, rows)) + "\n")
-
-
-def _canonical(column: Column) -> Callable[[slice], Sequence[str]]:
-    """Return a function from a slice of the rows to their cells."""
-    values = column.values
-    if pd.api.types.is_datetime64_any_dtype(values):
-        dates = iso(values).fillna("")
-        return lambda rows: dates.iloc[rows].tolist()
-    if pd.api.types.is_bool_dtype(values):
-        return lambda rows: np.where(values.iloc[rows], "true", "false").tolist()
-    if pd.api.types.is_numeric_dtype(values):
-        return lambda rows: _shortest(values.iloc[rows].tolist())
-    codes, uniques = pd.factorize(values, use_na_sentinel=False)
-    written = [
-        "" if pd.isna(cell) else _quoted(str(cell) if not isinstance(cell, bool) else str(cell).lower())
-        for cell in uniques
-    ]
-    return lambda rows: [written[code] for code in codes[rows].tolist()]
-
-
-def _shortest(values: list[Any]) -> list[str]:
-    """Return numbers as their shortest texts, a whole one without a point, and a missing one as an empty text."""
-    cells = orjson.dumps(values)[1:-1].decode().split(",")
-    return ["" if cell == "null" else cell.removesuffix(".0") for cell in cells]
-
-
-def _quoted(cell: str) -> str:
-    if any(character in cell for character in ',"\r\n'):
-        return '"' + cell.replace('"', '""') + '"'
-    return cell

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.ml.files.blocks import read_blocks, read_header
 from training.ml.files.notation import Evidence, MixedError, Notation, decide_number
+from training.ml.files.numbers import plain_numbers
 from training.ml.files.sources import Note
 from training.ml.tables.contract import Contract, Feature, Kind
 
@@ -50,9 +51,6 @@ def recognise_notations(
 
 def _typed(features: Sequence[Feature], columns: Mapping[str, Sequence[str]]) -> dict[str, Notation | None]:
     """Return the features whose numbers are plain in the file; their notation if the training table has another one."""
-    # pandas, which a start need not load
-    from training.ml.files.columns import plain_numbers
-
     return {
         feature.name: replace(feature.notation, decimal=".", thousands="")
         if feature.notation.decimal != "."
@@ -65,9 +63,6 @@ def _typed(features: Sequence[Feature], columns: Mapping[str, Sequence[str]]) ->
 def _decide(
     features: Sequence[Feature], columns: Mapping[str, Sequence[str]], delimiter: str, evidence: Evidence
 ) -> dict[str, Notation]:
-    # pandas, which a start need not load
-    from training.ml.files.columns import plain_numbers
-
     found = {}
     for feature in features:
         cells = columns[feature.name]

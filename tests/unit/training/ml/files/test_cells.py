@@ -12,10 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from training.ml.files import blocks, columns, lines
+from training.ml.files import blocks, lines, numbers
 from training.ml.files.cells import Cells, split
-from training.ml.files.columns import plain_numbers, read_columns
+from training.ml.files.columns import read_columns
 from training.ml.files.lines import Lines
+from training.ml.files.numbers import plain_numbers
 from training.ml.files.options import Options
 from training.ml.files.reading import TableError
 
@@ -107,7 +108,7 @@ def test_numbers_are_read_as_from_texts(cells: list[str], few: float) -> None:
     cells = [cell.replace("\n", "").replace("\r", "").replace(",", ".") for cell in cells]
     expected = plain_numbers(cells)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "FEW_ODD", few)
+        patch.setattr(numbers, "FEW_ODD", few)
         result = plain_numbers(as_cells(cells))
     assert (result is None) == (expected is None)
     if result and expected:
@@ -202,7 +203,7 @@ def outcome(data: bytes, options: dict[str, Any]) -> tuple[Any, ...]:
 def test_a_file_is_read_as_from_texts(data: bytes, options: dict[str, Any], rows: int, few: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "ROWS", rows)
-        patch.setattr(columns, "FEW_ODD", few)
+        patch.setattr(numbers, "FEW_ODD", few)
         patch.setattr(lines, "CHUNK", 7)
         result = outcome(data, options)
         patch.setattr(blocks, "split", lambda *_: None)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.ml.files.columns import Table, read_columns, write_canonical
+from training.ml.files.canonical import write_canonical
+from training.ml.files.columns import Table, read_columns
 from training.ml.files.loading import read_stored
 from training.ml.files.options import Options
 from training.ml.files.reading import TableError

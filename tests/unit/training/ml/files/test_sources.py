@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.workbook import workbook
-from training.ml.files.columns import read_columns, write_canonical
+from training.ml.files.canonical import write_canonical
+from training.ml.files.columns import read_columns
 from training.ml.files.options import Options
 from training.ml.files.reading import TableError
 from training.ml.files.sources import Source, open_source
