@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 from django.urls import resolve
 
 from clfsite.env import declared
+from clfsite.help import FOLDER
 from tests.ops.wheels import FILES, PYTHONS
 from tests.support.site import ROOT
 
@@ -30,6 +32,15 @@ def known() -> set[str]:
 def test_compose_sets_variables_that_the_site_reads() -> None:
     for name in OURS:
         assert set(COMPOSE["services"][name]["environment"]) <= known(), name
+
+
+def test_the_image_has_every_folder_that_the_site_reads() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    named = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    static = [entry[1] if isinstance(entry, tuple) else entry for entry in settings.STATICFILES_DIRS]
+    templates: Any = settings.TEMPLATES[0]
+    read = [FOLDER, *static, *templates["DIRS"]]
+    assert {Path(path).relative_to(ROOT).parts[0] for path in read} <= named
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
