@@ -102,15 +102,15 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_HANDLER = "clfsite.logins.LoginHandler"
+AXES_HANDLER = "clfsite.accounts.logins.LoginHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_USERNAME_CALLABLE = "clfsite.logins.name_of"
-AXES_CLIENT_IP_CALLABLE = "clfsite.logins.address_of"
-AXES_LOCKOUT_CALLABLE = "clfsite.logins.locked_out"
+AXES_USERNAME_CALLABLE = "clfsite.accounts.logins.name_of"
+AXES_CLIENT_IP_CALLABLE = "clfsite.accounts.logins.address_of"
+AXES_LOCKOUT_CALLABLE = "clfsite.accounts.logins.locked_out"
 # people sometimes type the password into the field of the name
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_DISABLE_ACCESS_LOG = True

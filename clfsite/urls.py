@@ -6,7 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from clfsite import help, profile
+from clfsite import help
+from clfsite.accounts import profile
 from clfsite.api_docs import Schema
 from clfsite.core.web import problems
 from clfsite.core.web.urls import call

@@ -9,13 +9,13 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.template.defaultfilters import capfirst
 
+from training.efforts import estimate
+from training.efforts.efforts import CUSTOM, EFFORTS, USUAL, effort_of
 from training.ml.judge.aim import Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
 from training.ml.tables.labels import distinct
 from training.models import Classifier, Dataset, Run
-from training.runs import estimate
-from training.runs.efforts import CUSTOM, EFFORTS, USUAL, effort_of
 from training.templatetags.titles import METRIC_TITLES, metric
 
 SEARCH_TITLES = {

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
-from clfsite import demo as demos
 from clfsite.core.storage import database
+from clfsite.management import demo as demos
 
 # concurrent requests of a process, which can share a commit of the log: with fewer, requests wait longer,
 # with more, they compete for Python's lock; see docs/deployment.md

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from clfsite import demo
 from clfsite.core.errors import ProblemError
+from clfsite.management import demo
 from predictions.keys import service as keys
 from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import Recipe

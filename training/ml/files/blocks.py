@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain, compress, repeat
 from pathlib import Path
 
-from training.ml.files.cells import split
+from training.ml.files.cells.cells import split
 from training.ml.files.lines import Lines
 from training.ml.files.reading import (
     FileProblem,

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.files.blocks import Block, read_blocks, read_header
-from training.ml.files.cells import Cells
+from training.ml.files.cells.cells import Cells
+from training.ml.files.cells.numbers import is_plain_number, plain_numbers
 from training.ml.files.dates import decide_date, iso, parse
 from training.ml.files.notation import (
     ALWAYS_MISSING,
@@ -30,7 +31,6 @@ from training.ml.files.notation import (
     is_too_long,
     units_of,
 )
-from training.ml.files.numbers import is_plain_number, plain_numbers
 from training.ml.files.options import AUTOMATIC, Options
 from training.ml.files.reading import MAX_PROBLEMS, FileProblem, TableError
 from training.ml.files.sources import Note

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from training.ml.files.blocks import read_blocks, read_header
+from training.ml.files.cells.numbers import plain_numbers
 from training.ml.files.notation import Evidence, MixedError, Notation, decide_number
-from training.ml.files.numbers import plain_numbers
 from training.ml.files.sources import Note
 from training.ml.tables.contract import Contract, Feature, Kind
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from training.ml.files import blocks, lines, numbers
-from training.ml.files.cells import Cells, split
+from training.ml.files import blocks, lines
+from training.ml.files.cells import numbers
+from training.ml.files.cells.cells import Cells, split
+from training.ml.files.cells.numbers import plain_numbers
 from training.ml.files.columns import read_columns
 from training.ml.files.lines import Lines
-from training.ml.files.numbers import plain_numbers
 from training.ml.files.options import Options
 from training.ml.files.reading import TableError
 

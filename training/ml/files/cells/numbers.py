@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from training.ml.files.cells import Cells, Numbers
+from training.ml.files.cells.cells import Cells, Numbers
 from training.ml.files.notation import ALWAYS_MISSING, OFTEN_MISSING, is_too_long
 from training.ml.tables.digits import EXACT
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 
-from clfsite import demo
+from clfsite.management import demo
 from predictions.keys import service as keys
 from predictions.models import ApiKey
 from tests.support.factories import trained_version

@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from clfsite import logins
+from clfsite.accounts import logins
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.threads import at_once
 

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from training.ml.files.words import (
+from training.ml.files.cells.words import (
     LONGEST,
     NONE,
     WORD,

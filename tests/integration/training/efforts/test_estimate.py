@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from tests.support.factories import DatasetFactory, RunFactory
 from tests.support.portal import staff_client
+from training.efforts import estimate
+from training.efforts.efforts import CUSTOM, EFFORTS, effort_of
+from training.efforts.estimate import Past
 from training.ml.search.recipe import Recipe
 from training.models import Dataset, Run
-from training.runs import estimate
-from training.runs.efforts import CUSTOM, EFFORTS, effort_of
-from training.runs.estimate import Past
 
 QUICK, BALANCED, THOROUGH = (effort.recipe(Recipe()) for effort in EFFORTS.values())
 
