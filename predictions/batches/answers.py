@@ -17,11 +17,11 @@ from clfsite.core.web import csv_output
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import features_of
+from predictions.log.build import log_rows, write_warnings
 from predictions.log.rows import LogRows
 from predictions.models import Batch, Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
-from predictions.serving.predict import log_rows, write_warnings
 from training.ml.files.blocks import Block
 from training.ml.tables.checks import Checked, check_cells
 from training.ml.tables.contract import Contract, Kind

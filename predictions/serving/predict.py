@@ -4,11 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-import numpy as np
 import orjson
 from django.utils import timezone
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from clfsite.core.errors import InvalidInput
 from clfsite.core.web.metrics import child
 from clfsite.core.web.problems import MOST_ERRORS
 from predictions.log import group_commit
+from predictions.log.build import log_rows, write_warnings
 from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
 from predictions.serving import metrics
@@ -178,55 +177,6 @@ def _log(
         )
         first, seconds = piece.stop, seconds + taken
     child(metrics.scoring_seconds, live.classifier).observe(seconds)
-
-
-def log_rows(
-    live: Live,
-    *,
-    ids: Sequence[str],
-    features: Sequence[str],
-    labels: Sequence[str],
-    proba: NDArray[np.float64],
-    warnings: Sequence[str],
-    seconds: float,
-    source: Prediction.Source,
-    caller: str,
-    created_at: datetime,
-    batch_id: int | None = None,
-    rows: Sequence[int] | None = None,
-) -> LogRows:
-    """The predictions of a version as rows of the log, for all sources.
-
-    Args:
-        features, warnings: JSON texts, one for each row.
-        proba: shape (rows, classes), in the contract's order of classes.
-        seconds: time of each row.
-        rows: positions in the batch.
-    """
-    shares, places = proba.tolist(), live.places
-    return LogRows(
-        ids=ids,
-        features=features,
-        labels=labels,
-        probability=[row[places[label]] for row, label in zip(shares, labels, strict=True)],
-        probabilities=live.write_shares(shares),
-        warnings=warnings,
-        version_id=live.version_id,
-        latency_ms=round(1_000 * seconds, 4),
-        source=source,
-        caller=caller,
-        created_at=created_at,
-        batch_id=batch_id,
-        rows=rows,
-    )
-
-
-def write_warnings(warned: Mapping[int, Sequence[FeatureProblem]], count: int) -> list[str]:
-    """The warnings of each row as JSON texts."""
-    texts = ["[]"] * count
-    for row, problems in warned.items():
-        texts[row] = orjson.dumps([asdict(problem) for problem in problems]).decode()
-    return texts
 
 
 def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:

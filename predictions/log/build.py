@@ -1,0 +1,63 @@
+"""The only builder of log rows: scored rows of a request or of a file become rows of the log, column by column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from predictions.log.rows import LogRows
+from predictions.models import Prediction
+from predictions.serving.live_models import Live
+from training.ml.tables.contract import FeatureProblem
+
+
+def log_rows(
+    live: Live,
+    *,
+    ids: Sequence[str],
+    features: Sequence[str],
+    labels: Sequence[str],
+    proba: NDArray[np.float64],
+    warnings: Sequence[str],
+    seconds: float,
+    source: Prediction.Source,
+    caller: str,
+    created_at: datetime,
+    batch_id: int | None = None,
+    rows: Sequence[int] | None = None,
+) -> LogRows:
+    """The predictions of a version as rows of the log, for all sources.
+
+    Args:
+        features, warnings: JSON texts, one for each row.
+        proba: shape (rows, classes), in the contract's order of classes.
+        seconds: time of each row.
+        rows: positions in the batch.
+    """
+    shares, places = proba.tolist(), live.places
+    return LogRows(
+        ids=ids,
+        features=features,
+        labels=labels,
+        probability=[row[places[label]] for row, label in zip(shares, labels, strict=True)],
+        probabilities=live.write_shares(shares),
+        warnings=warnings,
+        version_id=live.version_id,
+        latency_ms=round(1_000 * seconds, 4),
+        source=source,
+        caller=caller,
+        created_at=created_at,
+        batch_id=batch_id,
+        rows=rows,
+    )
+
+
+def write_warnings(warned: Mapping[int, Sequence[FeatureProblem]], count: int) -> list[str]:
+    """The warnings of each row as JSON texts."""
+    texts = ["[]"] * count
+    for row, problems in warned.items():
+        texts[row] = orjson.dumps([asdict(problem) for problem in problems]).decode()
+    return texts
