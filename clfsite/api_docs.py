@@ -11,10 +11,12 @@ from rest_framework.response import Response
 
 from clfsite.core.api.permissions import LOOK
 from clfsite.core.web import csv_output
+from predictions.log.references import name_in
 from predictions.models import Prediction
 from predictions.protocols.open_inference import datatype_of
 from predictions.serving.api import describe
 from predictions.serving.live_models import Live, live_models
+from predictions.serving.serializers import REFERENCE_EXAMPLE
 from training.models import Dataset, Run
 
 # a table with enough rows of each class to be trained on
@@ -51,6 +53,7 @@ class Known:
     dataset: int | None
     run: int | None
     prediction: str | None
+    reference: str | None
 
     @property
     def row(self) -> dict[str, Any]:
@@ -59,12 +62,14 @@ class Known:
 
 def known_of(live: Live) -> Known:
     """Read the newest rows."""
-    newest = Prediction.objects.filter(version=live.version_id).order_by("-id").values_list("id", flat=True)
+    newest = Prediction.objects.filter(version=live.version_id).order_by("-id").values_list("id", "reference")
+    prediction, reference = newest.first() or (None, None)
     return Known(
         live=live,
         dataset=Dataset.objects.filter(archived_at=None).order_by("-id").values_list("id", flat=True).first(),
         run=Run.objects.order_by("-id").values_list("id", flat=True).first(),
-        prediction=str(key) if (key := newest.first()) else None,
+        prediction=str(prediction) if prediction else None,
+        reference=reference,
     )
 
 
@@ -114,7 +119,7 @@ def csv_of(row: Mapping[str, Any]) -> str:
 
 
 def _predict(known: Known) -> dict[str, Any]:
-    return {"": {"features": known.row, "model": known.live.classifier}}
+    return {"": {"features": known.row, "reference": REFERENCE_EXAMPLE, "model": known.live.classifier}}
 
 
 def _invocations(known: Known) -> dict[str, Any]:
@@ -148,6 +153,12 @@ def _truth(known: Known) -> dict[str, Any]:
     return {"": {"label": known.live.contract.classes[0]}}
 
 
+def _truth_of_reference(known: Known) -> dict[str, Any]:
+    """With the classifier's name, because another may have predictions with the same reference."""
+    reference = known.reference or REFERENCE_EXAMPLE
+    return {"": {**_truth(known)[""], "reference": reference, "model": known.live.classifier}}
+
+
 def _truths(known: Known) -> dict[str, Any]:
     if known.prediction is None:
         return {}
@@ -161,11 +172,17 @@ def _run(known: Known) -> dict[str, Any]:
 
 BODIES: dict[str, Callable[[Known], dict[str, Any]]] = {
     "predict": _predict,
-    "predict_batch": lambda known: {"": {"records": [known.row] * 2, "model": known.live.classifier}},
+    "predict_batch": lambda known: {
+        "": {
+            "records": [{**known.row, name_in(known.live.contract): REFERENCE_EXAMPLE}, known.row],
+            "model": known.live.classifier,
+        }
+    },
     "mlflow_invocations": _invocations,
     "v2_infer": _tensors,
     "v2_version_infer": _tensors,
     "give_feedback": _truth,
+    "give_feedback_by_reference": _truth_of_reference,
     "upload_feedback": _truths,
     "api_runs_create": _run,
     "api_datasets_create": lambda known: {"": {"name": "churn", "target": "churn", "file": TABLE}},
@@ -185,6 +202,7 @@ def _outcome(known: Known) -> dict[str, Any]:
         "probability": 0.7,
         "probabilities": shares,
         "warnings": [],
+        "reference": REFERENCE_EXAMPLE,
     }
 
 
@@ -198,7 +216,7 @@ def _served(known: Known) -> dict[str, Any]:
 
 ANSWERS: dict[str, Callable[[Known], Any]] = {
     "predict": lambda known: {**_served(known), **_outcome(known)},
-    "predict_batch": lambda known: {**_served(known), "predictions": [_outcome(known)] * 2},
+    "predict_batch": lambda known: {**_served(known), "predictions": [_outcome(known)]},
     "info": lambda known: {
         "default": known.live.classifier,
         "limits": {"batch_rows": 10_000, "body_bytes": 16_777_216},

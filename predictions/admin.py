@@ -125,8 +125,8 @@ class PredictionAdmin(BoundedAdmin):
     list_display = ["id", "created_at", "version", "label", "rounded", "source", "caller"]
     list_filter = [SinceFilter, "source", "version__classifier", LabelFilter]
     list_select_related = ["version__classifier"]
-    search_fields = ["id", "caller"]
-    search_help_text = "A complete prediction id, or a complete caller name."
+    search_fields = ["id", "reference", "caller"]
+    search_help_text = "A complete prediction id, reference or caller name."
     ordering = ["-id"]
     first = ["id", "created_at", "version", "label", "probability", "probabilities", "warnings", "features"]
     labels = {"id": "ID", "latency_ms": "latency (ms)"}
@@ -134,6 +134,15 @@ class PredictionAdmin(BoundedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
         # otherwise the list loads the contracts and golden rows of its versions
         return super().get_queryset(request).defer(*Version.bulky(path="version__"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        # not both at once: a search of the log has one index
+        if term and Prediction.objects.filter(reference=term).exists():
+            return queryset.filter(reference=term), False
+        return super().get_search_results(request, queryset, search_term)
 
     def view_on_site(self, prediction: Prediction) -> str:
         return reverse("predictions:prediction-detail", args=[prediction.pk])

@@ -311,6 +311,9 @@ class Prediction(models.Model):
         db_constraint=False,
     )
     row = models.PositiveIntegerField(null=True, blank=True, help_text="Position in the batch, from 0.")
+    reference = models.CharField(  # noqa: DJ001  the index has only the rows with one, so the others cost nothing
+        max_length=200, null=True, blank=True, help_text="The caller's own key."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -321,6 +324,9 @@ class Prediction(models.Model):
             models.Index(fields=["label", "id"], name="prediction_label"),
             models.Index(fields=["source", "id"], name="prediction_source"),
             models.Index(fields=["caller", "id"], name="prediction_caller"),
+            models.Index(
+                fields=["reference", "id"], condition=Q(reference__isnull=False), name="prediction_reference"
+            ),
         ]
         constraints = [
             # a row that is scored again after a crash is logged only once

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from clfsite.core.web import csv_output
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
-from predictions.batches.check import features_of
+from predictions.batches.check import check_block
 from predictions.log.build import log_rows, write_warnings
 from predictions.log.rows import LogRows
 from predictions.models import Batch, Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from training.ml.files.blocks import Block
-from training.ml.tables.checks import Checked, check_cells
+from training.ml.tables.checks import Checked
 from training.ml.tables.contract import Contract, Kind
 
 COMMA = ","
@@ -77,8 +77,13 @@ class Answerer:
     def answer(self, block: Block) -> Answers:
         """Predict the valid rows of a block."""
         contract, began = self._live.contract, time.perf_counter()
-        cells = features_of(block, self._header, contract)
-        checked = check_cells(contract, cells, strict=self._batch.refuses_unseen, notations=self._notations)
+        checked, taken = check_block(
+            block,
+            self._header,
+            contract,
+            strict=self._batch.refuses_unseen,
+            notations=self._notations,
+        )
         good = checked.accepted()
         frame = checked.frame()
         proba = self._live.loaded.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
@@ -99,6 +104,7 @@ class Answerer:
             created_at=self._since,
             batch_id=self._batch.pk,
             rows=rows,
+            references=list(compress(taken.values, good)) if taken else None,
         )
         return Answers(
             end=block.first + block.rows,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ from django.conf import settings
 from clfsite.core.errors import InvalidInput
 from clfsite.core.requests.members import nearest, shorten
 from clfsite.core.web import csv_output
+from predictions.log import references
 from training.datasets.service import as_invalid_input
 from training.ml.files.blocks import Block, read_blocks, read_header
 from training.ml.files.notation import Notation
@@ -159,6 +160,25 @@ def features_of(block: Block, header: list[str], contract: Contract) -> list[Any
     return [_read_back(feature, cells) for feature, cells in zip(contract.features, columns, strict=True)]
 
 
+def check_block(
+    block: Block, header: list[str], contract: Contract, *, strict: bool, notations: Mapping[str, Notation]
+) -> tuple[Checked, references.Taken | None]:
+    """Check a block's cells and the callers' own keys; a row with an invalid key has an error.
+
+    Returns:
+        The checked rows, and the references if the file has a column of them.
+    """
+    checked = check_cells(contract, features_of(block, header, contract), strict=strict, notations=notations)
+    name = references.name_in(contract)
+    if name not in header or not block.columns:
+        return checked, None
+    taken = references.take_cells(block.columns[header.index(name)], name)
+    if not taken.problems:
+        return checked, taken
+    errors = {place: [*checked.errors.get(place, ()), problem] for place, problem in taken.problems.items()}
+    return replace(checked, errors={**checked.errors, **errors}), taken
+
+
 def _read_back(feature: Feature, cells: Sequence[str]) -> Sequence[str]:
     """The cells of a column as they were before a file of ours marked those that look like formulas."""
     if feature.kind not in WRITTEN:
@@ -195,8 +215,7 @@ def check_rows(
     try:
         with _Listing(errors) as listing:
             for block in read_blocks(path, delimiter):
-                cells = features_of(block, header, contract)
-                checked = check_cells(contract, cells, strict=strict, notations=notations)
+                checked, _ = check_block(block, header, contract, strict=strict, notations=notations)
                 _judge(verdict, block, checked, listing)
                 note(verdict.rows, block.offset)
     except TableError as error:

@@ -19,7 +19,9 @@ from clfsite.core.web.actors import actor_of
 from predictions.feedback import serializers
 from predictions.feedback.files import import_feedback
 from predictions.feedback.service import Change, give_feedback
+from predictions.log import references
 from predictions.models import Feedback
+from predictions.serving.request import model_of
 
 
 class PredictionFeedback(Call):
@@ -40,16 +42,34 @@ class PredictionFeedback(Call):
     )
     def post(self, request: Request, pk: str) -> Response:
         label, replace = _read(read_json(request._request))
-        change = give_feedback(
-            prediction_id=_id(pk),
-            label=label,
-            replace=replace,
-            actor=actor_of(request),
-            source=Feedback.Source.API,
+        return _give(request, _id(pk), label, replace)
+
+
+class ReferenceFeedback(Call):
+    """The true label of the prediction with a reference: the newest one, or the newest one up to a time."""
+
+    scopes = {"POST": "feedback"}
+
+    @extend_schema(
+        operation_id="give_feedback_by_reference",
+        tags=["predictions"],
+        summary="Give the true label of the prediction with a reference",
+        request=serializers.ReferenceFeedbackRequestSerializer,
+        responses={
+            200: serializers.FeedbackSerializer,
+            201: serializers.FeedbackSerializer,
+            **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        body = read_object(
+            read_json(request._request),
+            required=("reference", "label"),
+            optional=("model", "time", "replace"),
         )
-        feedback = Feedback.objects.in_force().select_related("prediction").get(prediction=_id(pk))
-        body = {**serializers.FeedbackSerializer(feedback).data, "change": change}
-        return Response(body, status.HTTP_200_OK if change is Change.UNCHANGED else status.HTTP_201_CREATED)
+        named = _named(body)
+        label, replace = _read({name: body[name] for name in ("label", "replace") if name in body})
+        return _give(request, references.find(named).pk, label, replace)
 
 
 class FeedbackUpload(Call):
@@ -85,6 +105,38 @@ class FeedbackUpload(Call):
                 "without_label": stored.without_label,
             }
         )
+
+
+def _give(request: Request, pk: UUID, label: str, replace: bool) -> Response:
+    change = give_feedback(
+        prediction_id=pk,
+        label=label,
+        replace=replace,
+        actor=actor_of(request),
+        source=Feedback.Source.API,
+    )
+    feedback = Feedback.objects.in_force().select_related("prediction").get(prediction=pk)
+    body = {**serializers.FeedbackSerializer(feedback).data, "change": change}
+    return Response(body, status.HTTP_200_OK if change is Change.UNCHANGED else status.HTTP_201_CREATED)
+
+
+def _named(body: dict[str, Any]) -> references.Named:
+    """Return which prediction a body names.
+
+    Raises:
+        InvalidInput: a reference or time that is none. Malformed: a model that is no name.
+    """
+    problems, before, time = [], None, body.get("time")
+    if problem := references.problem_of(body["reference"]):
+        problems.append({"field": problem.feature, "code": problem.code, "message": problem.message})
+    if time is not None:
+        try:
+            before = references.end_of(time if isinstance(time, str) else json.dumps(time))
+        except ValueError as error:
+            problems.append({"field": "time", "code": "not_a_time", "message": str(error)})
+    if problems:
+        raise InvalidInput("the feedback was refused", problems)
+    return references.Named(body["reference"], model_of(body) or "", before)
 
 
 def _id(text: str) -> UUID:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -14,7 +15,9 @@ from django.db import transaction
 
 from clfsite.core.errors import Conflict, InvalidInput, TooLarge
 from clfsite.core.storage.files import scratch, uploaded_path
+from clfsite.core.web import csv_output
 from predictions.feedback.service import Change, FeedbackProblem, Truth, store, weigh
+from predictions.log import references
 from predictions.models import Feedback, Prediction
 from training.datasets.service import as_invalid_input
 from training.ml.files.blocks import rows
@@ -23,6 +26,10 @@ from training.ml.files.sources import Source, open_source
 
 # names of the column of ids: in a file of truths, in a result of a batch, and where the file had such a name of its own
 IDS = ("id", "prediction_id", "clfsite_prediction_id")
+# names of the column of references, in a file without ids
+REFERENCES = (references.NAME, f"clfsite_{references.NAME}")
+# names of the columns that tell predictions with the same reference apart
+MODEL, TIME = "model", "time"
 # names of the column of true labels, and that of the label in a file that is not a result
 TRUTHS = ("truth", "true_label", "actual")
 LABEL = "label"
@@ -35,20 +42,30 @@ MAX_PROBLEMS = 1_000
 PIECE = 500
 
 
+# a row: its line, the prediction that it is about or why there is none, and its cells
+_Row = tuple[int, references.Named | UUID | FileProblem | None, list[str]]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Which columns of a file are used.
 
     Attributes:
-        ids, labels: the places of the prediction's id and of the true label.
-        label: the name of the latter.
+        key: the name of the column of ids or references.
+        label: the name of the column of true labels.
+        places: the place of each column that is used, by its name.
         ignored: the names of all other columns.
     """
 
-    ids: int
-    labels: int
+    key: str
     label: str
+    places: dict[str, int]
     ignored: list[str]
+
+    @property
+    def has_references(self) -> bool:
+        """Whether predictions are named by the caller's own keys instead of their ids."""
+        return self.key in REFERENCES
 
     @property
     def may_lack_labels(self) -> bool:
@@ -73,10 +90,11 @@ def import_feedback(
     via: Feedback.Source,
     replace: bool = False,
 ) -> Imported:
-    """Store the true labels of a file with ids and labels; if any row is invalid, nothing is stored.
+    """Store the true labels of a file with ids or references and labels; if any row is invalid, nothing is stored.
 
-    The file may be the result of a batch with a column of truths added; other columns are ignored. A row that gets another label from someone else during the upload is refused separately. A file can be
-    uploaded again: labels that are already saved do not change.
+    The file may be the result of a batch with a column of truths added; other columns are ignored. A row that gets
+    another label from someone else during the upload is refused separately. A file can be uploaded again: labels that
+    are already saved do not change. A reference without a time is its newest prediction from before the upload.
 
     Raises:
         InvalidInput: not such a file, or invalid rows, by line and column. TooLarge: more than MAX_ROWS rows.
@@ -85,10 +103,11 @@ def import_feedback(
     with uploaded_path(source) as upload, scratch() as folder:
         opened = _open(upload, folder)
         layout = _layout(opened)
-        count = _check(opened, layout, replace)
+        found: dict[int, UUID] = {}
+        count = _check(opened, layout, found, replace)
         stored: Counter[Change] = Counter()
         clashes: list[FileProblem] = []
-        for piece in _pieces(_read(opened, layout)):
+        for piece in _read(opened, layout, found):
             with transaction.atomic():
                 weighed, truth_problems = weigh(_truths(piece), replace=replace, lock=True)
                 stored += store(weighed, actor=actor, source=via)
@@ -120,38 +139,44 @@ def _layout(opened: Source) -> Layout:
         header, first = next(reader)[1], next(reader, (0, []))[1]
     except TableError as error:
         raise as_invalid_input(error) from error
-    ids = next((name for name in IDS if name in header), None)
-    label = next((name for name in TRUTHS if name in header), None) if ids else None
-    if ids and label is None and LABEL in header and not OF_RESULTS & set(header):
+    key = next((name for name in (*IDS, *REFERENCES) if name in header), None)
+    label = next((name for name in TRUTHS if name in header), None) if key else None
+    if key and label is None and LABEL in header and not OF_RESULTS & set(header):
         label = LABEL
-    if ids and label is None and first:
-        label = _target_of(first[header.index(ids)], header)
-    if ids is None or label is None:
+    if key and label is None and first:
+        label = _target_of(first[header.index(key)], header, key in REFERENCES)
+    if key is None or label is None:
         names = ", ".join(name[:40] for name in header[:5])
         raise InvalidInput(
-            f"the columns are {names}; expected {IDS[0]} and {LABEL}: a prediction's id and its true label, or a result of "
-            f"the site with a column {TRUTHS[0]}"
+            f"the columns are {names}; expected {IDS[0]} and {LABEL}: a prediction's id and its true label, "
+            f"{REFERENCES[0]} and {LABEL}, or a result of the site with a column {TRUTHS[0]}"
         )
-    ignored = [name for name in header if name not in {ids, label}]
-    return Layout(header.index(ids), header.index(label), label, ignored)
+    used = [key, label, *((MODEL, TIME) if key in REFERENCES else ())]
+    places = {name: place for place, name in enumerate(header) if name in used}
+    return Layout(key, label, places, [name for name in header if name not in places])
 
 
-def _target_of(text: str, header: list[str]) -> str | None:
-    """Return the column of a result that has the target's name, given the id of its first prediction."""
+def _target_of(text: str, header: list[str], is_reference: bool) -> str | None:
+    """Return the column of a result that has the target's name, given the id or reference of its first prediction."""
     try:
-        prediction = Prediction.objects.filter(pk=UUID(text.strip())).select_related("version").first()
+        key = {"reference": text.strip()} if is_reference else {"pk": UUID(text.strip())}
     except ValueError:
         return None
+    prediction = Prediction.objects.filter(**key).select_related("version").order_by("-id").first()
     target = prediction and prediction.version.contract.target
     return target if target in header else None
 
 
-def _check(opened: Source, layout: Layout, replace: bool) -> int:
-    """Check all rows, and return their number."""
+def _check(opened: Source, layout: Layout, found: dict[int, UUID], replace: bool) -> int:
+    """Check all rows, and return their number.
+
+    Args:
+        found: gets the prediction of each row with a reference, by its line.
+    """
     problems: list[FileProblem] = []
     count = bad = 0
     try:
-        for piece in _pieces(_read(opened, layout)):
+        for piece in _read(opened, layout, found):
             _, truth_problems = weigh(_truths(piece), replace=replace)
             in_piece = [item for item in piece if isinstance(item, FileProblem)]
             in_piece = sorted([*in_piece, *map(_in_file, truth_problems)], key=attrgetter("line"))
@@ -170,33 +195,92 @@ def _check(opened: Source, layout: Layout, replace: bool) -> int:
     return count
 
 
-def _read(opened: Source, layout: Layout) -> Iterator[Truth | FileProblem | None]:
-    """Yield the label of each row, the problem of the row itself, or None for a row without a label."""
+def _read(
+    opened: Source, layout: Layout, found: dict[int, UUID]
+) -> Iterator[list[Truth | FileProblem | None]]:
+    """Yield the rows in pieces: the label of each, the problem of the row itself, or None for a row without a label.
+
+    Args:
+        found: the predictions that an earlier reading found, by line, because a newer one may have the same reference.
+    """
     reader = rows(opened.path, opened.delimiter)
     next(reader)
     seen: dict[UUID, int] = {}
-    for count, (line, cells) in enumerate(reader, start=1):
+    count = 0
+    while piece := list(islice(reader, PIECE)):
+        count += len(piece)
         if count > MAX_ROWS:
             raise TooLarge(f"the file has more than {MAX_ROWS:,} rows; split it into several files")
-        text, label = cells[layout.ids].strip(), cells[layout.labels]
-        if layout.may_lack_labels and not label.strip():
-            yield None
-            continue
+        named = [(line, _named(line, cells, layout, found), cells) for line, cells in piece]
+        if layout.has_references:
+            named = _find(named, layout, found)
+        yield [
+            _once(Truth(key, cells[layout.places[layout.label]], line), layout, seen)
+            if isinstance(key, UUID)
+            else cast("FileProblem | None", key)
+            for line, key, cells in named
+        ]
+
+
+def _find(named: list[_Row], layout: Layout, found: dict[int, UUID]) -> list[_Row]:
+    """The rows with the ids of their predictions."""
+    names = {name for _, name, _ in named if isinstance(name, references.Named)}
+    # in a file of ours a reference that looks like a formula has a mark in front
+    plain = {
+        name: references.Named(csv_output.unmarked(name.reference), name.model, name.before) for name in names
+    }
+    predictions = references.find_all({*names, *plain.values()}) if names else {}
+    rows: list[_Row] = []
+    for line, name, cells in named:
+        key: Any = name
+        if isinstance(name, references.Named):
+            key = predictions[name]
+            if isinstance(key, str):
+                key = predictions[plain[name]]
+            key = FileProblem(line, layout.key, key) if isinstance(key, str) else key.pk
+        if isinstance(key, UUID):
+            found[line] = key
+        rows.append((line, key, cells))
+    return rows
+
+
+def _named(
+    line: int, cells: list[str], layout: Layout, found: dict[int, UUID]
+) -> references.Named | UUID | FileProblem | None:
+    """Which prediction a row is about, its problem, or None for a row without a label."""
+    text = cells[layout.places[layout.key]].strip()
+    if layout.may_lack_labels and not cells[layout.places[layout.label]].strip():
+        return None
+    if line in found:
+        return found[line]
+    if not layout.has_references:
         try:
-            key = UUID(text)
+            return UUID(text)
         except ValueError:
-            yield FileProblem(line, "id", f'"{text[:60]}" is not the id of a prediction')
-            continue
-        if key in seen:
-            yield FileProblem(line, "id", f"duplicate prediction; it is already in line {seen[key]}")
-            continue
-        seen[key] = line
-        yield Truth(key, label, line)
+            return FileProblem(line, "id", f'"{text[:60]}" is not the id of a prediction')
+    if problem := references.problem_of(text, layout.key):
+        return FileProblem(line, layout.key, problem.message)
+    model, time = (
+        cells[layout.places[name]].strip() if name in layout.places else "" for name in (MODEL, TIME)
+    )
+    try:
+        return references.Named(text, model, references.end_of(time) if time else None)
+    except ValueError as error:
+        return FileProblem(line, TIME, str(error))
 
 
-def _pieces(read: Iterator[Truth | FileProblem | None]) -> Iterator[list[Truth | FileProblem | None]]:
-    while piece := list(islice(read, PIECE)):
-        yield piece
+def _once(
+    item: Truth | FileProblem | None, layout: Layout, seen: dict[UUID, int]
+) -> Truth | FileProblem | None:
+    """The row, or the problem that an earlier one is about the same prediction."""
+    if not isinstance(item, Truth):
+        return item
+    if item.prediction_id in seen:
+        earlier = seen[item.prediction_id]
+        column = layout.key if layout.has_references else "id"
+        return FileProblem(item.line, column, f"duplicate prediction; it is already in line {earlier}")
+    seen[item.prediction_id] = item.line
+    return item
 
 
 def _truths(piece: list[Truth | FileProblem | None]) -> list[Truth]:

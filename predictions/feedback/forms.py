@@ -21,7 +21,7 @@ class FeedbackForm(forms.Form):
 
 
 class FeedbackUploadForm(UploadForm):
-    """A table of ids and true labels."""
+    """A table of ids or references and true labels."""
 
     replace = forms.BooleanField(
         required=False,

@@ -6,7 +6,7 @@ from clfsite.core.api.schema import MULTIPART, example
 from clfsite.core.api.serializers import OneFileField, StrictBooleanField, StrictSerializer
 from predictions.feedback.service import Change
 from predictions.models import Feedback
-from predictions.serving.serializers import ID_EXAMPLE
+from predictions.serving.serializers import ID_EXAMPLE, REFERENCE_EXAMPLE
 
 
 @example({"label": "Yes"})
@@ -20,9 +20,23 @@ class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
+@example({"reference": REFERENCE_EXAMPLE, "label": "Yes"})
+class ReferenceFeedbackRequestSerializer(FeedbackRequestSerializer):
+    reference = serializers.CharField(max_length=200, help_text="The caller's own key of the prediction.")
+    model = serializers.CharField(
+        required=False, help_text="Name of the classifier, if several have predictions with this reference."
+    )
+    time = serializers.CharField(
+        required=False,
+        help_text="A date or time in ISO 8601, in UTC if it has no time zone. Of several predictions with this "
+        "reference, the newest one that was made up to the end of this day, minute or second; if omitted, the newest.",
+    )
+
+
 @example(
     {
         "prediction_id": ID_EXAMPLE,
+        "reference": REFERENCE_EXAMPLE,
         "label": "Yes",
         "predicted": "No",
         "source": "api",
@@ -33,6 +47,7 @@ class FeedbackRequestSerializer(serializers.Serializer[dict[str, object]]):
 )
 class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
     prediction_id = serializers.UUIDField()
+    reference = serializers.CharField(source="prediction.reference", allow_null=True)
     predicted = serializers.CharField(source="prediction.label")
     change = serializers.ChoiceField(
         choices=[change.value for change in Change], required=False, help_text="The result of the request."
@@ -40,14 +55,24 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
 
     class Meta:
         model = Feedback
-        fields = ["prediction_id", "label", "predicted", "source", "actor", "created_at", "change"]
+        fields = [
+            "prediction_id",
+            "reference",
+            "label",
+            "predicted",
+            "source",
+            "actor",
+            "created_at",
+            "change",
+        ]
 
 
 @example({"file": f"id,label\n{ID_EXAMPLE},Yes\n"}, MULTIPART)
 class FeedbackUploadSerializer(StrictSerializer):
     file = OneFileField(
         allow_empty_file=True,
-        help_text="A file with the columns id and label, or a result of a batch with a column truth added.",
+        help_text="A file with the columns id and label, or reference and label, or a result of a batch with a column "
+        "truth added. Columns model and time tell predictions with the same reference apart.",
     )
     replace = StrictBooleanField(
         default=False, help_text="Replace earlier labels; they are kept in the history."

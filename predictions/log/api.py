@@ -11,18 +11,18 @@ from clfsite.core.api.calls import DetailCall, ListCall
 from clfsite.core.errors import Malformed
 from clfsite.core.requests.moments import read_moment
 from clfsite.core.web.lists import PAGING
-from predictions.log import serializers
+from predictions.log import references, serializers
 from predictions.models import Prediction, first_id
 
-SINCE, UNTIL = "since", "until"
+SINCE, UNTIL, REFERENCE = "since", "until", references.NAME
 
 
 @extend_schema(tags=["predictions"], summary="The log, newest first")
 class PredictionList(ListCall[Prediction]):
-    """The log or the part between two times, newest first."""
+    """The log, the part between two times, or the predictions with one reference, newest first."""
 
     scopes = {"GET": "read"}
-    parameters = {"GET": (*PAGING, SINCE, UNTIL)}
+    parameters = {"GET": (*PAGING, SINCE, UNTIL, REFERENCE)}
     serializer_class = serializers.PredictionSerializer
     queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
 
@@ -38,6 +38,9 @@ class PredictionList(ListCall[Prediction]):
                 OpenApiTypes.STR,
                 description="A date or time in ISO 8601, exclusive; UTC if it has no time zone.",
             ),
+            OpenApiParameter(
+                REFERENCE, OpenApiTypes.STR, description="The caller's own key; only predictions with it."
+            ),
         ]
     )
     def get(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,9 +50,9 @@ class PredictionList(ListCall[Prediction]):
         """Keep the requested part of the log.
 
         Raises:
-            Malformed: a time that is none, or an end before its beginning.
+            Malformed: a time or reference that is none, or an end before its beginning.
         """
-        queryset = super().filter_queryset(queryset)
+        queryset = self._with_reference(super().filter_queryset(queryset))
         since, until = self._moment(SINCE), self._moment(UNTIL)
         if since and until and since > until:
             message = "this time comes before the one that it begins with"
@@ -59,6 +62,15 @@ class PredictionList(ListCall[Prediction]):
         if since:
             queryset = queryset.filter(pk__gte=first_id(since))
         return queryset.filter(pk__lt=first_id(until)) if until else queryset
+
+    def _with_reference(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        given = self.request.query_params.get(REFERENCE)
+        if given is None:
+            return queryset
+        if problem := references.problem_of(given):
+            place = {"field": REFERENCE, "code": problem.code, "message": problem.message}
+            raise Malformed(f"{REFERENCE}: {problem.message}", [place])
+        return queryset.filter(reference=given)
 
     def _moment(self, name: str) -> datetime | None:
         given = self.request.query_params.get(name, "")

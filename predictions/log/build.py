@@ -28,6 +28,7 @@ def log_rows(
     created_at: datetime,
     batch_id: int | None = None,
     rows: Sequence[int] | None = None,
+    references: Sequence[str | None] | None = None,
 ) -> LogRows:
     """The predictions of a version as rows of the log, for all sources.
 
@@ -36,6 +37,7 @@ def log_rows(
         proba: shape (rows, classes), in the contract's order of classes.
         seconds: time of each row.
         rows: positions in the batch.
+        references: the callers' own keys, None for a row without one.
     """
     shares, places = proba.tolist(), live.places
     return LogRows(
@@ -52,6 +54,7 @@ def log_rows(
         created_at=created_at,
         batch_id=batch_id,
         rows=rows,
+        references=references,
     )
 
 

@@ -16,7 +16,7 @@ AT_ONCE = 2_000
 MOST = 1_000_000
 HEADER = [
     *("id", "time", "classifier", "version", "label", "probability", "truth"),
-    *("source", "caller", "latency_ms", "warnings"),
+    *("source", "caller", "latency_ms", "warnings", "reference"),
 ]
 
 
@@ -35,7 +35,7 @@ def write(
     for page in walk(wanted, at_once=AT_ONCE, most=MOST, oldest_first=oldest_first):
         whole = Prediction.objects.select_related("version__classifier").only(
             *("id", "created_at", "label", "probability", "source", "caller", "warnings", "latency_ms"),
-            *("features", "version__number", "version__classifier__name"),
+            *("reference", "features", "version__number", "version__classifier__name"),
         )
         in_force = Prefetch("feedback", Feedback.objects.in_force(), to_attr="truths")
         rows = whole.prefetch_related(in_force).in_bulk([row.pk for row in page])
@@ -69,5 +69,6 @@ def _cells(row: Prediction, names: list[str], *, as_json: bool) -> list[Any]:
         row.caller,
         row.latency_ms,
         "; ".join(f"{warning['feature']}: {warning['code']}" for warning in row.warnings),
+        row.reference,
         *features,
     ]

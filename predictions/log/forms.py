@@ -83,12 +83,13 @@ class LogForm(forms.Form):
     until = MomentField("Until (UTC)")
     low = PercentField("Probability from (%)")
     high = PercentField("Probability to (%)")
+    reference = forms.CharField(required=False, max_length=200)
     batch = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
     before = forms.UUIDField(required=False, widget=forms.HiddenInput())
     after = forms.UUIDField(required=False, widget=forms.HiddenInput())
 
     PLACES = ("before", "after")
-    SELDOM = ("since", "until", "low", "high", "batch")
+    SELDOM = ("reference", "since", "until", "low", "high", "batch")
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)
@@ -125,7 +126,18 @@ class LogForm(forms.Form):
     def wanted(self) -> Wanted:
         """The search of a valid form."""
         data = self.cleaned_data
-        names = ("label", "source", "caller", "batch", "since", "until", "low", "high", "feedback")
+        names = (
+            "label",
+            "source",
+            "caller",
+            "reference",
+            "batch",
+            "since",
+            "until",
+            "low",
+            "high",
+            "feedback",
+        )
         return Wanted(versions=self._versions(), **{name: data[name] for name in names})
 
     def _versions(self) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from predictions.monitoring import counts
 
 COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",
-    "version_id", "latency_ms", "source", "caller", "batch_id", "created_at",
+    "version_id", "latency_ms", "source", "caller", "batch_id", "created_at", "reference",
 )  # fmt: skip
 # rows; from here on COPY is faster than INSERT in PostgreSQL
 ROWS_FOR_COPY = 100
@@ -31,7 +31,8 @@ class LogRows:
     """Predictions to log, as parallel sequences with one item per row; see `Prediction` for the fields.
 
     Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space
-    between values; single values apply to all rows. `rows` are positions in a batch.
+    between values; single values apply to all rows. `rows` are positions in a batch; `references` are None
+    if no row has one.
     """
 
     ids: Sequence[str]
@@ -47,6 +48,7 @@ class LogRows:
     created_at: datetime
     batch_id: int | None = None
     rows: Sequence[int] | None = None
+    references: Sequence[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -155,6 +157,7 @@ def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
         repeat(block.caller),
         repeat(block.batch_id),
         repeat(connection.ops.adapt_datetimefield_value(block.created_at)),
+        repeat(None) if block.references is None else block.references,
         strict=False,
     )
 
@@ -205,6 +208,7 @@ def _lines(block: LogRows) -> bytes:
         map(warnings.__getitem__, block.warnings),
         repeat(_NULL) if block.rows is None else map(str, block.rows),
         repeat("\t".join((*tail, block.created_at.isoformat()))),
+        repeat(_NULL) if block.references is None else map(_nullable, block.references),
         # the zip stops with the ids
         strict=False,
     )
@@ -213,6 +217,10 @@ def _lines(block: LogRows) -> bytes:
 
 def _escaped(text: str) -> str:
     return text.translate(_ESCAPES)
+
+
+def _nullable(text: str | None) -> str:
+    return _NULL if text is None else _escaped(text)
 
 
 def _escaped_json(text: str) -> str:

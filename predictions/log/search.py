@@ -35,7 +35,7 @@ BEYOND = 2**128
 # values of the feedback filter that require feedback
 JUDGED = {"with", "wrong"}
 # filters with an index, the most selective first
-INDEXED = ("caller", "batch", "version", "source", "label")
+INDEXED = ("reference", "caller", "batch", "version", "source", "label")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Wanted:
     label: str = ""
     source: str = ""
     caller: str = ""
+    reference: str = ""
     batch: int | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -61,7 +62,7 @@ class Wanted:
     def equal(self) -> dict[str, Any]:
         """The filters on a single value of a column."""
         version = self.versions[0] if self.versions and len(self.versions) == 1 else None
-        values = {name: getattr(self, name) for name in ("caller", "batch", "source", "label")}
+        values = {name: getattr(self, name) for name in ("reference", "caller", "batch", "source", "label")}
         return {name: value for name, value in {**values, "version": version}.items() if value}
 
 
@@ -301,6 +302,6 @@ def with_truths(rows: list[Prediction]) -> list[Prediction]:
 def listed(predictions: QuerySet[Prediction]) -> QuerySet[Prediction]:
     """Load only the columns of a list, because the versions' columns are large."""
     return predictions.select_related("version__classifier").only(
-        *("id", "created_at", "label", "probability", "source", "caller", "warnings"),
+        *("id", "created_at", "label", "probability", "source", "caller", "warnings", "reference"),
         *("version__number", "version__classifier__name"),
     )

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from clfsite.core.api.schema import example
 from predictions.models import Prediction
-from predictions.serving.serializers import ID_EXAMPLE, ROW_EXAMPLE
+from predictions.serving.serializers import ID_EXAMPLE, REFERENCE_EXAMPLE, ROW_EXAMPLE
 
 
 @example(
@@ -23,6 +23,7 @@ from predictions.serving.serializers import ID_EXAMPLE, ROW_EXAMPLE
         "caller": "shop",
         "batch": None,
         "row": None,
+        "reference": REFERENCE_EXAMPLE,
         "truth": "Yes",
     }
 )
@@ -35,7 +36,7 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
         model = Prediction
         fields = [
             "id", "created_at", "model", "version", "features", "label", "probability", "probabilities",
-            "warnings", "latency_ms", "source", "caller", "batch", "row", "truth",
+            "warnings", "latency_ms", "source", "caller", "batch", "row", "reference", "truth",
         ]  # fmt: skip
 
     def get_truth(self, prediction: Prediction) -> str | None:

@@ -6,6 +6,7 @@ than scoring a row.
 
 import time
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -127,7 +128,9 @@ class PredictView(ServingView):
         },
     )
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
-        body = read_object(read_json(request), required=("features",), optional=("model", "version"))
+        body = read_object(
+            read_json(request), required=("features",), optional=("model", "version", "reference")
+        )
         if not isinstance(body["features"], dict):
             raise Malformed(
                 '"features" is not an object of feature names and values',
@@ -140,6 +143,7 @@ class PredictView(ServingView):
             model=model_of(body),
             version=version_of(body),
             path="features",
+            reference=body.get("reference"),
         )
         live, (outcome,) = answer.live, _outcomes(answer)
         return {
@@ -180,6 +184,7 @@ class PredictBatchView(ServingView):
             model=model_of(body),
             version=version_of(body),
             path="records.{row}",
+            has_references=True,
         )
         return {
             "model": answer.live.classifier,
@@ -227,8 +232,8 @@ def describe(live: Live) -> dict[str, Any]:
 
 
 def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
-    """The answer for each row. JSON texts of the log are reused."""
-    return [
+    """The answer for each row, with its reference if it has one. JSON texts of the log are reused."""
+    outcomes = [
         {
             "prediction_id": key,
             "label": label,
@@ -241,6 +246,12 @@ def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
             part.ids, part.labels, part.probability, part.probabilities, part.warnings, strict=True
         )
     ]
+    if any(part.references for part in answer.parts):
+        known = chain.from_iterable(part.references or [None] * len(part) for part in answer.parts)
+        for outcome, reference in zip(outcomes, known, strict=True):
+            if reference is not None:
+                outcome["reference"] = reference
+    return outcomes
 
 
 def _records(value: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from uuid_utils import uuid7
 from clfsite.core.errors import InvalidInput
 from clfsite.core.web.metrics import child
 from clfsite.core.web.problems import MOST_ERRORS
-from predictions.log import group_commit
+from predictions.log import group_commit, references
 from predictions.log.build import log_rows, write_warnings
 from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
@@ -61,21 +61,29 @@ def predict(
     caller: str,
     model: str | None = None,
     version: int | None = None,
-    path: str = "",
+    path: str | None = None,
+    reference: Any = None,
+    has_references: bool = False,
 ) -> Answer:
     """Answer and log records of JSON values with the active version, or the pinned one.
 
     Args:
         path: path of a record in the caller's body, with {row} for its number, used in errors.
+        reference: the caller's own key of the only record, as a JSON value.
+        has_references: whether the records may have such a key beside the features; see `references.name_in`.
 
     Raises:
         InvalidInput: a record does not fit the contract; nothing was stored. NotFound, Unavailable: see
         `LiveModels.get`.
     """
     live = live_models.get(model, version)
+    taken = None if reference is None else references.take([reference])
+    if has_references:
+        records, taken = references.split(records, live.contract, path or "")
     rows = read_records(live.contract, records)
-    scored = _score(live, rows, path)
-    parts = Parts(len(rows), _log(live, rows, scored, source=source, caller=caller))
+    scored = _score(live, rows, path, taken)
+    known = taken.known if taken else None
+    parts = Parts(len(rows), _log(live, rows, scored, source=source, caller=caller, known=known))
     _commit(live, parts, [warning.code for of_row in scored.warnings.values() for warning in of_row])
     return Answer(live, parts)
 
@@ -112,20 +120,23 @@ class _Scored:
     pieces: Iterable[Piece]
 
 
-def _score(live: Live, records: Sequence[Mapping[str, Any]], path: str) -> _Scored:
-    """Check records and begin to score them.
+def _score(
+    live: Live, records: Sequence[Mapping[str, Any]], path: str | None, taken: references.Taken | None
+) -> _Scored:
+    """Check records and their references, and begin to score them.
 
     Raises:
         InvalidInput: with every refused feature of every record.
     """
     began = time.perf_counter()
     if len(records) < ROWS_FOR_COLUMNS:
-        warned = {row: warnings for row, warnings in enumerate(_check_each(live, records, path)) if warnings}
+        each = _check_each(live, records, path, taken)
+        warned = {row: warnings for row, warnings in enumerate(each) if warnings}
         seconds = time.perf_counter() - began
         call = live.batcher.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
         return _Scored(warned, seconds, map(live.batcher.piece, [call]))
     checked = check_records(live.contract, records, strict=live.strict)
-    _refuse(live, len(records), checked.errors, path)
+    _refuse(live, len(records), checked.errors, path, taken)
     seconds = time.perf_counter() - began
     return _Scored(checked.warnings, seconds, _pieces(live, checked.arrays, len(records)))
 
@@ -157,6 +168,7 @@ def _log(
     *,
     source: Prediction.Source,
     caller: str,
+    known: Sequence[str | None] | None,
 ) -> Iterator[LogRows]:
     """Rows of the log for scored records, in pieces."""
     warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
@@ -174,6 +186,7 @@ def _log(
             source=source,
             caller=caller,
             created_at=now,
+            references=known and known[piece],
         )
         first, seconds = piece.stop, seconds + taken
     child(metrics.scoring_seconds, live.classifier).observe(seconds)
@@ -199,7 +212,10 @@ def count(live: Live, blocks: Iterable[LogRows], unseen: Sequence[str]) -> None:
 
 
 def _check_each(
-    live: Live, records: Sequence[Mapping[str, Any]], path: str = ""
+    live: Live,
+    records: Sequence[Mapping[str, Any]],
+    path: str | None = None,
+    taken: references.Taken | None = None,
 ) -> list[list[FeatureProblem]]:
     """Return each record's warnings.
 
@@ -215,17 +231,30 @@ def _check_each(
         if errors:
             problems[row] = errors
         warnings.append(warned)
-    _refuse(live, len(records), problems, path)
+    _refuse(live, len(records), problems, path, taken)
     return warnings
 
 
-def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[FeatureProblem]], path: str) -> None:
-    """Raise InvalidInput if any record has errors, with the first errors in the order of rows."""
-    if not errors:
+def _refuse(
+    live: Live,
+    count: int,
+    errors: Mapping[int, Sequence[FeatureProblem]],
+    path: str | None,
+    taken: references.Taken | None = None,
+) -> None:
+    """Raise InvalidInput if any record or reference has errors, with the first errors in the order of rows."""
+    strange = taken.problems if taken else {}
+    if not errors and not strange:
         return
+    if strange:
+        of_row = {row: [*errors.get(row, ()), problem] for row, problem in strange.items()}
+        errors = dict(sorted({**errors, **of_row}.items()))
     what = "the record was refused" if count == 1 else f"{len(errors):,} of {count:,} records were refused"
     problems = ((row, problem) for row, of_row in errors.items() for problem in of_row)
-    listed = [_error(row, problem, path) for row, problem in islice(problems, MOST_ERRORS)]
+    listed = [
+        _error(row, problem, taken.path if taken and problem is strange.get(row) else path)
+        for row, problem in islice(problems, MOST_ERRORS)
+    ]
     raise InvalidInput(
         f"{what} by the contract of {live.classifier} version {live.number}; nothing was stored",
         listed,
@@ -233,8 +262,8 @@ def _refuse(live: Live, count: int, errors: Mapping[int, Sequence[FeatureProblem
     )
 
 
-def _error(row: int, problem: FeatureProblem, path: str) -> dict[str, Any]:
+def _error(row: int, problem: FeatureProblem, path: str | None) -> dict[str, Any]:
     error = {"row": row, **asdict(problem)}
-    if path:
+    if path is not None:
         error["field"] = ".".join(filter(None, [path.format(row=row), problem.feature]))
     return error

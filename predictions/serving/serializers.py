@@ -8,12 +8,14 @@ from training.versions.serializers import METRICS_EXAMPLE
 
 ROW_EXAMPLE = {"tenure": 5, "contract": "One year"}
 ID_EXAMPLE = "01936f5e-8a4c-7c3e-9d2b-5f0c6a1e7b42"
+REFERENCE_EXAMPLE = "order-1001"
 _OUTCOME_EXAMPLE = {
     "prediction_id": ID_EXAMPLE,
     "label": "No",
     "probability": 0.83,
     "probabilities": {"No": 0.83, "Yes": 0.17},
     "warnings": [],
+    "reference": REFERENCE_EXAMPLE,
 }
 _ANSWER_EXAMPLE = {"model": "churn", "version": 3, "threshold": 0.5}
 
@@ -33,16 +35,35 @@ class ModelSerializer(serializers.Serializer[dict[str, object]]):
     )
 
 
-@example({"features": ROW_EXAMPLE})
+@example({"features": ROW_EXAMPLE, "reference": REFERENCE_EXAMPLE})
 class PredictRequestSerializer(ModelSerializer):
     features = serializers.DictField(
         help_text="One value per feature, as listed by /info; null if the value is missing."
     )
+    reference = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=200,
+        help_text="Your own key, such as an order number. It is returned, and feedback and searches can use it.",
+    )
 
 
-@example({"records": [ROW_EXAMPLE, {"tenure": 70, "contract": "Two year"}], "model": "churn"})
+@example(
+    {
+        "records": [
+            {**ROW_EXAMPLE, "reference": REFERENCE_EXAMPLE},
+            {"tenure": 70, "contract": "Two year"},
+        ],
+        "model": "churn",
+    }
+)
 class PredictBatchRequestSerializer(ModelSerializer):
-    records = serializers.ListField(child=serializers.DictField(), min_length=1)
+    records = serializers.ListField(
+        child=serializers.DictField(),
+        min_length=1,
+        help_text="One value per feature, and your own key as reference if you have one. If the classifier has an "
+        "input or a label named reference, the member of the key is clfsite_reference.",
+    )
 
 
 class OutcomeSerializer(serializers.Serializer[dict[str, object]]):
@@ -51,6 +72,7 @@ class OutcomeSerializer(serializers.Serializer[dict[str, object]]):
     probability = serializers.FloatField(help_text="Probability of the returned label.")
     probabilities = serializers.DictField(child=serializers.FloatField())
     warnings = WarningSerializer(many=True)
+    reference = serializers.CharField(required=False, help_text="As sent; absent if none was sent.")
 
 
 @example({**_ANSWER_EXAMPLE, **_OUTCOME_EXAMPLE})

@@ -131,7 +131,7 @@ def there(db: None) -> Iterator[There]:
     versions = [
         trained_version(classifier="churn", activate=active, default=active) for active in (True, False)
     ]
-    prediction = PredictionFactory.create(version=versions[0])
+    prediction = PredictionFactory.create(version=versions[0], reference="order-1001")
     dataset = versions[1].run.dataset
     keys.create(name="schemathesis", scopes=list(SCOPES), secret=SECRET)
     for signal in (request_started, request_finished):
@@ -214,6 +214,9 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
     "upload_feedback": lambda there: {
         "body": {"file": csv_of([{"id": there.prediction.pk, "label": "no"}])},
         "media_type": "multipart/form-data",
+    },
+    "give_feedback_by_reference": lambda there: {
+        "body": {"reference": there.prediction.reference, "label": "yes"}
     },
     "give_feedback": lambda there: {"body": {"label": "yes"}},
     "predict": lambda there: {"body": {"features": there.record}},

@@ -33,9 +33,13 @@ def cell(value: Any) -> Any:
 
 def read_back(text: str, known: Container[str]) -> str:
     """A cell as it was before `cell` put an apostrophe in front, if that is one of the known texts and the cell is none."""
-    plain = text[1:]
-    was_marked = text.startswith("'") and plain.startswith(FORMULA_STARTS)
-    return plain if was_marked and text not in known and plain in known else text
+    plain = unmarked(text)
+    return plain if text not in known and plain in known else text
+
+
+def unmarked(text: str) -> str:
+    """A cell as it was if `cell` put an apostrophe in front."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
 
 
 def read_header(names: Collection[str], known: Container[str]) -> list[str]:

@@ -60,6 +60,7 @@ API: dict[str, dict[str, str]] = {
     "api:prediction-list": {"GET": "read"},
     "api:prediction-detail": {"GET": "read"},
     "api:prediction-feedback": {"POST": "feedback"},
+    "api:reference-feedback": {"POST": "feedback"},
     "api:feedback": {"POST": "feedback"},
     "api:batch-list": {"GET": "read", "POST": "predict"},
     "api:batch-detail": {"GET": "read"},

@@ -51,6 +51,7 @@ def test_the_truth_joins_its_prediction(judge: Callable[..., Any]) -> None:
     assert body.pop("created_at")
     assert body == {
         "prediction_id": str(prediction.pk),
+        "reference": None,
         "label": "no",
         "predicted": "yes",
         "source": "api",
