@@ -27,7 +27,7 @@ def save(trained: "Trained", folder: Path) -> None:
         "threshold": trained.threshold,
         "engine": trained.engine,
         "golden": trained.golden,
-        "libraries": artifact.libraries(),
+        "libraries": artifact.libraries(trained.pipeline),
     }
     folder.mkdir(parents=True)
     (folder / PIPELINE).write_bytes(data)

@@ -23,7 +23,7 @@ from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
 from training.ml.progress import Phase, Progress
-from training.ml.search.estimators import build_model, build_pipeline, can_accelerate
+from training.ml.search.estimators import build_pipeline, can_accelerate
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import Recipe, RecipeError
@@ -193,6 +193,7 @@ def _task(
     """Return the task of the search; the number of jobs is computed in the current joblib context."""
     return Task(
         pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
+        contract=contract,
         recipe=recipe,
         X=X,
         y=y,
@@ -234,12 +235,10 @@ def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
     """
     recipe = task.recipe
     is_own = task.accelerate and recipe.aim is not None
-    model = (
-        build_model(winner.family, recipe.seed, class_weight=recipe.class_weight)
-        if is_own
-        else task.model(winner.family)
-    ).set_params(**winner.params)
-    pipeline = Pipeline([task.pipeline.steps[0], ("model", model)])
+    pipeline = build_pipeline(task.contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
+    if not is_own:
+        pipeline.set_params(model=task.model(winner.family))
+    pipeline.named_steps["model"].set_params(**winner.params)
     proba: NDArray[np.float64] = cross_val_predict(
         pipeline,
         task.X,
@@ -272,12 +271,12 @@ def _fit_winner(
     """Fit scikit-learn's own estimator, which loads everywhere and scores one row without a thread pool."""
     pipeline = build_pipeline(contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
     model = pipeline.named_steps["model"].set_params(**winner.params)
-    is_forest = "n_estimators" in model.get_params()
-    if is_forest:
+    known = model.get_params()
+    if "n_estimators" in known:
         model.set_params(n_jobs=jobs)
     pipeline.fit(X, y)
-    if is_forest:
-        model.set_params(n_jobs=None)
+    if "n_estimators" in known:
+        model.set_params(n_jobs=known["n_jobs"])
     return pipeline
 
 

@@ -48,7 +48,7 @@ def register_version(*, run: Run, trained: "Trained") -> Version:
                 held_out=trained.held_out.to_dict(),
                 threshold=trained.threshold,
                 artifacts=artifacts,
-                libraries=artifact.libraries(),
+                libraries=artifact.libraries(trained.pipeline),
                 golden=trained.golden,
                 engine=trained.engine,
             )

@@ -18,7 +18,13 @@ from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
 
 from training.ml.search.families import FAMILIES
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, DateParts, Feature
@@ -39,6 +45,8 @@ UNITS_OF = {"epoch": "s", "epoch_ms": "ms"}
 # parts of the training rows, each of which is encoded by the target in the other parts
 CROSS_FITS = 5
 MISSING_CATEGORY = "(missing)"
+# categories of one column that boosting tells apart itself; scikit-learn's has no more bins
+MOST_CODES = 250
 # pandas writes whole numbers with ".0" if another value of the column is missing
 WHOLE_NUMBER = re.compile(r"\A(-?\d+)\.0\Z")
 # scaled features are clipped here, because trees compare in float32, whose largest number is 3.4e38
@@ -60,8 +68,36 @@ def build_model(
     return resolve_name(name)(**entry.fixed, random_state=seed, class_weight=class_weight)
 
 
-def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
+def check_parameter(family: str, name: str, value: Any) -> None:
+    """Raise ValueError if an estimator of a family cannot take a value, which both libraries check only when fitting."""
+    model = build_model(family, 0).set_params(**{name: value})
+    if hasattr(model, "_parameter_constraints"):
+        model._validate_params()
+        return
+    if name == "n_estimators":
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} must be a whole number above 0")
+    else:
+        model.set_params(n_estimators=1)
+    try:
+        model.fit(np.arange(4.0).reshape(-1, 1), [0, 1, 0, 1])
+    except Exception as error:
+        raise ValueError(str(error)) from error
+
+
+def told_categories(contract: Contract, family: str) -> dict[str, Any]:
+    """Return the parameters that tell an estimator of a family which columns of the preprocessor hold categories."""
+    numbers, categories = len(contract.numbers), len(contract.categories)
+    if not FAMILIES[family].native or not categories:
+        return {}
+    return {FAMILIES[family].native: list(range(numbers, numbers + categories))}
+
+
+def build_preprocessor(contract: Contract, seed: int = 0, *, native: bool = False) -> ColumnTransformer:
     """Return the unfitted preprocessor: imputation and scaling of numbers, imputation and one-hot of categories.
+
+    If `native`, missing numbers stay missing, and a category becomes one column of codes, in which a missing value has a
+    code of its own and an unknown value is missing. Everything else is the same.
 
     A text that is learned by its words becomes 200 numbers, the weights of the words that tell the classes apart best.
     A date becomes its year, month, weekday and, if dates have times, hour, and the days since the last date of training.
@@ -73,24 +109,19 @@ def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     frames prepared by the contract and also those of plain `pandas.read_csv`, in which a column of only missing values
     has floats and categories such as `1` are numbers.
     """
-    numbers = Pipeline(_scaled_numbers())
-    categories = Pipeline(
-        [
-            *_imputed_texts(contract),
-            (
-                "encoder",
-                OneHotEncoder(
-                    handle_unknown="infrequent_if_exist", max_categories=MANY_LEVELS, sparse_output=False
-                ),
-            ),
-        ]
-    )
     many = contract.levels
     few = [name for name in contract.categories if name not in many]
-    parts: list[tuple[str, Any, Any]] = [
-        ("numbers", numbers, contract.numbers),
-        ("categories", categories, few),
-    ]
+    parts: list[tuple[str, Any, Any]] = (
+        [
+            ("numbers", Pipeline([("floats", _floats()), _limiter()]), contract.numbers),
+            ("codes", _codes(contract), contract.categories),
+        ]
+        if native
+        else [
+            ("numbers", Pipeline(_scaled_numbers()), contract.numbers),
+            ("categories", _columns_of_categories(contract), few),
+        ]
+    )
     if many:
         parts.append(("levels", _levels(contract, seed), many))
     parts += [
@@ -104,19 +135,41 @@ def build_preprocessor(contract: Contract, seed: int = 0) -> ColumnTransformer:
     return ColumnTransformer(parts)
 
 
+def _columns_of_categories(contract: Contract) -> Pipeline:
+    encoder = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", max_categories=MANY_LEVELS, sparse_output=False
+    )
+    return Pipeline([*_imputed_texts(contract), ("encoder", encoder)])
+
+
+def _codes(contract: Contract) -> Pipeline:
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_CODES
+    )
+    return Pipeline([*_imputed_texts(contract), ("encoder", encoder)])
+
+
+def _floats() -> FunctionTransformer:
+    return FunctionTransformer(np.asarray, kw_args={"dtype": np.float64}, feature_names_out="one-to-one")
+
+
 def _scaled_numbers() -> list[tuple[str, Any]]:
     return [
         ("imputer", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("scaler", StandardScaler()),
-        (
-            "limiter",
-            FunctionTransformer(
-                np.clip,
-                kw_args={"a_min": -LARGEST_SCALED, "a_max": LARGEST_SCALED},
-                feature_names_out="one-to-one",
-            ),
-        ),
+        _limiter(),
     ]
+
+
+def _limiter() -> tuple[str, FunctionTransformer]:
+    return (
+        "limiter",
+        FunctionTransformer(
+            np.clip,
+            kw_args={"a_min": -LARGEST_SCALED, "a_max": LARGEST_SCALED},
+            feature_names_out="one-to-one",
+        ),
+    )
 
 
 def date_parts(feature: Feature) -> list[str]:
@@ -255,8 +308,11 @@ def build_pipeline(
 ) -> Pipeline:
     """Return an unfitted pipeline of two steps, `preprocessor` and `model`.
 
-    It consists only of scikit-learn's own classes, so its artifact loads with scikit-learn alone. The pipeline takes
-    frames of shape (rows, features) with the contract's column names.
+    It consists only of classes of scikit-learn and, for that family, of LightGBM, so its artifact loads with these alone.
+    The pipeline takes frames of shape (rows, features) with the contract's column names.
     """
-    model = build_model(family, seed, class_weight=class_weight)
-    return Pipeline([("preprocessor", build_preprocessor(contract, seed)), ("model", model)])
+    model = build_model(family, seed, class_weight=class_weight).set_params(
+        **told_categories(contract, family)
+    )
+    native = bool(FAMILIES[family].native)
+    return Pipeline([("preprocessor", build_preprocessor(contract, seed, native=native)), ("model", model)])

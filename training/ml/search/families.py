@@ -5,6 +5,8 @@ Estimators are imported only when one is built, because forms and commands list 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pkgutil import resolve_name
 from typing import Any
 
 AUTO = "auto"
@@ -17,7 +19,8 @@ class Family:
     `fixed` holds the parameters that all estimators of the family share. `accelerated` names scikit-learn-intelex's class
     with the same parameters. It is used only in searches: its forests load only where it is installed, so the winner is
     always fitted by scikit-learn itself. `nests` is true if a forest of fewer and shallower trees is a part of a larger
-    one, see `nested_forests`.
+    one, see `nested_forests`. `native` is the name of the parameter that takes the columns of categories, for boosting that
+    splits categories and missing values itself; the others get categories as columns of 0 and 1 and no missing values.
     """
 
     title: str
@@ -26,6 +29,19 @@ class Family:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     accelerated: str | None = None
     nests: bool = False
+    native: str = ""
+
+    @cached_property
+    def is_installed(self) -> bool:
+        """Whether the estimator can be imported here."""
+        try:
+            resolve_name(self.estimator)
+        except (
+            ImportError,
+            OSError,
+        ):  # OSError: a shared library of the machine, such as OpenMP's, is missing
+            return False
+        return True
 
 
 _FOREST_SPACE: dict[str, Sequence[Any]] = {
@@ -53,6 +69,15 @@ FAMILIES: dict[str, Family] = {
         "Histogram gradient boosting",
         "sklearn.ensemble.HistGradientBoostingClassifier",
         {"learning_rate": [0.03, 0.1, 0.3], "max_leaf_nodes": [15, 31], "max_iter": [100, 200]},
+        native="categorical_features",
+    ),
+    "lightgbm": Family(
+        "LightGBM",
+        "lightgbm.LGBMClassifier",
+        {"learning_rate": [0.03, 0.1], "num_leaves": [8, 31], "n_estimators": [100, 200]},
+        # one thread, as searches fit side by side; the same rows give the same trees with any number of threads
+        fixed={"n_jobs": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True},
+        native="categorical_column",
     ),
     "logistic_regression": Family(
         "Logistic regression",
@@ -64,5 +89,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def families_of(estimator: str) -> list[str]:
-    """Return the families of an estimator's name: the one of that name, or all for `auto`."""
-    return list(FAMILIES) if estimator == AUTO else [estimator]
+    """Return the families of an estimator's name: the one of that name, or all that are installed for `auto`."""
+    if estimator != AUTO:
+        return [estimator]
+    return [name for name, family in FAMILIES.items() if family.is_installed]

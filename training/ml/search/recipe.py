@@ -149,8 +149,11 @@ def _judged_in_rounds(settings: int) -> int:
 
 
 def _check_space(family: str, space: Space) -> None:
-    from training.ml.search.estimators import build_model  # imports scikit-learn, see `Recipe.check`
+    # imports scikit-learn, see `Recipe.check`
+    from training.ml.search.estimators import build_model, check_parameter
 
+    if not FAMILIES[family].is_installed:
+        raise RecipeError(f"{FAMILIES[family].title} is not installed here; choose another estimator")
     known = build_model(family, 0).get_params()
     for name, values in space.items():
         if name not in known:
@@ -159,8 +162,7 @@ def _check_space(family: str, space: Space) -> None:
             raise RecipeError(f"the space of {name!r} is {values!r}; expected a list of values to try")
         for value in values:
             try:
-                # scikit-learn itself checks parameters only when fitting
-                build_model(family, 0).set_params(**{name: value})._validate_params()
+                check_parameter(family, name, value)
             except ValueError as error:
                 raise RecipeError(f"{family} cannot take {name}={value!r}: {error}") from error
 

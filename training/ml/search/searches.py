@@ -21,11 +21,12 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from training.ml.search import nested_forests
-from training.ml.search.estimators import build_model
+from training.ml.search.estimators import build_model, build_preprocessor, told_categories
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer
 from training.ml.search.recipe import HALVING_FACTOR, HALVING_ROWS, Recipe
 from training.ml.search.splitting import Folds
+from training.ml.tables.contract import Contract
 
 if TYPE_CHECKING:
     import optuna
@@ -66,6 +67,7 @@ class Task:
     """The input of a search: the pipeline whose model is replaced, the rows, the folds and the scorer."""
 
     pipeline: Pipeline
+    contract: Contract
     recipe: Recipe
     X: pd.DataFrame
     y: NDArray[np.object_]
@@ -90,13 +92,22 @@ class Task:
     def model(self, family: str) -> Any:
         """Return the unfitted estimator of a family for the search."""
         recipe = self.recipe
-        return build_model(family, recipe.seed, class_weight=recipe.class_weight, accelerate=self.accelerate)
+        model = build_model(family, recipe.seed, class_weight=recipe.class_weight, accelerate=self.accelerate)
+        return model.set_params(**told_categories(self.contract, family))
+
+    def parts(self, family: str) -> dict[str, Any]:
+        """Return the steps of the pipeline that a family replaces, by name."""
+        first, native = next(iter(self.recipe.spaces)), bool(FAMILIES[family].native)
+        if native == bool(FAMILIES[first].native):
+            return {"model": self.model(family)}
+        preprocessor = build_preprocessor(self.contract, self.recipe.seed, native=native)
+        return {"preprocessor": preprocessor, "model": self.model(family)}
 
     def grids(self) -> list[dict[str, list[Any]]]:
         """Return the spaces as scikit-learn expects them, with the estimator as a parameter."""
         return [
             {
-                "model": [self.model(family)],
+                **{name: [step] for name, step in self.parts(family).items()},
                 **{f"model__{name}": list(values) for name, values in space.items()},
             }
             for family, space in self.recipe.spaces.items()
@@ -294,7 +305,7 @@ def _optuna(task: Task) -> SearchResult:
             name: list(values)[trial.suggest_categorical(f"{family}.{name}", list(range(len(values))))]
             for name, values in recipe.spaces[family].items()
         }
-        setting = {"model": task.model(family), **{f"model__{name}": value for name, value in params.items()}}
+        setting = {**task.parts(family), **{f"model__{name}": value for name, value in params.items()}}
         key = repr((family, params))
         if key in results:
             return results[key][1]
@@ -353,7 +364,9 @@ def _ranked(
         Candidate(
             family=task.family_of(setting["model"]),
             params={
-                name.removeprefix("model__"): value for name, value in setting.items() if name != "model"
+                name.removeprefix("model__"): value
+                for name, value in setting.items()
+                if name.startswith("model__")
             },
             mean=mean,
             std=std,

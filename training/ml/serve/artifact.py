@@ -19,6 +19,8 @@ from training.ml.tables.contract import Contract
 # The fastest level of deflate shrinks forests to about a quarter, in much less time than their training.
 COMPRESSION = ("zlib", 1)
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
+# needed by the models that have a part of them
+OPTIONAL_LIBRARIES = ("lightgbm",)
 TOLERANCE = 1e-9  # difference of a probability
 GOLDEN_ROWS = 20
 
@@ -64,9 +66,11 @@ def load(data: bytes, sha256: str) -> Any:
         raise ArtifactError(f"the artifact cannot be loaded here: {type(error).__name__}: {error}") from error
 
 
-def libraries() -> dict[str, str]:
-    """Return the versions of the libraries that a model trained here depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+def libraries(pipeline: Any) -> dict[str, str]:
+    """Return the versions of the libraries that a pipeline trained here depends on."""
+    steps = {type(step).__module__.partition(".")[0] for step in pipeline.get_params().values()}
+    known = [*LIBRARIES, *(name for name in OPTIONAL_LIBRARIES if name in steps)]
+    return {"python": platform.python_version(), **{name: version(name) for name in known}}
 
 
 def record_golden(pipeline: Any, held_out: pd.DataFrame) -> dict[str, Any]:

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.search.estimators import DATE, JOINED, LARGEST_SCALED, MISSING_CATEGORY, PARTS_LIMITS, PROSE
 from training.ml.serve import onnx_trees
+from training.ml.serve.compiled_trees import boosting, forest, light_boosting
 from training.ml.serve.onnx_trees import Matrix
 from training.ml.tables.contract import LARGEST, MOMENTS, SELECTED_WORDS, Contract, DateParts, Feature, Kind
 from training.ml.tables.date_parts import FEWEST
@@ -279,14 +279,12 @@ class Compiled:
 def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
     """Compile a fitted pipeline; return None if a step or estimator of it is not supported."""
     model = pipeline.named_steps["model"]
-    for kind, engine, build in _ENGINES:
-        if isinstance(model, kind):
-            predict = build(model)
-            if predict is None:
-                return None
-            predict = _arranging(predict, list(model.classes_), contract.classes)
-            return Compiled(engine, _preprocessor(pipeline, contract), predict)
-    return None
+    engine, build = _ENGINES.get(type(model).__name__, ("", None))
+    predict = build(model) if build else None
+    if predict is None:
+        return None
+    predict = _arranging(predict, list(model.classes_), contract.classes)
+    return Compiled(engine, _preprocessor(pipeline, contract), predict)
 
 
 def _arranging(
@@ -389,7 +387,10 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
     if numbers:
         medians, means, scales = _scaling(transformer)
     width = len(numbers)
-    transformer, categories = fitted["categories"]
+    if "codes" in fitted and fitted["codes"][1]:
+        parts += _codes(*fitted["codes"], width)
+        width += len(parts)
+    transformer, categories = fitted.get("categories", (None, []))
     if categories:
         encoder = transformer.named_steps["encoder"]
         for name, known, rare in zip(
@@ -399,8 +400,9 @@ def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
             blocks.append(block)
             width += size
     if "levels" in fitted:
-        parts += _levels(*fitted["levels"], width)
-        width += sum(part.width for part in parts)
+        levels = list(_levels(*fitted["levels"], width))
+        parts += levels
+        width += sum(part.width for part in levels)
     for place, feature in enumerate(contract.dates):
         part = _moments(feature, fitted[f"{DATE}{place}"][0], width)
         parts.append(part)
@@ -425,11 +427,26 @@ def _joined_date(joined: DateParts, transformer: Pipeline, first: int) -> Joined
 
 
 def _scaling(transformer: Pipeline) -> tuple[Matrix, Matrix, Matrix]:
-    """Return the medians, means and scales of fitted steps for numbers."""
+    """Return the medians, means and scales of fitted steps for numbers, neutral ones where missing numbers stay so."""
+    if "scaler" not in transformer.named_steps:
+        count = transformer.named_steps["limiter"].n_features_in_
+        return np.full(count, np.nan), np.zeros(count), np.ones(count)
     imputer, scaler = transformer.named_steps["imputer"], transformer.named_steps["scaler"]
     # a column without values has no median
     medians = np.where(np.isnan(imputer.statistics_), 0.0, imputer.statistics_)
     return medians, scaler.mean_, scaler.scale_
+
+
+def _codes(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:
+    """Yield a column of codes for each category; rare ones share the last code, and an unknown one has none."""
+    encoder = transformer.named_steps["encoder"]
+    for place, (name, known, rare) in enumerate(
+        zip(names, encoder.categories_, encoder.infrequent_categories_, strict=True)
+    ):
+        block, _ = _block(name, [str(category) for category in known], rare, 0)
+        vectors = {value: np.array([float(code)]) for value, code in block.places.items()}
+        unknown = np.array([np.nan])
+        yield Levels(name, first + place, vectors, vectors.get(MISSING_CATEGORY, unknown), unknown)
 
 
 def _levels(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:
@@ -470,8 +487,11 @@ def _linear(model: LogisticRegression) -> onnx_trees.Predict:
     return predict
 
 
-_ENGINES: tuple[tuple[Any, str, Callable[[Any], onnx_trees.Predict | None]], ...] = (
-    ((RandomForestClassifier, ExtraTreesClassifier), "onnxruntime", onnx_trees.forest),
-    (HistGradientBoostingClassifier, "onnxruntime", onnx_trees.boosting),
-    (LogisticRegression, "numpy", _linear),
-)
+# by the name of the class, because LightGBM may not be installed
+_ENGINES: Mapping[str, tuple[str, Callable[[Any], onnx_trees.Predict | None]]] = {
+    "RandomForestClassifier": ("onnxruntime", forest),
+    "ExtraTreesClassifier": ("onnxruntime", forest),
+    "HistGradientBoostingClassifier": ("onnxruntime", boosting),
+    "LGBMClassifier": ("onnxruntime", light_boosting),
+    "LogisticRegression": ("numpy", _linear),
+}

@@ -1,10 +1,10 @@
-"""Forests and boosted trees as ONNX models in double precision, which onnxruntime runs.
+"""Ensembles of trees as ONNX models in double precision, which onnxruntime runs.
 
-scikit-learn's trees compare float32 features with float64 thresholds, boosted ones float64 features; both are exact in
-double precision. The scores come out as float32, which is the only rounding: about 1e-7 of a probability.
+Where all splits compare numbers, the scores come out as float32, which is the only rounding: about 1e-7 of a probability.
+Splits of categories need a later operator, whose scores are in double precision.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,6 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from scipy.special import expit, softmax
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 
 Matrix = NDArray[np.float64]
 Predict = Callable[[Matrix], Matrix]
@@ -23,10 +21,13 @@ Predict = Callable[[Matrix], Matrix]
 MAX_NODES = 5_000_000
 # versions of ONNX's operators, of its operators for trees, and of its file format
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 8
+# the same for trees that split categories, and how its operator numbers what a split asks: at most, or among
+MEMBERS_ML_OPSET, MEMBERS_IR_VERSION = 5, 10
+AT_MOST, AMONG = 0, 6
 
 
 @dataclass
-class _Nodes:
+class Trees:
     """Nodes and leaf weights of many trees, in the parallel lists that ONNX expects."""
 
     tree: list[NDArray[np.int64]] = field(default_factory=list)
@@ -40,6 +41,13 @@ class _Nodes:
     leaf_node: list[NDArray[np.int64]] = field(default_factory=list)
     leaf_target: list[NDArray[np.int64]] = field(default_factory=list)
     leaf_weight: list[Matrix] = field(default_factory=list)
+    missing_left: list[NDArray[np.bool_]] = field(default_factory=list)
+    # the codes that go left, by tree and node
+    members: dict[tuple[int, int], Matrix] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return len(self.tree)
 
     def add(
         self,
@@ -50,14 +58,21 @@ class _Nodes:
         is_leaf: NDArray[np.bool_],
         weights: Matrix,
         targets: NDArray[np.int64],
+        *,
+        missing_left: NDArray[np.bool_] | None = None,
+        members: Mapping[int, Matrix] | None = None,
     ) -> None:
         """Add one tree.
 
         Args:
             feature, threshold, left, right, is_leaf: one value per node, shape (nodes,).
             weights: the amounts that a leaf adds to its targets, shape (nodes, len(targets)); only leaves are read.
+            missing_left: whether a missing value goes left, shape (nodes,); None if it goes right everywhere.
+            members: by node that splits categories, the codes that go left; a tree of such splits has one target.
         """
         count, tree = len(feature), len(self.tree)
+        self.missing_left.append(np.zeros(count, dtype=bool) if missing_left is None else missing_left)
+        self.members |= {(tree, node): codes for node, codes in (members or {}).items()}
         leaves = np.flatnonzero(is_leaf)
         self.tree.append(np.full(count, tree))
         self.node.append(np.arange(count))
@@ -77,18 +92,25 @@ class _Nodes:
 
     def session(self, features: int, targets: int) -> onnxruntime.InferenceSession:
         """Return a session that sums the leaf weights, with input `x` (rows, features) and output `y` (rows, targets)."""
-        node = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml")
+        has_members = bool(self.members)
+        node = helper.make_node(
+            "TreeEnsemble" if has_members else "TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml"
+        )
         # Attributes are made one at a time, because the lists of a large forest dominate the memory as Python objects.
-        for name, values in self._attributes(targets):
+        for name, values in self._with_members(targets) if has_members else self._attributes(targets):
             node.attribute.append(helper.make_attribute(name, values))
+        scores = TensorProto.DOUBLE if has_members else TensorProto.FLOAT
         graph = helper.make_graph(
             [node],
             "trees",
             [helper.make_tensor_value_info("x", TensorProto.DOUBLE, [None, features])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, targets])],
+            [helper.make_tensor_value_info("y", scores, [None, targets])],
         )
-        imports = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-        model = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
+        ml_opset, ir_version = (
+            (MEMBERS_ML_OPSET, MEMBERS_IR_VERSION) if has_members else (ML_OPSET, IR_VERSION)
+        )
+        imports = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ml_opset)]
+        model = helper.make_model(graph, opset_imports=imports, ir_version=ir_version)
         options = onnxruntime.SessionOptions()
         # Requests run in threads of their own, with which another pool would compete for the cores.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -111,69 +133,53 @@ class _Nodes:
             ("target_ids", self.leaf_target),
         ):
             yield name, np.concatenate(parts).tolist()
+        missing_left = np.concatenate(self.missing_left)
+        if missing_left.any():
+            yield "nodes_missing_value_tracks_true", missing_left.astype(np.int64).tolist()
         yield "nodes_modes", np.where(np.concatenate(self.leaf), "LEAF", "BRANCH_LEQ").tolist()
         yield "nodes_values_as_tensor", _tensor("nodes_values", np.concatenate(self.threshold))
         yield "target_weights_as_tensor", _tensor("target_weights", np.concatenate(self.leaf_weight))
 
+    def _with_members(self, targets: int) -> Iterator[tuple[str, Any]]:
+        """Yield the attributes of the later operator, which keeps splits and leaves apart and numbers each in a row.
 
-def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | None:
-    """Return a function from scaled features to probabilities, both (rows, ...), or None if the forest is too large."""
-    trees = [estimator.tree_ for estimator in model.estimators_]
-    if sum(tree.node_count for tree in trees) > MAX_NODES:
-        return None
-    targets = np.arange(len(model.classes_))
-    nodes = _Nodes()
-    for tree in trees:
-        # Since scikit-learn 1.3 the value of a leaf holds the shares of the classes, which the forest averages.
-        shares = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
-        nodes.add(
-            tree.feature,
-            tree.threshold,
-            tree.children_left,
-            tree.children_right,
-            tree.children_left < 0,
-            shares,
-            targets,
-        )
-    run, count = nodes.session(model.n_features_in_, len(targets)).run, len(trees)
-
-    def predict(X: Matrix) -> Matrix:
-        votes = run(["y"], {"x": X.astype(np.float32).astype(np.float64)})[0]
-        shares: Matrix = np.divide(votes, count, dtype=np.float64)
-        return shares
-
-    return predict
-
-
-def boosting(model: HistGradientBoostingClassifier) -> Predict | None:
-    """Return such a function for histogram gradient boosting without categorical splits."""
-    if model.is_categorical_ is not None and np.any(model.is_categorical_):
-        return None
-    baseline = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, -1)
-    nodes = _Nodes()
-    for round_ in model._predictors:
-        for target, predictor in enumerate(round_):
-            table = predictor.nodes
-            nodes.add(
-                table["feature_idx"],
-                table["num_threshold"],
-                table["left"],
-                table["right"],
-                table["is_leaf"].astype(bool),
-                table["value"][:, None].astype(np.float64),
-                np.array([target]),
-            )
-    run = nodes.session(model.n_features_in_, baseline.shape[1]).run
-
-    def predict(X: Matrix) -> Matrix:
-        raw = run(["y"], {"x": X})[0].astype(np.float64) + baseline
-        if raw.shape[1] > 1:
-            shares: Matrix = softmax(raw, axis=1)
-            return shares
-        positive = expit(raw[:, 0])
-        return np.column_stack([1 - positive, positive])
-
-    return predict
+        A tree of a single leaf becomes a split with that leaf on both sides.
+        """
+        sizes = [len(part) for part in self.tree]
+        offsets = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+        is_leaf, missing_left = np.concatenate(self.leaf), np.concatenate(self.missing_left)
+        left, right = (np.concatenate(parts) + offsets for parts in (self.left, self.right))
+        weights, leaf_targets = np.zeros(len(is_leaf)), np.zeros(len(is_leaf), dtype=np.int64)
+        starts = np.cumsum([0, *sizes[:-1]])
+        leaves = np.concatenate(self.leaf_node) + starts[np.concatenate(self.leaf_tree)]
+        weights[leaves] = np.concatenate(self.leaf_weight)
+        leaf_targets[:] = np.repeat([target[0] for target in self.leaf_target], sizes)
+        is_split = ~is_leaf
+        alone = starts[is_leaf[starts]]
+        is_split[alone] = True
+        left[alone] = right[alone] = alone
+        split_place, leaf_place = np.cumsum(is_split) - 1, np.cumsum(is_leaf) - 1
+        left, right = left[is_split], right[is_split]
+        among = np.zeros(len(is_leaf), dtype=bool)
+        codes = {starts[tree] + node: values for (tree, node), values in self.members.items()}
+        among[list(codes)] = True
+        yield from (("n_targets", targets), ("post_transform", 0), ("aggregate_function", 1))
+        yield "tree_roots", split_place[starts].tolist()
+        yield "nodes_featureids", np.concatenate(self.feature)[is_split].tolist()
+        yield "nodes_missing_value_tracks_true", missing_left[is_split].astype(np.int64).tolist()
+        for side, places in (("true", left), ("false", right)):
+            yield f"nodes_{side}leafs", is_leaf[places].astype(np.int64).tolist()
+            inside = np.where(is_leaf[places], leaf_place[places], split_place[places])
+            yield f"nodes_{side}nodeids", inside.tolist()
+        yield "leaf_targetids", leaf_targets[is_leaf].tolist()
+        modes = np.where(among, AMONG, AT_MOST)[is_split].astype(np.uint8)
+        yield "nodes_modes", onnx.numpy_helper.from_array(modes, "nodes_modes")
+        splits = np.where(among, np.nan, np.concatenate(self.threshold))[is_split]
+        yield "nodes_splits", _tensor("nodes_splits", splits)
+        yield "leaf_weights", _tensor("leaf_weights", weights[is_leaf])
+        # the codes of each split of categories, in the order of the splits, each list closed by NaN
+        lists = [np.append(codes[place], np.nan) for place in sorted(codes)]
+        yield "membership_values", _tensor("membership_values", np.concatenate(lists))
 
 
 def _tensor(name: str, values: Matrix) -> onnx.TensorProto:

@@ -87,11 +87,15 @@ def test_default_space_names_parameters_that_the_family_has(family: str) -> None
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("make", [tables.mixed, tables.codes], ids=lambda make: make.__name__)
-def test_pipeline_is_made_of_scikit_learn_alone(family: str, make: Callable[[], pd.DataFrame]) -> None:
+def test_pipeline_is_made_of_scikit_learn_and_lightgbm_alone(
+    family: str, make: Callable[[], pd.DataFrame]
+) -> None:
     unpickler = Unpickler(io.BytesIO(pickle.dumps(fitted(make(), family))))
     unpickler.load()
     assert "sklearn" in unpickler.packages
     libraries, standard = {"sklearn", "numpy", "scipy", "pandas"}, {"_codecs", "operator", "functools", "re"}
+    if family == "lightgbm":
+        libraries.add("lightgbm")
     assert unpickler.packages <= {*libraries, *standard, "builtins", "copyreg", "collections"}
 
 

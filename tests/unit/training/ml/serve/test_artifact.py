@@ -48,9 +48,16 @@ def canary(tmp_path: Path) -> Path:
 
 
 def test_what_a_model_was_made_with_names_python_and_every_library() -> None:
-    made = libraries()
+    made = libraries(tiny().trained.pipeline)
     assert made["python"] == platform.python_version()
     assert (made["scikit-learn"], made["pandas"]) == (sklearn.__version__, pd.__version__)
+
+
+def test_lightgbm_is_named_only_with_its_own_models() -> None:
+    contract = tiny().contract
+    for family in ("lightgbm", "random_forest"):
+        made = libraries(build_pipeline(contract, family, 0))
+        assert ("lightgbm" in made) == (family == "lightgbm")
 
 
 def test_artifact_comes_back_as_it_was() -> None:
