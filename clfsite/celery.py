@@ -8,7 +8,7 @@ import os
 import warnings
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_init, worker_ready
 from django.conf import settings
 
 # a container runs as root on purpose, and the warning would be the last line of `make run`
@@ -18,6 +18,23 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
 app = Celery("clfsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def refuse_newer_schema(**_: object) -> None:
+    """End a worker whose database was migrated by a newer release."""
+    # imported here because the apps are loaded later
+    from django.db import Error
+
+    from clfsite.operations import schema
+
+    try:
+        problem = schema.newer()
+    except Error:
+        # the worker waits for the database
+        return
+    if problem:
+        raise SystemExit(problem)
 
 
 @worker_ready.connect

@@ -161,7 +161,7 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": STATE_DIR / "files"},
     },
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "clfsite.core.storage.static_files.StaticFiles"},
     "datasets": _storage("datasets"),
     "artifacts": _storage("artifacts"),
     "batches": _storage("batches"),

@@ -2,6 +2,9 @@
 
 Each web process is a separate granian; they listen on the same port, so the others answer while one starts.
 granian's own supervision gives up if a process dies twice within 5.5 seconds.
+
+A server that takes another one over (`clfsite.takeover`) starts its web processes on the other's sockets. The other one
+ends when all of them have loaded their models.
 """
 
 import argparse
@@ -10,15 +13,21 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from clfsite.core import shared_memory
 from clfsite.core.jobs.processes import end_group
+from clfsite.takeover import running
+from clfsite.takeover.door import SOCKET, WARM
+from clfsite.takeover.running import Handover, TakeoverError
 
 logger = logging.getLogger("clfsite.supervisor")
 
@@ -28,6 +37,8 @@ POLL_SECONDS = 0.1
 ANSWER_SECONDS = 2
 # seconds that the other processes wait for the first web process
 ALONE_SECONDS = 20
+# seconds in which the web processes that take a port over have to load their models
+WARM_SECONDS = 180
 # seconds; a process that ends earlier could not start, or was killed by its first work
 LIVED_SECONDS = 5.0
 # seconds before the first, second, ... restart of such a process
@@ -65,13 +76,36 @@ WORKER = [
 class Kept:
     """A process that is restarted when it ends: at once if it was stable, otherwise after a growing pause."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        listening: int | None = None,
+    ) -> None:
+        """Create a process that is not started yet.
+
+        Args:
+            listening: the descriptor of a socket for its first start; started again, it opens its own.
+        """
         self.name = name
+        self._listening = listening
         self._command = [sys.executable, "-m", "clfsite.child", *command]
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._due = 0.0
         self._failures = 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it could not be started, or ended by itself."""
+        return self._failures > 0
+
+    def forget_socket(self) -> None:
+        """Close this process's copy of the socket, because only the started process needs it."""
+        if self._listening is not None:
+            os.close(self._listening)
+            self._listening = None
 
     def look(self) -> None:
         """Start the process if it is due, and record its end."""
@@ -102,10 +136,14 @@ class Kept:
 
     def _start(self, now: float) -> None:
         self._began = now
+        inherited = {} if self._listening is None else {SOCKET: str(self._listening)}
         try:
             # a new session, because Ctrl-C must only reach the supervisor, which stops the others in order
             self._process = subprocess.Popen(  # noqa: S603
-                self._command, env=self._environment, start_new_session=True
+                self._command,
+                env={**self._environment, **inherited},
+                pass_fds=() if self._listening is None else (self._listening,),
+                start_new_session=True,
             )
         except OSError as error:  # for example, no memory for another process
             self._wait(now, f"could not be started ({error})")
@@ -118,12 +156,21 @@ class Kept:
         logger.error("%s %s; restarting %s", self.name, what, f"in {pause} s" if pause else "now")
 
 
-def run(processes: Sequence[Kept], is_up: Callable[[], bool]) -> None:
+def run(
+    processes: Sequence[Kept],
+    is_up: Callable[[], bool],
+    take_over: Callable[[Callable[[], bool]], None] | None = None,
+) -> None:
     """Keep processes running until SIGTERM or Ctrl-C, then stop them gracefully in parallel.
 
     Args:
         processes: the first starts alone, the others when the site is up.
         is_up: whether the site answers; called until it does.
+        take_over: starts the first processes in place of another server's; called with a function that tells whether
+            to give up.
+
+    Raises:
+        TakeoverError: the other server keeps serving, and all processes were stopped.
     """
     is_stopping = False
 
@@ -133,17 +180,66 @@ def run(processes: Sequence[Kept], is_up: Callable[[], bool]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    has_answered, until = False, time.monotonic() + ALONE_SECONDS
-    while not is_stopping:
-        for process in processes if has_answered or time.monotonic() > until else processes[:1]:
+    try:
+        if take_over:
+            take_over(lambda: is_stopping)
+        has_answered, until = False, time.monotonic() + (0 if take_over else ALONE_SECONDS)
+        while not is_stopping:
+            for process in processes if has_answered or time.monotonic() > until else processes[:1]:
+                process.look()
+            if not has_answered and is_up():
+                has_answered = True
+                _notify("READY=1")
+            time.sleep(POLL_SECONDS)
+        _notify("STOPPING=1")
+    finally:
+        for process in processes:
+            process.ask_to_stop()
+        until = time.monotonic() + STOP_SECONDS
+        for process in processes:
+            process.stop(until)
+
+
+def replace(handover: Handover, web: Sequence[Kept], folder: Path, is_stopping: Callable[[], bool]) -> None:
+    """Start web processes on the sockets of another server; when all are ready, let the other one end.
+
+    Args:
+        folder: where the processes open their doors.
+
+    Raises:
+        TakeoverError: one of them did not start; the other server keeps serving.
+    """
+
+    def look() -> None:
+        for process in web:
             process.look()
-        has_answered = has_answered or is_up()
+
+    until = time.monotonic() + WARM_SECONDS
+    while len(running.doors(folder)) < len(web):
+        look()
+        failed = next((process.name for process in web if process.has_failed), "")
+        if failed or is_stopping() or time.monotonic() > until:
+            handover.close()
+            reason = f"{failed or 'a web process'} did not start" if not is_stopping() else "stopped"
+            raise TakeoverError(f"{reason}; the port stays with {handover.server}")
         time.sleep(POLL_SECONDS)
-    for process in processes:
-        process.ask_to_stop()
-    until = time.monotonic() + STOP_SECONDS
-    for process in processes:
-        process.stop(until)
+    for process in web:
+        process.forget_socket()
+    handover.complete(look)
+    sys.stdout.write(f"took over from {handover.server}\n")
+    sys.stdout.flush()
+
+
+def _notify(state: str) -> None:
+    """Tell systemd the state of the service, if it started this process with Type=notify."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        # the name of an abstract socket begins with NUL
+        address = f"\0{address[1:]}"
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
+        service_manager.sendto(state.encode(), address)
 
 
 def is_served(host: str, port: int, name: str) -> bool:
@@ -178,24 +274,28 @@ def web_command(host: str, port: int, threads: int, memory: int) -> list[str]:
             f" --workers-max-rss {memory} --rss-sample-interval {SAMPLE_SECONDS} --rss-samples {SAMPLES}"
             f" --respawn-interval {OVERLAP_SECONDS}"
         )
-    return ["granian", "clfsite.wsgi:application", *options.split()]
+    return ["clfsite.takeover.web", "granian", "clfsite.wsgi:application", *options.split()]
 
 
 def main() -> None:
     """Serve until a signal."""
     parser = argparse.ArgumentParser(prog="clfsite.supervisor", description="Use `manage.py serve`.")
-    for option in ("--host", "--name"):
+    for option in ("--host", "--name", "--state"):
         parser.add_argument(option, required=True)
     for option in ("--port", "--web", "--threads", "--memory"):
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--no-worker", action="store_true")
+    parser.add_argument("--takeover", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(format="{asctime} {levelname} {name}: {message}", style="{")
     try:
         folder = shared_memory.make_folder()
+        running.note(folder, options.host, options.port, Path(options.state), Path.cwd())
     except OSError as error:
         logger.warning(
-            "shared memory is not available, so each web process reports only its own metrics: %s", error
+            "shared memory is not available, so each web process reports only its own metrics, and no other server "
+            "can take over: %s",
+            error,
         )
         folder = None
     environment = {
@@ -203,16 +303,39 @@ def main() -> None:
         **os.environ,
         **({shared_memory.FOLDER: str(folder)} if folder else {}),
     }
-    command = web_command(options.host, options.port, options.threads, options.memory)
-    names = [f"web process {number}" for number in range(1, options.web + 1)]
-    processes = [Kept(name, command, environment) for name in names]
-    if not options.no_worker:
-        processes.append(Kept("the worker", WORKER, environment))
     try:
-        run(processes, lambda: is_served(options.host, options.port, options.name))
+        _serve(options, environment, folder)
+    except TakeoverError as error:
+        raise SystemExit(f"CommandError: {error}") from error
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(options: argparse.Namespace, environment: dict[str, str], folder: Path | None) -> None:
+    """Serve until a signal, after the takeover of the port if it was asked for.
+
+    Raises:
+        TakeoverError: the port was not taken over.
+    """
+    other = running.find(options.port, besides=os.getpid()) if options.takeover else None
+    handover = Handover(other) if other else None
+    if handover and not folder:
+        raise TakeoverError("a server without shared memory cannot take over")
+    sockets: list[int | None] = [*handover.sockets()] if handover else []
+    sockets += [None] * (options.web - len(sockets))
+    command = web_command(options.host, options.port, options.threads, options.memory)
+    web_environment = {**environment, WARM: "1"} if handover else environment
+    web = [
+        Kept(f"web process {number}", command, web_environment, listening)
+        for number, listening in enumerate(sockets, start=1)
+    ]
+    processes = [*web] if options.no_worker else [*web, Kept("the worker", WORKER, environment)]
+    run(
+        processes,
+        lambda: is_served(options.host, options.port, options.name),
+        partial(replace, handover, web, folder) if handover and folder else None,
+    )
 
 
 if __name__ == "__main__":

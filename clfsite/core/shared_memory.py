@@ -32,10 +32,16 @@ def make_folder() -> Path:
 def _made_in(place: Path) -> Path:
     for folder in place.glob("clfsite-*"):
         # left by a killed process
-        name = _NAME.fullmatch(folder.name)
-        if name and not is_alive(int(name[1])):
+        pid = owner(folder)
+        if pid and not is_alive(pid):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"clfsite-{os.getpid()}-", dir=place))
+
+
+def owner(folder: Path) -> int:
+    """The id of the process that created a folder; 0 if the name is not of such a folder."""
+    name = _NAME.fullmatch(folder.name)
+    return int(name[1]) if name else 0
 
 
 def is_alive(pid: int) -> bool:

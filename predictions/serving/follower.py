@@ -45,6 +45,15 @@ def start() -> None:
         _thread("versions", _look_up_versions, first=_load_versions).start()
 
 
+def load() -> None:
+    """Start the threads, and wait until keys and versions are loaded or the database did not answer."""
+    start()
+    try:
+        live_models.all()
+    except Error as error:
+        logger.warning("the models are not loaded yet: %s", str(error).strip())
+
+
 def _thread(
     name: str, work: Callable[[], None], first: Callable[[], None] = lambda: None
 ) -> threading.Thread:

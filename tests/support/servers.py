@@ -39,6 +39,16 @@ def database() -> Iterator[str]:
         server.close()
 
 
+@contextmanager
+def maybe_database(kind: str) -> Iterator[dict[str, str]]:
+    """The settings of a site on this kind of database: a new one on the test server, or nothing for SQLite."""
+    if kind == "sqlite":
+        yield {}
+        return
+    with database() as url:
+        yield {"DATABASE_URL": url}
+
+
 @dataclass
 class RedisServer:
     """A Redis in a process of its own that keeps nothing on disk."""

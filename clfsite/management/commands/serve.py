@@ -1,10 +1,12 @@
 """`manage.py serve`: the web server and the worker of a single machine."""
 
+import errno
 import os
 import socket
 import subprocess
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +14,9 @@ from django.db import Error, connection
 
 from clfsite.core.storage import database
 from clfsite.management import demo as demos
+from clfsite.operations import schema
+from clfsite.takeover import running
+from clfsite.takeover.running import Running
 
 # concurrent requests of a process, which can share a commit of the log: with fewer, requests wait longer,
 # with more, they compete for Python's lock; see docs/deployment.md
@@ -43,6 +48,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--no-worker", action="store_true", help="do not start a Celery worker")
         parser.add_argument(
+            "--takeover",
+            action="store_true",
+            help="replace the site's server on this port, if there is one: start new web processes beside its own, "
+            "then let it finish; no call fails",
+        )
+        parser.add_argument(
             "--demo", action="store_true", help="run setup_demo first, if any part of the demo is missing"
         )
 
@@ -54,6 +65,7 @@ class Command(BaseCommand):
         web: int | None,
         threads: int,
         no_worker: bool,
+        takeover: bool,
         demo: bool,
         **_options: object,
     ) -> None:
@@ -61,11 +73,15 @@ class Command(BaseCommand):
             web = _web_processes()
         if web < 1 or threads < 1:
             raise CommandError("--web and --threads take whole numbers above 0")
-        _refuse_taken_port(host, port)
+        other = running.find(port)
+        if takeover and other:
+            _refuse_other_server(other, host, web)
+        else:
+            _refuse_taken_port(host, port, other)
         os.chdir(settings.BASE_DIR)
         if demo:
             _set_up_demo()
-        self._refuse_unsafe_database()
+        self._refuse_unfit_database(is_takeover=takeover and other is not None)
         # the host name for the check whether it answers, because others are refused
         name = next((name for name in settings.ALLOWED_HOSTS if name != "*"), "localhost").lstrip(".")
         options = [
@@ -74,31 +90,36 @@ class Command(BaseCommand):
             f"--web={web}",
             f"--threads={threads}",
             f"--name={name}",
+            f"--state={settings.STATE_DIR}",
             # MiB, at least 1 if there is a limit
             f"--memory={-(-settings.ENV.CLFSITE_WEB_MEMORY_BYTES // 1024**2)}",
         ]
-        if no_worker:
-            options.append("--no-worker")
+        options += [flag for flag, is_set in (("--no-worker", no_worker), ("--takeover", takeover)) if is_set]
         # replaces this process, whose packages would waste 200 MB
         os.execv(sys.executable, [sys.executable, "-m", "clfsite.supervisor", *options])  # noqa: S606
 
-    def _refuse_unsafe_database(self) -> None:
-        """Refuse a PostgreSQL that may lose commits; if it is down, /health/ready checks it later.
+    def _refuse_unfit_database(self, *, is_takeover: bool) -> None:
+        """Refuse a schema of a newer release, and a PostgreSQL that may lose commits.
+
+        If the database is down, /health/ready checks it later.
 
         Raises:
-            CommandError: naming the settings.
+            CommandError: naming migrations or settings.
         """
-        if settings.CLFSITE_UNSAFE_DATABASE:
-            return
         try:
-            unsafe = database.unsafe_settings()
+            newer, older = schema.newer(), schema.older()
+            unsafe = "" if settings.CLFSITE_UNSAFE_DATABASE else database.unsafe_settings()
         except Error as error:
             self.stderr.write(f"the database does not answer yet: {str(error).strip()}")
             return
         finally:
             connection.close()
-        if unsafe:
-            raise CommandError(unsafe)
+        if newer or unsafe:
+            raise CommandError(newer or unsafe)
+        if older and is_takeover:
+            raise CommandError(older)
+        if older:
+            self.stderr.write(older)
 
 
 def _web_processes() -> int:
@@ -128,19 +149,43 @@ def _set_up_demo() -> None:
         raise CommandError("the demo could not be set up", returncode=done.returncode)
 
 
-def _refuse_taken_port(host: str, port: int) -> None:
-    """Refuse a port that is in use, because the supervisor would retry forever.
+def _refuse_other_server(other: Running, host: str, web: int) -> None:
+    """Refuse to take over a server of another site, or one that this server cannot replace completely.
 
     Raises:
-        CommandError: has the message of the system.
+        CommandError: says what differs and what to do.
+    """
+    if Path(other.state) != settings.STATE_DIR:
+        raise CommandError(
+            f"port {other.port} belongs to another site: {other}, with the state folder {other.state}; this site's is "
+            f"{settings.STATE_DIR}. Choose another --port, or set CLFSITE_STATE_DIR"
+        )
+    if other.host != host:
+        raise CommandError(f"{other} listens on {other.host}, not on {host}; use --host {other.host}")
+    if web < (number := len(other.doors)):
+        raise CommandError(
+            f"{other} has {number} web processes, whose sockets {web} cannot take over; use --web {number}, or stop "
+            "that server first"
+        )
+
+
+def _refuse_taken_port(host: str, port: int, other: Running | None) -> None:
+    """Refuse a port that is in use, because two servers on one port would share its calls.
+
+    Raises:
+        CommandError: names the server, or has the message of the system.
     """
     try:
+        if other and other.host == host:
+            # it may not listen yet
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
             # like servers, because recently closed connections must not block the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except (OSError, OverflowError) as error:
+        who = f" It is used by {other}; --takeover replaces it without a failed call" if other else ""
         raise CommandError(
-            f"cannot listen on {host}:{port}: {error}; choose another --host or --port"
+            f"cannot listen on {host}:{port}: {error}; choose another --host or --port.{who}"
         ) from error
