@@ -390,6 +390,43 @@ class HourlyLatency(models.Model):
         return f"{self.predictions} in the hour from {self.hour:%Y-%m-%d %H:%M}"
 
 
+class HourlyBin(models.Model):
+    """The predictions of an hour by bin of each input, and by label and confidence, stored in the log's transaction.
+
+    One row holds all bins of a version, because a row for each would need thirty times the space and a hundred updates in
+    each commit. A commit adds a row, so it never waits for another; rows of the same hour are merged soon after.
+    `predictions.monitoring.bins` reads and writes `counts`, `Version.reference` has the bins.
+    """
+
+    hour = models.DateTimeField()
+    version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
+    counts = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["version", "hour"], name="hourly_bin_version")]
+
+    def __str__(self) -> str:
+        return f"bins of the hour from {self.hour:%Y-%m-%d %H:%M}"
+
+
+class HourlyRefusal(models.Model):
+    """The number of records of an hour that a version's contract refused, by the code of their first error."""
+
+    hour = models.DateTimeField()
+    version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
+    code = models.CharField(max_length=50)
+    shard = models.PositiveSmallIntegerField()
+    predictions = models.PositiveBigIntegerField(help_text="That were asked for and refused.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "hour", "code", "shard"], name="hourly_refusal_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.predictions} in the hour from {self.hour:%Y-%m-%d %H:%M}"
+
+
 class FeedbackQuerySet(models.QuerySet["Feedback"]):
     def in_force(self) -> Self:
         """The current feedback, without rows that a correction has superseded."""

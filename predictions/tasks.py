@@ -6,12 +6,13 @@ from clfsite.core.jobs import worker
 from clfsite.core.web import sent_forms
 from predictions.batches import service as batches
 from predictions.models import Batch
-from predictions.monitoring import counts
+from predictions.monitoring import bins, counts
 from predictions.serving import idempotency
 
 worker.every_hour(idempotency.forget_old)
 worker.every_hour(sent_forms.forget_old)
 worker.every_hour(counts.fold)
+worker.every_hour(bins.merge_all)
 worker.look_after(Batch, batches.TASK)
 
 

@@ -14,6 +14,7 @@ from training.ml.progress import Phase, Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import Choice, Corrections
+from training.ml.watch.reference import Reference, taken_over
 
 name_validator = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -367,6 +368,12 @@ class Version(Archivable):
     engine = models.JSONField(
         default=dict, help_text="What scores its rows, as it was compared with scikit-learn at registration."
     )
+    reference_data = models.JSONField(
+        default=dict,
+        db_default={},
+        editable=False,
+        help_text="How its table and its held-out rows fill the bins in which predictions are counted.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = VersionQuerySet.as_manager()
@@ -374,7 +381,7 @@ class Version(Archivable):
     # These columns may hold thousands of numbers per row, which lists do not need.
     BULKY: ClassVar[tuple[str, ...]] = (
         *("contract_data", "params", "cross_validation", "held_out"),
-        *("artifacts", "libraries", "golden", "engine"),
+        *("artifacts", "libraries", "golden", "engine", "reference_data"),
     )
 
     class Meta:
@@ -403,6 +410,13 @@ class Version(Archivable):
         """The five held-out metrics."""
         metrics: dict[str, float] = self.held_out["metrics"]
         return metrics
+
+    @property
+    def reference(self) -> Reference:
+        """The bins of its predictions; those of a version from before they were stored follow from the table's profile."""
+        if self.reference_data:
+            return Reference.from_dict(self.reference_data)
+        return taken_over(self.contract, self.run.dataset.profile, self.held_out, self.run.dataset.rows)
 
     @property
     def is_active(self) -> bool:

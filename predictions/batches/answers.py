@@ -95,6 +95,7 @@ class Answerer:
             self._live,
             ids=[f"{self._batch.id_prefix}{row:08x}" for row in rows],
             features=checked.records(),
+            values={name: array[good] for name, array in checked.arrays.items()},
             labels=self._labels[labels].tolist(),
             proba=proba,
             warnings=list(compress(write_warnings(checked.warnings, checked.rows), good)),

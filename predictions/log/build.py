@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import orjson
@@ -19,6 +20,7 @@ def log_rows(
     *,
     ids: Sequence[str],
     features: Sequence[str],
+    values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]],
     labels: Sequence[str],
     proba: NDArray[np.float64],
     warnings: Sequence[str],
@@ -34,17 +36,19 @@ def log_rows(
 
     Args:
         features, warnings: JSON texts, one for each row.
+        values: the features as records of JSON values, or as columns of a prepared frame.
         proba: shape (rows, classes), in the contract's order of classes.
         seconds: time of each row.
         rows: positions in the batch.
         references: the callers' own keys, None for a row without one.
     """
     shares, places = proba.tolist(), live.places
+    probability = [row[places[label]] for row, label in zip(shares, labels, strict=True)]
     return LogRows(
         ids=ids,
         features=features,
         labels=labels,
-        probability=[row[places[label]] for row, label in zip(shares, labels, strict=True)],
+        probability=probability,
         probabilities=live.write_shares(shares),
         warnings=warnings,
         version_id=live.version_id,
@@ -55,6 +59,7 @@ def log_rows(
         batch_id=batch_id,
         rows=rows,
         references=references,
+        places=live.binner.places(values, labels, probability),
     )
 
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
+import numpy as np
 from django.db import connection, transaction
+from numpy.typing import NDArray
 
 from predictions.models import Prediction
-from predictions.monitoring import counts
+from predictions.monitoring import bins, counts
 
 COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",
@@ -23,6 +25,7 @@ _ROW = f"({', '.join(['%s'] * len(COLUMNS))})"
 _INSERT = f"INSERT INTO {_TABLE} ({_NAMES}) VALUES "  # noqa: S608  names of our own
 # of COPY's text format
 _NULL = r"\N"
+_Counts: TypeAlias = tuple[counts.Counted, bins.Binned]
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -32,7 +35,7 @@ class LogRows:
 
     Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space
     between values; single values apply to all rows. `rows` are positions in a batch; `references` are None
-    if no row has one.
+    if no row has one. `places` are those of all values among the bins of the version, see `training.ml.watch.bins`.
     """
 
     ids: Sequence[str]
@@ -49,6 +52,7 @@ class LogRows:
     batch_id: int | None = None
     rows: Sequence[int] | None = None
     references: Sequence[str | None] | None = None
+    places: Sequence[int] | NDArray[np.intp] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -58,6 +62,11 @@ class LogRows:
         """The data for the hourly counts."""
         tenths = counts.tenths(self.labels, self.probability)
         return counts.Counted(self.created_at, self.version_id, self.source, self.latency_ms, tenths)
+
+    @property
+    def binned(self) -> bins.Binned:
+        """The data for the counts by bin."""
+        return bins.Binned(self.created_at, self.version_id, self.places)
 
 
 class Parts:
@@ -116,7 +125,7 @@ def write(blocks: Iterable[LogRows], count: int) -> None:
     # SQLite blocks other writers during a transaction, so everything is made before it
     store, blocks = (_copy, blocks) if connection.vendor == "postgresql" else (_insert, list(blocks))
     with transaction.atomic():
-        counts.add(store(blocks))
+        _count(store(blocks))
 
 
 def _write_at_once(blocks: Sequence[LogRows]) -> None:
@@ -124,18 +133,31 @@ def _write_at_once(blocks: Sequence[LogRows]) -> None:
     rows = [row for block in blocks for row in _rows(block)]
     statements = [
         (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
-        *counts.statements(block.counted for block in blocks),
+        *_counting([(block.counted, block.binned) for block in blocks]),
     ]
     with connection.cursor() as cursor:
         cursor.execute(*counts.joined(statements))
 
 
-def _insert(blocks: Iterable[LogRows]) -> list[counts.Counted]:
+def _counting(blocks: Sequence[_Counts]) -> list[tuple[str, list[Any]]]:
+    """The statements that count blocks by hour and by bin."""
+    return [
+        *counts.statements(counted for counted, _ in blocks),
+        *bins.statements(binned for _, binned in blocks),
+    ]
+
+
+def _count(blocks: Sequence[_Counts]) -> None:
+    with connection.cursor() as cursor:
+        counts.execute(cursor, _counting(blocks))
+
+
+def _insert(blocks: Iterable[LogRows]) -> list[_Counts]:
     counted = []
     with connection.cursor() as cursor:
         for block in blocks:
             cursor.executemany(_INSERT + _ROW, list(_rows(block)))
-            counted.append(block.counted)
+            counted.append((block.counted, block.binned))
     return counted
 
 
@@ -162,8 +184,8 @@ def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
     )
 
 
-def _copy(blocks: Iterable[LogRows]) -> list[counts.Counted]:
-    counted: list[counts.Counted] = []
+def _copy(blocks: Iterable[LogRows]) -> list[_Counts]:
+    counted: list[_Counts] = []
     with connection.cursor() as cursor:
         cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(_stream(blocks, counted)))
     return counted
@@ -180,7 +202,7 @@ class _Feed:
         return next(self._chunks, b"")
 
 
-def _stream(blocks: Iterable[LogRows], counted: list[counts.Counted]) -> Iterator[bytes]:
+def _stream(blocks: Iterable[LogRows], counted: list[_Counts]) -> Iterator[bytes]:
     """Blocks in COPY's text format. Each block is counted, and the next one made, while PostgreSQL reads the
     previous one.
 
@@ -190,7 +212,7 @@ def _stream(blocks: Iterable[LogRows], counted: list[counts.Counted]) -> Iterato
     """
     for block in blocks:
         yield _lines(block)
-        counted.append(block.counted)
+        counted.append((block.counted, block.binned))
 
 
 def _lines(block: LogRows) -> bytes:

@@ -6,21 +6,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from predictions.models import HourlyCount, HourlyLatency, hour_of
+from predictions.models import HourlyCount, HourlyLatency, HourlyRefusal, hour_of
 
 SHARDS = 8
 # milliseconds; upper bounds of the latency buckets, three per power of ten; the last bucket has none
 LATENCY_MS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 DECILES = 10
 
-SHARDED: tuple[tuple[type[HourlyCount | HourlyLatency], tuple[str, ...]], ...] = (
+Sharded: TypeAlias = type[HourlyCount | HourlyLatency | HourlyRefusal]
+_COUNTED: tuple[tuple[Sharded, tuple[str, ...]], ...] = (
     (HourlyCount, ("hour", "version_id", "source", "label", "decile", "shard")),
     (HourlyLatency, ("hour", "version_id", "source", "bucket", "shard")),
+)
+SHARDED: tuple[tuple[Sharded, tuple[str, ...]], ...] = (
+    *_COUNTED,
+    (HourlyRefusal, ("hour", "version_id", "code", "shard")),
 )
 
 
@@ -47,11 +52,16 @@ def tenths(labels: Iterable[str], probability: Iterable[float]) -> Counter[tuple
 def add(blocks: Iterable[Counted]) -> None:
     """Count logged predictions; call it in the transaction that logs them."""
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(*joined(statements(blocks)))
-            return
-        for statement, values in statements(blocks):
-            cursor.execute(statement, values)
+        execute(cursor, statements(blocks))
+
+
+def execute(cursor: Any, counting: Sequence[tuple[str, list[Any]]]) -> None:
+    """Execute statements, on PostgreSQL as one message."""
+    if connection.vendor == "postgresql":
+        cursor.execute(*joined(counting))
+        return
+    for statement, values in counting:
+        cursor.execute(statement, values)
 
 
 def joined(statements: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
@@ -65,21 +75,26 @@ def statements(blocks: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
     """The statements that count predictions, with their values; empty if there are none."""
     counts: Counter[tuple[Any, ...]] = Counter()
     latencies: Counter[tuple[Any, ...]] = Counter()
-    shard = os.getpid() % SHARDS
+    shard = own_shard()
     for created_at, version, source, latency_ms, tenths in blocks:
         hour = hour_of(created_at)
         for (label, tenth), number in tenths.items():
             counts[hour, version, source, label, tenth, shard] += number
         latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += sum(tenths.values())
     return [
-        _upsert(model, columns, counted)
-        for (model, columns), counted in zip(SHARDED, (counts, latencies), strict=True)
+        upsert(model, columns, counted)
+        for (model, columns), counted in zip(_COUNTED, (counts, latencies), strict=True)
         if counted
     ]
 
 
-def _upsert(
-    model: type[HourlyCount | HourlyLatency], columns: tuple[str, ...], counts: Mapping[tuple[Any, ...], int]
+def own_shard() -> int:
+    """The shard of this process."""
+    return os.getpid() % SHARDS
+
+
+def upsert(
+    model: Sharded, columns: tuple[str, ...], counts: Mapping[tuple[Any, ...], int]
 ) -> tuple[str, list[Any]]:
     """One statement that adds to all these counters; the same on PostgreSQL and SQLite."""
     table = model._meta.db_table
@@ -105,7 +120,7 @@ def fold(before: datetime | None = None) -> None:
                 cursor.execute(statement, [connection.ops.adapt_datetimefield_value(over)])
 
 
-def _folding(model: type[HourlyCount | HourlyLatency], columns: tuple[str, ...]) -> list[str]:
+def _folding(model: Sharded, columns: tuple[str, ...]) -> list[str]:
     """The statements that merge all shards into the first; their parameter is the time limit."""
     table, kept = model._meta.db_table, ", ".join(columns[:-1])
     summed = f"SELECT {kept}, 0, SUM(predictions) FROM {{source}} GROUP BY {kept}"  # noqa: S608  names of our own

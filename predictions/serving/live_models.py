@@ -16,6 +16,7 @@ from clfsite.core.errors import Conflict, NotFound, ProblemError, Unavailable
 from predictions.serving import metrics
 from predictions.serving.batcher import Batcher
 from training.ml.tables.contract import Contract
+from training.ml.watch.bins import Binner
 from training.models import Activation, Classifier, Version
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Live:
     metrics: dict[str, float]
     loaded: "LoadedModel"
     activated_at: datetime | None
+    binner: Binner
 
     @property
     def contract(self) -> Contract:
@@ -199,6 +201,7 @@ class LiveModels:
             metrics=version.metrics,
             loaded=loaded,
             activated_at=since,
+            binner=known.binner if known else Binner(version.reference.bins, loaded.contract),
         )
 
     def _pin(self, model: str, number: int) -> Live:

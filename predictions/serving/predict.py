@@ -113,11 +113,15 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Accepted records: `warnings` by row if there are any, the seconds of the check, and predictions in pieces."""
+    """Accepted records: `warnings` by row if there are any, the seconds of the check, and predictions in pieces.
+
+    `arrays` are the columns of the records if they were checked by column.
+    """
 
     warnings: Mapping[int, Sequence[FeatureProblem]]
     seconds: float
     pieces: Iterable[Piece]
+    arrays: Mapping[str, NDArray[Any]] | None = None
 
 
 def _score(
@@ -138,7 +142,8 @@ def _score(
     checked = check_records(live.contract, records, strict=live.strict)
     _refuse(live, len(records), checked.errors, path, taken)
     seconds = time.perf_counter() - began
-    return _Scored(checked.warnings, seconds, _pieces(live, checked.arrays, len(records)))
+    pieces = _pieces(live, checked.arrays, len(records))
+    return _Scored(checked.warnings, seconds, pieces, checked.arrays)
 
 
 def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[Piece]:
@@ -179,6 +184,9 @@ def _log(
             live,
             ids=[str(uuid7()) for _ in labels],
             features=[orjson.dumps(record).decode() for record in records[piece]],
+            values=records[piece]
+            if scored.arrays is None
+            else {name: array[piece] for name, array in scored.arrays.items()},
             labels=labels,
             proba=proba,
             warnings=warnings[piece],

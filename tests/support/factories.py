@@ -208,7 +208,7 @@ class VersionFactory(DjangoModelFactory[Version]):
             for part in ("pipeline", "model", "preprocessor")
         }
     )
-    libraries = LazyFunction(artifact.libraries)
+    libraries = LazyFunction(lambda: artifact.libraries(tiny().trained.pipeline))
     golden = LazyFunction(lambda: tiny().trained.golden)
 
 

@@ -17,7 +17,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.aim import Aim
-from training.ml.judge.decision import Decision, arranged
+from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.judge.evaluation import Evaluation, evaluate_rows
 from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
@@ -34,6 +34,7 @@ from training.ml.serve.loaded_model import choose_engine
 from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.copies import Groups
 from training.ml.tables.quoting import quote
+from training.ml.watch.reference import Reference, describe
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Trained:
     warnings: list[str]
     golden: dict[str, Any]
     engine: dict[str, Any]
+    reference: Reference
 
 
 def agree(contract: Contract, recipe: Recipe) -> Contract:
@@ -176,6 +178,26 @@ def train(
         warnings=[*doubts, *warnings],
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
+        reference=_reference(pipeline, X, X_held, y_held, contract, decision),
+    )
+
+
+def _reference(
+    pipeline: Pipeline,
+    X: pd.DataFrame,
+    X_held: pd.DataFrame,
+    y_held: NDArray[np.object_],
+    contract: Contract,
+    decision: Decision,
+) -> Reference:
+    proba = probabilities(pipeline, X_held, contract.classes)
+    places = decision.places(proba)
+    return describe(
+        X,
+        contract,
+        truth=y_held.tolist(),
+        labels=[contract.classes[place] for place in places],
+        confidence=proba[np.arange(len(proba)), places],
     )
 
 

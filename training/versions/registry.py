@@ -51,6 +51,7 @@ def register_version(*, run: Run, trained: "Trained") -> Version:
                 libraries=artifact.libraries(trained.pipeline),
                 golden=trained.golden,
                 engine=trained.engine,
+                reference_data=trained.reference.to_dict(),
             )
             if not run.succeed([vars(candidate) for candidate in trained.candidates], trained.warnings):
                 raise Conflict(f"run {run.pk} was ended by another process")

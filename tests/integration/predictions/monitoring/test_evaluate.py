@@ -1,0 +1,152 @@
+"""The evaluation of a version: what moved, what is wrong with the data, and how accurate it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from predictions.models import FeedbackCount
+from predictions.monitoring import bins
+from predictions.monitoring.evaluate import Evaluation, evaluate
+from tests.support.factories import trained_version
+from training.ml.watch.bins import Bins
+from training.models import Version
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 3, 15, 12, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def version() -> Version:
+    return trained_version(activate=True, default=True)
+
+
+def serve(
+    version: Version,
+    hour: datetime,
+    rows: int,
+    *,
+    seed: int = 0,
+    shares: Mapping[str, Sequence[float]] | None = None,
+) -> None:
+    """Count predictions distributed as in training, but for columns with other shares of their bins."""
+    reference, random = version.reference, np.random.default_rng(seed)
+    layout: Bins = reference.bins
+    counts = np.zeros(layout.size, dtype=np.int64)
+    for place, then in enumerate(reference.counts):
+        column = layout.columns[place]
+        usual = np.array(then) / sum(then)
+        of_column = layout.of_column(counts, place)
+        of_column += random.multinomial(rows, (shares or {}).get(column.name, usual))
+    assert reference.cells is not None
+    cells = reference.cells.rows.ravel()
+    counts[layout.offsets[-1] :] += random.multinomial(rows, cells / cells.sum())
+    places = np.repeat(np.arange(layout.size), counts)
+    ((statement, values),) = bins.statements([bins.Binned(hour, version.pk, places)])
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def column(evaluation: Evaluation, name: str):  # type: ignore[no-untyped-def]
+    return next(item for item in evaluation.columns if item.name == name)
+
+
+def only(size: int, place: int) -> list[float]:
+    return [float(place == other) for other in range(size)]
+
+
+def test_predictions_like_the_table_have_not_moved(version: Version) -> None:
+    for step in range(24 * 8):
+        serve(version, NOW - step * HOUR, 100, seed=step)
+    for days in (1, 7):
+        found = evaluate(version, days=days, until=NOW)
+        assert found.status == "ok", found.problems
+        assert not found.moved
+        assert found.predictions == 2_400 * days
+
+
+def test_few_predictions_are_not_judged(version: Version) -> None:
+    serve(version, NOW, 499, shares={"plan": only(5, 0)})
+    found = evaluate(version, until=NOW)
+    assert found.status == "not_enough_data"
+    assert not found.moved
+
+
+def test_an_input_that_moved_is_named_with_the_hour_since_when(version: Version) -> None:
+    size = version.reference.bins.columns[0].size
+    for step in range(48):
+        serve(
+            version, NOW - step * HOUR, 200, seed=step, shares={"spend": only(size, 3)} if step < 40 else None
+        )
+    found = evaluate(version, until=NOW)
+    assert [item.name for item in found.moved] == ["spend"]
+    assert found.columns[0].name == "spend"
+    assert found.moved[0].since == NOW.replace(minute=0) - 39 * HOUR
+    assert found.status == "attention"
+    assert found.problems == ("drift",)
+
+
+def test_a_weekly_season_has_not_moved_but_a_new_value_has(version: Version) -> None:
+    """A Sunday is compared with the Sundays before."""
+    sunday = {"member": [0.9, 0.1, 0, 0]}
+    for week in range(4):
+        for step in range(24):
+            serve(
+                version,
+                NOW - step * HOUR - week * timedelta(weeks=1),
+                100,
+                seed=100 * week + step,
+                shares=sunday,
+            )
+    assert not evaluate(version, days=1, until=NOW).moved
+    assert column(evaluate(version, days=7, until=NOW), "member").moved
+    for step in range(24):
+        serve(version, NOW - step * HOUR, 100, seed=step, shares=sunday | {"plan": only(5, 3)})
+    assert [item.name for item in evaluate(version, days=1, until=NOW).moved] == ["plan"]
+
+
+def test_missing_unseen_and_constant_values_are_shares_of_the_predictions(version: Version) -> None:
+    names = [item.name for item in version.reference.bins.columns]
+    sizes = {item.name: item.size for item in version.reference.bins.columns}
+    unseen = [0.0] * sizes["plan"]
+    unseen[0], unseen[-2] = 0.75, 0.25
+    serve(version, NOW, 1_000, shares={"plan": unseen, "tenure": only(sizes["tenure"], 2)})
+    found = evaluate(version, until=NOW)
+    assert found.quality.unseen["plan"] == pytest.approx(0.25, abs=0.05)
+    assert found.quality.constant == ("tenure",)
+    assert set(found.quality.missing) <= set(names)
+    assert {"drift", "constant"} <= set(found.problems)
+    assert found.accuracy.estimated is not None
+    assert not found.accuracy.estimated.holds
+
+
+def test_silence_where_there_were_always_predictions(version: Version) -> None:
+    for step in range(3, 24 * 15):
+        serve(version, NOW - step * HOUR, 5, seed=step)
+    assert evaluate(version, until=NOW).quality.silent_since == NOW.replace(minute=0) - 2 * HOUR
+    serve(version, NOW, 5)
+    assert evaluate(version, until=NOW).quality.silent_since is None
+
+
+def test_flipped_labels_contradict_the_estimate(version: Version) -> None:
+    serve(version, NOW, 1_000)
+    before = evaluate(version, until=NOW).accuracy
+    assert before.estimated is not None
+    assert before.estimated.holds
+    assert before.estimated.value == pytest.approx(before.held_out, abs=0.06)
+    assert before.measured is None
+    for predicted, truth in ((0, 1), (1, 0)):
+        FeedbackCount.objects.create(
+            hour=NOW.replace(minute=0), version=version, predicted=predicted, truth=truth, predictions=100
+        )
+    found = evaluate(version, until=NOW)
+    assert found.accuracy.measured is not None
+    assert found.accuracy.measured.value == 0
+    assert found.accuracy.estimated is not None
+    assert not found.accuracy.estimated.holds
+    assert "feedback contradicts it" in found.accuracy.estimated.why
+    assert "accuracy" in found.problems
