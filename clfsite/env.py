@@ -225,6 +225,14 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
         Meta(title="DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         _about("level of the log on standard error"),
     ] = "INFO"
+    CLFSITE_LOG_FORMAT: Annotated[
+        Literal["", "json", "text"],
+        Meta(title="json or text"),
+        _about(
+            "`json`: a line of JSON for each event and each call; `text`: lines for people",
+            default="`text` on a terminal, else `json`",
+        ),
+    ] = ""
     DEBUG: Annotated[Switch, _about("never `true` if others can reach the site")] = False
     DEMO_PASSWORD: Annotated[
         Hidden, _about("password of the login that `make run` creates", default="random, printed once")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from clfsite import env
+from clfsite.core import logs
 from predictions.serving import addresses
 
 ENV = env.read()
@@ -59,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "clfsite.core.web.actors.name_login",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -177,8 +179,8 @@ CSRF_TRUSTED_ORIGINS = ENV.CSRF_TRUSTED_ORIGINS
 CORS_ALLOWED_ORIGINS = ENV.CLFSITE_CORS_ORIGINS
 # only for calls with a key; pages and sessions are restricted to this origin
 CORS_URLS_REGEX = addresses.SHARED
-CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key")
-CORS_EXPOSE_HEADERS = ("retry-after", "idempotency-replayed")
+CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "idempotency-key", "x-request-id")
+CORS_EXPOSE_HEADERS = ("retry-after", "idempotency-replayed", "x-request-id")
 CSRF_FAILURE_VIEW = "clfsite.core.web.problems.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -283,20 +285,20 @@ else:
         "unacked_restore_throttle": 1,
     }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": ENV.CLFSITE_LOG_LEVEL},
-    "loggers": {
+CLFSITE_LOG_FORMAT = logs.form(ENV.CLFSITE_LOG_FORMAT)
+LOGGING = logs.config(
+    CLFSITE_LOG_FORMAT,
+    ENV.CLFSITE_LOG_LEVEL,
+    {
         "django.request": {"level": "ERROR"},
+        # the line of the call has the host and the address
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         # logs each login
         "axes": {"level": "WARNING"},
         # logs each fit of a search
         "sklearnex": {"level": "WARNING", "propagate": False},
     },
-}
+)
 
 # django-prometheus would read the migration state of the database at every start
 PROMETHEUS_EXPORT_MIGRATIONS = False

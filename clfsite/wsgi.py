@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import ResolverMatch, get_resolver  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
+from clfsite.core.requests import access_log  # noqa: E402
 from clfsite.core.requests.whole_body import WholeBody  # noqa: E402
 from clfsite.core.web.problems import problem  # noqa: E402
 from predictions.serving import follower  # noqa: E402
@@ -81,17 +82,39 @@ class Application:
         _ = get_resolver().url_patterns
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request, with the id of its call in the answer and in the log."""
+        call = access_log.begin(
+            environ["REQUEST_METHOD"],
+            _text(environ.get("PATH_INFO", "")),
+            remote=environ.get("REMOTE_ADDR", ""),
+            forwarded=environ.get("HTTP_X_FORWARDED_FOR", ""),
+            given_id=environ.get(access_log.META, ""),
+        )
+
+        def start(status: str, headers: list[tuple[str, str]], *details: Any) -> Any:
+            access_log.end(call, int(status[:3]))
+            return start_response(status, [*headers, (access_log.HEADER, call.id)], *details)
+
+        return self._answer(environ, start)
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         follower.start()
         length = environ.get("CONTENT_LENGTH", "")
         if length.isdecimal():
             environ["wsgi.input"] = WholeBody(environ["wsgi.input"], int(length))
         elif "HTTP_TRANSFER_ENCODING" in environ:
             # for such a body, the server also reports the end if the caller disconnected
+            access_log.note_reason("length_required")
             response = problem(HTTPStatus.LENGTH_REQUIRED, WITHOUT_LENGTH)
             start_response(_STATUS_LINES[response.status_code], list(response.items()))
             return [response.content]
         handler = self.serving if environ.get("PATH_INFO", "").startswith(SCORING) else self.pages
         return handler(environ, start_response)
+
+
+def _text(path: str) -> str:
+    """A path of WSGI, whose characters are bytes, as text."""
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 application = Application()

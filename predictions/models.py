@@ -314,6 +314,10 @@ class Prediction(models.Model):
     reference = models.CharField(  # noqa: DJ001  the index has only the rows with one, so the others cost nothing
         max_length=200, null=True, blank=True, help_text="The caller's own key."
     )
+    # null, because the previous release does not write it, and a default would rewrite the log when it is added
+    request_id = models.CharField(  # noqa: DJ001
+        max_length=64, null=True, blank=True, help_text="The id of the call, as in its X-Request-ID."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -326,6 +330,11 @@ class Prediction(models.Model):
             models.Index(fields=["caller", "id"], name="prediction_caller"),
             models.Index(
                 fields=["reference", "id"], condition=Q(reference__isnull=False), name="prediction_reference"
+            ),
+            models.Index(
+                fields=["request_id", "id"],
+                condition=Q(request_id__isnull=False),
+                name="prediction_request",
             ),
         ]
         constraints = [

@@ -8,8 +8,11 @@ class ProblemError(Exception):
     """The request cannot be executed; nothing was changed.
 
     `errors` has one mapping per problem: `row` and `feature` of a record, or `line` and `column` of a file.
-    `count` is the number of problems if `errors` has only the first ones.
+    `count` is the number of problems if `errors` has only the first ones. `code` stands for the kind of problem in the
+    log.
     """
+
+    code = "refused"
 
     def __init__(self, message: str, errors: Sequence[dict[str, Any]] = (), count: int = 0) -> None:
         super().__init__(message)
@@ -20,22 +23,34 @@ class ProblemError(Exception):
 class Malformed(ProblemError):
     """The request is not of the documented shape."""
 
+    code = "malformed"
+
 
 class NotFound(ProblemError):
     """The requested object does not exist."""
+
+    code = "not_found"
 
 
 class Conflict(ProblemError):
     """The request conflicts with the current state."""
 
+    code = "conflict"
+
 
 class TooLarge(ProblemError):
     """The request exceeds the limit of a setting."""
+
+    code = "too_large"
 
 
 class InvalidInput(ProblemError):
     """The values were read and refused."""
 
+    code = "invalid_input"
+
 
 class Unavailable(ProblemError):
     """The request cannot be executed now, but may succeed later."""
+
+    code = "unavailable"

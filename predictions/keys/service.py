@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from clfsite.core.api.permissions import SCOPES
 from clfsite.core.errors import InvalidInput, Unavailable
+from clfsite.core.requests import access_log
 from clfsite.core.web import metrics
 from predictions.keys import rate_limit
 from predictions.models import ApiKey
@@ -170,6 +171,7 @@ def recognise(key: str) -> KeyCaller:
         AuthenticationFailed, Throttled: see `identify`.
     """
     caller = _recognise(key)
+    access_log.name_caller(caller.name)
     if caller.rate:
         rate_limit.take(caller.key_id, caller.rate)
     return caller
@@ -188,6 +190,7 @@ def _recognise(key: str) -> KeyCaller:
             raise Unavailable("the database is not responding, so keys cannot be checked; try again")
         return _look_up(digest)
     if kept.expires_at and kept.expires_at <= timezone.now():
+        _note_end(kept.caller.name, "key_expired")
         raise refused("the API key is not valid")
     kept.used = True
     return kept.caller
@@ -232,6 +235,8 @@ def _look_up(digest: str) -> KeyCaller:
     row = ApiKey.objects.filter(digest=digest).first()
     if row is None or not row.is_usable:
         _cache.pop(digest, None)
+        if row:
+            _note_end(row.name, "key_revoked" if row.revoked_at else "key_expired")
         raise refused("the API key is not valid")
     if _is_stale(row):
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
@@ -240,6 +245,12 @@ def _look_up(digest: str) -> KeyCaller:
             _cache.clear()
         kept = _cache[digest] = _keep(row, now)
     return kept.caller
+
+
+def _note_end(name: str, code: str) -> None:
+    """Record in the log, but not in the answer, whose key is not valid any longer."""
+    access_log.name_caller(name)
+    access_log.note_reason(code)
 
 
 def _keep(row: ApiKey, now: float) -> Kept:

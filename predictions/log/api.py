@@ -14,15 +14,15 @@ from clfsite.core.web.lists import PAGING
 from predictions.log import references, serializers
 from predictions.models import Prediction, first_id
 
-SINCE, UNTIL, REFERENCE = "since", "until", references.NAME
+SINCE, UNTIL, REFERENCE, REQUEST_ID = "since", "until", references.NAME, "request_id"
 
 
 @extend_schema(tags=["predictions"], summary="The log, newest first")
 class PredictionList(ListCall[Prediction]):
-    """The log, the part between two times, or the predictions with one reference, newest first."""
+    """The log, the part between two times, or the predictions with one reference or of one call, newest first."""
 
     scopes = {"GET": "read"}
-    parameters = {"GET": (*PAGING, SINCE, UNTIL, REFERENCE)}
+    parameters = {"GET": (*PAGING, SINCE, UNTIL, REFERENCE, REQUEST_ID)}
     serializer_class = serializers.PredictionSerializer
     queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
 
@@ -40,6 +40,11 @@ class PredictionList(ListCall[Prediction]):
             ),
             OpenApiParameter(
                 REFERENCE, OpenApiTypes.STR, description="The caller's own key; only predictions with it."
+            ),
+            OpenApiParameter(
+                REQUEST_ID,
+                OpenApiTypes.STR,
+                description="The id of the call that made the predictions, as in its X-Request-ID.",
             ),
         ]
     )
@@ -59,6 +64,10 @@ class PredictionList(ListCall[Prediction]):
             raise Malformed(
                 f"{UNTIL}: {message}", [{"field": UNTIL, "code": "out_of_order", "message": message}]
             )
+        if request_id := self.request.query_params.get(REQUEST_ID, ""):
+            if "\x00" in request_id:
+                return queryset.none()
+            queryset = queryset.filter(request_id=request_id)
         if since:
             queryset = queryset.filter(pk__gte=first_id(since))
         return queryset.filter(pk__lt=first_id(until)) if until else queryset

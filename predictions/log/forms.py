@@ -85,11 +85,12 @@ class LogForm(forms.Form):
     high = PercentField("Probability to (%)")
     reference = forms.CharField(required=False, max_length=200)
     batch = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    request_id = forms.CharField(required=False, max_length=64, label="Request id")
     before = forms.UUIDField(required=False, widget=forms.HiddenInput())
     after = forms.UUIDField(required=False, widget=forms.HiddenInput())
 
     PLACES = ("before", "after")
-    SELDOM = ("reference", "since", "until", "low", "high", "batch")
+    SELDOM = ("reference", "since", "until", "low", "high", "batch", "request_id")
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)
@@ -131,6 +132,7 @@ class LogForm(forms.Form):
             "source",
             "caller",
             "reference",
+            "request_id",
             "batch",
             "since",
             "until",

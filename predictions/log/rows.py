@@ -15,7 +15,7 @@ from predictions.monitoring import bins, counts
 
 COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",
-    "version_id", "latency_ms", "source", "caller", "batch_id", "created_at", "reference",
+    "version_id", "latency_ms", "source", "caller", "batch_id", "request_id", "created_at", "reference",
 )  # fmt: skip
 # rows; from here on COPY is faster than INSERT in PostgreSQL
 ROWS_FOR_COPY = 100
@@ -49,6 +49,7 @@ class LogRows:
     source: str
     caller: str
     created_at: datetime
+    request_id: str | None = None
     batch_id: int | None = None
     rows: Sequence[int] | None = None
     references: Sequence[str | None] | None = None
@@ -178,6 +179,7 @@ def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
         repeat(block.source),
         repeat(block.caller),
         repeat(block.batch_id),
+        repeat(block.request_id),
         repeat(connection.ops.adapt_datetimefield_value(block.created_at)),
         repeat(None) if block.references is None else block.references,
         strict=False,
@@ -220,7 +222,15 @@ def _lines(block: LogRows) -> bytes:
     labels = {label: _escaped(label) for label in set(block.labels)}
     warnings = {warning: _escaped(warning) for warning in set(block.warnings)}
     batch = _NULL if block.batch_id is None else str(block.batch_id)
-    tail = (str(block.version_id), repr(block.latency_ms), block.source, _escaped(block.caller), batch)
+    request = block.request_id or _NULL
+    tail = (
+        str(block.version_id),
+        repr(block.latency_ms),
+        block.source,
+        _escaped(block.caller),
+        batch,
+        request,
+    )
     rows = zip(
         block.ids,
         map(_escaped_json, block.features),

@@ -35,7 +35,7 @@ BEYOND = 2**128
 # values of the feedback filter that require feedback
 JUDGED = {"with", "wrong"}
 # filters with an index, the most selective first
-INDEXED = ("reference", "caller", "batch", "version", "source", "label")
+INDEXED = ("request_id", "reference", "caller", "batch", "version", "source", "label")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Wanted:
     source: str = ""
     caller: str = ""
     reference: str = ""
+    request_id: str = ""
     batch: int | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -62,7 +63,8 @@ class Wanted:
     def equal(self) -> dict[str, Any]:
         """The filters on a single value of a column."""
         version = self.versions[0] if self.versions and len(self.versions) == 1 else None
-        values = {name: getattr(self, name) for name in ("reference", "caller", "batch", "source", "label")}
+        names = ("request_id", "reference", "caller", "batch", "source", "label")
+        values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in {**values, "version": version}.items() if value}
 
 

@@ -24,6 +24,7 @@ from predictions.serving.serializers import ID_EXAMPLE, REFERENCE_EXAMPLE, ROW_E
         "batch": None,
         "row": None,
         "reference": REFERENCE_EXAMPLE,
+        "request_id": "019b2f3a7c41d95be802",
         "truth": "Yes",
     }
 )
@@ -36,7 +37,7 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
         model = Prediction
         fields = [
             "id", "created_at", "model", "version", "features", "label", "probability", "probabilities",
-            "warnings", "latency_ms", "source", "caller", "batch", "row", "reference", "truth",
+            "warnings", "latency_ms", "source", "caller", "batch", "row", "reference", "request_id", "truth",
         ]  # fmt: skip
 
     def get_truth(self, prediction: Prediction) -> str | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from uuid_utils import uuid7
 
 from clfsite.core.errors import InvalidInput
+from clfsite.core.requests import access_log
 from clfsite.core.web.metrics import child
 from clfsite.core.web.problems import MOST_ERRORS
 from predictions.log import group_commit, references
@@ -83,7 +84,10 @@ def predict(
     rows = read_records(live.contract, records)
     scored = _score(live, rows, path, taken)
     known = taken.known if taken else None
-    parts = Parts(len(rows), _log(live, rows, scored, source=source, caller=caller, known=known))
+    # here, because the writer of the log works outside of the call
+    request_id = access_log.current_id() or None
+    logged = _log(live, rows, scored, source=source, caller=caller, known=known, request_id=request_id)
+    parts = Parts(len(rows), logged)
     _commit(live, parts, [warning.code for of_row in scored.warnings.values() for warning in of_row])
     return Answer(live, parts)
 
@@ -174,6 +178,7 @@ def _log(
     source: Prediction.Source,
     caller: str,
     known: Sequence[str | None] | None,
+    request_id: str | None,
 ) -> Iterator[LogRows]:
     """Rows of the log for scored records, in pieces."""
     warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
@@ -193,6 +198,7 @@ def _log(
             seconds=scored.seconds / len(records) + taken / len(labels),
             source=source,
             caller=caller,
+            request_id=request_id,
             created_at=now,
             references=known and known[piece],
         )

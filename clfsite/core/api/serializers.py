@@ -42,6 +42,7 @@ class ProblemSerializer(serializers.Serializer[dict[str, object]]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     errors = ProblemItemSerializer(many=True)  # type: ignore[assignment]
+    request_id = serializers.CharField(required=False, help_text="The id of the call, also in X-Request-ID.")
 
 
 class StrictSerializer(serializers.Serializer[Any]):

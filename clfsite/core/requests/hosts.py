@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.urls import resolve
 
+from clfsite.core.requests import access_log
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 PROBES = re.compile(r"/(health|health/live|health/ready|ping|v2/health/live|v2/health/ready)/?")
 MOST_HOSTS = 1_000
@@ -38,7 +40,11 @@ def with_known_host(get_response: GetResponse) -> GetResponse:
     def respond(request: HttpRequest) -> HttpResponse:
         host = request.META.get("HTTP_HOST", "")
         if host not in _known:
-            _check_port(request.get_host())
+            try:
+                _check_port(request.get_host())
+            except DisallowedHost:
+                access_log.note_host(host)
+                raise
             if host and len(_known) < MOST_HOSTS:
                 _known.add(host)
         return get_response(request)

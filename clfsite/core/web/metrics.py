@@ -17,6 +17,7 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from clfsite.core.requests import access_log
 from clfsite.core.shared_memory import FOLDER, is_alive, reserve
 
 # bytes of a new file of values
@@ -85,6 +86,7 @@ def child(metric: Any, *labels: str) -> Any:
 
 def refused_key(reason: str) -> None:
     """Count a call that was refused because of its key."""
+    access_log.note_reason(f"key_{reason}")
     child(key_refusals_total, reason).inc()
 
 

@@ -19,6 +19,7 @@ from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 from clfsite.core import errors
+from clfsite.core.requests import access_log
 from clfsite.core.storage import database, space
 from clfsite.core.web import sent_forms
 
@@ -58,6 +59,9 @@ def problem(
         "errors": listed,
     }
     # text of a caller may contain characters that UTF-8 cannot encode
+    if key := access_log.current_id():
+        body["request_id"] = key
+    access_log.note_errors(item.get("code", "") for item in listed)
     content = orjson.dumps(_encodable(body))
     headers = {"X-Content-Type-Options": "nosniff", **(headers or {})}
     return HttpResponse(content, status=status, content_type="application/problem+json", headers=headers)
@@ -81,17 +85,23 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     if isinstance(error, errors.ProblemError):
         retry = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, errors.Unavailable) else None
         status = STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
+        if not error.errors:
+            access_log.note_reason(error.code)
         return problem(status, str(error), error.errors, retry, error.count)
     if isinstance(error, Http404):
+        access_log.note_reason("not_found")
         return problem(HTTPStatus.NOT_FOUND, "not found")
     if isinstance(error, exceptions.APIException):
         return _drf_problem(error)
     if isinstance(error, RequestDataTooBig):
+        access_log.note_reason("body_too_large")
         return problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than the limit (CLFSITE_BODY_BYTES)"
         )
     if isinstance(error, SuspiciousOperation | BadRequest):
+        access_log.note_reason("malformed")
         return problem(HTTPStatus.BAD_REQUEST, f"the request was refused: {error}")
+    access_log.note_reason("unexpected_error")
     logger.error("unexpected error in %s", context.get("view"), exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; it was logged and nothing was stored")
 
@@ -116,6 +126,7 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
     if isinstance(error, exceptions.ValidationError):
         problems = list(_field_problems(error.detail))
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "some fields were refused", problems, headers)
+    access_log.note_reason(error.default_code)
     return problem(error.status_code, str(error.detail), None, headers)
 
 
@@ -156,18 +167,21 @@ def _wants_page(request: HttpRequest) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    access_log.note_reason("malformed")
     if _wants_page(request):
         return defaults.bad_request(request, exception)
     return problem(HTTPStatus.BAD_REQUEST, "the request was refused; check its address, host and headers")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    access_log.note_reason("permission_denied")
     if _wants_page(request):
         return render(request, "403.html", status=HTTPStatus.FORBIDDEN)
     return problem(HTTPStatus.FORBIDDEN, "permission denied")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    access_log.note_reason("not_found")
     if _wants_page(request):
         return render(request, "404.html", status=HTTPStatus.NOT_FOUND)
     return problem(HTTPStatus.NOT_FOUND, "no such address; /docs lists all addresses")
@@ -175,6 +189,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
 
 def unavailable(request: HttpRequest, error: errors.Unavailable) -> HttpResponseBase:
     """A page for an error that is temporary."""
+    access_log.note_reason(error.code)
     logger.warning("%s: %s", request.path, error)
     response = render(request, "503.html", {"reason": str(error)}, status=HTTPStatus.SERVICE_UNAVAILABLE)
     response["Retry-After"] = str(RETRY_SECONDS)
@@ -185,6 +200,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """The response for an uncaught exception; Django calls this while it handles the exception."""
     if passing := _passing(sys.exc_info()[1]):
         return unavailable(request, passing) if _wants_page(request) else exception_handler(passing, {})
+    access_log.note_reason("unexpected_error")
     if _wants_page(request):
         return defaults.server_error(request)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected error; it was logged")
@@ -200,6 +216,7 @@ def reading_alone(
     def checked(request: HttpRequest) -> HttpResponseBase:
         if request.method in {"GET", "HEAD"}:
             return view(request)
+        access_log.note_reason("method_not_allowed")
         detail = f"the method {(request.method or '')[:20]} is not allowed; use GET or HEAD"
         return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": "GET, HEAD"})
 
@@ -208,6 +225,7 @@ def reading_alone(
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """The response to a form without a valid CSRF token."""
+    access_log.note_reason("csrf")
     if not _wants_page(request):
         return problem(
             HTTPStatus.FORBIDDEN, "the API key and the session's CSRF token are missing; send one of them"

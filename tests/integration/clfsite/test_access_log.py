@@ -1,0 +1,186 @@
+"""Each call leaves a line in the log with its id, which is also in the answer and in the log of predictions."""
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from clfsite.wsgi import Application
+from predictions.keys import service as keys
+from predictions.log import group_commit
+from predictions.models import Prediction
+from tests.support.factories import ApiKeyFactory, PredictionFactory, UserFactory, tiny, trained_version
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SECRET = "clf_shop-secret"
+
+
+@pytest.fixture(autouse=True)
+def _as_json(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CLFSITE_LOG_FORMAT = "json"
+    # no thread looks at the database
+    monkeypatch.setattr("predictions.serving.follower.start", lambda: None)
+
+
+@pytest.fixture
+def key() -> None:
+    keys.forget()
+    ApiKeyFactory.create(name="shop", secret=SECRET, scopes=("predict",))
+
+
+class Answered:
+    """An answer, and the lines that its call left."""
+
+    def __init__(
+        self, capfd: pytest.CaptureFixture[str], path: str, body: Any = None, **environ: str
+    ) -> None:
+        data = b"" if body is None else orjson.dumps(body)
+        whole = {
+            "REQUEST_METHOD": "GET" if body is None else "POST",
+            "PATH_INFO": path,
+            "QUERY_STRING": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "8000",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "10.1.2.4",
+            "HTTP_HOST": "localhost",
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(data)),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(data),
+            **environ,
+        }
+        capfd.readouterr()
+
+        def start(status: str, headers: list[tuple[str, str]]) -> None:
+            self.status, self.headers = int(status[:3]), dict(headers)
+
+        self.content = b"".join(Application()(whole, start))
+        self.lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+    @property
+    def line(self) -> dict[str, Any]:
+        (found,) = self.lines
+        result: dict[str, Any] = found
+        return result
+
+
+@pytest.mark.usefixtures("key")
+def test_id_of_a_prediction_stands_in_answer_log_and_record(capfd: pytest.CaptureFixture[str]) -> None:
+    trained_version(activate=True, default=True)
+    row = tiny().contract.example
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {SECRET}"}
+    answer = Answered(capfd, "/predict", {"features": row}, HTTP_X_REQUEST_ID="order-17", **bearer)
+    assert (answer.status, answer.headers["X-Request-ID"]) == (200, "order-17")
+    stored = Prediction.objects.get(pk=orjson.loads(answer.content)["prediction_id"])
+    assert stored.request_id == "order-17"
+    assert (answer.line["caller"], answer.line["status"], answer.line["codes"]) == ("shop", 200, [])
+    assert not any(str(value) in json.dumps(answer.line["path"]) for value in row.values())
+    # many rows, which PostgreSQL copies
+    many = Answered(capfd, "/predict-batch", {"records": [row] * 150}, **bearer)
+    group_commit.log.stop()
+    assert Prediction.objects.filter(request_id=many.headers["X-Request-ID"]).count() == 150
+
+
+@pytest.mark.usefixtures("key")
+def test_refused_values_leave_their_codes_and_not_the_values(capfd: pytest.CaptureFixture[str]) -> None:
+    trained_version(activate=True, default=True)
+    name = next(iter(tiny().contract.example))
+    answer = Answered(
+        capfd,
+        "/predict",
+        {"features": {name: "a-secret-value", "a-secret-name": 1}},
+        HTTP_AUTHORIZATION=f"Bearer {SECRET}",
+        QUERY_STRING="",
+    )
+    document = orjson.loads(answer.content)
+    assert (answer.status, document["request_id"]) == (422, answer.line["request_id"])
+    assert set(answer.line["codes"]) == {item["code"] for item in document["errors"]}
+    assert "secret" not in json.dumps(answer.line)
+
+
+def test_refused_keys_are_told_apart_in_the_log_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    keys.forget()
+    now = timezone.now()
+    ApiKeyFactory.create(name="old", secret="clf_expired", expires_at=now - timedelta(days=1))
+    ApiKeyFactory.create(name="gone", secret="clf_revoked", revoked_at=now)
+    ApiKeyFactory.create(name="reader", secret="clf_reader", scopes=("read",))
+    expected = {
+        "": (401, "", "key_missing"),
+        "Bearer clf_unknown": (401, "", "key_not_valid"),
+        "Bearer clf_expired": (401, "old", "key_expired"),
+        "Bearer clf_revoked": (401, "gone", "key_revoked"),
+        "Bearer clf_reader": (403, "reader", "key_scope"),
+    }
+    for header, (status, caller, code) in expected.items():
+        answer = Answered(capfd, "/predict", {}, **({"HTTP_AUTHORIZATION": header} if header else {}))
+        line = answer.line
+        assert (line["status"], line["caller"], line["codes"]) == (status, caller, [code]), header
+        assert "clf_" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "codes"),
+    [
+        ("/nothing", 404, ["not_found"]),
+        ("/portal/nothing", 404, ["not_found"]),
+        ("/api/runs", 401, ["not_authenticated"]),
+    ],
+)
+def test_addresses_without_an_answer_leave_a_line(
+    capfd: pytest.CaptureFixture[str], path: str, status: int, codes: list[str]
+) -> None:
+    line = Answered(capfd, path, QUERY_STRING="email=someone").line
+    assert (line["path"], line["status"], line["codes"]) == (path, status, codes)
+    assert "someone" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/info", "/portal/", "/accounts/login/"])
+def test_foreign_host_is_one_line_with_the_address(capfd: pytest.CaptureFixture[str], path: str) -> None:
+    answer = Answered(capfd, path, HTTP_HOST="evil.example.org")
+    assert answer.status == 400
+    assert answer.line["level"] == "INFO"
+    assert (answer.line["address"], answer.line["host"]) == ("10.1.2.4", "evil.example.org")
+    assert answer.line["codes"] == ["unknown_host"]
+
+
+def test_unexpected_error_is_found_by_its_id(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("predictions.serving.api.ServingView.identify", fail)
+    answer = Answered(capfd, "/predict", {})
+    assert answer.status == 500
+    assert answer.line["codes"] == ["unexpected_error"]
+    assert orjson.loads(answer.content)["request_id"] == answer.line["request_id"]
+
+
+def test_login_stands_in_the_line_of_a_page(capfd: pytest.CaptureFixture[str], client: Client) -> None:
+    client.force_login(UserFactory.create(username="ada"))
+    assert User.objects.filter(username="ada").exists()
+    answer = Answered(capfd, "/portal/", HTTP_COOKIE=f"sessionid={client.cookies['sessionid'].value}")
+    assert answer.line["caller"] == "ada"
+
+
+def test_predictions_of_a_call_are_found(admin_client: Client) -> None:
+    found = PredictionFactory.create(request_id="order-17")
+    PredictionFactory.create(request_id="order-18")
+    PredictionFactory.create()
+    page = admin_client.get(reverse("predictions:prediction-list"), {"request_id": "order-17"})
+    assert [row.pk for row in page.context["results"].rows] == [found.pk]
+    detail = admin_client.get(reverse("predictions:prediction-detail", args=[found.pk])).content.decode()
+    assert "order-17" in detail
+    listed = admin_client.get("/api/predictions", {"request_id": "order-17"}).json()["results"]
+    assert [(row["id"], row["request_id"]) for row in listed] == [(str(found.pk), "order-17")]
+    for strange in ("order-1", "a\x00b", "x" * 100):
+        assert admin_client.get("/api/predictions", {"request_id": strange}).json()["results"] == []
