@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("predictions", "0006_prediction_reference_index"),
+        ("predictions", "0007_hourly_bins"),
     ]
 
     operations = [
