@@ -4,6 +4,7 @@
 """
 
 import difflib
+import ipaddress
 import os
 import re
 import secrets
@@ -55,6 +56,7 @@ Switch = Annotated[bool, Meta(title=f"one of {', '.join(SWITCHES)}")]
 Text = Annotated[str, Meta(title="text")]
 Hidden = Annotated[str, Meta(title="text", extra=_HIDDEN)]
 Origin = Annotated[str, Meta(pattern=r"^https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?$")]
+Network = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f:.]+(/\d{1,3})?$")]
 Password = Annotated[
     str, Meta(min_length=16, title="at least 16 characters", extra=_HIDDEN | {"random": True})
 ]
@@ -182,6 +184,27 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
     CLFSITE_SOURCE_SECONDS: Annotated[Count, _about("maximum duration of a query to such a database")] = 60
     CLFSITE_SOURCE_ROWS: Annotated[Count, _about("maximum rows of such a query")] = 1_000_000
+    CLFSITE_PUBLIC_URL: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://([\w.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?$")],
+        Meta(title="an origin such as https://clfsite.example.org, without a path"),
+        _about("address of the site in messages, such as `https://clfsite.example.org`", see="messages"),
+    ] = ""
+    CLFSITE_RECEIVER_NETWORKS: Annotated[
+        tuple[Network, ...],
+        Meta(title="networks such as 10.0.0.0/8 or 127.0.0.1/32, separated by commas"),
+        _about(
+            "private networks to which messages may be sent, such as `10.0.0.0/8`",
+            default="none",
+            see="messages",
+        ),
+    ] = ()
+    EMAIL_HOST: Annotated[Text, _about("mail server; without one no e-mail is sent", see="messages")] = ""
+    EMAIL_PORT: Annotated[Count, _about("port of the mail server")] = 25
+    EMAIL_HOST_USER: Annotated[Text, _about("login at the mail server")] = ""
+    EMAIL_HOST_PASSWORD: Annotated[Hidden, _about("its password")] = ""
+    EMAIL_USE_TLS: Annotated[Switch, _about("`true` for STARTTLS, usually on port 587")] = False
+    EMAIL_USE_SSL: Annotated[Switch, _about("`true` for TLS from the start, usually on port 465")] = False
+    DEFAULT_FROM_EMAIL: Annotated[Text, _about("sender of e-mails")] = "clfsite@localhost"
     CLFSITE_LOG_SECONDS: Annotated[
         Count, _about("how long a prediction waits for its commit before the answer is 503")
     ] = 5
@@ -252,6 +275,17 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
                 "CLFSITE_METRICS_OPEN is true and CLFSITE_PROXIES is above 0; expected only one of the two, "
                 "because everyone behind the proxy would see the metrics"
             )
+        if self.EMAIL_USE_TLS and self.EMAIL_USE_SSL:
+            raise ImproperlyConfigured(
+                "EMAIL_USE_TLS and EMAIL_USE_SSL are both true; expected only one of the two"
+            )
+        for network in self.CLFSITE_RECEIVER_NETWORKS:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ImproperlyConfigured(
+                    f"CLFSITE_RECEIVER_NETWORKS: {error}; expected networks such as 10.0.0.0/8"
+                ) from None
         pair = {name: getattr(self, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         alone = [name for name, value in pair.items() if value]
         if self.CLFSITE_STORAGE_URL and len(alone) == 1:

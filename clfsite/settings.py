@@ -196,6 +196,11 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+EMAIL_HOST, EMAIL_PORT = ENV.EMAIL_HOST, ENV.EMAIL_PORT
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = ENV.EMAIL_HOST_USER, ENV.EMAIL_HOST_PASSWORD
+EMAIL_USE_TLS, EMAIL_USE_SSL = ENV.EMAIL_USE_TLS, ENV.EMAIL_USE_SSL
+DEFAULT_FROM_EMAIL = ENV.DEFAULT_FROM_EMAIL
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENV.CLFSITE_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_TEMP_DIR = STATE_DIR / "uploads"
@@ -248,6 +253,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "predictions", "description": "The log, and true labels."},
         {"name": "batches", "description": "CSV files scored in the background."},
         {"name": "versions", "description": "Versions, activations and metrics."},
+        {"name": "alerts", "description": "Alerts, their limits and silences, and who is told of them."},
         {"name": "runs", "description": "Training jobs."},
         {"name": "datasets", "description": "Tables to train on."},
         {"name": "MLflow", "description": "The API of MLflow's scoring server."},

@@ -25,6 +25,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("predictions.log.api_urls")),
     path("", include("predictions.batches.api_urls")),
     path("", include("predictions.feedback.api_urls")),
+    path("", include("predictions.alerts.api_urls")),
 ]
 
 urlpatterns = [

@@ -9,6 +9,7 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+import predictions.alerts.models  # noqa: F401  Django finds the models of the feature here
 from clfsite.core.jobs.models import Job
 from predictions.log.fields import JSONTextField
 from training.ml.files.notation import Notation

@@ -1,9 +1,11 @@
 """Celery tasks: each takes an id; the row says what there is to do."""
 
 from celery import shared_task
+from celery.signals import worker_ready
 
 from clfsite.core.jobs import worker
 from clfsite.core.web import sent_forms
+from predictions.alerts import courier, outbox, rules
 from predictions.batches import service as batches
 from predictions.models import Batch
 from predictions.monitoring import bins, counts
@@ -13,6 +15,8 @@ worker.every_hour(idempotency.forget_old)
 worker.every_hour(sent_forms.forget_old)
 worker.every_hour(counts.fold)
 worker.every_hour(bins.merge_all)
+worker.every_hour(rules.evaluate_all)
+worker.every_hour(outbox.forget_old)
 worker.look_after(Batch, batches.TASK)
 
 
@@ -24,3 +28,9 @@ def score_batch(batch_id: int) -> None:
 
 def _execute(batch_id: int) -> bool:
     return batches.execute_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))
+
+
+@worker_ready.connect
+def send_messages(**_: object) -> None:
+    """Send waiting messages to receivers while the worker lives."""
+    courier.start()

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("predictions.log.urls")),
     path("", include("predictions.feedback.urls")),
     path("", include("predictions.monitoring.urls")),
+    path("", include("predictions.alerts.urls")),
     path("", include("predictions.report.urls")),
     path("", include("predictions.keys.urls")),
 ]

@@ -12,6 +12,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.urls import reverse
 
 from clfsite.core.web.charts import CLASS_COLOURS, spark
+from predictions.alerts.models import Alert
 from predictions.models import Batch, HourlyCount, HourlyLatency, hour_of
 from predictions.monitoring import counts, quality
 from predictions.monitoring.quality import Score
@@ -39,6 +40,10 @@ class Glance:
     latency: Counter[int] = field(default_factory=Counter)
     score: Score = field(default_factory=Score)
     last_run: Run | None = None
+    # open alerts, acknowledged ones included
+    alerts: int = 0
+    # the newest open alert that nobody has acknowledged
+    alert: Alert | None = None
 
     @property
     def predictions(self) -> int:
@@ -119,7 +124,7 @@ class Event:
 
 
 def glances(now: datetime, classifiers: QuerySet[Classifier] | None = None) -> list[Glance]:
-    """The classifiers at a glance, the default first, in seven queries regardless of their number.
+    """The classifiers at a glance, the default first, in eight queries regardless of their number.
 
     Args:
         classifiers: those to show; by default all that are not archived.
@@ -138,6 +143,10 @@ def glances(now: datetime, classifiers: QuerySet[Classifier] | None = None) -> l
     runs = Run.objects.filter(pk=Subquery(last), **of_these)
     for run in runs.defer("candidates", "recipe_data", "corrections_data"):
         by_classifier[run.classifier_id].last_run = run
+    for alert in Alert.objects.open().filter(**of_these).order_by("id"):
+        glance = by_classifier[alert.classifier_id]
+        glance.alerts += 1
+        glance.alert = alert if alert.state == Alert.State.OPEN else glance.alert
     _add_traffic(by_classifier, now)
     _add_feedback(by_classifier, now)
     return list(by_classifier.values())
@@ -178,6 +187,11 @@ def advice(glances: Sequence[Glance], user: User) -> list[Advice]:
 def _advice_on(glance: Glance) -> list[Advice]:
     name, run = glance.classifier.name, glance.last_run
     advised = list(_on_versions(glance))
+    if glance.alert:
+        others = f" {glance.alerts - 1} more are open." if glance.alerts > 1 else ""
+        url = reverse("predictions:alert-detail", args=[glance.alert.pk])
+        text = f"{_brief(glance.alert.message)}{others}"
+        advised.append(Advice("warning", f"Alert for {name}", text, url, "See the alert"))
     if run and run.state == Run.State.FAILED:
         url = reverse("training:run-detail", args=[run.pk])
         advised.append(

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from clfsite.core.jobs.models import Heartbeat
 from clfsite.core.storage import space
+from predictions.alerts.models import Alert, Delivery
 from predictions.models import Batch, FeedbackCount
 from predictions.monitoring import quality
 from training.models import Activation, Dataset, Run, Version
@@ -36,7 +37,7 @@ class StateCollector(Collector):
         """Yield the gauges. If the database is down, only that, because the counters are needed most then."""
         up = GaugeMetricFamily("clfsite_database_up", "Whether the database responds.")
         try:
-            families = [*_versions(), *_quality(), *_jobs(), *_stock()]
+            families = [*_versions(), *_quality(), *_jobs(), *_stock(), *_alerts()]
         except Error:
             logger.warning("the database did not respond; its gauges are missing from this scrape")
             families = []
@@ -168,6 +169,21 @@ def _stock() -> Iterator[GaugeMetricFamily]:
     datasets = GaugeMetricFamily("clfsite_datasets", "Datasets that training can use.")
     datasets.add_metric([], Dataset.objects.count())
     yield datasets
+
+
+def _alerts() -> Iterator[GaugeMetricFamily]:
+    alerts = GaugeMetricFamily(
+        "clfsite_alerts", "Alerts that are not closed.", labels=["classifier", "rule", "state"]
+    )
+    counts = Alert.objects.open().order_by().values_list("classifier__name", "rule", "state")
+    for classifier, rule, state, count in counts.annotate(Count("pk")):
+        alerts.add_metric([classifier, rule, state], count)
+    yield alerts
+    yield GaugeMetricFamily(
+        "clfsite_unsent_messages",
+        "Messages to receivers that could not be sent.",
+        value=Delivery.objects.unsent().count(),
+    )
 
 
 class _Kept:

@@ -44,11 +44,11 @@ class Score:
         )
         return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
-    def has_dropped(self, held_out: float) -> bool:
-        """Whether the accuracy is significantly and relevantly lower than on held-out rows."""
+    def has_dropped(self, held_out: float, least: float = DROP) -> bool:
+        """Whether the accuracy is significantly lower than on held-out rows, and by at least a share that matters."""
         if self.accuracy is None or self.judged < ENOUGH:
             return False
-        return held_out - self.accuracy > DROP and self.interval[1] < held_out
+        return held_out - self.accuracy > least and self.interval[1] < held_out
 
     def beside(self, held_out: float) -> str:
         """A sentence with the recent accuracy and that on held-out rows."""

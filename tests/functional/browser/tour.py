@@ -18,10 +18,15 @@ FILL = """
 import csv
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.management import call_command
+from django.utils import timezone
+from predictions.alerts import outbox
+from predictions.alerts.models import Delivery, Receiver
+from predictions.alerts.service import Finding, silence, sync
 from predictions.batches import service as batches
 from predictions.roles import ROLES
 from training.archive.service import archive
@@ -66,6 +71,13 @@ Run.objects.filter(pk=waiting.pk).update(
     phase="search", phase_at=waiting.started_at, phase_done=18, phase_total=waiting.fits_total,
     fits_done=18, best_score=0.834, history=[[1.2, 2, 0.781], [3.5, 7, 0.812], [9.0, 15, 0.834]],
 )
+hook = "https://hooks.example.org/services/T0/B0/secret"
+receiver = Receiver.objects.create(name="on call", kind="slack", target=hook, events=["alert", "run"])
+lost = outbox.queue_test(receiver)
+Delivery.objects.filter(pk=lost.pk).update(state="failed", attempts=1, error="the receiver answered 404")
+serving = Version.objects.get(pk=first.pk)
+sync(serving, [Finding("drift", "tenure has moved away from the training data since yesterday.", "tenure")], {{"drift"}})
+silence(first.classifier, until=timezone.now() + timedelta(days=1), reason="A campaign", actor="demo", rule="accuracy")
 AccessAttempt.objects.create(
     username="nobody", ip_address="203.0.113.7", failures_since_start=5, user_agent="Mozilla/5.0 (X11; Linux x86_64)",
     path_info="/accounts/login/",
@@ -117,6 +129,10 @@ TOUR = [
     Stop("analytics", "predictions:analytics"),
     Stop("feedback", "predictions:feedback-list"),
     Stop("keys", "predictions:key-list"),
+    Stop("alerts", "predictions:alert-list"),
+    Stop("alert", "predictions:alert-detail", ("1",)),
+    Stop("alert-settings", "predictions:alert-settings", ("{classifier}",)),
+    Stop("receivers", "predictions:receiver-list"),
     Stop("profile", "profile"),
     Stop("help", "help", ("user-guide",)),
     Stop("datasets", "training:dataset-list"),
@@ -183,6 +199,14 @@ TOUR = [
 ]
 # routes that are no page: pieces of one, downloads, and what is only posted to
 NO_PAGES = {
+    "predictions:alert-acknowledge",
+    "predictions:alert-close",
+    "predictions:silence-create",
+    "predictions:silence-end",
+    "predictions:receiver-test",
+    "predictions:receiver-switch",
+    "predictions:receiver-delete",
+    "predictions:message-again",
     "predictions:batch-cancel",
     "predictions:batch-errors",
     "predictions:batch-feature",

@@ -37,6 +37,8 @@ ROLE_OF = {
     "predictions.view_apikey": "approver",
     "predictions.add_apikey": "approver",
     "predictions.change_apikey": "approver",
+    "predictions.change_alert": "approver",
+    "predictions.change_receiver": "approver",
 }
 SCOPE_OF_ROLE = {"predict": "analyst", "feedback": "analyst", "train": "trainer", "activate": "approver"}
 # calls under /api/: what scope each method needs; other methods are refused to everyone
@@ -62,6 +64,17 @@ API: dict[str, dict[str, str]] = {
     "api:prediction-feedback": {"POST": "feedback"},
     "api:reference-feedback": {"POST": "feedback"},
     "api:feedback": {"POST": "feedback"},
+    "api:alert-list": {"GET": "read"},
+    "api:alert-detail": {"GET": "read"},
+    "api:alert-acknowledge": {"POST": "activate"},
+    "api:alert-close": {"POST": "activate"},
+    "api:alert-settings": {"GET": "read", "PATCH": "activate"},
+    "api:classifier-silences": {"POST": "activate"},
+    "api:silence-detail": {"DELETE": "activate"},
+    "api:receiver-list": {"GET": "activate", "POST": "activate"},
+    "api:receiver-detail": {"GET": "activate", "PATCH": "activate", "DELETE": "activate"},
+    "api:receiver-test": {"POST": "activate"},
+    "api:receiver-deliveries": {"GET": "activate"},
     "api:batch-list": {"GET": "read", "POST": "predict"},
     "api:batch-detail": {"GET": "read"},
     "api:batch-start": {"POST": "predict"},
@@ -159,6 +172,17 @@ def arguments(db: None) -> dict[str, list[Any]]:
         **{f"api:batch-{name}": pages["predictions:batch-result"] for name in ("detail", "result", "errors")},
         **{f"api:batch-{name}": pages[f"predictions:batch-{name}"] for name in ("start", "resume", "cancel")},
         "api:prediction-feedback": prediction,
+        **{
+            f"api:alert-{name}": pages["predictions:alert-detail"]
+            for name in ("detail", "acknowledge", "close")
+        },
+        "api:alert-settings": [version.classifier.name],
+        "api:classifier-silences": [version.classifier.name],
+        "api:silence-detail": pages["predictions:silence-end"],
+        **{
+            f"api:receiver-{name}": pages["predictions:receiver-test"]
+            for name in ("detail", "test", "deliveries")
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """Who may open which page of the portal: every address is in one table, and a new one has to be added to it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,11 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from predictions.alerts import outbox, service
+from predictions.alerts.models import Alert, Receiver
+from predictions.alerts.service import Finding, sync
 from predictions.batches import service as batches
 from tests.support.factories import (
     ApiKeyFactory,
@@ -46,6 +51,18 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:feedback-list": ("", "predictions.add_feedback"),
     "predictions:key-list": ("predictions.view_apikey", "predictions.add_apikey"),
     "predictions:key-revoke": ("predictions.view_apikey", "predictions.change_apikey"),
+    "predictions:alert-list": ("", None),
+    "predictions:alert-detail": ("", None),
+    "predictions:alert-acknowledge": ("predictions.change_alert", ""),
+    "predictions:alert-close": ("predictions.change_alert", ""),
+    "predictions:alert-settings": ("", "predictions.change_receiver"),
+    "predictions:silence-create": ("predictions.change_receiver", ""),
+    "predictions:silence-end": ("predictions.change_receiver", ""),
+    "predictions:receiver-list": ("predictions.change_receiver", ""),
+    "predictions:receiver-test": ("predictions.change_receiver", ""),
+    "predictions:receiver-switch": ("predictions.change_receiver", ""),
+    "predictions:receiver-delete": ("predictions.change_receiver", ""),
+    "predictions:message-again": ("predictions.change_receiver", ""),
     "profile": ("", ""),
     "help": ("", None),
     "predictions:version-report": ("", None),
@@ -85,6 +102,14 @@ POSTED = {
     "predictions:batch-cancel",
     "predictions:prediction-feedback",
     "predictions:key-revoke",
+    "predictions:alert-acknowledge",
+    "predictions:alert-close",
+    "predictions:silence-create",
+    "predictions:silence-end",
+    "predictions:receiver-test",
+    "predictions:receiver-switch",
+    "predictions:receiver-delete",
+    "predictions:message-again",
     "predictions:predict-what-if",
     "training:run-resume",
     "training:run-cancel",
@@ -108,6 +133,14 @@ def things(version: Version) -> dict[str, list[Any]]:
     batch = batches.create_batch(source=csv, caller="tests", mode="lenient")
     batches.execute_batch(batch)
     dataset = version.run.dataset
+    sync(version, [Finding("drift", "tenure has moved.", "tenure")], {"drift"})
+    alert = Alert.objects.get(version=version)
+    receiver = Receiver.objects.create(
+        name="on call", kind="webhook", target="https://example.org/hook", events=["alert"]
+    )
+    silence = service.silence(
+        version.classifier, until=timezone.now() + timedelta(days=1), reason="a migration", actor="tests"
+    )
     return {
         "predictions:batch-detail": [batch.pk],
         "predictions:batch-progress": [BatchFactory.create(version=version).pk],
@@ -120,6 +153,12 @@ def things(version: Version) -> dict[str, list[Any]]:
         "predictions:prediction-detail": [PredictionFactory.create(version=version).pk],
         "predictions:prediction-feedback": [PredictionFactory.create(version=version).pk],
         "predictions:key-revoke": [ApiKeyFactory.create().pk],
+        **{f"predictions:alert-{name}": [alert.pk] for name in ("detail", "acknowledge", "close")},
+        "predictions:alert-settings": [version.classifier_id],
+        "predictions:silence-create": [version.classifier_id],
+        "predictions:silence-end": [silence.pk],
+        **{f"predictions:receiver-{name}": [receiver.pk] for name in ("test", "switch", "delete")},
+        "predictions:message-again": [outbox.queue_test(receiver).pk],
         "predictions:version-report": [0, "html"],
         "training:dataset-detail": [version.run.dataset_id],
         "training:dataset-changes": [DatasetFactory.create(name=dataset.name, number=2, target="plan").pk],
