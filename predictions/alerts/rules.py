@@ -1,21 +1,28 @@
 """The rules of alerts: what each looks at, and its limit."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError
 from django.utils import timezone
 
 from clfsite.core.errors import InvalidInput
+from clfsite.core.web.numbers import percent
 from predictions.alerts import service
 from predictions.alerts.models import Threshold
 from predictions.alerts.service import Finding, sync
 from predictions.monitoring import quality
+from predictions.monitoring.evaluate import MANY_REFUSED, Evaluation, Moved, evaluate
+from training.ml.watch.shift import FLOOR
 from training.models import Activation, Classifier, Version
 
 logger = logging.getLogger(__name__)
+DAY = timedelta(days=1)
+# refused records of a day from which their share says anything, and most reasons in a message
+LEAST_REFUSED, SHOWN_REASONS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -28,11 +35,43 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
+    "drift": Rule(
+        "Drift of an input",
+        "An input differs from training, and from the same hours of the weeks before, in two windows in a row. The limit is on "
+        "the shift: the population stability index without the part that chance explains.",
+        FLOOR,
+    ),
+    "label_mix": Rule(
+        "Drift of the labels", "The mix of predicted labels differs, judged as an input is.", FLOOR
+    ),
+    "probabilities": Rule(
+        "Drift of the probabilities", "The confidence of the labels differs, judged as an input is.", FLOOR
+    ),
     "accuracy": Rule(
         "Accuracy",
         "Accuracy on feedback of the last 30 days is significantly lower than on held-out rows, by at least this share.",
         quality.DROP,
     ),
+    "estimated_accuracy": Rule(
+        "Estimated accuracy",
+        "The accuracy that is expected of the last 7 days is lower than on held-out rows by at least this share, with its whole "
+        "interval. Only where the estimate holds.",
+        quality.DROP,
+    ),
+    "refused": Rule(
+        "Refused records", "The contract refused more than this share of the records of a day.", MANY_REFUSED
+    ),
+    "unseen": Rule(
+        "Unseen values", "More than this share of the values of an input on a day were not in training.", 0.05
+    ),
+    "out_of_range": Rule(
+        "Values out of range",
+        "More than this share of the values of an input on a day are out of its range.",
+        0.05,
+    ),
+    "constant": Rule("Constant input", "An input had one value on a whole day, and several in training."),
+    "silence": Rule("Silence", "No predictions, at a time of the week that always had some."),
+    "never_given": Rule("Label never given", "A label of training was not predicted for 7 days."),
 }
 
 
@@ -106,24 +145,118 @@ def evaluate_all() -> None:
     active = Activation.objects.in_force().filter(classifier__archived_at=None)
     for pk in active.values_list("version", flat=True):
         try:
-            evaluate(Version.objects.select_related("classifier").get(pk=pk))
+            look_at(Version.objects.select_related("classifier", "run__dataset").get(pk=pk))
         except DatabaseError:
             raise
         except Exception:
             logger.exception("the alerts of version %s could not be evaluated", pk)
 
 
-def evaluate(version: Version) -> None:
+def look_at(version: Version) -> None:
     """Look at one active version, and open and close its alerts."""
     limits = limits_of(version.classifier)
     sync(version, _findings(version, limits), RULES)
 
 
 def _findings(version: Version, limits: Mapping[str, float | None]) -> list[Finding]:
-    findings = []
-    if "accuracy" in limits:
-        score = quality.lately([version.pk], timezone.now())[version.pk]
-        held_out = version.metrics["accuracy"]
-        if score.has_dropped(held_out, least=limits["accuracy"] or 0.0):
-            findings.append(Finding("accuracy", f"{score.beside(held_out)}."))
-    return findings
+    now = timezone.now()
+    day, week = (evaluate(version, days=days, until=now) for days in (1, 7))
+    findings = [
+        *_shifts(version, {1: day, 7: week}, now),
+        *_of_day(day),
+        *_of_week(week),
+        *_accuracy(version, week, now),
+    ]
+    # of several windows, the shortest one
+    first = {(item.rule, item.subject): item for item in reversed(findings) if _counts(item, limits)}
+    return list(first.values())
+
+
+def _counts(finding: Finding, limits: Mapping[str, float | None]) -> bool:
+    """Whether the rule of a finding is on, and its value beyond the limit."""
+    if finding.rule not in limits:
+        return False
+    limit = limits[finding.rule]
+    return limit is None or finding.value is None or finding.value > limit
+
+
+def _shifts(version: Version, windows: Mapping[int, Evaluation], now: datetime) -> Iterator[Finding]:
+    """What moved in a window and in the one that ended a day earlier."""
+    for days, window in windows.items():
+        moved = _moved(window)
+        if not any(item.is_lasting for item in moved.values()):
+            continue
+        earlier = _moved(evaluate(version, days=days, until=now - DAY))
+        for (rule, name), item in moved.items():
+            if item.is_lasting and (rule, name) in earlier:
+                since = f" since {item.since:%Y-%m-%d %H:%M} UTC" if item.since else ""
+                yield Finding(
+                    rule,
+                    f"{_SHIFTED[rule].format(name)} moved away from the training data{since} "
+                    f"(shift {item.shift or 0.0:.3f}, over {_span(days)}).",
+                    name,
+                    item.shift,
+                )
+
+
+_SHIFTED = {
+    "drift": "The input {} has",
+    "label_mix": "The mix of predicted labels has",
+    "probabilities": "The probabilities of the labels have",
+}
+
+
+def _moved(window: Evaluation) -> dict[tuple[str, str], Moved]:
+    moved: dict[tuple[str, str], Moved] = {("drift", item.name): item for item in window.moved}
+    others = {"label_mix": window.label_mix, "probabilities": window.probabilities}
+    return {**moved, **{(rule, ""): item for rule, item in others.items() if item.moved}}
+
+
+def _of_day(day: Evaluation) -> Iterator[Finding]:
+    data = day.quality
+    refused = sum(data.reasons.values())
+    if refused >= LEAST_REFUSED:
+        reasons = ", ".join(
+            f"{code} ({count:,})"
+            for code, count in sorted(data.reasons.items(), key=lambda pair: -pair[1])[:SHOWN_REASONS]
+        )
+        message = f"{percent(data.refused)} of the records of the last day were refused: {reasons}."
+        yield Finding("refused", message, value=data.refused)
+    if data.silent_since:
+        since = f"{data.silent_since:%Y-%m-%d %H:%M}"
+        yield Finding("silence", f"No predictions since {since} UTC, when there always were some.")
+    if not day.is_enough:
+        return
+    for rule, shares, what in (
+        ("unseen", data.unseen, "were not in training"),
+        ("out_of_range", data.out_of_range, "are out of the range of training"),
+    ):
+        for name, share in shares.items():
+            message = f"{percent(share)} of the values of {name} of the last day {what}."
+            yield Finding(rule, message, name, share)
+    for name in data.constant:
+        yield Finding("constant", f"The input {name} had only one value in the last day.", name)
+
+
+def _of_week(week: Evaluation) -> Iterator[Finding]:
+    if week.is_enough:
+        for label in week.quality.never_given:
+            yield Finding("never_given", f"The label {label} was not predicted in the last 7 days.", label)
+
+
+def _accuracy(version: Version, week: Evaluation, now: datetime) -> Iterator[Finding]:
+    held_out = version.metrics["accuracy"]
+    score = quality.lately([version.pk], now)[version.pk]
+    if score.accuracy is not None and score.has_dropped(held_out, least=0.0):
+        yield Finding("accuracy", f"{score.beside(held_out)}.", value=held_out - score.accuracy)
+    estimated = week.accuracy.estimated
+    if week.is_enough and estimated and estimated.holds:
+        message = (
+            f"The accuracy expected of the last 7 days is {percent(estimated.value)} ({percent(estimated.low)} to "
+            f"{percent(estimated.high)}), against {percent(held_out)} on held-out rows."
+        )
+        yield Finding("estimated_accuracy", message, value=held_out - estimated.high)
+
+
+def _span(days: int) -> str:
+    return "a day" if days == 1 else f"{days} days"

@@ -18,11 +18,18 @@ LONGEST_NOTE = 500  # characters
 
 @dataclass(frozen=True)
 class Finding:
-    """A condition that holds: its rule, the input or label that it is about, and a sentence for people."""
+    """A condition that holds.
+
+    Attributes:
+        message: a sentence for people.
+        subject: the input or label that it is about.
+        value: what the limit of the rule is compared with; None if the rule has none.
+    """
 
     rule: str
     message: str
     subject: str = ""
+    value: float | None = None
 
 
 def sync(version: Version, findings: Iterable[Finding], rules: Collection[str]) -> None:

@@ -300,7 +300,9 @@ def _probabilities(
     parts = [then, *(bins.cells(counts) for counts in (now, before, hours.counts))]
     if len(bins.classes) == 2:  # noqa: PLR2004
         groups = tuple(f"{label}, {group}" for label in bins.classes for group in ranges)
-        return _Compared(groups, *(part.reshape(*part.shape[:-2], -1) for part in parts))
+        return _Compared(
+            groups, *(part.reshape(*part.shape[:-2], part.shape[-2] * part.shape[-1]) for part in parts)
+        )
     return _Compared(ranges, *(part.sum(axis=-2) for part in parts))
 
 
