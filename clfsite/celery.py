@@ -4,11 +4,12 @@ Threads, because a prefork child is daemonic and joblib would silently use one c
 gets a process of its own anyway. Four, because a worker takes two runs and two batches at a time (`clfsite.core.jobs.worker`).
 """
 
+import logging.config
 import os
 import warnings
 
 from celery import Celery
-from celery.signals import worker_init, worker_ready
+from celery.signals import setup_logging, worker_init, worker_ready
 from django.conf import settings
 
 # a container runs as root on purpose, and the warning would be the last line of `make run`
@@ -18,6 +19,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
 app = Celery("clfsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def log_like_the_site(**_: object) -> None:
+    """Keep Celery's own log away; CLFSITE_LOG_LEVEL and CLFSITE_LOG_FORMAT apply to workers, too."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 @worker_init.connect
@@ -44,4 +51,4 @@ def tell_metrics(**_: object) -> None:
         # imported here because it needs the models, which are loaded later
         from clfsite import worker_metrics
 
-        worker_metrics.start(settings.CLFSITE_WORKER_METRICS_PORT)
+        worker_metrics.start(settings.CLFSITE_WORKER_METRICS_HOST, settings.CLFSITE_WORKER_METRICS_PORT)

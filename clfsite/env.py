@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -171,6 +172,9 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
         CountOrNone,
         _about("port of `/metrics` and `/health/live` of a separate worker; 0: none"),
     ] = 0
+    CLFSITE_WORKER_METRICS_HOST: Annotated[
+        Text, _about("address of that port; `0.0.0.0` if Prometheus is on another machine")
+    ] = "127.0.0.1"
     CLFSITE_BATCH_ROWS: Annotated[Count, _about("maximum rows in one `/predict-batch`")] = 10_000
     CLFSITE_BODY_BYTES: Annotated[Count, _about("maximum request body, except uploads")] = 16 * 1024**2
     CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("maximum size of an uploaded file")] = 200 * 1024**2
@@ -402,9 +406,19 @@ def read() -> Env:
     values |= {setting.name: _members(setting, known) for setting in settings if setting.is_family}
     env = Env(**values)
     env.state_dir.mkdir(parents=True, exist_ok=True)
+    if not env.DATABASE_URL:
+        _make_private(env.state_dir / "db.sqlite3")
     for check in (env.database, env.direct_database, env.bucket, env.sources):
         check()
     return env
+
+
+def _make_private(path: Path) -> None:
+    """Let only the owner read the database, because it has the rows of callers. SQLite's other files get its mode."""
+    with suppress(OSError):  # a folder that cannot be written, which /health/ready reports
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def _kept(path: Path) -> str:
@@ -428,12 +442,25 @@ def _refuse_misspelt(settings: list[Setting]) -> None:
     families = [setting for setting in settings if setting.is_family]
     ours = {name.removeprefix(PREFIX): name for name in known if name.startswith(PREFIX)}
     for name in sorted(set(os.environ) - known):
-        if not name.startswith(PREFIX) or _is_member(name, families):
+        if _is_member(name, families):
             continue
-        near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=_SIMILAR)
-        meant = ours[near[0]] if near else _misspelt_family(name, families)
+        if name.startswith(PREFIX):
+            near = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), ours, n=1, cutoff=_SIMILAR)
+            meant = ours[near[0]] if near else _misspelt_family(name, families)
+        else:
+            # in lower case, or with a mistake in the first part
+            whole = difflib.get_close_matches(name.upper(), ours.values(), n=1, cutoff=_NEARLY_SAME)
+            meant = whole[0] if whole and name.upper().startswith("CL") else ""
         if meant:
             raise ImproperlyConfigured(f"{name} is not a setting; did you mean {meant}?")
+
+
+def unknown() -> list[str]:
+    """The variables that begin like settings and are none; they have no effect."""
+    settings = list(declared())
+    families = [setting for setting in settings if setting.is_family]
+    names = set(os.environ) - {setting.name for setting in settings}
+    return sorted(name for name in names if name.startswith(PREFIX) and not _is_member(name, families))
 
 
 def _is_member(name: str, families: list[Setting]) -> bool:

@@ -299,6 +299,10 @@ LOGGING = logs.config(
         "django.request": {"level": "ERROR"},
         # the line of the call has the host and the address
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+        # log each message; the site logs each job
+        "celery": {"level": "WARNING"},
+        # would log what is signed and sent
+        "botocore": {"level": "INFO"},
         # logs each login
         "axes": {"level": "WARNING"},
         # logs each fit of a search

@@ -9,7 +9,7 @@ ends when all of them have loaded their models.
 
 import argparse
 import http.client
-import logging
+import logging.config
 import os
 import shutil
 import signal
@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from clfsite.core import shared_memory
+from clfsite.core import logs, shared_memory
 from clfsite.core.jobs.processes import end_group
 from clfsite.takeover import running
 from clfsite.takeover.door import SOCKET, WARM
@@ -287,7 +287,9 @@ def main() -> None:
     parser.add_argument("--no-worker", action="store_true")
     parser.add_argument("--takeover", action="store_true")
     options = parser.parse_args()
-    logging.basicConfig(format="{asctime} {levelname} {name}: {message}", style="{")
+    logging.config.dictConfig(
+        logs.config(logs.form(os.environ.get("CLFSITE_LOG_FORMAT", "").lower()), "WARNING")
+    )
     try:
         folder = shared_memory.make_folder()
         running.note(folder, options.host, options.port, Path(options.state), Path.cwd())

@@ -26,13 +26,13 @@ class _Silent(WSGIRequestHandler):
         pass
 
 
-def start(port: int) -> int:
-    """Start a server thread on all addresses of this machine.
+def start(host: str, port: int) -> int:
+    """Start a server thread on one address of this machine, or on all for 0.0.0.0.
 
     Returns:
         The port; for 0, the one that the system chose.
     """
-    server = make_server("", port, application, handler_class=_Silent)
+    server = make_server(host, port, application, handler_class=_Silent)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     logger.info("metrics are at port %s", server.server_port)
     return server.server_port

@@ -129,8 +129,13 @@ def _jobs() -> Iterator[GaugeMetricFamily]:
             [], max(((now - created_at).total_seconds() for (created_at,) in oldest), default=0)
         )
         yield waiting
-    workers = Heartbeat.objects.alive().count()
-    yield GaugeMetricFamily("clfsite_workers", "Workers with a recent heartbeat.", value=workers)
+    clocks = Heartbeat.objects.alive().values_list("clock_ahead", flat=True)
+    yield GaugeMetricFamily("clfsite_workers", "Workers with a recent heartbeat.", value=len(clocks))
+    yield GaugeMetricFamily(
+        "clfsite_worker_clock_seconds",
+        "Largest difference between a worker's clock and the database's.",
+        value=max((abs(seconds or 0) for seconds in clocks), default=0),
+    )
     yield from _runs()
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
@@ -168,6 +168,18 @@ class Job(models.Model):
         return type(self)._default_manager.filter(pk=self.pk)
 
 
+def clock_ahead() -> float:
+    """The seconds by which the clock of this machine is ahead of the database's; one query."""
+    if connection.vendor != "postgresql":
+        return 0.0  # SQLite has no clock of its own
+    with connection.cursor() as cursor:
+        # not now(), which is the start of a transaction
+        cursor.execute("SELECT clock_timestamp()")
+        (moment,) = cursor.fetchone()
+    seconds: float = (timezone.now() - moment).total_seconds()
+    return seconds
+
+
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def alive(self) -> Self:
         """The workers with a recent heartbeat."""
@@ -175,7 +187,8 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
     def beat(self) -> None:
         """Write the heartbeat of the worker of this process."""
-        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults={"at": Now()})
+        values = {"at": Now(), "clock_ahead": clock_ahead()}
+        self.update_or_create(worker=f"{socket.gethostname()}:{os.getpid()}", defaults=values)
 
     def forget_old(self) -> None:
         """Delete workers without a heartbeat for a day."""
@@ -190,6 +203,9 @@ class Heartbeat(models.Model):
 
     worker = models.CharField(primary_key=True, max_length=255, help_text="Machine and process.")
     at = models.DateTimeField()
+    clock_ahead = models.FloatField(
+        null=True, help_text="Seconds by which the machine's clock is ahead of the database's."
+    )
 
     objects = HeartbeatQuerySet.as_manager()
 

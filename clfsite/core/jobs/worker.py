@@ -65,11 +65,28 @@ def carry_out(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
     job: int | None = waiting.filter(pk__lt=pk).first() or pk
     while job is not None and _take(model):
         try:
-            work(job)
+            _work(model, job, work)
         finally:
             _give_back(model)
         is_over = stopping.is_set() or space.problem()
         job = None if is_over else waiting.filter(pk__gt=job).first()
+
+
+def _work(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
+    """Execute a job, with a line in the log for its begin and one for its state after that."""
+    name, began = f"{model._meta.verbose_name} {pk}", time.monotonic()
+    logger.info("%s: taken", name)
+    try:
+        work(pk)
+    finally:
+        logger.info("%s: %s after %.1f s", name, _state(model, pk), time.monotonic() - began)
+
+
+def _state(model: type[Job], pk: int) -> str:
+    try:
+        return str(model._default_manager.filter(pk=pk).values_list("state", flat=True).first())
+    except DatabaseError:
+        return "state unknown, as the database does not answer,"
 
 
 def _take(model: type[Job]) -> bool:

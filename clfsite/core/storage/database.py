@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -85,19 +86,28 @@ def outage(error: BaseException | None) -> str:
 
 
 def read_only() -> str:
-    """Return READ_ONLY if the server only allows reading, else ""; one query.
+    """Return why the database only allows reading, else ""; one query, or a look at SQLite's file.
 
     Raises:
         django.db.Error: the database does not answer.
     """
     if connection.vendor != "postgresql":
-        return ""
+        return _unwritable_file()
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_read_only')")
         is_read_only = cursor.fetchone() == ("on",)
     if is_read_only and not connection.in_atomic_block:
         connection.close()
     return READ_ONLY if is_read_only else ""
+
+
+def _unwritable_file() -> str:
+    """The problem of SQLite's file, which needs a folder for its journal, or an empty string."""
+    path = Path(str(connection.settings_dict["NAME"]))
+    for place in (path, path.parent):
+        if path.is_file() and not os.access(place, os.W_OK):
+            return f"{place} cannot be written, so the database only allows reading"
+    return ""
 
 
 def unsafe_settings() -> str:

@@ -111,6 +111,9 @@ def _passing(error: BaseException | None) -> errors.Unavailable | None:
     if space.says_full(error):
         logger.warning("a disk is full: %s", str(error).strip())
         return errors.Unavailable(space.FULL)
+    if space.says_unwritable(error):
+        logger.error("a folder cannot be written: %s", str(error).strip())
+        return errors.Unavailable(space.UNWRITABLE)
     if reason := database.outage(error):
         logger.warning("%s: %s", reason, str(error).strip())
         return errors.Unavailable(f"{reason}, so nothing was done; try again")

@@ -10,7 +10,7 @@ from clfsite import worker_metrics
 
 @pytest.fixture(scope="module")
 def url() -> str:
-    return f"http://127.0.0.1:{worker_metrics.start(0)}"
+    return f"http://127.0.0.1:{worker_metrics.start('127.0.0.1', 0)}"
 
 
 def test_a_worker_tells_what_it_counts_and_nothing_else(url: str, settings: Any) -> None:

@@ -159,6 +159,36 @@ def test_a_refusal_says_what_was_found_and_what_is_expected(
     assert "secret" not in "".join(traceback.format_exception(caught.value)).split("ImproperlyConfigured")[-1]
 
 
+def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "db.sqlite3"
+    env.read()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    env.read()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "name", ["clfsite_log_level", "CLFSIT_LOG_LEVEL", "CLF_SITE_LOG_LEVEL", "CLFSITE_Log_Level"]
+)
+def test_a_name_in_another_case_or_with_another_beginning_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "DEBUG")
+    with pytest.raises(
+        ImproperlyConfigured, match=f"{name} is not a setting; did you mean CLFSITE_LOG_LEVEL"
+    ):
+        env.read()
+
+
+def test_a_name_like_no_setting_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLFSITE_COLOUR", "blue")
+    monkeypatch.setenv("CLFSITE_SOURCE_SHOP", "sqlite:///shop.db")
+    env.read()
+    assert "CLFSITE_COLOUR" in env.unknown()
+    assert "CLFSITE_SOURCE_SHOP" not in env.unknown()
+
+
 @pytest.mark.parametrize("value", ["debug", "Debug", "DEBUG"])
 def test_a_log_level_may_be_written_in_any_case(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CLFSITE_LOG_LEVEL", value)

@@ -9,11 +9,15 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from celery.signals import setup_logging
 from django.db import connection
 from django.utils import timezone
 
+from clfsite import celery
 from clfsite.core.jobs import worker
+from clfsite.core.jobs.models import Heartbeat, clock_ahead
 from predictions.models import Batch
+from predictions.monitoring import gauges
 from tests.integration.conftest import Messages
 from tests.support.factories import RunFactory
 from training.models import Run
@@ -22,6 +26,31 @@ from training.tasks import train_run
 TASK = str(train_run.name)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
+
+
+def test_each_job_leaves_its_state_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    run = RunFactory.create()
+    with caplog.at_level("INFO", logger=worker.__name__):
+        worker.carry_out(Run, run.pk, lambda pk: None)
+    first, last = (record.getMessage() for record in caplog.records)
+    assert first == f"run {run.pk}: taken"
+    assert last.startswith(f"run {run.pk}: queued after 0.")
+
+
+def test_a_wrong_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    if connection.vendor != "postgresql":
+        assert clock_ahead() == 0
+        return
+    assert abs(clock_ahead()) < 5
+    ahead = timezone.now() + timedelta(hours=2)
+    monkeypatch.setattr(timezone, "now", lambda: ahead)
+    Heartbeat.objects.beat()
+    assert Heartbeat.objects.alive().get().clock_ahead == pytest.approx(7_200, abs=60)
+    assert b"clfsite_worker_clock_seconds 7" in gauges.exposition()
+
+
+def test_workers_log_like_the_site() -> None:
+    assert [receiver for receiver, _ in setup_logging.send(sender=None)] == [celery.log_like_the_site]
 
 
 @contextmanager
