@@ -241,10 +241,30 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     CLFSITE_RUN_MEMORY_BYTES: Annotated[
         CountOrNone, _about("data memory of each training process; 0: no limit")
     ] = 0
+    CLFSITE_KEEP_PREDICTIONS_DAYS: Annotated[
+        CountOrNone,
+        _about("how long predictions without feedback stay in the log; 0: always", see="retention"),
+    ] = 365
+    CLFSITE_KEEP_FEEDBACK_DAYS: Annotated[
+        CountOrNone, _about("how long predictions with feedback stay at least; 0: always", see="retention")
+    ] = 0
+    CLFSITE_KEEP_BATCH_FILES_DAYS: Annotated[
+        CountOrNone, _about("how long the files of a batch stay after its end; 0: always", see="retention")
+    ] = 90
+    CLFSITE_KEEP_ARTIFACTS_DAYS: Annotated[
+        CountOrNone,
+        _about("how long the files of versions stay that were never active; 0: always", see="retention"),
+    ] = 180
+    CLFSITE_KEEP_WANDB_DAYS: Annotated[
+        CountOrNone, _about("how long local folders of Weights & Biases stay; 0: always", see="retention")
+    ] = 30
+    CLFSITE_KEEP_LOGINS_DAYS: Annotated[
+        CountOrNone, _about("how long failed logins stay; 0: always", see="retention")
+    ] = 30
     WANDB_MODE: Annotated[
         Literal["", "offline", "online", "disabled"],
         Meta(title="offline, online or disabled"),
-        _about("`offline`, `online` or `disabled`", default="`online` with a key, else `offline`"),
+        _about("`offline`, `online` or `disabled`", default="`online` with a key, else `disabled`"),
     ] = ""
     WANDB_API_KEY: Annotated[Hidden, _about("key of a Weights & Biases account")] = ""
     CLFSITE_LOG_LEVEL: Annotated[
@@ -303,7 +323,7 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wandb_mode(self) -> str:
         """Whether runs are tracked at Weights & Biases."""
-        return self.WANDB_MODE or ("online" if self.WANDB_API_KEY else "offline")
+        return self.WANDB_MODE or ("online" if self.WANDB_API_KEY else "disabled")
 
     def site(self) -> dict[str, Any]:
         """The site's own settings, to add to Django's."""

@@ -137,6 +137,9 @@ class Batch(Job):
         max_length=28, blank=True, editable=False, help_text="How the ids of its predictions begin."
     )
     summary = models.JSONField(default=dict, help_text="What its charts count.")
+    files_removed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its files were removed to free space."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -225,7 +228,7 @@ class Batch(Job):
 
     @property
     def is_resumable(self) -> bool:
-        return super().is_resumable and not self.is_refused
+        return super().is_resumable and not self.is_refused and self.files_removed_at is None
 
     def start_scoring(self, mode: str) -> bool:
         """Queue the scoring of a checked file; return False if the batch does not wait for it."""
@@ -236,8 +239,11 @@ class Batch(Job):
     def resume(self, **values: Any) -> bool:
         """Queue a failed or cancelled batch, which continues after its last part; return False in other states.
 
-        A batch that was discarded while it waited for `start_scoring` waits for it again.
+        A batch that was discarded while it waited for `start_scoring` waits for it again. One without files cannot.
         """
+        self.refresh_from_db(fields=["files_removed_at"])
+        if self.files_removed_at:
+            return False
         waits = {"state": self.State.CHECKED} if self.checked_at and self.hold else {}
         return super().resume(**waits, **values)
 

@@ -1,12 +1,15 @@
 """Celery tasks: each takes an id; the row says what there is to do."""
 
+from datetime import timedelta
+
 from celery import shared_task
 from celery.signals import worker_ready
 
-from clfsite.core.jobs import worker
+from clfsite.core.jobs import chores, worker
 from clfsite.core.web import sent_forms
 from predictions.alerts import courier, outbox, rules
 from predictions.batches import service as batches
+from predictions.housekeeping import service
 from predictions.models import Batch
 from predictions.monitoring import bins, counts
 from predictions.serving import idempotency
@@ -17,6 +20,7 @@ worker.every_hour(counts.fold)
 worker.every_hour(bins.merge_all)
 worker.every_hour(rules.evaluate_all)
 worker.every_hour(outbox.forget_old)
+chores.every(service.NAME, timedelta(days=1), service.execute)
 worker.look_after(Batch, batches.TASK)
 
 

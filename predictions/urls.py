@@ -15,4 +15,5 @@ urlpatterns = [
     path("", include("predictions.alerts.urls")),
     path("", include("predictions.report.urls")),
     path("", include("predictions.keys.urls")),
+    path("", include("predictions.housekeeping.urls")),
 ]

@@ -351,7 +351,10 @@ class VersionQuerySet(models.QuerySet["Version"]):
 
 
 class Version(Archivable):
-    """The result of a run: artifacts with their SHA-256, contract and evaluation. Rows are never edited."""
+    """The result of a run: artifacts with their SHA-256, contract and evaluation. Never edited after that.
+
+    The files of versions that were never active may be removed later, which `artifacts_removed_at` tells.
+    """
 
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -375,6 +378,9 @@ class Version(Archivable):
         help_text="How its table and its held-out rows fill the bins in which predictions are counted.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    artifacts_removed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its files were removed to free space."
+    )
 
     objects = VersionQuerySet.as_manager()
 

@@ -1,11 +1,14 @@
 """The files that rows of the database refer to, and their verification."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.files.storage import Storage, storages
 from django.db import connection
 
+from clfsite.core.jobs.models import Chore
 from clfsite.core.storage.files import digest
 from predictions.models import Batch
 from training.models import Dataset, Upload, Version
@@ -13,6 +16,15 @@ from training.models import Dataset, Upload, Version
 STORAGES = ("datasets", "artifacts", "batches")
 # states of a batch in which its uploaded file is still needed
 UNFINISHED = ("queued", "running", "checked")
+
+
+# the chore of the workers, and of `manage.py verify`
+NAME = "verify"
+logger = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The check was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,30 @@ class Findings:
         """Whether all required files exist unchanged; orphans are harmless."""
         return not self.missing and not self.changed
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files were checked, and how many are missing, changed and orphans."""
+        lists = {"missing": self.missing, "changed": self.changed, "orphans": self.orphans}
+        return {"checked": self.checked, **{name: len(places) for name, places in lists.items()}}
+
+
+def verify() -> Findings:
+    """Check all files, and store the result for the metrics."""
+    findings = check_files()
+    Chore.objects.note(NAME, findings.counts)
+    return findings
+
+
+def verify_as_chore(is_stopping: Callable[[], bool]) -> dict[str, int] | None:
+    """Check all files unless the worker stops, and log what is wrong; returns the result to store."""
+    try:
+        findings = check_files(is_stopping)
+    except Stopped:
+        return None
+    for place in (*findings.missing, *findings.changed):
+        logger.error("a file is missing or changed: %s; restore it from a backup", place)
+    return findings.counts
+
 
 def known_files() -> Iterator[KnownFile]:
     """All files that rows refer to, each once.
@@ -60,21 +96,33 @@ def known_files() -> Iterator[KnownFile]:
     for upload in Upload.objects.order_by("pk").only("folder") if has_uploads else ():
         yield KnownFile("datasets", upload.file_name, None, f"upload {upload.pk}", required=False)
     for version in (
-        Version.objects.order_by("pk")
+        _kept(Version, "artifacts_removed_at")
+        .order_by("pk")
         .select_related("classifier")
         .only("artifacts", "number", "classifier__name")
     ):
         for part, entry in version.artifacts.items():
             yield KnownFile("artifacts", entry["name"], entry["sha256"], f"version {version}, {part}")
-    for batch in Batch.objects.order_by("pk").only("folder", "state").prefetch_related("parts"):
+    for batch in (
+        _kept(Batch, "files_removed_at").order_by("pk").only("folder", "state").prefetch_related("parts")
+    ):
         yield from _files_of(batch)
 
 
-def check_files() -> Findings:
-    """Compare the SHA-256 of all known files, and list the files without a row."""
+def check_files(is_stopping: Callable[[], bool] = lambda: False) -> Findings:
+    """Compare the SHA-256 of all known files, and list the files without a row.
+
+    Args:
+        is_stopping: asked before every file whether to end.
+
+    Raises:
+        Stopped: it was asked to end.
+    """
     findings = Findings()
     known: dict[str, set[str]] = {name: set() for name in STORAGES}
     for file in known_files():
+        if is_stopping():
+            raise Stopped
         findings.checked += 1
         known[file.storage].add(file.name)
         place = f"{file.storage}/{file.name} ({file.row})"
@@ -101,6 +149,14 @@ def walk(storage: Storage, folder: str = "") -> Iterator[str]:
     yield from (f"{prefix}{name}" for name in sorted(names))
     for inner in sorted(folders):
         yield from walk(storage, f"{prefix}{inner}")
+
+
+def _kept(model: type[Any], removed: str) -> Any:
+    """The rows whose files were not removed; a database from before an upgrade has no such column yet."""
+    with connection.cursor() as cursor:
+        columns = connection.introspection.get_table_description(cursor, model._meta.db_table)
+    rows = model.objects.all()
+    return rows.filter(**{removed: None}) if removed in {column.name for column in columns} else rows
 
 
 def _files_of(batch: Batch) -> Iterator[KnownFile]:

@@ -24,6 +24,11 @@ def answers(batch: Batch) -> StreamingHttpResponse:
     """
     if batch.state != Batch.State.SUCCEEDED:
         raise Conflict(f"{batch} is {batch.state}; the results can be downloaded once it has succeeded")
+    if batch.files_removed_at:
+        raise NotFound(
+            f"the files of {batch} were removed on {batch.files_removed_at:%Y-%m-%d} to free space; the predictions stay "
+            "in the log"
+        )
     parts = list(batch.parts.values_list("number", "size_bytes"))
     names = [batch.part_name(number) for number, _ in parts]
     if not names or not files().exists(names[0]):

@@ -148,6 +148,8 @@ def resume_batch(*, batch: Batch) -> None:
     """
     if batch.is_over and batch.is_refused:
         raise Conflict(f"{batch} ended because its file has invalid rows; upload a corrected file")
+    if batch.files_removed_at:
+        raise Conflict(f"the files of {batch} were removed to free space; upload the file again")
     with transaction.atomic():
         if not batch.resume():
             raise Conflict(f"{batch} is {batch.state}; only a failed or cancelled batch can be resumed")

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from clfsite.core.jobs.models import Heartbeat
+from clfsite.core.jobs.models import Chore, Heartbeat
 from clfsite.core.storage import space
 from predictions.alerts.models import Alert, Delivery
 from predictions.models import Batch, FeedbackCount
@@ -37,7 +37,7 @@ class StateCollector(Collector):
         """Yield the gauges. If the database is down, only that, because the counters are needed most then."""
         up = GaugeMetricFamily("clfsite_database_up", "Whether the database responds.")
         try:
-            families = [*_versions(), *_quality(), *_jobs(), *_stock(), *_alerts()]
+            families = [*_versions(), *_quality(), *_jobs(), *_stock(), *_alerts(), *_chores()]
         except Error:
             logger.warning("the database did not respond; its gauges are missing from this scrape")
             families = []
@@ -189,6 +189,32 @@ def _alerts() -> Iterator[GaugeMetricFamily]:
         "Messages to receivers that could not be sent.",
         value=Delivery.objects.unsent().count(),
     )
+
+
+def _chores() -> Iterator[GaugeMetricFamily]:
+    """When the chores of the workers ended last, and what the check of the files found."""
+    chores = {
+        chore.name: (chore.finished_at.timestamp(), chore.result)
+        for chore in Chore.objects.all()
+        if chore.finished_at
+    }
+    if clean := chores.get("housekeeping"):
+        yield GaugeMetricFamily(
+            "clfsite_housekeeping_timestamp_seconds",
+            "Time at which old data was removed last.",
+            value=clean[0],
+        )
+    if verified := chores.get("verify"):
+        yield GaugeMetricFamily(
+            "clfsite_files_verified_timestamp_seconds",
+            "Time at which all files were compared with their hashes last.",
+            value=verified[0],
+        )
+        yield GaugeMetricFamily(
+            "clfsite_damaged_files",
+            "Files that were missing or changed then.",
+            value=verified[1]["missing"] + verified[1]["changed"],
+        )
 
 
 class _Kept:

@@ -68,6 +68,8 @@ def verify_version(version: Version) -> Any:
         Conflict: the file is missing or changed, or gives other probabilities than those recorded at training.
         Unavailable: storage does not respond.
     """
+    if version.artifacts_removed_at:
+        raise Conflict(removed(version))
     entry = version.artifacts["pipeline"]
     try:
         with files.artifacts().open(entry["name"]) as file:
@@ -82,6 +84,14 @@ def verify_version(version: Version) -> Any:
     except artifact.ArtifactError as error:
         raise Conflict(f"{version} cannot serve: {error}") from error
     return pipeline
+
+
+def removed(version: Version) -> str:
+    """The message about a version whose files were removed."""
+    return (
+        f"the files of {version} were removed on {version.artifacts_removed_at:%Y-%m-%d} to free space, as it was never "
+        "active; train it again"
+    )
 
 
 def load_model(version: Version) -> LoadedModel:

@@ -28,6 +28,7 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
             f"the reason has {len(reason.strip())} characters; at most {LONGEST_REASON} are allowed"
         )
     from training.versions.registry import (
+        removed,
         verify_version,  # imported here, because scikit-learn slows down the start of the site
     )
 
@@ -35,7 +36,9 @@ def activate_version(*, version: Version, actor: str, reason: str) -> Activation
     with transaction.atomic():
         # The lock orders simultaneous activations; the unique number is a second protection.
         classifier = Classifier.objects.select_for_update().get(pk=version.classifier_id)
-        version.refresh_from_db(fields=["archived_at"])
+        version.refresh_from_db(fields=["archived_at", "artifacts_removed_at"])
+        if version.artifacts_removed_at:
+            raise Conflict(removed(version))
         if archived := next((row for row in (classifier, version) if row.archived_at), None):
             raise Conflict(f"{archived} is archived; restore it first")
         current = classifier.activation

@@ -211,3 +211,40 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.worker} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class ChoreQuerySet(models.QuerySet["Chore"]):
+    def claim(self, name: str, every: timedelta) -> bool:
+        """Begin a chore if it is due; False if it is not, or another worker was first.
+
+        One that was begun and not finished is due again after `Chore.PATIENCE`.
+        """
+        self.get_or_create(name=name)
+        is_due = Q(finished_at__gte=F("begun_at"), begun_at__lt=Now() - every)
+        is_lost = Q(begun_at__lt=Now() - Chore.PATIENCE) & (
+            Q(finished_at=None) | Q(finished_at__lt=F("begun_at"))
+        )
+        return bool(self.filter(Q(begun_at=None) | is_due | is_lost, name=name).update(begun_at=Now()))
+
+    def note(self, name: str, result: dict[str, Any]) -> None:
+        """Store the result of a chore that was executed."""
+        self.get_or_create(name=name)
+        self.filter(name=name, begun_at=None).update(begun_at=Now())
+        self.filter(name=name).update(finished_at=Now(), result=result)
+
+
+class Chore(models.Model):
+    """Work that one of the workers does from time to time, with the result of the last time."""
+
+    # a chore whose worker was lost is begun again after this time
+    PATIENCE = timedelta(hours=6)
+
+    name = models.CharField(primary_key=True, max_length=50)
+    begun_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    result = models.JSONField(default=dict)
+
+    objects = ChoreQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name

@@ -16,7 +16,7 @@ from django.db import DatabaseError, close_old_connections
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from clfsite.core.jobs import queue
+from clfsite.core.jobs import chores, queue
 from clfsite.core.jobs.models import LEASE, Heartbeat, Job
 from clfsite.core.storage import space
 
@@ -158,3 +158,4 @@ def keep_sweeping() -> None:
                 close_old_connections()
 
     threading.Thread(target=run, name="sweeper", daemon=True).start()
+    threading.Thread(target=chores.keep_doing, args=(stopping,), name="chores", daemon=True).start()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from clfsite.operations.known_files import check_files
+from clfsite.operations.known_files import verify
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object only")
 
     def handle(self, *, json: bool, **_: Any) -> None:
-        findings = check_files()
+        findings = verify()
         if json:
             self.stdout.write(_as_json({**asdict(findings), "is_sound": findings.is_sound}))
         else:

@@ -78,6 +78,7 @@ Delivery.objects.filter(pk=lost.pk).update(state="failed", attempts=1, error="th
 serving = Version.objects.get(pk=first.pk)
 sync(serving, [Finding("drift", "tenure has moved away from the training data since yesterday.", "tenure")], {{"drift"}})
 silence(first.classifier, until=timezone.now() + timedelta(days=1), reason="A campaign", actor="demo", rule="accuracy")
+call_command("housekeeping")
 AccessAttempt.objects.create(
     username="nobody", ip_address="203.0.113.7", failures_since_start=5, user_agent="Mozilla/5.0 (X11; Linux x86_64)",
     path_info="/accounts/login/",
@@ -133,6 +134,7 @@ TOUR = [
     Stop("alert", "predictions:alert-detail", ("1",)),
     Stop("alert-settings", "predictions:alert-settings", ("{classifier}",)),
     Stop("receivers", "predictions:receiver-list"),
+    Stop("storage", "predictions:storage"),
     Stop("profile", "profile"),
     Stop("help", "help", ("user-guide",)),
     Stop("datasets", "training:dataset-list"),

@@ -50,6 +50,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:prediction-feedback": ("predictions.add_feedback", ""),
     "predictions:feedback-list": ("", "predictions.add_feedback"),
     "predictions:key-list": ("predictions.view_apikey", "predictions.add_apikey"),
+    "predictions:storage": ("", None),
     "predictions:key-revoke": ("predictions.view_apikey", "predictions.change_apikey"),
     "predictions:alert-list": ("", None),
     "predictions:alert-detail": ("", None),

@@ -42,7 +42,7 @@ def test_a_laptop_copy_needs_no_variable(tmp_path: Path) -> None:
     read = env.read()
     assert read.database()["NAME"] == str(tmp_path / "state" / "db.sqlite3")
     assert read.CELERY_BROKER_URL.startswith("filesystem://")
-    assert read.wandb_mode == "offline"
+    assert read.wandb_mode == "disabled"
 
 
 @pytest.mark.parametrize("name", ["secret_key", "metrics_token"])
