@@ -26,6 +26,8 @@ api: list[URLPattern | URLResolver] = [
     path("", include("predictions.batches.api_urls")),
     path("", include("predictions.feedback.api_urls")),
     path("", include("predictions.alerts.api_urls")),
+    path("", include("predictions.erasures.api_urls")),
+    path("", include("predictions.retraining.api_urls")),
 ]
 
 urlpatterns = [

@@ -9,7 +9,9 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-import predictions.alerts.models  # noqa: F401  Django finds the models of the feature here
+import predictions.alerts.models
+import predictions.erasures.models
+import predictions.retraining.models  # noqa: F401  and of this one
 from clfsite.core.jobs.models import Job
 from predictions.log.fields import JSONTextField
 from training.ml.files.notation import Notation

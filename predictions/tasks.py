@@ -12,6 +12,7 @@ from predictions.batches import service as batches
 from predictions.housekeeping import service
 from predictions.models import Batch
 from predictions.monitoring import bins, counts
+from predictions.retraining import service as retraining
 from predictions.serving import idempotency
 
 worker.every_hour(idempotency.forget_old)
@@ -21,6 +22,7 @@ worker.every_hour(bins.merge_all)
 worker.every_hour(rules.evaluate_all)
 worker.every_hour(outbox.forget_old)
 chores.every(service.NAME, timedelta(days=1), service.execute)
+worker.every_hour(retraining.retrain_all)
 worker.look_after(Batch, batches.TASK)
 
 

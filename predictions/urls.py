@@ -13,6 +13,8 @@ urlpatterns = [
     path("", include("predictions.feedback.urls")),
     path("", include("predictions.monitoring.urls")),
     path("", include("predictions.alerts.urls")),
+    path("", include("predictions.erasures.urls")),
+    path("", include("predictions.retraining.urls")),
     path("", include("predictions.report.urls")),
     path("", include("predictions.keys.urls")),
     path("", include("predictions.housekeeping.urls")),

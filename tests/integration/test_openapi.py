@@ -34,8 +34,9 @@ from predictions.alerts import service
 from predictions.alerts.models import Alert, Receiver, Silence
 from predictions.alerts.service import Finding, sync
 from predictions.batches.service import create_batch, execute_batch
+from predictions.feedback.service import give_feedback
 from predictions.keys import service as keys
-from predictions.models import Batch, Prediction
+from predictions.models import Batch, Feedback, Prediction
 from tests.support.factories import (
     BatchFactory,
     DatasetFactory,
@@ -143,6 +144,8 @@ def there(db: None) -> Iterator[There]:
         trained_version(classifier="churn", activate=active, default=active) for active in (True, False)
     ]
     prediction = PredictionFactory.create(version=versions[0], reference="order-1001")
+    judged = PredictionFactory.create(version=versions[0], reference="order-0999")
+    give_feedback(prediction_id=judged.pk, label="no", actor="tests", source=Feedback.Source.API)
     sync(versions[0], [Finding("drift", "tenure has moved.", "tenure")], {"drift"})
     dataset = versions[1].run.dataset
     keys.create(name="schemathesis", scopes=list(SCOPES), secret=SECRET)
@@ -241,6 +244,9 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
     "api_receivers_test_create": lambda there: {},
     "api_classifiers_alerts_partial_update": lambda there: {"body": {"rule": "accuracy", "value": 0.1}},
     "api_classifiers_silences_create": lambda there: {"body": {"until": "2999-01-01", "reason": "a test"}},
+    "api_erasures_create": lambda there: {"body": {"reference": "order-0999", "reason": "a test"}},
+    "dataset_from_log": lambda there: {"body": {"since": "2000-01-01", "with_table": True}},
+    "change_retraining": lambda there: {"body": {"every_days": 30}},
     "give_feedback_by_reference": lambda there: {
         "body": {"reference": there.prediction.reference, "label": "yes"}
     },

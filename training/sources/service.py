@@ -91,7 +91,7 @@ def import_again(dataset: Dataset, user: User | None = None) -> Dataset:
         InvalidInput: it does not come from a database. Others: see `import_query`.
     """
     origin = dataset.origin
-    if not origin:
+    if "sql" not in origin:
         raise InvalidInput(f"{dataset} does not come from a database")
     return import_query(
         source=origin["source"],

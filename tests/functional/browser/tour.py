@@ -135,6 +135,8 @@ TOUR = [
     Stop("alert-settings", "predictions:alert-settings", ("{classifier}",)),
     Stop("receivers", "predictions:receiver-list"),
     Stop("storage", "predictions:storage"),
+    Stop("erasures", "predictions:erasure-list"),
+    Stop("retraining", "predictions:retraining", ("{classifier}",)),
     Stop("profile", "profile"),
     Stop("help", "help", ("user-guide",)),
     Stop("datasets", "training:dataset-list"),
@@ -201,6 +203,7 @@ TOUR = [
 ]
 # routes that are no page: pieces of one, downloads, and what is only posted to
 NO_PAGES = {
+    "predictions:log-dataset",
     "predictions:alert-acknowledge",
     "predictions:alert-close",
     "predictions:silence-create",

@@ -39,6 +39,7 @@ ROLE_OF = {
     "predictions.change_apikey": "approver",
     "predictions.change_alert": "approver",
     "predictions.change_receiver": "approver",
+    "predictions.add_erasure": "approver",
 }
 SCOPE_OF_ROLE = {"predict": "analyst", "feedback": "analyst", "train": "trainer", "activate": "approver"}
 # calls under /api/: what scope each method needs; other methods are refused to everyone
@@ -75,6 +76,9 @@ API: dict[str, dict[str, str]] = {
     "api:receiver-detail": {"GET": "activate", "PATCH": "activate", "DELETE": "activate"},
     "api:receiver-test": {"POST": "activate"},
     "api:receiver-deliveries": {"GET": "activate"},
+    "api:erasure-list": {"GET": "activate", "POST": "activate"},
+    "api:log-dataset": {"POST": "train"},
+    "api:retraining": {"GET": "read", "PATCH": "train"},
     "api:batch-list": {"GET": "read", "POST": "predict"},
     "api:batch-detail": {"GET": "read"},
     "api:batch-start": {"POST": "predict"},
@@ -177,6 +181,8 @@ def arguments(db: None) -> dict[str, list[Any]]:
             for name in ("detail", "acknowledge", "close")
         },
         "api:alert-settings": [version.classifier.name],
+        "api:log-dataset": [version.classifier.name],
+        "api:retraining": [version.classifier.name],
         "api:classifier-silences": [version.classifier.name],
         "api:silence-detail": pages["predictions:silence-end"],
         **{
