@@ -27,6 +27,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("predictions.feedback.api_urls")),
     path("", include("predictions.alerts.api_urls")),
     path("", include("predictions.erasures.api_urls")),
+    path("", include("predictions.housekeeping.api_urls")),
     path("", include("predictions.retraining.api_urls")),
 ]
 

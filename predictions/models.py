@@ -11,7 +11,8 @@ from uuid_utils.compat import uuid7
 
 import predictions.alerts.models
 import predictions.erasures.models
-import predictions.retraining.models  # noqa: F401  and of this one
+import predictions.housekeeping.models
+import predictions.retraining.models  # noqa: F401
 from clfsite.core.jobs.models import Job
 from predictions.log.fields import JSONTextField
 from training.ml.files.notation import Notation

@@ -45,28 +45,32 @@ def _run() -> None:
 
 
 def send_due(pool: ThreadPoolExecutor) -> None:
-    """Hand waiting messages to the pool: one for each receiver, the oldest."""
+    """Hand the receivers with waiting messages to the pool, but those that it is sending to."""
     with _lock:
         busy = set(_busy)
-    due = Delivery.objects.due(timezone.now()).select_related("receiver").order_by("next_at")
-    for receiver in due.order_by().exclude(receiver__in=busy).values_list("receiver", flat=True).distinct():
-        delivery = due.filter(receiver=receiver).first()
-        if delivery:
-            with _lock:
-                _busy.add(receiver)
-            pool.submit(_send, delivery)
+    due = Delivery.objects.due(timezone.now()).exclude(receiver__in=busy).order_by()
+    for receiver in due.values_list("receiver", flat=True).distinct():
+        with _lock:
+            _busy.add(receiver)
+        pool.submit(_send, receiver)
 
 
-def _send(delivery: Delivery) -> None:
+def _send(receiver: int) -> None:
+    """Send the waiting messages to a receiver, the oldest first; a failure postpones all of them."""
     try:
-        outbox.attempt(delivery)
+        while not worker.stopping.is_set():
+            due = Delivery.objects.due(timezone.now()).filter(receiver=receiver).select_related("receiver")
+            delivery = due.order_by("next_at").first()
+            if delivery is None:
+                return
+            outbox.attempt(delivery)
     except DatabaseError:
         logger.warning("the database does not answer; the message is sent when its lease ends")
     except Exception:
         logger.exception("a message could not be sent")
     finally:
         with _lock:
-            _busy.discard(delivery.receiver_id)
+            _busy.discard(receiver)
         close_old_connections()
 
 

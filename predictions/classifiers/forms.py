@@ -6,6 +6,7 @@ from django import forms
 from django.template.defaultfilters import capfirst
 
 from clfsite.core.errors import ProblemError
+from predictions.housekeeping.models import MOST_DAYS, days_of
 from training.classifiers.service import Changes
 from training.models import Classifier
 
@@ -17,6 +18,14 @@ class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False, max_length=1_000, help_text="Words to find it by, separated by commas."
     )
 
+    keep_days = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_DAYS,
+        label="Days in the log",
+        help_text="Older predictions are removed daily; their counts stay. 0: never. Empty: the site's setting.",
+    )
+
     class Meta:
         model = Classifier
         fields = ["owner", "tags", "notes", "strict", "is_default"]
@@ -24,7 +33,7 @@ class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"notes": forms.Textarea(attrs={"rows": 4})}
 
     def __init__(self, data: Any, classifier: Classifier) -> None:
-        super().__init__(data, instance=classifier, initial={"tags": ", ".join(classifier.tags)})
+        super().__init__(data, instance=classifier, initial=_initial(classifier))
         if classifier.is_default or classifier.archived_at:
             # the default is moved to another classifier, not taken away
             del self.fields["is_default"]
@@ -45,3 +54,7 @@ class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def refuse(self, error: ProblemError) -> None:
         self.add_error("tags" if "tag" in str(error) else None, capfirst(str(error)))
+
+
+def _initial(classifier: Classifier) -> dict[str, Any]:
+    return {"tags": ", ".join(classifier.tags), "keep_days": days_of(classifier)}

@@ -15,6 +15,7 @@ from clfsite.core.web.staff import StaffRequest, staff
 from predictions.classifiers import calls
 from predictions.classifiers.forms import ClassifierForm
 from predictions.home import overview
+from predictions.housekeeping.models import set_retention
 from predictions.log import search
 from predictions.models import Prediction
 from training.classifiers.service import change_classifier
@@ -84,5 +85,6 @@ def _change(request: StaffRequest, form: ClassifierForm) -> bool:
     except ProblemError as error:
         form.refuse(error)
         return False
+    set_retention(form.instance, form.cleaned_data["keep_days"])
     messages.success(request, f"{form.instance} was changed.")
     return True

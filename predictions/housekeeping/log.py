@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from predictions.housekeeping.models import Retention
 from predictions.models import Batch, Feedback, Prediction, first_id, hour_of
 from training.models import Version
 
@@ -23,15 +24,16 @@ ROW_BYTES = 820
 OPEN = (Batch.State.QUEUED, Batch.State.RUNNING, Batch.State.CHECKED)
 
 
-def kept_days(version: Version) -> int:
-    """How many days predictions of a version stay in the log; 0 for always."""
-    del version  # the same for all versions
-    return int(settings.CLFSITE_KEEP_PREDICTIONS_DAYS)
+def kept_days() -> dict[int, int]:
+    """How many days predictions of each version stay in the log; 0 for always."""
+    own = dict(Retention.objects.values_list("classifier", "days"))
+    versions = Version.objects.order_by().values_list("pk", "classifier")
+    return {pk: own.get(classifier, settings.CLFSITE_KEEP_PREDICTIONS_DAYS) for pk, classifier in versions}
 
 
 def steps(is_trial: bool) -> Iterator[tuple[int, int]]:
     """Remove predictions that are older than their versions keep them, a block of the log at a time."""
-    ends = {version.pk: _end(kept_days(version)) for version in Version.objects.only("pk", "classifier")}
+    ends = {pk: _end(days) for pk, days in kept_days().items()}
     judged_end = _end(settings.CLFSITE_KEEP_FEEDBACK_DAYS)
     last = max(ends.values(), default=UUID(int=0))
     after = UUID(int=0)

@@ -246,6 +246,7 @@ GOOD: dict[str, Callable[[There], dict[str, Any]]] = {
     "api_classifiers_silences_create": lambda there: {"body": {"until": "2999-01-01", "reason": "a test"}},
     "api_erasures_create": lambda there: {"body": {"reference": "order-0999", "reason": "a test"}},
     "dataset_from_log": lambda there: {"body": {"since": "2000-01-01", "with_table": True}},
+    "change_retention": lambda there: {"body": {"days": 90}},
     "change_retraining": lambda there: {"body": {"every_days": 30}},
     "give_feedback_by_reference": lambda there: {
         "body": {"reference": there.prediction.reference, "label": "yes"}

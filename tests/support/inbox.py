@@ -2,6 +2,7 @@
 
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +14,18 @@ from typing import Any
 
 @dataclass
 class Web:
-    """What a web server was sent; `statuses` are the answers to the next requests, after which it answers 200."""
+    """What a web server was sent.
+
+    Attributes:
+        statuses: the answers to the next requests, after which it answers 200.
+        seconds: how long it takes to answer.
+    """
 
     port: int = 0
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     location: str = ""
+    seconds: float = 0.0
 
     def url(self, path: str = "/hook") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -34,6 +41,7 @@ def web() -> Iterator[Web]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             inbox.requests.append((self.path, headers, body))
+            time.sleep(inbox.seconds)
             self.send_response(inbox.statuses.pop(0) if inbox.statuses else 200)
             if inbox.location:
                 self.send_header("Location", inbox.location)

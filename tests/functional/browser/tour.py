@@ -76,7 +76,8 @@ receiver = Receiver.objects.create(name="on call", kind="slack", target=hook, ev
 lost = outbox.queue_test(receiver)
 Delivery.objects.filter(pk=lost.pk).update(state="failed", attempts=1, error="the receiver answered 404")
 serving = Version.objects.get(pk=first.pk)
-sync(serving, [Finding("drift", "tenure has moved away from the training data since yesterday.", "tenure")], {{"drift"}})
+# not a rule of the site, whose worker would close it
+sync(serving, [Finding("upstream", "Prices arrive in cents since yesterday, not in euros.", "price")], set())
 silence(first.classifier, until=timezone.now() + timedelta(days=1), reason="A campaign", actor="demo", rule="accuracy")
 call_command("housekeeping")
 AccessAttempt.objects.create(

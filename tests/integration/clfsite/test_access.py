@@ -77,6 +77,7 @@ API: dict[str, dict[str, str]] = {
     "api:receiver-test": {"POST": "activate"},
     "api:receiver-deliveries": {"GET": "activate"},
     "api:erasure-list": {"GET": "activate", "POST": "activate"},
+    "api:classifier-retention": {"GET": "read", "PATCH": "activate"},
     "api:log-dataset": {"POST": "train"},
     "api:retraining": {"GET": "read", "PATCH": "train"},
     "api:batch-list": {"GET": "read", "POST": "predict"},
@@ -181,6 +182,7 @@ def arguments(db: None) -> dict[str, list[Any]]:
             for name in ("detail", "acknowledge", "close")
         },
         "api:alert-settings": [version.classifier.name],
+        "api:classifier-retention": [version.classifier.name],
         "api:log-dataset": [version.classifier.name],
         "api:retraining": [version.classifier.name],
         "api:classifier-silences": [version.classifier.name],

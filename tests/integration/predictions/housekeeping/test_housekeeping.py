@@ -34,7 +34,13 @@ from predictions.housekeeping import log, service, space
 from predictions.log import search
 from predictions.models import Batch, BatchPart, Feedback, FeedbackCount, HourlyCount, Prediction, first_id
 from predictions.monitoring import gauges
-from tests.support.factories import BatchFactory, PredictionFactory, UserFactory, trained_version
+from tests.support.factories import (
+    ApiKeyFactory,
+    BatchFactory,
+    PredictionFactory,
+    UserFactory,
+    trained_version,
+)
 from tests.support.portal import staff_client
 from training.datasets.uploads import store_upload
 from training.models import Upload, Version
@@ -354,3 +360,36 @@ def test_the_check_of_the_files_is_told_to_the_metrics(version: Version) -> None
     text = gauges.exposition().decode()
     assert "clfsite_damaged_files 1.0" in text
     assert "clfsite_files_verified_timestamp_seconds" in text
+
+
+def test_a_classifier_may_keep_its_predictions_shorter_or_longer_than_the_site(version: Version) -> None:
+    others = {name: trained_version(classifier=name, activate=True) for name in ("short", "always")}
+    for place, owner in enumerate((version, *others.values())):
+        predicted(owner, NOW - timedelta(days=30, seconds=place))
+        predicted(owner, LONG_AGO - timedelta(seconds=place))
+    counted = HourlyCount.objects.count()
+    approver = staff_client("training.change_classifier")
+    for name, days in (("short", "10"), ("always", "0")):
+        page = reverse("predictions:classifier-detail", args=[others[name].classifier_id])
+        approver.post(page, {"owner": "", "tags": "", "notes": "", "keep_days": days})
+        assert f'value="{days}"' in approver.get(page).content.decode()
+    clean()
+    left = {
+        owner.classifier.name: Prediction.objects.filter(version=owner).count()
+        for owner in (version, *others.values())
+    }
+    assert left == {"churn": 1, "short": 0, "always": 2}
+    assert HourlyCount.objects.count() == counted
+
+
+def test_the_api_changes_how_long_predictions_of_a_classifier_stay(version: Version, client: Client) -> None:
+    ApiKeyFactory.create(secret="clf_ops", scopes=("read", "activate"))
+    headers = {"authorization": "Bearer clf_ops"}
+    path = "/api/classifiers/churn/retention"
+    assert client.get(path, headers=headers).json() == {"days": None, "site_days": 365}
+    for days in (90, 0, None):
+        changed = client.patch(path, {"days": days}, content_type="application/json", headers=headers)
+        assert changed.json()["days"] == days
+    assert (
+        client.patch(path, {"days": -1}, content_type="application/json", headers=headers).status_code == 422
+    )
