@@ -8,7 +8,7 @@ ROLES = {
     "analyst": "predicts, scores files and adds true labels",
     "trainer": "uploads datasets and trains",
     "importer": "makes datasets from databases",
-    "approver": "activates versions, rolls back and creates keys",
+    "approver": "activates versions, rolls back, creates keys, deals with alerts and erases by reference",
 }
 
 
