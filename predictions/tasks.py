@@ -19,10 +19,10 @@ worker.every_hour(idempotency.forget_old)
 worker.every_hour(sent_forms.forget_old)
 worker.every_hour(counts.fold)
 worker.every_hour(bins.merge_all)
-worker.every_hour(rules.evaluate_all)
+worker.every_hour_apart(rules.evaluate_all)
 worker.every_hour(outbox.forget_old)
 chores.every(service.NAME, timedelta(days=1), service.execute)
-worker.every_hour(retraining.retrain_all)
+worker.every_hour_apart(retraining.retrain_all)
 worker.look_after(Batch, batches.TASK)
 
 

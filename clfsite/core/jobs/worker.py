@@ -28,12 +28,16 @@ RENEW_SECONDS = LEASE.total_seconds() / 4
 FORGOTTEN = timedelta(seconds=10)
 SWEEP_SECONDS = 5.0
 CHORE_SECONDS = 3_600.0
+# time after the start of a worker until it first does work that may take minutes
+FIRST_SECONDS = 20.0
 # set when the worker of this process has to stop
 stopping = threading.Event()
 # the kinds of jobs of the sweeper, each with its task
 _tasks: dict[type[Job], str] = {}
 # functions that the sweeper calls once an hour
 _chores: list[Callable[[], object]] = [Heartbeat.objects.forget_old]
+# functions that another thread calls once an hour
+_long_work: list[Callable[[], object]] = []
 # jobs of each kind that this process is executing
 _taken: Counter[type[Job]] = Counter()
 _lock = threading.Lock()
@@ -47,6 +51,11 @@ def look_after(model: type[Job], task: str) -> None:
 def every_hour(chore: Callable[[], object]) -> None:
     """Register a function that the sweeper calls once an hour, for example to delete expired rows."""
     _chores.append(chore)
+
+
+def every_hour_apart(work: Callable[[], object]) -> None:
+    """Register a function that a thread of its own calls once an hour, because it may take minutes."""
+    _long_work.append(work)
 
 
 def must_wait() -> bool:
@@ -158,4 +167,18 @@ def keep_sweeping() -> None:
                 close_old_connections()
 
     threading.Thread(target=run, name="sweeper", daemon=True).start()
+    threading.Thread(target=_keep_working, name="hourly", daemon=True).start()
     threading.Thread(target=chores.keep_doing, args=(stopping,), name="chores", daemon=True).start()
+
+
+def _keep_working() -> None:
+    pause = FIRST_SECONDS
+    while not stopping.wait(pause):
+        pause = CHORE_SECONDS
+        for work in _long_work:
+            try:
+                work()
+            except Exception:
+                logger.exception("the work of this hour failed; the next attempt is in an hour")
+            finally:
+                close_old_connections()

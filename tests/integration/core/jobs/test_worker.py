@@ -188,3 +188,25 @@ def test_a_run_that_lost_its_owner_does_not_wait_for_later_ones() -> None:
     done: list[int] = []
     worker.carry_out(Run, lost.pk, seen(done))
     assert done == [lost.pk, later.pk]
+
+
+def test_long_work_goes_on_after_one_of_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def fails() -> None:
+        done.append("fails")
+        raise ValueError
+
+    def works() -> None:
+        done.append("works")
+        if done.count("works") == 2:
+            stopping.set()
+
+    stopping = Event()
+    monkeypatch.setattr(worker, "stopping", stopping)
+    monkeypatch.setattr(worker, "_long_work", [fails, works])
+    monkeypatch.setattr(worker, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "CHORE_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "close_old_connections", lambda: None)
+    worker._keep_working()
+    assert done == ["fails", "works"] * 2
