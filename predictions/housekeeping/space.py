@@ -50,6 +50,8 @@ LIMITS = {
     "artifacts": "CLFSITE_KEEP_ARTIFACTS_DAYS",
     "wandb": "CLFSITE_KEEP_WANDB_DAYS",
 }
+# days that a kind without a setting stays
+FIXED_DAYS = {"temporary": 1}
 # measurements that are kept, one a day
 DAYS = 60
 # days of the past from which growth is estimated, at most and at least
@@ -98,7 +100,7 @@ def kinds(history: Sequence[dict[str, Any]]) -> list[Kind]:
             title,
             newest["bytes"].get(name, 0),
             _later(history, name),
-            int(getattr(settings, LIMITS[name])) if name in LIMITS else None,
+            int(getattr(settings, LIMITS[name])) if name in LIMITS else FIXED_DAYS.get(name),
         )
         for name, title in TITLES.items()
     ]
@@ -142,7 +144,7 @@ def _sizes_sqlite() -> dict[str, int]:
     )
     query = (
         "SELECT master.tbl_name, SUM(pages.pgsize) FROM dbstat AS pages "
-        "JOIN sqlite_master AS master ON master.name = pages.name WHERE pages.aggregate GROUP BY master.tbl_name"
+        "JOIN sqlite_master AS master ON master.name = pages.name WHERE pages.aggregate = TRUE GROUP BY master.tbl_name"
     )
     try:
         with connection.cursor() as cursor:

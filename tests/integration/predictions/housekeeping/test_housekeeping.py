@@ -278,6 +278,13 @@ def test_the_page_shows_space_and_an_estimate(version: Version, client: Client) 
     assert "unknown" in text
 
 
+def test_each_kind_of_rows_has_a_size(version: Version) -> None:
+    predicted(version, NOW, 50)
+    sizes = space.measure()
+    assert sizes["predictions"] > 50 * 100
+    assert min(sizes[kind] for kind in ("counts", "training", "database")) > 0
+
+
 def measured(**days: int) -> list[dict[str, Any]]:
     return [
         {"at": (NOW - timedelta(days=int(day[1:]))).isoformat(), "bytes": {"predictions": size}}
