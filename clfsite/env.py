@@ -93,6 +93,11 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
         LongPassword,
         _about("signs sessions; at least 32 characters", default="created once in the state folder"),
     ] = ""
+    SECRET_KEY_FALLBACKS: Annotated[
+        tuple[LongPassword, ...],
+        Meta(title="earlier keys of at least 32 characters, separated by commas", extra=_HIDDEN),
+        _about("earlier values of `SECRET_KEY`, separated by commas: sessions that they signed stay valid"),
+    ] = ()
     DATABASE_URL: Annotated[
         str,
         _url("postgresql", "postgres", "sqlite"),

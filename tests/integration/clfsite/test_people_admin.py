@@ -4,8 +4,11 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
+from predictions.models import ApiKey
 from tests.integration.clfsite.test_access import ROLE_OF
+from tests.support.factories import ApiKeyFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -70,3 +73,66 @@ def test_a_permission_beyond_the_roles_is_given_to_a_person(admin: Client) -> No
     sent = {"username": "ada", "is_active": "on", "is_staff": "on", "user_permissions": [activate.pk]}
     assert admin.post(path, sent).status_code == 302
     assert list(ada.user_permissions.all()) == [activate]
+
+
+def _deactivate(admin: Client, person: User, **more: str) -> str:
+    path = reverse("admin:auth_user_change", args=[person.pk])
+    joined = person.date_joined
+    sent = {
+        "username": person.username,
+        "is_staff": "on",
+        "date_joined_0": f"{joined:%Y-%m-%d}",
+        "date_joined_1": f"{joined:%H:%M:%S}",
+        **more,
+    }
+    answer = admin.post(path, sent, follow=True)
+    person.refresh_from_db()
+    assert not person.is_active, answer.context and answer.context.get("errors")
+    return answer.content.decode()
+
+
+def test_a_person_who_leaves_leaves_no_key_that_works(admin: Client) -> None:
+    ada = User.objects.create_user("ada", is_staff=True)
+    mine = ApiKeyFactory.create(name="shop", actor="ada")
+    other = ApiKeyFactory.create(name="crm", actor="bob")
+    page = admin.get(reverse("admin:auth_user_change", args=[ada.pk])).content.decode()
+    assert "shop" in page
+    assert "crm" not in page
+    assert 'name="revoke_keys"' in page
+    assert "1 API keys of ada were revoked" in _deactivate(admin, ada, revoke_keys="on")
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.revoked_by, other.revoked_at) == ("root", None)
+
+
+def test_keys_that_go_on_working_are_told(admin: Client) -> None:
+    ada = User.objects.create_user("ada", is_staff=True)
+    ApiKeyFactory.create(name="shop", actor="ada")
+    assert "1 API keys that ada created still work" in _deactivate(admin, ada)
+    assert ApiKey.objects.filter(revoked_at=None).count() == 1
+
+
+def test_keys_are_not_offered_to_who_may_not_revoke_them() -> None:
+    ada = User.objects.create_user("ada", is_staff=True)
+    key = ApiKeyFactory.create(name="shop", actor="ada")
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    client = Client()
+    client.force_login(clerk)
+    page = client.get(reverse("admin:auth_user_change", args=[ada.pk])).content.decode()
+    assert "shop" not in page
+    _deactivate(client, ada, revoke_keys="on")
+    key.refresh_from_db()
+    assert key.revoked_at is None
+
+
+def test_sessions_outlive_a_new_secret_key_while_the_old_one_is_a_fallback(settings: Settings) -> None:
+    client, old = Client(), settings.SECRET_KEY
+    client.force_login(User.objects.create_superuser("root"))
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 50, [old]
+    assert client.get(reverse("predictions:home")).status_code == 200
+    settings.SECRET_KEY_FALLBACKS = []
+    stranger = Client()
+    stranger.cookies["sessionid"] = client.cookies["sessionid"].value
+    settings.SECRET_KEY = "m" * 50
+    assert stranger.get(reverse("predictions:home")).status_code == 302
