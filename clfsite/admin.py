@@ -29,6 +29,7 @@ ASKED = (
     "delete_accessattempt",
     *("add_prediction", "add_batch", "add_feedback", "add_apikey", "change_apikey"),
     *("add_dataset", "query_source", "add_run", "activate_version", "change_classifier"),
+    *("change_alert", "change_receiver", "add_erasure"),
 )
 
 

@@ -5,16 +5,14 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import storages
 from django.db import OperationalError, connection
 
-from clfsite.core.storage.bucket import BucketStorage
-from predictions.housekeeping.stored import size_of_folder
+from clfsite.core.storage.files import SafeStorage, folder_bytes
 
 # kinds with their tables; the others are the rest of the database
 TABLES = {
@@ -75,9 +73,9 @@ def measure() -> dict[str, int]:
     sizes = dict.fromkeys(TITLES, 0)
     sizes |= _tables()
     for name, kind in STORED.items():
-        sizes[kind] = _stored(storages[name])
-    sizes["wandb"] = _folder(settings.STATE_DIR / "wandb")
-    sizes["temporary"] = _folder(settings.FILE_UPLOAD_TEMP_DIR)
+        sizes[kind] = cast(SafeStorage, storages[name]).total_bytes()
+    sizes["wandb"] = folder_bytes(settings.STATE_DIR / "wandb")
+    sizes["temporary"] = folder_bytes(settings.FILE_UPLOAD_TEMP_DIR)
     return sizes
 
 
@@ -165,18 +163,6 @@ def _guessed(total: int) -> dict[str, int]:
     }
     whole = max(sum(rows.values()), 1)
     return {table: total * count // whole for table, count in rows.items()}
-
-
-def _stored(storage: Storage) -> int:
-    if isinstance(storage, BucketStorage):
-        prefix = f"{storage.location}/"
-        return sum(item.size for item in storage.bucket.objects.filter(Prefix=prefix))
-    location = getattr(storage, "location", None)
-    return _folder(Path(location)) if location else size_of_folder(storage)
-
-
-def _folder(folder: Path) -> int:
-    return sum(_size(os.path.join(path, name)) for path, _, names in os.walk(folder) for name in names)
 
 
 def _size(path: str) -> int:

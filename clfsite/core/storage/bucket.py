@@ -50,6 +50,10 @@ class BucketStorage(S3Storage, SafeStorage):  # type: ignore[misc]
                 if file.read() != data:
                     raise
 
+    def total_bytes(self) -> int:
+        with self._asked_for(self.location):
+            return sum(item.size for item in self.bucket.objects.filter(Prefix=f"{self.location}/"))
+
     def url(self, name: str | None) -> str:
         """The address of the object, without a signature, because a signed link gives access to everyone."""
         return f"s3://{self.bucket_name}/{self._normalize_name(name or '')}"

@@ -30,6 +30,10 @@ class SafeStorage(Storage):
         """
         raise NotImplementedError
 
+    def total_bytes(self) -> int:
+        """The size of all files together."""
+        raise NotImplementedError
+
 
 class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
     """A folder; files are fsynced before they get their names."""
@@ -41,6 +45,9 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
         if self.exists(name):
             raise FileExistsError(f"{name} exists already")
         self.save(name, ContentFile(data))
+
+    def total_bytes(self) -> int:
+        return folder_bytes(Path(self.location))
 
     def _open(self, name: str, mode: str = "rb") -> File:  # type: ignore[type-arg]
         """Open a file to read.
@@ -81,6 +88,16 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
             path.unlink(missing_ok=True)
             raise
         return name
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder; 0 if there is none, and without files that go while they are counted."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(path, name)).st_size
+    return total
 
 
 @contextlib.contextmanager
