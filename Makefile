@@ -81,6 +81,9 @@ bench-read: $(VENV)/tests  ## read a million rows, against pandas and cell by ce
 bench-tables: $(VENV)/tests  ## train on two dozen unrelated public tables (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
+bench-estimates: $(VENV)/tests  ## compare the estimated time of runs with the actual one (ten minutes, on a quiet machine)
+	@$(BIN)/python -W ignore -m tests.bench.estimates
+
 bench-pages: $(VENV)/tests var/static/done  ## time the pages over 5 million predictions in PostgreSQL (BENCH_DATABASE_URL, an empty database)
 	@test -n "$(BENCH_DATABASE_URL)" || { echo "BENCH_DATABASE_URL must name a PostgreSQL database that is empty or filled by an earlier call" >&2; exit 1; }
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench WANDB_MODE=disabled $(BIN)/python -W ignore -m tests.bench.seed --keep
@@ -131,4 +134,4 @@ var/static/done: $(VENV)/runs $(shell find static -type f)
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
 .PHONY: always bench-batch bench-read help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
-	bench bench-train bench-serve bench-pages bench-tables mutants screenshots fmt settings lock clean
+	bench bench-train bench-serve bench-pages bench-tables bench-estimates mutants screenshots fmt settings lock clean

@@ -344,6 +344,20 @@ class Run(Archivable, Job):
         Run.objects.filter(pk=self.pk).update(warnings=self.warnings)
 
 
+class MachineSpeed(models.Model):
+    """How fast a machine fits models, from which the time of runs is estimated."""
+
+    host = models.CharField(max_length=255, unique=True)
+    cores = models.PositiveIntegerField()
+    factors = models.JSONField(
+        help_text="By estimator family, how much slower it fits than the machine of training.ml.search.cost."
+    )
+    measured_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.host
+
+
 class VersionQuerySet(models.QuerySet["Version"]):
     def with_active(self) -> Self:
         """Add `active` to each row: whether the version is the active one of its classifier."""

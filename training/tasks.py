@@ -4,6 +4,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
 from clfsite.core.jobs import worker
+from training.efforts import machine
 from training.models import Run
 from training.runs.supervisor import supervise
 
@@ -16,6 +17,12 @@ worker.look_after(Run, TASK)
 def train_run(run_id: int) -> None:
     """Execute one queued run."""
     worker.carry_out(Run, run_id, supervise)
+
+
+@shared_task
+def measure_machine(_: int) -> None:
+    """Measure the speed of this machine, unless that was done lately."""
+    machine.measure()
 
 
 @worker_ready.connect

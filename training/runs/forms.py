@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.template.defaultfilters import capfirst
 
-from training.efforts import estimate
+from training.efforts import estimate, machine
 from training.efforts.efforts import CUSTOM, EFFORTS, USUAL, effort_of
 from training.ml.judge.aim import Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
@@ -189,13 +189,14 @@ class RunForm(forms.Form):
     @property
     def estimates(self) -> list[tuple[str, str, float | None]]:
         """Name, title and seconds of each choice for the chosen dataset."""
-        dataset, runs = self.chosen, estimate.past()
+        dataset, runs, speed = self.chosen, estimate.past(), machine.latest()
+        size = estimate.size_of(dataset) if dataset else None
         recipes = {name: effort.recipe(self.recipe) for name, effort in EFFORTS.items()}
         if self.chosen_effort == CUSTOM:
             recipes[CUSTOM] = self.recipe
         titles = {**{name: effort.title for name, effort in EFFORTS.items()}, CUSTOM: "Your settings"}
         return [
-            (name, titles[name], estimate.seconds(dataset, recipe, runs) if dataset else None)
+            (name, titles[name], estimate.seconds(size, recipe, runs, speed) if size else None)
             for name, recipe in recipes.items()
         ]
 

@@ -17,6 +17,7 @@ from clfsite.core.errors import Conflict, ProblemError
 from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
+from training.efforts import machine
 from training.ml.progress import Phase
 from training.ml.tables.corrections import AS_INFERRED, Corrections
 from training.models import Run, Version
@@ -73,6 +74,7 @@ def run_list(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def run_create(request: StaffRequest, pk: str = "") -> HttpResponse:
     """The form of a new run; with the number of an earlier run, it starts with its recipe."""
+    machine.ensure_measured()
     repeats = get_object_or_404(_runs(), pk=pk) if pk else None
     data = form_data(request)
     form = RunForm(

@@ -12,37 +12,50 @@ from tests.support.portal import staff_client
 from training.efforts import estimate
 from training.efforts.efforts import CUSTOM, EFFORTS, effort_of
 from training.efforts.estimate import Past
+from training.ml.search.cost import Size
+from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import Recipe
-from training.models import Dataset, Run
+from training.models import MachineSpeed, Run
 
 QUICK, BALANCED, THOROUGH = (effort.recipe(Recipe()) for effort in EFFORTS.values())
 
 
-def dataset(rows: int = 1_000, columns: int = 10) -> Dataset:
-    return Dataset(rows=rows, columns=columns)
+def size(rows: int = 1_000, width: int = 10) -> Size:
+    return Size(rows, width, width, 2)
 
 
 def test_more_effort_and_more_rows_take_longer() -> None:
-    known = [estimate.seconds(dataset(), recipe, []) for recipe in (QUICK, BALANCED, THOROUGH)]
+    known = [estimate.seconds(size(), recipe, []) for recipe in (QUICK, BALANCED, THOROUGH)]
     assert known == sorted(known)
-    assert estimate.seconds(dataset(rows=50_000), QUICK, []) > 2 * known[0]
+    assert estimate.seconds(size(rows=50_000), QUICK, []) > 2 * known[0]
 
 
 @pytest.mark.parametrize("factor", [0.3, 1, 5])
 def test_a_run_like_one_before_takes_as_long_on_the_same_machine(factor: float) -> None:
-    real = factor * estimate.seconds(dataset(), BALANCED, [])
-    before = Past(BALANCED, BALANCED.fits, 10_000, real)
-    assert estimate.seconds(dataset(), BALANCED, [before]) == pytest.approx(real)
+    real = factor * estimate.seconds(size(), BALANCED, [])
+    before = Past(BALANCED, size(), real)
+    assert estimate.seconds(size(), BALANCED, [before]) == pytest.approx(real)
     # and others as much longer, until there is one like them
-    other = Past(QUICK, QUICK.fits, 10_000, 50)
-    assert estimate.seconds(dataset(), QUICK, [before]) == pytest.approx(
-        factor * estimate.seconds(dataset(), QUICK, [])
+    other = Past(QUICK, size(), 50)
+    assert estimate.seconds(size(), QUICK, [before]) == pytest.approx(
+        factor * estimate.seconds(size(), QUICK, [])
     )
-    assert estimate.seconds(dataset(), QUICK, [before, other]) == pytest.approx(50)
+    assert estimate.seconds(size(), QUICK, [before, other]) == pytest.approx(50)
+
+
+def test_a_slow_machine_and_one_with_many_cores_are_told_apart() -> None:
+    usual, slow, wide = (
+        estimate.seconds(
+            size(20_000, 20), BALANCED, [], MachineSpeed(cores=cores, factors=dict.fromkeys(FAMILIES, factor))
+        )
+        for cores, factor in ((2, 1.0), (2, 3.0), (16, 1.0))
+    )
+    assert slow == pytest.approx(3 * usual)
+    assert wide < usual / 3
 
 
 def test_a_budget_of_minutes_bounds_the_estimate() -> None:
-    assert estimate.seconds(dataset(rows=50_000_000), QUICK, []) < 60 * 5 * 1.5
+    assert estimate.seconds(size(rows=50_000_000), QUICK, []) < 60 * 5 * 1.5
 
 
 @pytest.mark.django_db
@@ -53,7 +66,7 @@ def test_the_last_runs_that_succeeded_are_read() -> None:
     RunFactory.create(failed=True)
     (past,) = estimate.past()
     assert past.seconds == pytest.approx(30)
-    assert past.cells == run.dataset.rows * run.dataset.columns
+    assert (past.size.rows, past.size.inputs) == (run.dataset.rows, len(run.dataset.contract.features))
 
 
 def test_a_recipe_is_told_as_the_choice_that_it_stands_for() -> None:
