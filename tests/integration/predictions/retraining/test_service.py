@@ -39,7 +39,7 @@ def judged(version: Version, count: int, *, days_ago: int = 1, **features: Any) 
 
 def make(version: Version, *, with_table: bool, days: int = 30, **options: Any) -> Dataset:
     since = NOW - timedelta(days=days)
-    until = NOW + timedelta(minutes=1)
+    until = timezone.now() + timedelta(minutes=1)
     return dataset_from_log(
         classifier=version.classifier, since=since, until=until, with_table=with_table, **options
     )
