@@ -7,7 +7,7 @@ from django.utils import timezone
 class Erasure(models.Model):
     """That the predictions with a reference were erased. It holds a digest instead of the reference itself.
 
-    The digest is keyed with SECRET_KEY, so that whoever knows a reference and has the key can tell that it was erased.
+    The digest is keyed with SECRET_KEY, so that a person who knows a reference and has the key can tell that it was erased.
     """
 
     digest = models.CharField(max_length=64, help_text="Keyed SHA-256 of the reference.")
