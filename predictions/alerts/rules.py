@@ -15,7 +15,8 @@ from predictions.alerts import service
 from predictions.alerts.models import Threshold
 from predictions.alerts.service import Finding, sync
 from predictions.monitoring import quality
-from predictions.monitoring.evaluate import MANY_REFUSED, Evaluation, Moved, evaluate
+from predictions.monitoring.evaluation.evaluate import MANY_REFUSED, evaluate
+from predictions.monitoring.evaluation.facts import Evaluation, Moved
 from training.ml.watch.shift import FLOOR
 from training.models import Activation, Classifier, Version
 

@@ -38,6 +38,7 @@ from predictions.batches.answers import Answerer, Answers
 from predictions.batches.check import Verdict, check_columns, check_rows, read_form, recognise
 from predictions.log import rows as log
 from predictions.models import Batch
+from predictions.monitoring import refusals
 from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live, live_models
 from training.datasets.service import as_invalid_input
@@ -48,6 +49,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 TASK = "predictions.tasks.score_batch"
+# the reason by which bad rows of files are counted
+REFUSED_IN_FILE = "bad_row_of_file"
 
 
 class _Left(Exception):
@@ -235,6 +238,9 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
         "problem_count": verdict.problem_count,
     }
     _go_on(batch, batch.close_check(hold=batch.hold and not reason, **results))
+    if verdict.bad:
+        refusals.add(live.version_id, [REFUSED_IN_FILE] * verdict.bad)
+        refusals.flush()
     if reason:
         raise InvalidInput(reason, verdict.problems)
 

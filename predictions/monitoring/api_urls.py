@@ -7,4 +7,9 @@ urlpatterns = [
         api.ClassifierLive.as_view(),
         name="classifier-live",
     ),
+    call(
+        r"monitoring/(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)",
+        api.ClassifierMonitoring.as_view(),
+        name="classifier-monitoring",
+    ),
 ]

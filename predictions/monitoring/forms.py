@@ -63,3 +63,22 @@ class AnalyticsForm(forms.Form):
 
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]
+
+
+class MonitoringForm(forms.Form):
+    """The classifier and the window; invalid values become the default."""
+
+    WINDOWS = ((1, "Last day"), (7, "Last 7 days"), (30, "Last 30 days"))
+
+    classifier = forms.ChoiceField(required=False)
+    days = forms.ChoiceField(required=False, label="Time", choices=WINDOWS)
+
+    def __init__(self, data: Any) -> None:
+        shown = Q(archived_at=None) | Q(name=data.get("classifier", ""))
+        classifiers = list(Classifier.objects.filter(shown).order_by("-is_default", "name"))
+        asked = [classifier for classifier in classifiers if classifier.name == data.get("classifier")]
+        self.chosen = next(iter([*asked, *classifiers]), None)
+        self.window = next((days for days, _ in self.WINDOWS if str(days) == data.get("days")), 7)
+        super().__init__({"classifier": self.chosen.name if self.chosen else "", "days": str(self.window)})
+        names = [(classifier.name, classifier.name) for classifier in classifiers]
+        self.fields["classifier"].choices = names  # type: ignore[attr-defined]

@@ -1,8 +1,11 @@
-"""Serializers of accuracy on predictions with feedback."""
+"""Serializers of evaluations, and of accuracy on predictions with feedback."""
+
+from typing import Any
 
 from rest_framework import serializers
 
 from clfsite.core.api.schema import example
+from training.ml.tables.contract import Kind
 
 
 class QualitySerializer(serializers.Serializer[dict[str, object]]):
@@ -39,3 +42,114 @@ class QualitySerializer(serializers.Serializer[dict[str, object]]):
 class LiveSerializer(serializers.Serializer[dict[str, object]]):
     model = serializers.CharField()
     versions = QualitySerializer(many=True)
+
+
+class WindowSerializer(serializers.Serializer[dict[str, object]]):
+    until = serializers.DateTimeField()
+    predictions = serializers.IntegerField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which Python reserves."""
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
+
+
+class MovedSerializer(serializers.Serializer[dict[str, object]]):
+    moved = serializers.BooleanField(
+        help_text="Whether this window differs by more than chance and by an amount that matters."
+    )
+    shift = serializers.FloatField(
+        allow_null=True,
+        help_text="Population stability index against training, less what chance explains; null without predictions.",
+    )
+    p = serializers.FloatField(
+        allow_null=True, help_text="Probability of such a difference by chance; null without predictions."
+    )
+
+
+class ColumnMovedSerializer(MovedSerializer):
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    importance = serializers.FloatField(help_text="Drop of ROC-AUC if its values are shuffled.")
+    since = serializers.DateTimeField(allow_null=True, help_text="Since when it differs.")
+
+
+class DataQualitySerializer(serializers.Serializer[dict[str, object]]):
+    refused = serializers.FloatField(help_text="Share of records that the contract refused.")
+    missing = serializers.DictField(
+        child=serializers.FloatField(), help_text="Share of predictions, by input."
+    )
+    unseen = serializers.DictField(
+        child=serializers.FloatField(), help_text="Share of predictions, by input."
+    )
+    out_of_range = serializers.DictField(
+        child=serializers.FloatField(), help_text="Share of predictions, by input."
+    )
+
+
+class EstimatedSerializer(serializers.Serializer[dict[str, object]]):
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="Of the 95 % interval.")
+    high = serializers.FloatField()
+    holds = serializers.BooleanField(
+        help_text="Whether inputs and feedback are as the estimate presupposes; see the documentation."
+    )
+
+
+class MeasuredSerializer(serializers.Serializer[dict[str, object]]):
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="Of the 95 % interval.")
+    high = serializers.FloatField()
+    feedback = serializers.IntegerField(help_text="Predictions with feedback.")
+
+
+class AccuracySerializer(serializers.Serializer[dict[str, object]]):
+    estimated = EstimatedSerializer(allow_null=True)
+    measured = MeasuredSerializer(allow_null=True, help_text="Null without feedback.")
+
+
+class OpenAlertSerializer(serializers.Serializer[dict[str, object]]):
+    id = serializers.IntegerField()
+    rule = serializers.CharField()
+    column = serializers.CharField(allow_null=True)
+    state = serializers.CharField()
+    since = serializers.DateTimeField()
+
+
+@example(
+    {
+        "model": "churn",
+        "version": 3,
+        "window": {"from": "2026-03-01T00:00:00Z", "until": "2026-03-08T00:00:00Z", "predictions": 5210},
+        "status": "ok",
+        "columns": [
+            {
+                "name": "tenure",
+                "kind": "integer",
+                "moved": False,
+                "shift": 0.004,
+                "p": 0.41,
+                "importance": 0.12,
+                "since": None,
+            }
+        ],
+        "label_mix": {"moved": False, "shift": 0.001, "p": 0.6},
+        "probabilities": {"moved": False, "shift": 0.002, "p": 0.5},
+        "quality": {"refused": 0.001, "missing": {}, "unseen": {}, "out_of_range": {}},
+        "accuracy": {
+            "estimated": {"value": 0.81, "low": 0.8, "high": 0.82, "holds": True},
+            "measured": {"value": 0.8, "low": 0.77, "high": 0.83, "feedback": 612},
+        },
+        "alerts": [],
+    }
+)
+class MonitoringSerializer(serializers.Serializer[dict[str, object]]):
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    window = WindowSerializer()
+    status = serializers.ChoiceField(choices=["ok", "attention", "not_enough_data"])
+    columns = ColumnMovedSerializer(many=True)
+    label_mix = MovedSerializer()
+    probabilities = MovedSerializer()
+    quality = DataQualitySerializer()
+    accuracy = AccuracySerializer()
+    alerts = OpenAlertSerializer(many=True)

@@ -1,5 +1,5 @@
-"""Threads of each process that follow keys, activations and the state of the database, independent of
-requests.
+"""Threads of each process that follow keys, activations and the state of the database, and store the counts of refused
+records, independent of requests.
 
 Only a web server starts them (`clfsite.wsgi`); other processes look up versions and keys on request.
 """
@@ -15,6 +15,7 @@ from django.db import Error, close_old_connections, connection
 
 from clfsite.core.storage import database
 from predictions.keys import service as keys
+from predictions.monitoring import refusals
 from predictions.serving.live_models import live_models
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def start() -> None:
         # a big model takes seconds to load, which must not delay keys and pages; a request for a prediction
         # waits for the first lookup, see `LiveModels.get`
         _thread("versions", _look_up_versions, first=_load_versions).start()
+        _thread("refusals", _store_refusals).start()
 
 
 def load() -> None:
@@ -77,6 +79,10 @@ def _look_up_versions() -> None:
     _look(live_models.refresh)
 
 
+def _store_refusals() -> None:
+    _look(refusals.flush)
+
+
 def _load_versions() -> None:
     """Look up versions for the first time."""
     _look_up_versions()
@@ -101,7 +107,7 @@ def _look(refresh: Callable[[], None]) -> bool:
         logger.warning("the database does not answer; the loaded models keep serving: %s", str(error).strip())
         connection.close()
     except Exception:
-        logger.exception("keys or versions could not be looked up")
+        logger.exception("keys or versions could not be looked up, or counts not stored")
     else:
         return True
     return False

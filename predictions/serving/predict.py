@@ -20,6 +20,7 @@ from predictions.log import group_commit, references
 from predictions.log.build import log_rows, write_warnings
 from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
+from predictions.monitoring import refusals
 from predictions.serving import metrics
 from predictions.serving.batcher import Piece
 from predictions.serving.live_models import Live, live_models
@@ -263,6 +264,7 @@ def _refuse(
     if strange:
         of_row = {row: [*errors.get(row, ()), problem] for row, problem in strange.items()}
         errors = dict(sorted({**errors, **of_row}.items()))
+    refusals.add(live.version_id, [of_row[0].code for of_row in errors.values()])
     what = "the record was refused" if count == 1 else f"{len(errors):,} of {count:,} records were refused"
     problems = ((row, problem) for row, of_row in errors.items() for problem in of_row)
     listed = [

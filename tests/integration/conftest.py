@@ -19,7 +19,7 @@ from pytest_django import Settings
 from clfsite.celery import app as celery_app
 from predictions.keys import service as keys
 from predictions.log import group_commit
-from predictions.monitoring import gauges
+from predictions.monitoring import gauges, refusals
 from predictions.serving import live_models
 from tests.support import bucket as buckets
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
@@ -97,6 +97,7 @@ def _empty_caches() -> Iterator[None]:
     keys.forget()
     live_models.live_models.forget()
     gauges.forget()
+    refusals.forget()
 
 
 @pytest.fixture

@@ -15,13 +15,15 @@ from clfsite.core.web.charts import Chart, chart
 from predictions.batches import charts
 from predictions.batches import counts as batch_counts
 from predictions.monitoring import charts as traffic_charts
+from predictions.monitoring.evaluation import charts as drift_charts
+from predictions.monitoring.evaluation.facts import Moved
 from tests.support.factories import RunFactory, tiny
 from training.ml.judge.names import METRICS
 from training.runs import progress
 from training.templatetags.titles import METRIC_TITLES
 from training.versions import charts as training_charts
 
-MODULES = (charts, traffic_charts, training_charts, progress)
+MODULES = (charts, traffic_charts, drift_charts, training_charts, progress)
 STEPS = [datetime(2026, 3, 10, hour, tzinfo=UTC) for hour in range(24)]
 DAYS = [STEPS[0] + timedelta(days=day) for day in range(30)]
 HELD_OUT = tiny().trained.held_out.to_dict()
@@ -57,6 +59,23 @@ EXAMPLES: dict[Callable[..., Any], list[Chart]] = {
     ],
     traffic_charts.against_training: [
         traffic_charts.against_training({"no": 0.7, "yes": 0.3}, {"no": 5, "yes": 5}, "note"),
+    ],
+    drift_charts.beside_training: [
+        drift_charts.beside_training(
+            "moved-plan",
+            "plan",
+            Moved(
+                moved=True,
+                shift=0.1,
+                p=0.0,
+                since=None,
+                before=None,
+                is_lasting=True,
+                groups=("<b>", "pro"),
+                then=(0.5, 0.5),
+                now=(0.2, 0.8),
+            ),
+        ),
     ],
     traffic_charts.tenths: [
         traffic_charts.tenths([1] * 10, "yes", [0.1] * 10),

@@ -50,6 +50,7 @@ CHARTED = {
     "analytics",
     "batch",
     "feedback",
+    "monitoring",
     "run",
     "run-under-way",
     "version",

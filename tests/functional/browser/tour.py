@@ -129,6 +129,7 @@ TOUR = [
     Stop("predictions", "predictions:prediction-list"),
     Stop("prediction", "predictions:prediction-detail", ("{prediction}",)),
     Stop("analytics", "predictions:analytics"),
+    Stop("monitoring", "predictions:monitoring"),
     Stop("feedback", "predictions:feedback-list"),
     Stop("keys", "predictions:key-list"),
     Stop("alerts", "predictions:alert-list"),

@@ -32,6 +32,7 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:classifier-list": ("", None),
     "predictions:classifier-detail": ("", "training.change_classifier"),
     "predictions:analytics": ("", None),
+    "predictions:monitoring": ("", None),
     "predictions:predict": ("predictions.add_prediction", ""),
     "predictions:predict-what-if": ("predictions.add_prediction", ""),
     "predictions:batch-list": ("", "predictions.add_batch"),

@@ -9,7 +9,8 @@ from django.db import connection
 
 from predictions.models import FeedbackCount
 from predictions.monitoring import bins
-from predictions.monitoring.evaluate import Evaluation, evaluate
+from predictions.monitoring.evaluation.evaluate import evaluate
+from predictions.monitoring.evaluation.facts import Evaluation
 from tests.support.factories import trained_version
 from training.ml.watch.bins import Bins
 from training.models import Version

@@ -1,0 +1,85 @@
+"""The accuracy of a window: measured with feedback, and estimated without."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictions.monitoring import quality
+from predictions.monitoring.evaluation.facts import Accuracy, Estimated, Measured
+from training.ml.watch.bins import Column
+from training.ml.watch.estimate import estimated_accuracy
+from training.ml.watch.reference import Reference
+from training.models import Version
+
+# share of predictions whose inputs or confidence training did not know, above which the estimated accuracy does not hold
+MOST_UNKNOWN = 0.05
+
+
+def accuracy_of(
+    version: Version, reference: Reference, counts: NDArray[np.int64], since: datetime, until: datetime
+) -> Accuracy:
+    held_out = version.metrics["accuracy"]
+    (judged,) = quality.of_versions([version], since, until)
+    measured = None
+    if judged.accuracy is not None:
+        low, high = judged.interval
+        measured = Measured(judged.accuracy, low, high, judged.judged, judged.has_dropped(held_out))
+    return Accuracy(held_out, _estimated(reference, counts, judged.confusion), measured)
+
+
+def _estimated(
+    reference: Reference, counts: NDArray[np.int64], confusion: Sequence[Sequence[int]]
+) -> Estimated | None:
+    """The estimate, and whether it holds: the inputs are like training's, and the feedback does not contradict it."""
+    bins = reference.bins
+    cells = bins.cells(counts)
+    estimate = None if reference.cells is None else estimated_accuracy(reference.cells, cells)
+    if estimate is None or reference.cells is None:
+        return None
+    why = _contradiction(reference, cells, np.array(confusion))
+    rows = cells.sum()
+    unknown = (
+        max(
+            (_unknown_share(bins.of_column(counts, place), column, then), column.name)
+            for place, (column, then) in enumerate(zip(bins.columns, reference.counts, strict=True))
+        )
+        if bins.columns
+        else (0.0, "")
+    )
+    if not why and rows and unknown[0] > MOST_UNKNOWN:
+        why = f"training knows too little of the values that {unknown[1]} has now"
+    if not why and estimate.unknown > MOST_UNKNOWN:
+        why = "the held-out rows had too few predictions like these"
+    return Estimated(estimate.value, estimate.low, estimate.high, not why, why)
+
+
+def _unknown_share(now: NDArray[np.int64], column: Column, then: Sequence[int]) -> float:
+    """The share of values outside those of training, and of missing ones where training had none."""
+    places = list(column.outside if column.is_ordered else (column.unseen,))
+    if not then[column.missing]:
+        places.append(column.missing)
+    return float(now[places].sum() / max(now.sum(), 1))
+
+
+def _contradiction(reference: Reference, cells: NDArray[np.int64], confusion: NDArray[np.int64]) -> str:
+    """The reason why feedback says that the estimate is wrong, or an empty text.
+
+    Feedback may be given more often for some predicted labels, so the estimate is made for the same mix of labels.
+    """
+    by_label = confusion.sum(axis=0)
+    judged, right = int(by_label.sum()), int(np.trace(confusion))
+    if judged < quality.ENOUGH or reference.cells is None:
+        return ""
+    expected = 0.0
+    for place, count in enumerate(by_label):
+        only = np.zeros_like(cells)
+        only[place] = cells[place]
+        estimate = estimated_accuracy(reference.cells, only)
+        expected += (estimate.value if estimate else right / judged) * count / judged
+    score = quality.Score(judged=judged, correct=right)
+    low, high = score.interval
+    if low <= expected <= high or abs(right / judged - expected) <= quality.DROP:
+        return ""
+    return "feedback contradicts it: the same inputs have other labels now, or the feedback is not typical"

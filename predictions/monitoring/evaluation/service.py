@@ -1,0 +1,50 @@
+"""What can be evaluated, and an evaluation with its alerts."""
+
+from typing import Any
+
+from clfsite.core.errors import NotFound, Unavailable
+from predictions.alerts.models import Alert
+from predictions.monitoring.evaluation.answer import to_json
+from predictions.monitoring.evaluation.evaluate import active_version
+from predictions.monitoring.evaluation.facts import Evaluation
+from training.models import Classifier, Version
+
+# days of a window
+MOST_DAYS = 90
+
+
+def active(name: str) -> Version:
+    """The active version of a classifier.
+
+    Raises:
+        NotFound: there is no such classifier, or it is archived. Unavailable: no version is active.
+    """
+    classifier = Classifier.objects.filter(name=name, archived_at=None).first()
+    if classifier is None:
+        raise NotFound(f"there is no classifier {name[:100]!r}")
+    version = active_version(classifier)
+    if version is None:
+        raise Unavailable(f"no version of {name} is active; activate one to monitor it")
+    return version
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation with the open alerts of its version, as API and command return it."""
+    of_version = {"version__number": evaluation.version, "classifier__name": evaluation.classifier}
+    alerts = [
+        {
+            "id": alert.pk,
+            "rule": alert.rule,
+            "column": alert.subject or None,
+            "state": alert.state,
+            "since": alert.opened_at,
+        }
+        for alert in Alert.objects.open().filter(**of_version).order_by("id")
+    ]
+    return to_json(evaluation, alerts)
+
+
+def watched() -> list[str]:
+    """The names of the classifiers with an active version."""
+    served = Classifier.objects.filter(archived_at=None, activations__isnull=False)
+    return list(served.distinct().order_by("name").values_list("name", flat=True))
