@@ -68,7 +68,9 @@ def test_the_api_answers_in_the_agreed_shape(client: Client, moved: Version) -> 
     assert answer["alerts"] == []
     look_at(moved)
     alerts = ask(client, days="1").json()["alerts"]
-    assert ("unseen", "plan", "open") in {(alert["rule"], alert["column"], alert["state"]) for alert in alerts}
+    assert ("unseen", "plan", "open") in {
+        (alert["rule"], alert["column"], alert["state"]) for alert in alerts
+    }
     assert list(alerts[0]) == ["id", "rule", "column", "state", "since"]
 
 
