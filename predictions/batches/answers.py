@@ -141,6 +141,8 @@ class Answerer:
 
     def _rows(self, block: Block, checked: Checked, good: NDArray[np.bool_]) -> Iterable[str]:
         """The valid rows of the result, without line ends."""
+        if not block.columns:  # all rows have a wrong length
+            return ()
         if self._is_comma and block.texts is not None and not self._has_formulas(block, checked):
             return compress(block.texts, good)
         return csv_output.lines(compress(zip(*block.columns, strict=True), good))

@@ -41,7 +41,7 @@ class Block:
         rows: the number of rows, including those of a wrong length.
         kept: the numbers of the rows with as many cells as the header; the other attributes are only about these rows.
         lines: the line of the file on which each row begins.
-        columns: the cells of the rows by column of the file.
+        columns: the cells of the rows by column of the file; empty if there are no such rows.
         texts: each row as in the file, without its line end; None if a cell of the block is quoted.
         problems: the rows of a wrong length, by number.
         offset: bytes of the file read so far.

@@ -52,6 +52,23 @@ def test_a_file_is_scored_logged_and_written(version: Version, monkeypatch: pyte
     assert {row.source for row in logged.values()} == {"csv"}
 
 
+@pytest.mark.parametrize("bad", ["short", '"short"'], ids=["plain", "quoted"])
+@pytest.mark.parametrize("first", [0, 2], ids=["first", "last"])
+def test_a_part_of_bad_rows_alone_is_left_out(
+    version: Version, monkeypatch: pytest.MonkeyPatch, bad: str, first: int
+) -> None:
+    monkeypatch.setattr(blocks, "ROWS", 2)
+    rows = ["90.5,1,true,pro"] * 4
+    rows[first:first] = [bad, bad]
+    batch = create_batch(
+        source=upload("\n".join([HEADER, *rows, ""])), caller="tests", mode=Batch.Mode.LENIENT
+    )
+    execute_batch(batch)
+    batch.refresh_from_db()
+    assert (batch.state, batch.error, batch.rows_bad) == ("succeeded", "", 2)
+    assert len(result_of(batch)) == 4
+
+
 @pytest.mark.promise(13)
 def test_a_file_is_answered_as_json_records_are(version: Version) -> None:
     batch = run(f"{HEADER}\n,5,true,\n120.25,40,false,basic\n")
