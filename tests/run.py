@@ -3,14 +3,20 @@
     python -m tests.run all|unit|coverage|faults [OPTION OF PYTEST ...]
 
 `all` runs every test on one database, PostgreSQL where it answers and SQLite otherwise, and on SQLite once more those
-marked `dialect`. `coverage` does the same and reports which lines and branches of the site no test reached. `faults` runs
-the fault tests with the other tests of the promises, and prints which promises hold.
+marked `dialect`. If no more than five tests fail, they run once more by themselves: what passes then is named as unsteady
+and does not fail the whole, as a busy machine can hold up any test that waits for processes. `coverage` runs the same once
+and reports which lines and branches of the site no test reached. `faults` runs the fault tests with the other tests of the
+promises, and prints which promises hold.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from tests.support import services
 
@@ -18,6 +24,9 @@ from tests.support import services
 SIDE_BY_SIDE = ["-n", "logical", "--no-loadscope-reorder"]
 FAULT_SECONDS = 870
 ENDING_SECONDS = 30
+# more are no accident
+FEW = 5
+FAILED = Path(".pytest_cache/v/cache/lastfailed")
 
 
 def main(arguments: list[str]) -> int:
@@ -37,15 +46,34 @@ def main(arguments: list[str]) -> int:
         # the training that is killed and the site that is harmed have nothing in common
         marks = ["-m", "fault or promise", "-p", "tests.support.promises", "--durations", "10"]
         return _run(database, *marks, *options, seconds=FAULT_SECONDS)
+    run = _run_again_what_fails
     if kind == "coverage":
+        run = _run
         options += ["--cov", "--cov-report", "term-missing:skip-covered"]
     print(f"Every test, on {database}", flush=True)
-    status = _run(database, *options)
+    status = run(database, *options)
     if database != "SQLite":
         print("What depends on the database, on SQLite", flush=True)
         if kind == "coverage":
             options.append("--cov-append")
-        status = _run("SQLite", "-m", "dialect and not fault", *options, "tests/integration") or status
+        dialect = ["-m", "dialect and not fault", *options, "tests/integration"]
+        status = run("SQLite", *dialect) or status
+    return status
+
+
+def _run_again_what_fails(database: str, *options: str) -> int:
+    """Run pytest once, and the tests that failed once more if they are few."""
+    FAILED.unlink(missing_ok=True)
+    status = _run(database, *options)
+    failed = (
+        json.loads(FAILED.read_text()) if status == pytest.ExitCode.TESTS_FAILED and FAILED.exists() else []
+    )
+    if not 0 < len(failed) <= FEW:
+        return status
+    print(f"Once more, one by one, what failed: {len(failed)}", flush=True)
+    status = _run(database, *options, "--last-failed", "--numprocesses", "0")
+    if not status:
+        print("\n".join(f"unsteady: failed first, passed alone: {name}" for name in failed), flush=True)
     return status
 
 
