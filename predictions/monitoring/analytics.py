@@ -12,6 +12,7 @@ from django.db.models.functions import TruncDay
 from predictions.models import FeedbackCount, HourlyCount, HourlyLatency, hour_of
 from predictions.monitoring import counts, quality
 from predictions.monitoring.quality import Quality
+from training.ml.watch.shift import differs
 from training.models import Version
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -169,6 +170,16 @@ def moved(expected: dict[str, float], counts: dict[str, int]) -> float | None:
         return None
     labels = expected.keys() | counts.keys()
     return sum(abs(counts.get(label, 0) / total - expected.get(label, 0.0)) for label in labels) / 2
+
+
+def mix_has_moved(versions: Sequence[Version], expected: dict[str, float], counts: dict[str, int]) -> bool:
+    """Whether the label mix differs from the expected one, by the rule of the page Monitoring."""
+    rows = sum(version.held_out["rows"] for version in versions)
+    labels = sorted(expected.keys() | counts.keys())
+    return differs(
+        [round(expected.get(label, 0.0) * rows) for label in labels],
+        [counts.get(label, 0) for label in labels],
+    )
 
 
 def positive_tenths(positive: str, deciles: dict[str, list[int]]) -> list[int]:

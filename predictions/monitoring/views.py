@@ -18,9 +18,6 @@ from predictions.monitoring.forms import AnalyticsForm
 from training.models import Version
 from training.versions.charts import confusion
 
-# distance of the label mix, and number of predictions, from which the page shows a warning
-MOVED, ENOUGH = 0.1, 200
-
 
 @staff()
 @require_safe
@@ -58,7 +55,7 @@ def _figures(versions: list[Version], report: Report) -> dict[str, Any]:
         "median": counts.quantile(buckets, 0.5),
         "p99": counts.quantile(buckets, 0.99),
         "distance": distance,
-        "is_moved": distance is not None and distance >= MOVED and report.total >= ENOUGH,
+        "is_moved": analytics.mix_has_moved(used, expected, report.labels),
         "charts": [
             traffic_charts.volume("volume-version", "Predictions by version", report.steps, named),
             traffic_charts.volume("volume-label", "Predictions by label", report.steps, report.by_label),

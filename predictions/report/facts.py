@@ -3,23 +3,27 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
-from predictions.models import Batch, FeedbackCount, HourlyCount, HourlyLatency, Prediction
-from predictions.monitoring import drift, quality
+from predictions.models import Batch, FeedbackCount, HourlyBin, HourlyCount, HourlyLatency, Prediction
+from predictions.monitoring import quality
 from predictions.monitoring.counts import DECILES, LATENCY_MS
-from predictions.monitoring.drift import Drift
+from predictions.monitoring.evaluation.evaluate import evaluate
+from predictions.monitoring.evaluation.facts import Evaluation
+from predictions.monitoring.evaluation.shifts import HOUR
 from predictions.monitoring.quality import Quality, Score
 from training.ml.tables.contract import Contract
 from training.models import Activation, Dataset, Run, Version
 
 # latest predictions that are read from the log for facts without counters
 LOOKED_AT = 10_000
+# days whose inputs are compared with training
+COMPARED_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class Monitoring:
     """Feedback on the predictions, and values that were not seen in training.
 
     `lately` is the score that shows whether accuracy has dropped, and `days` has the score of the predictions of each
-    day. `warned` of the `looked_at` latest predictions had a warning. `warnings` counts them by feature and code, and
-    `drifts` holds the drift of their inputs.
+    day. `warned` of the `looked_at` latest predictions had a warning. `warnings` counts them by feature and code.
+    `evaluation` compares the last days with predictions with training, as the page Monitoring does.
     """
 
     quality: Quality
@@ -65,7 +69,7 @@ class Monitoring:
     looked_at: int
     warned: int
     warnings: dict[tuple[str, str], int]
-    drifts: list[Drift]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -170,10 +174,9 @@ def _in_order(counts: dict[str, int], classes: Sequence[str]) -> dict[str, int]:
 
 def _monitoring(version: Version, judged: Quality) -> Monitoring:
     days = FeedbackCount.objects.filter(version=version).scores(day=TruncDay("hour", tzinfo=UTC))
-    latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", "features")
+    latest = Prediction.objects.filter(version=version).order_by("-id").values_list("warnings", flat=True)
     rows = list(latest[:LOOKED_AT])
-    warned = [warnings for warnings, _ in rows if warnings]
-    names = [feature.name for feature in version.contract.features]
+    warned = [warnings for warnings in rows if warnings]
     return Monitoring(
         quality=judged,
         lately=quality.lately([version.pk], timezone.now())[version.pk],
@@ -185,5 +188,14 @@ def _monitoring(version: Version, judged: Quality) -> Monitoring:
                 (warning["feature"], warning["code"]) for warnings in warned for warning in warnings
             ).most_common()
         ),
-        drifts=drift.of_inputs(names, version.run.dataset, [features for _, features in rows]),
+        evaluation=evaluate(version, days=COMPARED_DAYS, until=_end_of_use(version)),
     )
+
+
+def _end_of_use(version: Version) -> datetime | None:
+    """When the last predictions of a version ended, if it made none in the compared days until now."""
+    hours = HourlyBin.objects.filter(version=version).order_by("-hour").values_list("hour", flat=True)
+    last = hours.first()
+    if last is None or last > timezone.now() - timedelta(days=COMPARED_DAYS):
+        return None
+    return last + HOUR - timedelta(microseconds=1)

@@ -4,7 +4,6 @@ from clfsite.core.web import numbers
 from predictions.monitoring import quality
 from predictions.report.blocks import Block, Chapter, Heading, Items, Pairs, Report, Text, Tile, Tiles
 from predictions.report.chapters.life import life_pairs
-from predictions.report.chapters.monitoring import moved_far
 from predictions.report.chapters.training import command
 from predictions.report.facts import LOOKED_AT, Facts
 from training.templatetags.titles import estimator
@@ -104,7 +103,7 @@ def limits(facts: Facts) -> Chapter:
                         "depend on the prediction."
                     ),
                     (
-                        f"Warnings and drift are computed from at most {LOOKED_AT:,} recent predictions. Latency "
+                        f"Warnings are counted in at most {LOOKED_AT:,} recent predictions. Latency "
                         "is estimated from a histogram."
                     ),
                 ]
@@ -116,10 +115,10 @@ def limits(facts: Facts) -> Chapter:
 def _limits_in_use(facts: Facts) -> list[str]:
     """The limits of the version that follow from feedback and the values of callers."""
     sentences = []
-    far = [drift.feature for drift in moved_far(facts)]
-    if far:
+    moved = [column.name for column in facts.monitoring.evaluation.moved]
+    if moved:
         sentences.append(
-            f"The values of {', '.join(far[:8])} differ from the training data: the metrics above may not "
+            f"The values of {', '.join(moved[:8])} differ from the training data: the metrics above may not "
             "hold for the rows of callers."
         )
     if facts.monitoring.quality.judged < quality.ENOUGH:

@@ -1,16 +1,14 @@
 """Live accuracy, label mix and drift of the inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clfsite.core.web import numbers
 from predictions.monitoring import quality
-from predictions.monitoring.drift import Drift
-from predictions.report import charts, drawing
+from predictions.monitoring.evaluation import advice
+from predictions.report import charts
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Table, Text
 from predictions.report.facts import Facts
-from training.ml.tables import times
-from training.ml.tables.digits import apart
-from training.ml.tables.shift import FAR
+from training.ml.watch.shift import ENOUGH_ROWS, FLOOR, differs
 
 LISTED = 25  # rows of a table
 
@@ -22,7 +20,7 @@ def monitoring(facts: Facts) -> Chapter:
         Heading("Label mix"),
         *_label_mix(facts),
         Heading("Drift of the inputs"),
-        *_drifts(facts),
+        *_moved(facts),
         Heading("Values outside the training data"),
         *_unseen(facts),
     ]
@@ -111,7 +109,10 @@ def _label_mix(facts: Facts) -> list[Block]:
     gap, label = max(
         (abs(live - held), name) for live, held, name in zip(given, expected, classes, strict=True)
     )
-    verdict = "The inputs may have changed; check them." if gap > FAR else "That is close."
+    verdict = _mix_verdict(
+        [sum(row[place] for row in confusion) for place in range(len(classes))],
+        [served.labels.get(label, 0) for label in classes],
+    )
     return [
         Figure(
             charts.label_mix(
@@ -138,6 +139,14 @@ def _label_mix(facts: Facts) -> list[Block]:
             wide=0,
         ),
     ]
+
+
+def _mix_verdict(then: Sequence[int], now: Sequence[int]) -> str:
+    if sum(now) < ENOUGH_ROWS:
+        return f"At least {ENOUGH_ROWS} predictions are needed to tell whether the mix moved."
+    if differs(then, now):
+        return "The mix moved: the inputs may have changed; check them."
+    return "The mix has not moved."
 
 
 CODES: Mapping[str, str] = {
@@ -171,56 +180,39 @@ def _unseen(facts: Facts) -> list[Block]:
     ]
 
 
-def _drifts(facts: Facts) -> list[Block]:
-    watched = facts.monitoring
-    if not watched.drifts:
+def _moved(facts: Facts) -> list[Block]:
+    evaluation = facts.monitoring.evaluation
+    if not evaluation.predictions:
         return [Text("There are no predictions to compare with the table.")]
-    far = moved_far(facts)
-    sentence = (
-        f"{numbers.count(len(far), 'input')} moved farther than chance explains, most of all "
-        f"{far[0].feature}."
-        if far
-        else "No input moved farther than chance explains."
-    )
+    columns, moved = evaluation.columns, evaluation.moved
+    if not evaluation.is_enough:
+        verdict = f"At least {ENOUGH_ROWS} are needed to tell whether an input moved."
+    elif moved:
+        verdict = f"{numbers.count(len(moved), 'input')} moved, most of all {moved[0].name}."
+    else:
+        verdict = "No input moved."
     return [
         Text(
-            f"The latest {numbers.count(watched.looked_at, 'prediction')} of this version compared with the "
-            f"training table. The distance of an input is the share of rows that would have to change for "
-            f"both distributions to match. {sentence}"
+            f"The {numbers.count(evaluation.predictions, 'prediction')} from {numbers.moment(evaluation.since)} to "
+            f"{numbers.moment(evaluation.until)} compared with the training table. An input has moved if its values differ by "
+            f"more than chance explains and by a shift above {FLOOR}: the population stability index, less the part that the "
+            f"sizes of both samples explain. {verdict}"
         ),
         Table(
             "How far inputs have moved"
-            + (f": the first {LISTED} of {len(watched.drifts):,}" if len(watched.drifts) > LISTED else ""),
-            ["Input", "Moved", "By chance", "Comparison", "In the table", "Sent"],
+            + (f": the first {LISTED} of {len(columns):,}" if len(columns) > LISTED else ""),
+            ["Input", "Shift", "By chance", "Largest change"],
             [
                 [
-                    drift.feature,
-                    numbers.percent(drift.moved),
-                    numbers.percent(drift.by_chance),
-                    *_middle(drift),
+                    column.name,
+                    "unknown" if column.shift is None else f"{column.shift:.3f}",
+                    "unknown" if column.p is None else numbers.percent(column.p),
+                    advice.largest(column),
                 ]
-                for drift in watched.drifts[:LISTED]
+                for column in columns[:LISTED]
             ],
-            numbers=(1, 2, 4, 5),
+            numbers=(1, 2),
             wide=3,
-            strong=list(range(len(far[:LISTED]))),
+            strong=list(range(len(moved[:LISTED]))),
         ),
     ]
-
-
-def moved_far(facts: Facts) -> list[Drift]:
-    """The inputs that moved farther than chance explains."""
-    return [drift for drift in facts.monitoring.drifts if drift.is_far]
-
-
-def _middle(drift: Drift) -> tuple[str, str, str]:
-    if drift.is_date:
-        days = [
-            "none" if seconds is None else times.at(seconds).date().isoformat()
-            for seconds in (drift.then, drift.now)
-        ]
-        return "median", days[0], days[1]
-    if drift.value is None:
-        then, *now = apart(drift.then, *([] if drift.now is None else [drift.now]))
-        return "median", then, now[0] if now else "none"
-    return f"share of {drawing.cut(drift.value)}", numbers.percent(drift.then), numbers.percent(drift.now)

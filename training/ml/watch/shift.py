@@ -65,6 +65,14 @@ def distance(then: Sequence[int] | NDArray[Any], now: Sequence[int] | NDArray[An
     return Distance(_excess(np.column_stack([frequent, rest]) if rest.any() else frequent, totals), p)
 
 
+def differs(then: Sequence[int] | NDArray[Any], now: Sequence[int] | NDArray[Any]) -> bool:
+    """Return whether one distribution, judged alone, has moved; not if there are too few rows to tell."""
+    if np.sum(now) < ENOUGH_ROWS:
+        return False
+    found = distance(then, now)
+    return found.matters and found.p <= RATE
+
+
 def _pooled(
     counts: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,18 +1,14 @@
 """The evaluation of a version: what moved, what is wrong with the data, and how accurate it is."""
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
-from django.db import connection
 
 from predictions.models import FeedbackCount
-from predictions.monitoring import bins
 from predictions.monitoring.evaluation.evaluate import evaluate
 from predictions.monitoring.evaluation.facts import Evaluation
+from tests.support.counted import only, serve
 from tests.support.factories import trained_version
-from training.ml.watch.bins import Bins
 from training.models import Version
 
 pytestmark = pytest.mark.django_db
@@ -26,38 +22,8 @@ def version() -> Version:
     return trained_version(activate=True, default=True)
 
 
-def serve(
-    version: Version,
-    hour: datetime,
-    rows: int,
-    *,
-    seed: int = 0,
-    shares: Mapping[str, Sequence[float]] | None = None,
-) -> None:
-    """Count predictions distributed as in training, but for columns with other shares of their bins."""
-    reference, random = version.reference, np.random.default_rng(seed)
-    layout: Bins = reference.bins
-    counts = np.zeros(layout.size, dtype=np.int64)
-    for place, then in enumerate(reference.counts):
-        column = layout.columns[place]
-        usual = np.array(then) / sum(then)
-        of_column = layout.of_column(counts, place)
-        of_column += random.multinomial(rows, (shares or {}).get(column.name, usual))
-    assert reference.cells is not None
-    cells = reference.cells.rows.ravel()
-    counts[layout.offsets[-1] :] += random.multinomial(rows, cells / cells.sum())
-    places = np.repeat(np.arange(layout.size), counts)
-    ((statement, values),) = bins.statements([bins.Binned(hour, version.pk, places)])
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
 def column(evaluation: Evaluation, name: str):  # type: ignore[no-untyped-def]
     return next(item for item in evaluation.columns if item.name == name)
-
-
-def only(size: int, place: int) -> list[float]:
-    return [float(place == other) for other in range(size)]
 
 
 def test_predictions_like_the_table_have_not_moved(version: Version) -> None:

@@ -18,7 +18,7 @@ from predictions.models import ApiKey, HourlyRefusal, Prediction
 from predictions.monitoring import refusals
 from predictions.serving.live_models import live_models
 from predictions.serving.predict import predict
-from tests.integration.predictions.monitoring.test_evaluate import only, serve
+from tests.support.counted import only, serve
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from tests.support.portal import staff_client
 from training.models import Version

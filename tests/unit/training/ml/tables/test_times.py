@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from predictions.batches.counts import groups_of
-from predictions.monitoring import drift
 from predictions.protocols.open_inference import datatype_of
 from training.ml.files.notation import Notation
 from training.ml.tables import times
@@ -17,7 +16,6 @@ from training.ml.tables.contract import Contract, ContractError, Feature, Kind
 from training.ml.tables.findings import find
 from training.ml.tables.inference import infer
 from training.ml.tables.profile import describe
-from training.models import Dataset
 
 DAY = Feature("day", Kind.DATE, False, "2021-05-15", first="2020-01-13", last="2022-06-23")
 GAPS = Feature(
@@ -168,19 +166,6 @@ def test_profile_of_dates_has_texts_for_quantiles_and_seconds_for_edges() -> Non
     assert profile["edges"][0] == times.seconds(moment(2021, 1, 1))
     assert sum(profile["counts"]) == 4
     assert all(isinstance(group["median"], str | None) for group in profile["by_class"])
-
-
-def test_drift_compares_dates_by_their_time() -> None:
-    table = dated(pd.date_range("2021-01-01", periods=100))
-    dataset = Dataset(
-        profile=describe(table, "label"), rows=100, reading={"columns": {"day": {"date": "%d/%m/%Y"}}}
-    )
-    (same,) = drift.of_inputs(["day"], dataset, [{"day": str(day.date())} for day in table["day"]])
-    (later,) = drift.of_inputs(["day"], dataset, [{"day": "01/02/2024"}, {"day": "2024-02-01"}])
-    assert same.moved < 0.01
-    assert later.moved == 1
-    assert later.now == times.seconds(moment(2024, 2, 1))
-    assert later.is_date
 
 
 @pytest.mark.parametrize("feature", [DAY, GAPS])

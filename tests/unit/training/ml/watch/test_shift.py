@@ -1,8 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from training.ml.tables import inference
 from training.ml.watch import shift
+from training.ml.watch.bins import Binner
+from training.ml.watch.reference import describe
 
 
 @pytest.mark.parametrize(("then", "now"), [([50, 30, 20], [40, 40, 25]), ([500, 300, 900], [450, 350, 800])])
@@ -60,3 +64,31 @@ def test_discoveries_are_those_of_benjamini_and_hochberg() -> None:
     adjusted = stats.false_discovery_control(p_values)
     assert shift.discoveries(p_values.tolist()) == (adjusted <= shift.RATE).tolist()
     assert shift.discoveries([]) == []
+
+
+@pytest.mark.parametrize("rows", [300, 500, 1_000])
+def test_many_rows_of_the_same_distribution_as_a_small_table_have_not_moved(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    names = [f"x{number}" for number in range(20)]
+    moved = 0
+    for _ in range(12):
+        table = pd.DataFrame(random.normal(size=(rows, len(names))), columns=names)
+        contract = inference.infer(table.assign(left=np.where(table["x0"] > 0, "yes", "no")), "left")
+        answers, confidence = ["yes"] * 50, np.full(50, 0.7)
+        reference = describe(table, contract, truth=answers, labels=answers, confidence=confidence)
+        logged = {name: random.normal(size=5_000) for name in names}
+        places = Binner(reference.bins, contract).places(logged, ["yes"] * 5_000, [0.7] * 5_000)
+        counts = np.bincount(places, minlength=reference.bins.size)
+        now = [reference.bins.of_column(counts, place) for place in range(len(names))]
+        distances = [shift.distance(*pair) for pair in zip(reference.counts, now, strict=True)]
+        found = shift.discoveries([item.p for item in distances])
+        moved += sum(item.matters and is_found for item, is_found in zip(distances, found, strict=True))
+    # one in a hundred tables may be told to have a column that moved
+    assert moved <= 1
+
+
+def test_a_distribution_alone_differs_by_more_than_chance_and_by_what_matters() -> None:
+    assert not shift.differs([700, 300], [410, 190])
+    assert shift.differs([700, 300], [300, 300])
+    assert not shift.differs([700, 300], [200, 200]), "too few rows"
+    assert not shift.differs([70_000, 30_000], [68_000, 32_000]), "too small to matter"
