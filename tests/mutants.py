@@ -4,8 +4,9 @@
     python -m tests.mutants --count 10 training/ml/judge
     python -m tests.mutants --only predictions/keys/service.py:158
 
-A change turns round a comparison, moves a constant by one, swaps a sign or a connective, or returns None. The tests of the
-same feature run on a copy of the project, those of its own module first. A test that fails, or that takes far longer than
+A change turns round a comparison, moves a constant by one, swaps a sign or a connective, or returns None. Constants that
+only say how a chart looks are left out. The tests of the same feature run on a copy of the project, those first that
+import the module. A test that fails, or that takes far longer than
 usual, has noticed. What survives is either a missing assertion or no change of behaviour: look at each.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +48,22 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Mult: ast.Div,
     ast.Div: ast.Mult,
 }
+
+
+# how thick, large or faint: to be looked at
+LOOKS = {
+    "alpha",
+    "capsize",
+    "dpi",
+    "fontsize",
+    "labelpad",
+    "linewidth",
+    "markersize",
+    "pad",
+    "padding",
+    "zorder",
+}
+LOOKS |= {"margin", "opacity", "size", "width"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,16 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
+def _looks(node: ast.AST) -> Iterator[ast.AST]:
+    """The constants of a look, as a keyword or a member."""
+    if isinstance(node, ast.keyword) and node.arg in LOOKS and isinstance(node.value, ast.Constant):
+        yield node.value
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value in LOOKS and isinstance(value, ast.Constant):
+                yield value
+
+
 def mutants(place: str) -> Iterator[Mutant]:
     """Every change of the modules below a folder, or of one module."""
     root = ROOT / place
@@ -110,20 +138,31 @@ def mutants(place: str) -> Iterator[Mutant]:
         name = path.relative_to(ROOT).as_posix()
         if "/migrations/" in name:
             continue
-        for number, node in enumerate(ast.walk(ast.parse(path.read_text()))):
-            if text := _change(node):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        looks = {id(value) for node in nodes for value in _looks(node)}
+        for number, node in enumerate(nodes):
+            if id(node) not in looks and (text := _change(node)):
                 yield Mutant(name, node.lineno, number, text)  # type: ignore[attr-defined]
 
 
 def tests_of(path: str) -> list[str]:
-    """The tests that have to notice a change of a module: its own file first, then its folder or the nearest above."""
+    """The tests that have to notice a change of a module: its own file, those that import it, its folder or the nearest above."""
     module = Path(path)
     for feature in module.parents:
         folders = [ROOT / "tests" / kind / feature for kind in ("unit", "integration")]
         if there := [folder for folder in folders if folder.is_dir()]:
             break
     own = [file for folder in there if (file := folder / f"test_{module.stem}.py").exists()]
-    return [str(place.relative_to(ROOT)) for place in [*own, *there]]
+    imported = re.compile(
+        rf"^(from|import) {re.escape('.'.join(module.with_suffix('').parts))}\b", re.MULTILINE
+    )
+    importing = [
+        file
+        for kind in ("unit", "integration")
+        for file in sorted((ROOT / "tests" / kind).rglob("test_*.py"))
+        if imported.search(file.read_text())
+    ]
+    return list(dict.fromkeys(str(place.relative_to(ROOT)) for place in [*own, *importing, *there]))
 
 
 def is_noticed(mutant: Mutant, copy: Path) -> bool:

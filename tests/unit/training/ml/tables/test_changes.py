@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from training.ml.tables.changes import compare_columns, count_common, hash_rows
+from training.ml.tables.contract import Kind
 from training.ml.tables.profile import describe
 from training.ml.tables.shift import ColumnChange
 
@@ -124,3 +125,9 @@ def test_columns_that_came_went_or_are_read_otherwise_are_named_first(table: pd.
     assert [change.change != "" for change in found.values()] == [True] * 4 + [False] * 2
     assert found["since"].shift is None
     assert found["amount"].shift
+
+
+def test_a_column_that_became_decimals_has_the_same_rows_where_the_numbers_are_equal() -> None:
+    whole, decimals = pd.DataFrame({"x": [1, 2, 3]}), pd.DataFrame({"x": [1.0, 2.5, 3.0]})
+    both = {"x": {Kind.INTEGER, Kind.NUMBER}}
+    assert count_common(hash_rows(whole, both), hash_rows(decimals, both)) == 2
