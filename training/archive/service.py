@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import ForeignObjectRel, QuerySet
 from django.utils import timezone
 
-from clfsite.core.errors import Conflict
+from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage import files
 from training.models import Classifier, Dataset, Run, Version
 
@@ -51,9 +51,13 @@ def delete(row: Row) -> None:
 
     Raises:
         Conflict: another row refers to it, or it is not archived.
+        NotFound: somebody else has just deleted it.
     """
     with transaction.atomic():
-        row = _rows(row).select_for_update().get()
+        found: Row | None = _rows(row).select_for_update().first()
+        if found is None:
+            raise NotFound(f"{row} has already been deleted")
+        row = found
         if reason := why_kept(row):
             raise Conflict(reason)
         transaction.on_commit(lambda: _remove_files(row))

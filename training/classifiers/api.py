@@ -1,11 +1,12 @@
 """The API of classifiers."""
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import generics
+from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clfsite.core.api.calls import Call, ListCall
+from training.archive import service as archiving
 from training.classifiers.serializers import ChangesSerializer, ClassifierSerializer
 from training.classifiers.service import Changes, change_classifier
 from training.models import Classifier
@@ -21,7 +22,7 @@ class ClassifierList(ListCall[Classifier]):
 class ClassifierDetail(Call):
     """One classifier, archived or not."""
 
-    scopes = {"GET": "read", "PATCH": "activate"}
+    scopes = {"GET": "read", "PATCH": "activate", "DELETE": "activate"}
 
     @extend_schema(tags=["versions"], summary="One classifier", responses=ClassifierSerializer)
     def get(self, request: Request, name: str) -> Response:
@@ -45,3 +46,19 @@ class ClassifierDetail(Call):
         form.is_valid(raise_exception=True)
         change_classifier(classifier=classifier, changes=Changes(**form.validated_data))
         return Response(ClassifierSerializer(classifier).data)
+
+    @extend_schema(
+        tags=["versions"],
+        summary="Delete a classifier",
+        description="Only an archived one to which no other row refers.",
+        request=None,
+        responses={
+            204: None,
+            409: OpenApiResponse(
+                description="It is not archived, or other rows refer to it; nothing was changed."
+            ),
+        },
+    )
+    def delete(self, request: Request, name: str) -> Response:
+        archiving.delete(generics.get_object_or_404(Classifier, name=name))
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -5,9 +5,10 @@ from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clfsite.core.api.calls import Call, DetailCall, ListCall
+from clfsite.core.api.calls import Call, ListCall
 from clfsite.core.api.parsers import UploadParser
 from clfsite.core.web.actors import person_of
+from training.archive.api import ArchivableCall, archivable
 from training.datasets import serializers
 from training.datasets.changes import compare_datasets, version_before
 from training.datasets.service import import_dataset
@@ -47,9 +48,11 @@ class DatasetList(ListCall[Dataset]):
         return Response(serializers.DatasetSerializer(dataset).data, status.HTTP_201_CREATED)
 
 
-@extend_schema(tags=["datasets"], summary="One dataset: its contract and its columns")
-class DatasetDetail(DetailCall[Dataset]):
-    scopes = {"GET": "read"}
+@extend_schema(tags=["datasets"])
+@extend_schema_view(get=extend_schema(summary="One dataset: its contract and its columns"))
+@archivable("a dataset", serializers.DatasetSerializer)
+class DatasetDetail(ArchivableCall[Dataset]):
+    scopes = {"GET": "read", "PATCH": "train", "DELETE": "train"}
     queryset = Dataset.objects.all()
     serializer_class = serializers.DatasetSerializer
 

@@ -64,6 +64,7 @@ _EXAMPLE = {
     "origin": {},
     "contract": CONTRACT_EXAMPLE,
     "warnings": [],
+    "archived_at": None,
     "created_at": "2026-03-02T09:14:07Z",
 }
 _PROFILE_EXAMPLE = [
@@ -103,7 +104,7 @@ class DatasetListSerializer(serializers.ModelSerializer[Dataset]):
         model = Dataset
         fields = [
             "id", "name", "number", "sha256", "target", "rows", "columns", "size_bytes", "reading", "origin", "contract", "warnings",
-            "created_at",
+            "archived_at", "created_at",
         ]  # fmt: skip
 
 

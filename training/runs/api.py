@@ -6,10 +6,11 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clfsite.core.api.calls import BareCall, Call, DetailCall, ListCall
+from clfsite.core.api.calls import BareCall, Call, ListCall
 from clfsite.core.api.permissions import allows
 from clfsite.core.errors import Conflict
 from clfsite.core.web.actors import person_of
+from training.archive.api import ArchivableCall, archivable
 from training.ml.tables.corrections import Corrections
 from training.models import Run, Version
 from training.runs import serializers
@@ -55,9 +56,11 @@ class RunList(ListCall[Run]):
         return Response(serializers.RunSerializer(run).data, status.HTTP_201_CREATED)
 
 
-@extend_schema(tags=["runs"], summary="One run: its progress and its result")
-class RunDetail(DetailCall[Run]):
-    scopes = {"GET": "read"}
+@extend_schema(tags=["runs"])
+@extend_schema_view(get=extend_schema(summary="One run: its progress and its result"))
+@archivable("a run", serializers.RunSerializer)
+class RunDetail(ArchivableCall[Run]):
+    scopes = {"GET": "read", "PATCH": "train", "DELETE": "train"}
     queryset = Run.objects.select_related("classifier", "version")
     serializer_class = serializers.RunSerializer
 

@@ -71,6 +71,7 @@ RECIPE_EXAMPLE = {
         "warnings": [],
         "tracking_url": "",
         "version": 3,
+        "archived_at": None,
         "created_at": "2026-03-02T09:15:00Z",
         "started_at": "2026-03-02T09:15:01Z",
         "cancel_requested_at": None,
@@ -94,9 +95,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         model = Run
         fields = [
             "id", "classifier", "dataset", "recipe", "corrections", "state", "attempt", "phase", "phase_done",
-            "phase_total", "fits_done", "fits_total", "best_score", "seconds_left", "candidates", "error", "warnings", "tracking_url", "version", "created_at",
-            "started_at",
-            "cancel_requested_at", "finished_at",
+            "phase_total", "fits_done", "fits_total", "best_score", "seconds_left", "candidates", "error", "warnings",
+            "tracking_url", "version", "archived_at", "created_at", "started_at", "cancel_requested_at", "finished_at",
         ]  # fmt: skip
 
     def get_version(self, run: Run) -> int | None:

@@ -1,12 +1,13 @@
 """The API of versions and of activation."""
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clfsite.core.api.calls import Call, DetailCall, ListCall
+from clfsite.core.api.calls import Call, ListCall
 from clfsite.core.web.actors import actor_of
+from training.archive.api import ArchivableCall, archivable
 from training.models import Version
 from training.versions import comparison, serializers
 from training.versions.service import activate_version
@@ -19,9 +20,11 @@ class VersionList(ListCall[Version]):
     serializer_class = serializers.VersionSerializer
 
 
-@extend_schema(tags=["versions"], summary="One version: its metrics and its contract")
-class VersionDetail(DetailCall[Version]):
-    scopes = {"GET": "read"}
+@extend_schema(tags=["versions"])
+@extend_schema_view(get=extend_schema(summary="One version: its metrics and its contract"))
+@archivable("a version", serializers.VersionSerializer)
+class VersionDetail(ArchivableCall[Version]):
+    scopes = {"GET": "read", "PATCH": "activate", "DELETE": "activate"}
     queryset = Version.objects.with_active().select_related("classifier")
     serializer_class = serializers.VersionSerializer
 

@@ -55,6 +55,7 @@ _FIGURE_EXAMPLE = {
                 "size_bytes": 4_194_304,
             }
         },
+        "archived_at": None,
     }
 )
 class VersionSerializer(serializers.ModelSerializer[Version]):
@@ -66,7 +67,7 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
         model = Version
         fields = [
             "id", "classifier", "number", "active", "run", "contract", "params", "cross_validation", "held_out",
-            "threshold", "artifacts", "libraries", "created_at",
+            "threshold", "artifacts", "libraries", "archived_at", "created_at",
         ]  # fmt: skip
 
 

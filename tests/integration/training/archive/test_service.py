@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage import files
 from predictions.serving.live_models import live_models
 from tests.support.factories import (
+    ApiKeyFactory,
     ClassifierFactory,
     DatasetFactory,
     PredictionFactory,
@@ -25,6 +27,7 @@ from training.runs.service import request_run
 from training.versions.service import activate_version
 
 pytestmark = pytest.mark.django_db
+SECRET = "clf_secret-of-archivist"
 
 
 @pytest.mark.parametrize(
@@ -153,3 +156,25 @@ def test_the_page_offers_what_is_possible() -> None:
         .get(reverse("training:version-detail", args=[VersionFactory.create().pk]))
         .content.decode()
     )
+
+
+def test_the_api_archives_restores_and_deletes(client: Client) -> None:
+    ApiKeyFactory.create(secret=SECRET, scopes=("read", "train"))
+    headers = {"authorization": f"Bearer {SECRET}"}
+    dataset, used = DatasetFactory.create(), RunFactory.create(failed=True).dataset
+    address = f"/api/datasets/{dataset.pk}"
+
+    def archived(value: bool, address: str = address) -> Any:
+        body = {"archived": value}
+        return client.patch(address, body, content_type="application/json", headers=headers)
+
+    assert "not archived" in client.delete(address, headers=headers).json()["detail"]
+    assert archived(True).json()["archived_at"]
+    assert archived(False).json()["archived_at"] is None
+    archived(True)
+    assert client.delete(address, headers=headers).status_code == 204
+    assert client.get(address, headers=headers).status_code == 404
+
+    assert archived(True, f"/api/datasets/{used.pk}").status_code == 200
+    refused = client.delete(f"/api/datasets/{used.pk}", headers=headers)
+    assert (refused.status_code, "it has runs" in refused.json()["detail"]) == (409, True)
