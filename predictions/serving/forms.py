@@ -9,6 +9,7 @@ from django.template.defaultfilters import capfirst
 
 from clfsite.core.errors import ProblemError
 from clfsite.core.web.forms import carry, read_text
+from training.ml.files.notation import PLAIN
 from training.ml.tables import times
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import Contract, Feature, Kind
@@ -38,7 +39,9 @@ class FeatureField(forms.CharField):
         if self.feature.kind is Kind.TEXT:
             # browsers send line ends as CR LF
             text = text.replace("\r\n", "\n")
-        return read_cell(self.feature, read_text(text, self.feature.categories))
+        # browsers send numbers with a point, whatever the notation of the training table
+        notation = PLAIN if self.feature.kind in {Kind.INTEGER, Kind.NUMBER} else None
+        return read_cell(self.feature, read_text(text, self.feature.categories), notation)
 
     def validate(self, value: Any) -> None:
         error, _ = self.feature.check(value)
