@@ -24,14 +24,15 @@ from training.ml.files.blocks import rows
 from training.ml.files.reading import FileProblem, TableError
 from training.ml.files.sources import Source, open_source
 
-# names of the column of ids: in a file of truths, in a result of a batch, and where the file had such a name of its own
-IDS = ("id", "prediction_id", "clfsite_prediction_id")
+# names of the column of ids: in a result of a batch, and in an export of the log or a file of truths. The longer ones come
+# first, because the site uses them where a file has a shorter one of its own.
+IDS = ("clfsite_prediction_id", "prediction_id", "clfsite_id", "id")
 # names of the column of references, in a file without ids
 REFERENCES = (references.NAME, f"clfsite_{references.NAME}")
 # names of the columns that tell predictions with the same reference apart
 MODEL, TIME = "model", "time"
 # names of the column of true labels, and that of the label in a file that is not a result
-TRUTHS = ("truth", "true_label", "actual")
+TRUTHS = ("clfsite_truth", "truth", "true_label", "actual")
 LABEL = "label"
 # columns by which a file is a result of the site, in which the label is the predicted one
 OF_RESULTS = frozenset(["probability", "clfsite_probability"])
@@ -148,8 +149,8 @@ def _layout(opened: Source) -> Layout:
     if key is None or label is None:
         names = ", ".join(name[:40] for name in header[:5])
         raise InvalidInput(
-            f"the columns are {names}; expected {IDS[0]} and {LABEL}: a prediction's id and its true label, "
-            f"{REFERENCES[0]} and {LABEL}, or a result of the site with a column {TRUTHS[0]}"
+            f"the columns are {names}; expected id and {LABEL}: a prediction's id and its true label, "
+            f"{REFERENCES[0]} and {LABEL}, or a result of the site with a column truth"
         )
     used = [key, label, *((MODEL, TIME) if key in REFERENCES else ())]
     places = {name: place for place, name in enumerate(header) if name in used}

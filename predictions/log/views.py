@@ -1,6 +1,8 @@
-"""Pages of the log: search, export, and one prediction."""
+"""Pages of the log: search, exports, and one prediction."""
 
-from django.http import Http404, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
+from collections.abc import Iterator
+
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -8,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from clfsite.core.errors import Malformed
 from clfsite.core.requests.members import check_parameters
+from clfsite.core.storage.files import scratch
 from clfsite.core.web.csv_output import CONTENT_TYPE
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
@@ -61,25 +64,74 @@ def _is_oldest_first(request: StaffRequest) -> bool:
 @require_safe
 def prediction_export(request: StaffRequest) -> HttpResponseBase:
     """The filtered rows as CSV, streamed while they are read."""
-    form = LogForm(request.GET)
     try:
-        # a script that misspells a filter would take the whole log for its part
-        check_parameters(request.GET, [*form.fields, "sort", "features"])
+        form = _sent_filters(request, "features")
         as_json = _wants_json(request.GET.get("features", "columns"))
     except Malformed as error:
         return _bad_request(f"{error}\n")
-    if not form.is_valid():
-        return _bad_request(_problems(form))
     pieces = log_export.write(
         form.wanted,
         form.cleaned_data["classifier"],
         oldest_first=_is_oldest_first(request),
         as_json=as_json,
     )
+    return _csv(pieces, "predictions.csv")
+
+
+@staff()
+@require_safe
+def prediction_export_parquet(request: StaffRequest) -> HttpResponseBase:
+    """The filtered rows as Parquet, sent once all are read."""
+    try:
+        form = _sent_filters(request)
+    except Malformed as error:
+        return _bad_request(f"{error}\n")
+    with scratch() as folder:
+        path = log_export.write_parquet(
+            folder,
+            form.wanted,
+            form.cleaned_data["classifier"],
+            oldest_first=_is_oldest_first(request),
+        )
+        # an open file can be read after its folder is deleted
+        return FileResponse(
+            path.open("rb"), as_attachment=True, content_type="application/vnd.apache.parquet"
+        )
+
+
+@staff()
+@require_safe
+def prediction_export_unjudged(request: StaffRequest) -> HttpResponseBase:
+    """The filtered rows without a true label as CSV, with an empty column for it."""
+    try:
+        form = _sent_filters(request)
+    except Malformed as error:
+        return _bad_request(f"{error}\n")
+    pieces = log_export.write_unjudged(
+        form.wanted, form.cleaned_data["classifier"], oldest_first=_is_oldest_first(request)
+    )
+    return _csv(pieces, "true-labels.csv")
+
+
+def _sent_filters(request: StaffRequest, *others: str) -> LogForm:
+    """The valid filters of an export.
+
+    Raises:
+        Malformed: an unknown parameter, because a script that misspells a filter would take the whole log for its part,
+            or an invalid value.
+    """
+    form = LogForm(request.GET)
+    check_parameters(request.GET, [*form.fields, "sort", *others])
+    if not form.is_valid():
+        raise Malformed(_problems(form))
+    return form
+
+
+def _csv(pieces: Iterator[str], name: str) -> StreamingHttpResponse:
     return StreamingHttpResponse(
         pieces,
         content_type=CONTENT_TYPE,
-        headers={"Content-Disposition": 'attachment; filename="predictions.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
@@ -96,7 +148,7 @@ def _bad_request(text: str) -> HttpResponse:
 
 def _problems(form: LogForm) -> str:
     """The problems of the filters, one line each."""
-    return "".join(f"{name}: {message}\n" for name, messages in form.errors.items() for message in messages)
+    return "\n".join(f"{name}: {message}" for name, messages in form.errors.items() for message in messages)
 
 
 @staff()

@@ -225,6 +225,8 @@ NO_PAGES = {
     "predictions:key-revoke",
     "predictions:predict-what-if",
     "predictions:prediction-export",
+    "predictions:prediction-export-parquet",
+    "predictions:prediction-export-unjudged",
     "predictions:prediction-feedback",
     "predictions:version-report",
     "training:classifier-archive",

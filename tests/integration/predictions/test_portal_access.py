@@ -47,6 +47,8 @@ ACCESS: dict[str, tuple[str, str | None]] = {
     "predictions:batch-result": ("", None),
     "predictions:prediction-list": ("", None),
     "predictions:prediction-export": ("", None),
+    "predictions:prediction-export-parquet": ("", None),
+    "predictions:prediction-export-unjudged": ("", None),
     "predictions:prediction-detail": ("", None),
     "predictions:prediction-feedback": ("predictions.add_feedback", ""),
     "predictions:feedback-list": ("", "predictions.add_feedback"),

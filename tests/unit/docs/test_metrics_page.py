@@ -7,8 +7,8 @@ from tests.support.site import ROOT
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
 NAME = re.compile(r'f?"(clfsite_(?:[a-z0-9_]|\{name\})+)"')
 
-# columns of a result, where a caller's file has such names itself
-COLUMNS = {"clfsite_prediction_id", "clfsite_probability"}
+# columns of files of the site, where a file of a user has such names itself
+COLUMNS = {"clfsite_id", "clfsite_prediction_id", "clfsite_probability", "clfsite_truth"}
 
 
 def made() -> set[str]:

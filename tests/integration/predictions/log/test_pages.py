@@ -4,13 +4,17 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from predictions.feedback.files import import_feedback
 from predictions.feedback.service import give_feedback
 from predictions.log import export as log_export
 from predictions.log import search
@@ -24,6 +28,8 @@ pytestmark = pytest.mark.dialect
 
 LOG = reverse("predictions:prediction-list")
 EXPORT = reverse("predictions:prediction-export")
+PARQUET = reverse("predictions:prediction-export-parquet")
+UNJUDGED = reverse("predictions:prediction-export-unjudged")
 
 
 def search_log(client: Any, **query: Any) -> Page:
@@ -415,3 +421,90 @@ def test_more_predictions_take_no_more_queries(row: Version, django_assert_max_n
             len(search_log(client, classifier=row.classifier.name, label="yes", feedback="without").rows)
             == 20
         )
+
+
+def test_the_log_is_exported_as_parquet_with_types(row: Version, tmp_path: Path) -> None:
+    features = {"spend": 1.5, "tenure": 7, "member": True, "plan": "=1+1"}
+    odd = PredictionFactory.create(version=row, features=features, label="no", probability=0.75)
+    give_feedback(prediction_id=odd.pk, label="yes", actor="tests", source=Feedback.Source.API)
+    empty = PredictionFactory.create(version=row, features={**features, "spend": None})
+    client = staff_client()
+    response = client.get(PARQUET, {"classifier": row.classifier.name, "sort": "time"})
+    assert 'filename="predictions.parquet"' in response["Content-Disposition"]
+    path = tmp_path / "log.parquet"
+    path.write_bytes(response.getvalue())
+    with duckdb.connect() as database:
+        table = database.read_parquet(str(path))
+        types = dict(zip(table.columns, map(str, table.types), strict=True))
+        first, second = (dict(zip(table.columns, values, strict=True)) for values in table.fetchall())
+    assert types["time"] == "TIMESTAMP WITH TIME ZONE"
+    assert [types[name] for name in ("id", "probability", *features)] == [
+        *("UUID", "DOUBLE", "DOUBLE", "DOUBLE", "BOOLEAN", "VARCHAR")
+    ]
+    assert {name: first[name] for name in features} == features
+    assert (first["id"], first["label"], first["truth"]) == (odd.pk, "no", "yes")
+    assert first["time"] == odd.created_at
+    assert (second["id"], second["spend"], second["truth"]) == (empty.pk, None, None)
+    assert client.get(PARQUET, {"label": "maybe"}).status_code == 400
+    assert client.get(PARQUET, {"colour": "red"}).status_code == 400
+
+
+def test_parquet_tells_inputs_apart_that_differ_in_case_or_kind(row: Version, tmp_path: Path) -> None:
+    first, *_ = row.contract_data["features"]
+    number, text = {**first, "name": "size"}, {**first, "name": "size", "kind": "category"}
+    Version.objects.update(contract_data={**row.contract_data, "features": [number]})
+    VersionFactory.create(
+        classifier=row.classifier,
+        number=2,
+        contract_data={**row.contract_data, "features": [text, {**first, "name": "Size"}]},
+    )
+    PredictionFactory.create(version=row, features={"size": 2.5, "Size": 1e30})
+    with duckdb.connect() as database:
+        written = log_export.write_parquet(tmp_path, Wanted(), row.classifier)
+        table = database.read_parquet(str(written))
+        (values,) = table.fetchall()
+        assert (
+            dict(zip(table.columns, values, strict=True)).items() >= {"size": "2.5", "Size_2": 1e30}.items()
+        )
+
+
+def test_parquet_of_nothing_has_its_columns(row: Version, tmp_path: Path) -> None:
+    with duckdb.connect() as database:
+        table = database.read_parquet(str(log_export.write_parquet(tmp_path, Wanted(), row.classifier)))
+        assert (len(table), "spend" in table.columns) == (0, True)
+
+
+def test_a_file_to_fill_in_has_what_lacks_a_true_label_and_is_a_feedback_file(row: Version) -> None:
+    known, *others = PredictionFactory.create_batch(3, version=row)
+    give_feedback(prediction_id=known.pk, label="yes", actor="tests", source=Feedback.Source.API)
+    client = staff_client("predictions.add_feedback")
+    response = client.get(UNJUDGED, {"sort": "time"})
+    assert 'filename="true-labels.csv"' in response["Content-Disposition"]
+    content = response.getvalue()
+    header, *lines = csv.reader(io.StringIO(content.decode()))
+    assert header[:3] == ["id", "truth", "label"]
+    assert {"spend", "tenure", "member", "plan"} <= set(header)
+    assert [(line[0], line[1]) for line in lines] == [(str(item.pk), "") for item in others]
+    as_it_is = ContentFile(content, "true-labels.csv")
+    told = import_feedback(source=as_it_is, actor="tests", via=Feedback.Source.FORM)
+    assert (told.changes.total(), told.without_label, told.label_column) == (0, 2, "truth")
+    lines[0][1] = "no"
+    filled = io.StringIO()
+    csv.writer(filled).writerows([header, *lines])
+    told = import_feedback(
+        source=ContentFile(filled.getvalue().encode(), "filled.csv"), actor="tests", via=Feedback.Source.FORM
+    )
+    assert (told.changes.total(), told.without_label) == (1, 1)
+    assert Feedback.objects.get(prediction=others[0]).label == "no"
+
+
+def test_a_file_to_fill_in_works_with_inputs_called_as_its_columns(row: Version) -> None:
+    first, *_ = row.contract_data["features"]
+    named = [{**first, "name": "truth"}, {**first, "name": "id"}]
+    Version.objects.update(contract_data={**row.contract_data, "features": named})
+    PredictionFactory.create(version=row, features={"truth": 1, "id": 2})
+    text = "".join(log_export.write_unjudged(Wanted(), row.classifier))
+    told = import_feedback(
+        source=ContentFile(text.encode(), "true-labels.csv"), actor="tests", via=Feedback.Source.FORM
+    )
+    assert (told.label_column, told.without_label) == ("clfsite_truth", 1)
