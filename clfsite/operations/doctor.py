@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from clfsite import env
 from clfsite.core.errors import ProblemError
+from clfsite.core.jobs import site
 from clfsite.core.jobs.models import Heartbeat, clock_ahead
 from clfsite.core.storage import database, space
 from clfsite.operations import schema
@@ -58,7 +59,8 @@ def check_up() -> list[Finding]:
     for part, check in (("schema", _schema), ("clock", _clock), ("workers", _workers)):
         findings += _guarded(part, check)
     if not any(item.part == "schema" and item.state == ERROR for item in findings):
-        findings += _guarded("model", _model) + _guarded("keys", _keys)
+        for part, check in (("site", _site), ("model", _model), ("keys", _keys)):
+            findings += _guarded(part, check)
     return findings
 
 
@@ -224,6 +226,11 @@ def _clock() -> Iterator[Finding]:
 def _workers() -> Iterator[Finding]:
     if (problem := health.worker()) != OK:
         yield Finding("workers", WARNING, problem, "start one: manage.py serve, or celery -A clfsite worker")
+
+
+def _site() -> Iterator[Finding]:
+    if foreign := site.foreign_folder():
+        yield Finding("site", ERROR, foreign, "two sites must not share a state folder")
 
 
 def _model() -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from tests.support import services
 from tests.support.servers import database, redis_server
@@ -95,6 +96,11 @@ def test_a_queued_run_is_trained_by_the_worker_and_its_version_answers(
         5,
     )
     assert answer.json()["version"] == over["version"]
+    if "CELERY_BROKER_URL" in site.environment:
+        # several sites may share a Redis
+        own = f"clfsite:{(site.state / 'site').read_text().strip()}:"
+        with redis.Redis.from_url(site.environ["CELERY_BROKER_URL"], decode_responses=True) as queue:
+            assert all(key.startswith(own) for key in queue.scan_iter())
 
 
 def exchange(site: Site, head: str, body: bytes = b"", *, leave: bool = False) -> bytes:

@@ -17,6 +17,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from clfsite.celery import app as celery_app
+from clfsite.core.jobs import site
 from predictions.keys import service as keys
 from predictions.log import group_commit
 from predictions.monitoring import gauges, refusals
@@ -95,6 +96,7 @@ def _empty_caches() -> Iterator[None]:
     yield
     group_commit.log.stop()
     keys.forget()
+    site.key.cache_clear()
     live_models.live_models.forget()
     gauges.forget()
     refusals.forget()

@@ -1,6 +1,7 @@
 """Jobs: rows that are owned by one process at a time, and the heartbeats of workers."""
 
 import os
+import secrets
 import socket
 import uuid
 from datetime import timedelta
@@ -248,3 +249,24 @@ class Chore(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SiteQuerySet(models.QuerySet["Site"]):
+    def this(self) -> "Site":
+        """The one row; the first that asks creates it."""
+        row, _ = self.get_or_create(pk=1, defaults={"key": secrets.token_hex(8)})
+        return row
+
+
+class Site(models.Model):
+    """The id of this site; see `clfsite.core.jobs.site`."""
+
+    key = models.CharField(max_length=16)
+
+    objects = SiteQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_site")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -4,6 +4,7 @@ import logging
 from threading import Thread
 
 from django.conf import settings
+from django.db import Error
 from django.utils.module_loading import import_string
 
 logger = logging.getLogger(__name__)
@@ -27,5 +28,5 @@ def _send(task: str, job: int) -> None:
     app = import_string(settings.CLFSITE_CELERY_APP)
     try:
         app.send_task(task, args=[job])
-    except (OperationalError, OSError) as error:
+    except (OperationalError, OSError, Error) as error:
         logger.warning("%s %s is queued; the broker could not be notified: %s", task, job, error)

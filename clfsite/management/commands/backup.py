@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from clfsite.core.jobs import site
 from clfsite.operations.backup import BackupError, create_backup
 
 
@@ -23,6 +24,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, folder: Path, keep: int | None, **_: Any) -> None:
+        if problem := site.foreign_folder():
+            raise CommandError(problem)
         try:
             made = create_backup(folder.resolve(), keep=keep, note=self.stderr.write)
         except BackupError as error:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
+from clfsite.core.jobs import site
 from clfsite.core.storage import database
 from clfsite.management import demo as demos
 from clfsite.operations import schema
@@ -99,23 +100,24 @@ class Command(BaseCommand):
         os.execv(sys.executable, [sys.executable, "-m", "clfsite.supervisor", *options])  # noqa: S606
 
     def _refuse_unfit_database(self, *, is_takeover: bool) -> None:
-        """Refuse a schema of a newer release, and a PostgreSQL that may lose commits.
+        """Refuse a schema of a newer release, a state folder of another site, and a PostgreSQL that may lose commits.
 
         If the database is down, /health/ready checks it later.
 
         Raises:
-            CommandError: naming migrations or settings.
+            CommandError: naming migrations, folders or settings.
         """
         try:
             newer, older = schema.newer(), schema.older()
+            foreign = site.foreign_folder() if older else site.claim_folder()
             unsafe = "" if settings.CLFSITE_UNSAFE_DATABASE else database.unsafe_settings()
         except Error as error:
             self.stderr.write(f"the database does not answer yet: {str(error).strip()}")
             return
         finally:
             connection.close()
-        if newer or unsafe:
-            raise CommandError(newer or unsafe)
+        if problem := newer or foreign or unsafe:
+            raise CommandError(problem)
         if older and is_takeover:
             raise CommandError(older)
         if older:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from clfsite.core.jobs import site
 from clfsite.operations.known_files import verify
 
 
@@ -19,6 +20,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object only")
 
     def handle(self, *, json: bool, **_: Any) -> None:
+        if problem := site.foreign_folder():
+            raise CommandError(problem)
         findings = verify()
         if json:
             self.stdout.write(_as_json({**asdict(findings), "is_sound": findings.is_sound}))

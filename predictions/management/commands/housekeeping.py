@@ -5,9 +5,10 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
+from clfsite.core.jobs import site
 from clfsite.core.jobs.models import Chore
 from predictions.housekeeping import service, space
 
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object only")
 
     def handle(self, *, dry_run: bool, json: bool, **_: Any) -> None:
+        if problem := site.foreign_folder():
+            raise CommandError(problem)
         if dry_run:
             removed = {kind: asdict(value) for kind, value in service.clean(is_trial=True).items()}
             sizes = space.measure()
