@@ -16,7 +16,7 @@ import predictions.retraining.models  # noqa: F401
 from clfsite.core.jobs.models import Job
 from predictions.log.fields import JSONTextField
 from training.ml.files.notation import Notation
-from training.models import Version
+from training.models import Activation, Version
 
 
 def new_id() -> uuid.UUID:
@@ -328,6 +328,16 @@ class Prediction(models.Model):
     request_id = models.CharField(  # noqa: DJ001
         max_length=64, null=True, blank=True, help_text="The id of the call, as in its X-Request-ID."
     )
+    activation = models.ForeignKey(
+        Activation,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="The one in force, with its threshold; empty for a version that was not active.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -360,6 +370,13 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold that decided; None with more than two classes."""
+        if self.activation is None or self.activation.threshold is None:
+            return self.version.threshold
+        return self.activation.threshold
 
 
 class HourlyCount(models.Model):

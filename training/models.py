@@ -10,6 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from clfsite.core.jobs.models import Job
+from training.ml.judge.costs import Costs
 from training.ml.progress import Phase, Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Contract
@@ -379,6 +380,12 @@ class Version(Archivable):
     cross_validation = models.JSONField()
     held_out = models.JSONField()
     threshold = models.FloatField(null=True, blank=True)
+    out_of_fold = models.JSONField(
+        default=dict,
+        db_default={},
+        editable=False,
+        help_text="What the cross-validated probabilities of the training rows say: costs of mistakes by threshold.",
+    )
     artifacts = models.JSONField(help_text="Per part of the model: file name, SHA-256 and size in bytes.")
     libraries = models.JSONField()
     golden = models.JSONField(help_text="Held-out rows with the probabilities given at training.")
@@ -400,7 +407,7 @@ class Version(Archivable):
 
     # These columns may hold thousands of numbers per row, which lists do not need.
     BULKY: ClassVar[tuple[str, ...]] = (
-        *("contract_data", "params", "cross_validation", "held_out"),
+        *("contract_data", "params", "cross_validation", "held_out", "out_of_fold"),
         *("artifacts", "libraries", "golden", "engine", "reference_data"),
     )
 
@@ -457,6 +464,14 @@ class Activation(models.Model):
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="activations")
     number = models.PositiveIntegerField()
     version = models.ForeignKey(Version, models.PROTECT, related_name="activations")
+    threshold = models.FloatField(null=True, blank=True, help_text="Empty for that of the version.")
+    costs_data = models.JSONField(
+        "costs",
+        default=dict,
+        db_default={},
+        help_text="What mistakes cost: the unit, and the cost by actual and predicted class. With more than two classes, "
+        "the label of the least expected cost is answered.",
+    )
     reason = models.CharField(max_length=500)
     actor = models.CharField(max_length=150, help_text="Who: a login, a key's name, or the command line.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -466,8 +481,22 @@ class Activation(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["classifier", "number"], name="activation_number_once")
+            models.UniqueConstraint(fields=["classifier", "number"], name="activation_number_once"),
+            models.CheckConstraint(
+                name="activation_threshold_is_probability",
+                condition=Q(threshold=None) | Q(threshold__gte=0, threshold__lte=1),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.version} since {self.created_at:%Y-%m-%d %H:%M} UTC"
+
+    @property
+    def threshold_in_force(self) -> float | None:
+        """The threshold that answers: its own, or that of the version; None with more than two classes."""
+        return self.version.threshold if self.threshold is None else self.threshold
+
+    @property
+    def costs(self) -> Costs | None:
+        """What mistakes cost; None if it was not said."""
+        return Costs.from_dict(self.costs_data, self.version.contract.classes) if self.costs_data else None

@@ -24,7 +24,9 @@ class PredictionList(ListCall[Prediction]):
     scopes = {"GET": "read"}
     parameters = {"GET": (*PAGING, SINCE, UNTIL, REFERENCE, REQUEST_ID)}
     serializer_class = serializers.PredictionSerializer
-    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
+    queryset = Prediction.objects.select_related("version__classifier", "activation").prefetch_related(
+        "feedback"
+    )
 
     @extend_schema(
         parameters=[
@@ -97,4 +99,6 @@ class PredictionDetail(DetailCall[Prediction]):
 
     scopes = {"GET": "read"}
     serializer_class = serializers.PredictionSerializer
-    queryset = Prediction.objects.select_related("version__classifier").prefetch_related("feedback")
+    queryset = Prediction.objects.select_related("version__classifier", "activation").prefetch_related(
+        "feedback"
+    )

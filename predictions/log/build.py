@@ -62,6 +62,7 @@ def log_rows(
         rows=rows,
         references=references,
         places=live.binner.places(values, labels, probability),
+        activation_id=live.activation_id,
     )
 
 

@@ -16,6 +16,7 @@ from predictions.monitoring import bins, counts
 COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",
     "version_id", "latency_ms", "source", "caller", "batch_id", "request_id", "created_at", "reference",
+    "activation_id",
 )  # fmt: skip
 # rows; from here on COPY is faster than INSERT in PostgreSQL
 ROWS_FOR_COPY = 100
@@ -54,6 +55,7 @@ class LogRows:
     rows: Sequence[int] | None = None
     references: Sequence[str | None] | None = None
     places: Sequence[int] | NDArray[np.intp] = ()
+    activation_id: int | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -182,6 +184,7 @@ def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
         repeat(block.request_id),
         repeat(connection.ops.adapt_datetimefield_value(block.created_at)),
         repeat(None) if block.references is None else block.references,
+        repeat(block.activation_id),
         strict=False,
     )
 
@@ -241,6 +244,7 @@ def _lines(block: LogRows) -> bytes:
         repeat(_NULL) if block.rows is None else map(str, block.rows),
         repeat("\t".join((*tail, block.created_at.isoformat()))),
         repeat(_NULL) if block.references is None else map(_nullable, block.references),
+        repeat(_NULL if block.activation_id is None else str(block.activation_id)),
         # the zip stops with the ids
         strict=False,
     )

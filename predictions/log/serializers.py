@@ -25,19 +25,26 @@ from predictions.serving.serializers import ID_EXAMPLE, REFERENCE_EXAMPLE, ROW_E
         "row": None,
         "reference": REFERENCE_EXAMPLE,
         "request_id": "019b2f3a7c41d95be802",
+        "activation": 4,
         "truth": "Yes",
     }
 )
 class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     model = serializers.CharField(source="version.classifier.name")
     version = serializers.IntegerField(source="version.number")
+    activation = serializers.IntegerField(
+        source="activation.number",
+        allow_null=True,
+        help_text="The number in the classifier's history of the activation that answered, with its threshold; null for a "
+        "version that was not active.",
+    )
     truth = serializers.SerializerMethodField(help_text="The true label, if there is feedback.")
 
     class Meta:
         model = Prediction
         fields = [
             "id", "created_at", "model", "version", "features", "label", "probability", "probabilities",
-            "warnings", "latency_ms", "source", "caller", "batch", "row", "reference", "request_id", "truth",
+            "warnings", "latency_ms", "source", "caller", "batch", "row", "reference", "request_id", "activation", "truth",
         ]  # fmt: skip
 
     def get_truth(self, prediction: Prediction) -> str | None:

@@ -155,7 +155,9 @@ def _problems(form: LogForm) -> str:
 @require_safe
 def prediction_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """One prediction, with its input compared with the training data."""
-    prediction = get_object_or_404(Prediction.objects.select_related("version__classifier", "batch"), pk=pk)
+    prediction = get_object_or_404(
+        Prediction.objects.select_related("version__classifier", "batch", "activation"), pk=pk
+    )
     contract = prediction.version.contract
     kept = form_data(request, sent_to=reverse("predictions:prediction-feedback", args=[prediction.pk]))
     given = list(prediction.feedback.all())

@@ -42,6 +42,7 @@ class Live:
     number: int
     metrics: dict[str, float]
     loaded: "LoadedModel"
+    activation_id: int | None
     activated_at: datetime | None
     binner: Binner
 
@@ -167,9 +168,7 @@ class LiveModels:
                 continue
             before = self._active.get(classifier.name)
             try:
-                active[classifier.name] = self._load(
-                    classifier, activation.version, activation.created_at, before
-                )
+                active[classifier.name] = self._load(classifier, activation.version, activation, before)
                 self.problems.pop(classifier.name, None)
             except ProblemError as error:
                 logger.exception("%s stays as it was", classifier)
@@ -183,7 +182,7 @@ class LiveModels:
         metrics.faulty_classifiers.set(len(self.problems))
 
     def _load(
-        self, classifier: Classifier, version: Version, since: datetime | None, before: Live | None
+        self, classifier: Classifier, version: Version, activation: Activation | None, before: Live | None
     ) -> Live:
         from training.versions.registry import (
             # imported here because it loads scikit-learn, which a site without a version does not need
@@ -192,6 +191,9 @@ class LiveModels:
 
         known = before if before and before.version_id == version.pk else None
         loaded = known.loaded if known else load_model(version)
+        if activation:
+            costs = activation.costs
+            loaded = loaded.deciding(activation.threshold_in_force, costs.matrix if costs else None)
         return Live(
             classifier=classifier.name,
             is_default=classifier.is_default,
@@ -200,7 +202,8 @@ class LiveModels:
             number=version.number,
             metrics=version.metrics,
             loaded=loaded,
-            activated_at=since,
+            activation_id=activation.pk if activation else None,
+            activated_at=activation.created_at if activation else None,
             binner=known.binner if known else Binner(version.reference.bins, loaded.contract),
         )
 

@@ -22,6 +22,7 @@ from training.ml.judge.names import METRICS
 from training.runs import progress
 from training.templatetags.titles import METRIC_TITLES
 from training.versions import charts as training_charts
+from training.versions.costs import Curve
 
 MODULES = (charts, traffic_charts, drift_charts, training_charts, progress)
 STEPS = [datetime(2026, 3, 10, hour, tzinfo=UTC) for hour in range(24)]
@@ -30,7 +31,7 @@ HELD_OUT = tiny().trained.held_out.to_dict()
 CURVES = HELD_OUT["curves"]
 # what is counted, and what has no unit
 COUNTED = {"Rows", "Models fitted", "Predictions per hour", "Predictions per day"}
-UNITLESS = {"Drop in ROC-AUC", *METRIC_TITLES.values()}
+UNITLESS = {"Drop in ROC-AUC", "Threshold", *METRIC_TITLES.values()}
 # lines to compare with, named in the legend, that have nothing to say where the pointer is
 REFERENCES = {"by chance", "as predicted"}
 
@@ -85,6 +86,14 @@ EXAMPLES: dict[Callable[..., Any], list[Chart]] = {
     training_charts.roc: [training_charts.roc(CURVES["roc"])],
     training_charts.precision_recall: [training_charts.precision_recall(CURVES["precision_recall"])],
     training_charts.calibration: [training_charts.calibration(CURVES["calibration"])],
+    training_charts.costs: [
+        training_charts.costs(
+            Curve("cross-validated", [0.1, 0.5], [9.5, 4.0], held_out=([0.2], [5.0]), cheapest=0.5),
+            0.1,
+            "EUR",
+        ),
+        training_charts.costs(Curve("held-out", [0.1, 0.5], [9.5, 4.0], None, cheapest=0.5), 0.9, "EUR"),
+    ],
     training_charts.importance: [training_charts.importance(HELD_OUT["importance"])],
     training_charts.compared_importance: [
         training_charts.compared_importance(["v1", "v2"], [HELD_OUT["importance"]] * 2),

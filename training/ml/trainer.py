@@ -17,6 +17,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.aim import Aim
+from training.ml.judge.costs import trade_off
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.judge.evaluation import Evaluation, evaluate_rows
 from training.ml.judge.metrics import measure
@@ -54,6 +55,7 @@ class Trained:
     golden: dict[str, Any]
     engine: dict[str, Any]
     reference: Reference
+    out_of_fold: dict[str, Any]
 
 
 def agree(contract: Contract, recipe: Recipe) -> Contract:
@@ -179,6 +181,7 @@ def train(
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
         reference=_reference(pipeline, X, X_held, y_held, contract, decision),
+        out_of_fold={"trade_off": trade_off(y_fit, proba, decision, recipe.seed)},
     )
 
 

@@ -6,8 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clfsite.core.api.calls import Call, ListCall
+from clfsite.core.errors import InvalidInput
 from clfsite.core.web.actors import actor_of
 from training.archive.api import ArchivableCall, archivable
+from training.ml.judge.costs import Costs, CostsError
 from training.models import Version
 from training.versions import comparison, serializers
 from training.versions.service import activate_version
@@ -57,26 +59,40 @@ class VersionCompare(Call):
 
 
 class VersionActivate(Call):
-    """Activate this version. To roll back, activate an older one."""
+    """Activate this version, or change the threshold or the costs with which the active one decides.
+
+    To roll back, activate an older version. Without `threshold` and `costs`, the version's own threshold is used, or the most
+    probable label.
+    """
 
     scopes = {"POST": "activate"}
 
     @extend_schema(
         tags=["versions"],
         summary="Activate a version",
-        request=serializers.ReasonSerializer,
+        request=serializers.ActivateSerializer,
         responses={
             200: serializers.ActivationSerializer,
             409: OpenApiResponse(
-                description="It is already active, or cannot be served; nothing was changed."
+                description="It is already active and decides so, or cannot be served; nothing was changed."
             ),
+            422: OpenApiResponse(description="The costs do not fit the classes, or there is no threshold."),
         },
     )
     def post(self, request: Request, pk: int) -> Response:
         version = generics.get_object_or_404(Version.objects.select_related("classifier"), pk=pk)
-        form = serializers.ReasonSerializer(data=request.data)
+        form = serializers.ActivateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        costs = form.validated_data.get("costs")
+        try:
+            fitting = None if costs is None else Costs.from_dict(costs, version.contract.classes)
+        except CostsError as error:
+            raise InvalidInput(f"costs: {error}") from error
         activation = activate_version(
-            version=version, actor=actor_of(request), reason=form.validated_data["reason"]
+            version=version,
+            actor=actor_of(request),
+            reason=form.validated_data["reason"],
+            threshold=form.validated_data.get("threshold"),
+            costs=fitting,
         )
         return Response(serializers.ActivationSerializer(activation).data)

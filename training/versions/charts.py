@@ -4,6 +4,7 @@ Figures name their colours "var(--chart-N)", which the page's script replaces by
 """
 
 import html
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -21,9 +22,12 @@ from clfsite.core.web.charts import (
     labelled_axis,
     lines,
     plot,
+    scatter,
     share_axis,
     text,
 )
+from training.ml.judge.costs import PER
+from training.versions.costs import Curve
 
 # classes up to which the cells of a confusion matrix have room for numbers
 NUMBERED_CLASSES = 12
@@ -229,6 +233,63 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
             ],
         },
     )
+
+
+def costs(curve: Curve, threshold: float, unit: str) -> Chart:
+    """The cost of mistakes by threshold, with the threshold in force and the cheapest.
+
+    Args:
+        curve: see `training.versions.costs`.
+        threshold: the one in force.
+        unit: of the costs; may be empty.
+    """
+    title = f"Cost of {PER:,} rows" + (f" ({text(unit)})" if unit else "")
+    hover = "threshold %{x:.3f}<br>cost %{y:,.2f}<extra>%{fullData.name}</extra>"
+    series = {f"{curve.chosen_on} rows": (curve.thresholds, curve.costs)}
+    if curve.held_out:
+        series["held-out rows"] = curve.held_out
+    marked = {"in force": threshold, "cheapest": curve.cheapest}
+    figure = plot(
+        [
+            *(
+                scatter(x=x, y=y, mode="lines", name=name, hovertemplate=hover)
+                for name, (x, y) in series.items()
+            ),
+            *(
+                scatter(
+                    x=[at],
+                    y=[_at(curve.thresholds, curve.costs, at)],
+                    mode="markers",
+                    name=f"{name}: {at:.3g}",
+                    marker={"size": 10, "symbol": symbol, "color": "var(--chart-6)"},
+                    hovertemplate=hover,
+                )
+                for (name, at), symbol in zip(marked.items(), ("circle", "diamond"), strict=True)
+            ),
+        ],
+        {
+            "xaxis": {"title": {"text": "Threshold"}, "range": [-0.01, 1.01], "zeroline": False},
+            "yaxis": {"title": {"text": title}, "rangemode": "tozero"},
+            "showlegend": True,
+        },
+    )
+    listed = [step / (LISTED_POINTS - 1) for step in range(LISTED_POINTS)]
+    return chart(
+        name="costs",
+        title="Cost by threshold",
+        note="What the mistakes in 1,000 rows cost at each threshold. A threshold is chosen on "
+        f"{curve.chosen_on} rows" + ("; the held-out rows check the choice." if curve.held_out else "."),
+        figure=figure,
+        table={
+            "headers": ["Threshold", *(f"{title}, {name}" for name in series)],
+            "rows": [[f"{at:g}", *(f"{_at(x, y, at):,.2f}" for x, y in series.values())] for at in listed],
+        },
+    )
+
+
+def _at(thresholds: Sequence[float], values: Sequence[float], threshold: float) -> float:
+    """The value at the first of the rising thresholds that is not below the given one, or at the last."""
+    return values[min(bisect_left(thresholds, threshold), len(values) - 1)]
 
 
 CURVES = {"roc": roc, "precision_recall": precision_recall, "calibration": calibration}

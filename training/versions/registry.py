@@ -47,6 +47,7 @@ def register_version(*, run: Run, trained: "Trained") -> Version:
                 cross_validation=trained.cross_validation,
                 held_out=trained.held_out.to_dict(),
                 threshold=trained.threshold,
+                out_of_fold=trained.out_of_fold,
                 artifacts=artifacts,
                 libraries=artifact.libraries(trained.pipeline),
                 golden=trained.golden,

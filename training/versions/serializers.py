@@ -5,12 +5,14 @@ from typing import Any
 from rest_framework import serializers
 
 from clfsite.core.api.schema import example
-from clfsite.core.api.serializers import StrictCharField, StrictSerializer
+from clfsite.core.api.serializers import StrictCharField, StrictFloatField, StrictSerializer
 from training.datasets.serializers import CONTRACT_EXAMPLE
+from training.ml.judge.costs import LONGEST_UNIT
 from training.models import Activation, Dataset, Version
 from training.runs.serializers import RECIPE_EXAMPLE
 
 METRICS_EXAMPLE = {"accuracy": 0.81, "f1": 0.6, "roc_auc": 0.85, "precision": 0.67, "recall": 0.55}
+COSTS_EXAMPLE = {"unit": "EUR", "mistakes": {"No": {"Yes": 20}, "Yes": {"No": 150}}}
 # members of a version on its own and in a comparison
 _COMMON_EXAMPLE = {
     "id": 9,
@@ -48,6 +50,15 @@ _FIGURE_EXAMPLE = {
     {
         **_COMMON_EXAMPLE,
         "contract": CONTRACT_EXAMPLE,
+        "out_of_fold": {
+            "trade_off": {
+                "thresholds": [0.1, 0.3, 1.0],
+                "found": [1_490, 1_210, 0],
+                "alarms": [3_105, 1_288, 0],
+                "positives": 1_495,
+                "negatives": 4_139,
+            }
+        },
         "artifacts": {
             "pipeline": {
                 "name": "run-12/5f0c6a1e/pipeline.joblib",
@@ -67,7 +78,7 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
         model = Version
         fields = [
             "id", "classifier", "number", "active", "run", "contract", "params", "cross_validation", "held_out",
-            "threshold", "artifacts", "libraries", "archived_at", "created_at",
+            "out_of_fold", "threshold", "artifacts", "libraries", "archived_at", "created_at",
         ]  # fmt: skip
 
 
@@ -151,6 +162,8 @@ class ComparisonSerializer(serializers.Serializer[Any]):
         "number": 4,
         "classifier": "churn",
         "version": 3,
+        "threshold": 0.31,
+        "costs": COSTS_EXAMPLE,
         "reason": "better recall on the held-out rows",
         "actor": "key deploy",
         "created_at": "2026-03-02T09:20:00Z",
@@ -159,12 +172,37 @@ class ComparisonSerializer(serializers.Serializer[Any]):
 class ActivationSerializer(serializers.ModelSerializer[Activation]):
     classifier = serializers.CharField(source="classifier.name", read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
+    threshold = serializers.FloatField(
+        source="threshold_in_force", allow_null=True, help_text="Null with more than two classes."
+    )
+    costs = serializers.JSONField(
+        source="costs_data", help_text="The costs of mistakes; empty if none were given."
+    )
 
     class Meta:
         model = Activation
-        fields = ["number", "classifier", "version", "reason", "actor", "created_at"]
+        fields = ["number", "classifier", "version", "threshold", "costs", "reason", "actor", "created_at"]
 
 
-@example({"reason": "better recall on the held-out rows"})
-class ReasonSerializer(StrictSerializer):
+class CostsSerializer(StrictSerializer):
+    unit = StrictCharField(required=False, allow_blank=True, max_length=LONGEST_UNIT, default="")
+    mistakes = serializers.DictField(
+        child=serializers.DictField(child=StrictFloatField(min_value=0)),
+        help_text="The cost of each mistake, by actual and then by predicted class.",
+    )
+
+
+@example({"reason": "better recall on the held-out rows", "threshold": 0.31})
+class ActivateSerializer(StrictSerializer):
     reason = StrictCharField(max_length=500)
+    threshold = StrictFloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text="From which probability of the positive class of two a row is labelled so. Default: the cheapest one if "
+        "there are costs, and otherwise that of the version.",
+    )
+    costs = CostsSerializer(
+        required=False,
+        help_text="What mistakes cost. With more than two classes, the label of the least expected cost is answered.",
+    )

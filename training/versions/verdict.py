@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from clfsite.core.web import numbers
+from training.ml.judge.costs import Costs, confusion_at
 from training.models import Version
 from training.templatetags.titles import estimator
+from training.versions import costs as costs_of
 
 # rows for which outcomes and costs are given
 ROWS = 1_000
@@ -93,26 +95,36 @@ def of_outcome(outcome: Outcome, positive: str) -> list[str]:
     ]
 
 
-def trials(version: Version) -> list[Trial]:
-    """What thresholds would mean, the lowest first, that of the version among them.
+def trials(version: Version, in_force: float | None = None, costs: Costs | None = None) -> list[Trial]:
+    """What thresholds would mean for the held-out rows, the lowest first, that of the version among them.
 
     Empty with more than two classes and for early versions.
+
+    Args:
+        in_force: the threshold that answers now, if it is another one than that of the version.
+        costs: of mistakes; a sentence says what they add up to.
     """
     judged, contract, own = version.held_out, version.contract, version.threshold
-    (curve,) = (judged.get("curves") or {}).get("roc", [])[:1] or [{}]
-    if contract.positive is None or own is None or "thresholds" not in curve:
+    held_out = costs_of.of_held_out(version)
+    if contract.positive is None or own is None or held_out is None:
         return []
     place = contract.classes.index(contract.positive)
-    positives = sum(judged["confusion"][place])
-    negatives = judged["rows"] - positives
-    result = [Trial(own, of_outcome(Outcome(judged["confusion"], place), contract.positive))]
-    for threshold in {step / STEPS for step in range(1, STEPS)} - {own}:
-        # thresholds fall along the curve, and its first point labels no row
-        point = max(sum(at >= threshold for at in curve["thresholds"]) - 1, 0)
-        found, alarms = round(positives * curve["y"][point]), round(negatives * curve["x"][point])
-        outcome = Outcome([[negatives - alarms, alarms], [positives - found, found]], 1)
-        result.append(Trial(threshold, of_outcome(outcome, contract.positive)))
-    return sorted(result, key=lambda trial: trial.threshold)
+    outcomes = {own: Outcome(judged["confusion"], place)}
+    moved = [] if in_force is None else [in_force]
+    for threshold in {*moved, *(step / STEPS for step in range(1, STEPS))} - {own}:
+        outcomes[threshold] = Outcome(confusion_at(held_out, threshold), 1)
+    return [
+        Trial(threshold, [*of_outcome(outcome, contract.positive), *_costs_of(outcome, costs, place)])
+        for threshold, outcome in sorted(outcomes.items())
+    ]
+
+
+def _costs_of(outcome: Outcome, costs: Costs | None, place: int) -> list[str]:
+    if costs is None:
+        return []
+    confusion = [[outcome.quiet, outcome.false_alarms], [outcome.missed, outcome.found]]
+    cost = costs.of(confusion if place else [row[::-1] for row in confusion[::-1]])
+    return [f"Mistakes in {ROWS:,} similar rows cost {numbers.amount(cost, costs.unit)}."]
 
 
 def _of_classes(judged: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """Pages of versions: lists, details, comparison, model card, files and activation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
@@ -18,9 +18,11 @@ from clfsite.core.web.forms import read_text
 from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.sent_forms import form_data
 from clfsite.core.web.staff import StaffRequest, staff
-from training.models import Classifier, Version
+from training.ml.judge.costs import Costs
+from training.models import Activation, Classifier, Version
 from training.versions import charts, comparison, history, model_card, verdict
-from training.versions.forms import ReasonForm
+from training.versions import costs as costs_of
+from training.versions.forms import MOST_CLASSES, CostsForm, DecisionForm
 from training.versions.service import activate_version, open_artifact
 
 PER_PAGE = 50  # versions
@@ -126,12 +128,27 @@ def _drawn(versions: Sequence[Version], label: str) -> dict[str, Any]:
 def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
     """One version with its evaluation and history; posting a reason activates it."""
     version = get_object_or_404(Version.objects.select_related("classifier", "run__dataset"), pk=pk)
-    form = ReasonForm(form_data(request), version=version)
+    current = version.classifier.activation
+    in_force = current if current and current.version_id == version.pk else None
+    threshold = in_force.threshold_in_force if in_force else version.threshold
+    said, costs_form = _costs(request, version, current)
+    costs = said or Costs.equal(version.contract.classes)
+    curve = costs_of.curve(version, costs)
+    is_by_costs = CostsForm.is_in(request.GET) or bool(not in_force and current and current.costs_data)
+    form = DecisionForm(
+        form_data(request),
+        version=version,
+        initial={
+            "threshold": curve.cheapest if curve and said and is_by_costs else threshold,
+            "by_costs": is_by_costs or bool(in_force and in_force.costs_data),
+        },
+    )
     if request.method == "POST" and form.is_valid():
-        _activate(request, version, form.cleaned_data["reason"])
+        _activate(request, version, form.cleaned_data, said)
         return redirect("training:version-detail", version.pk)
     spells = history.spells(version.classifier)[:SHOWN_HISTORY]
-    trials = verdict.trials(version)
+    trials = verdict.trials(version, threshold, said)
+    own = next((place for place, trial in enumerate(trials) if trial.threshold == threshold), 0)
     context = {
         "version": version,
         "form": form,
@@ -141,9 +158,19 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "charts": charts.of_held_out(version.held_out),
         "sentences": verdict.sentences(version),
         "trials": [asdict(trial) for trial in trials],
-        "own": next((place for place, trial in enumerate(trials) if trial.threshold == version.threshold), 0),
+        "own": own,
+        "trial_sentences": trials[own].sentences if trials else [],
+        "threshold": threshold,
+        "costs_form": costs_form,
+        "costs_chart": charts.costs(curve, threshold, costs.unit)
+        if curve and threshold is not None
+        else None,
+        "cheapest": curve.cheapest if curve else None,
+        "costs_of_labels": costs_of.of_labels(version, costs),
+        "costs_unit": costs.unit,
         "spells": spells,
-        "current": spells[0] if spells else None,
+        "current": current,
+        "is_active": in_force is not None,
     }
     return render(request, "training/versions/version_detail.html", context)
 
@@ -180,13 +207,46 @@ def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
     )
 
 
-def _activate(request: StaffRequest, version: Version, reason: str) -> None:
+def _costs(
+    request: StaffRequest, version: Version, current: Activation | None
+) -> tuple[Costs | None, CostsForm | None]:
+    """The costs in the address of the page, or those known, and the form for them; no form with many classes."""
+    known = costs_of.known(version, current)
+    classes = version.contract.classes
+    if len(classes) > MOST_CLASSES:
+        return known, None
+    form = CostsForm(
+        request.GET if CostsForm.is_in(request.GET) else None, known=known or Costs.equal(classes)
+    )
+    return (form.costs if form.is_valid() else known), form
+
+
+def _activate(
+    request: StaffRequest, version: Version, chosen: Mapping[str, Any], costs: Costs | None
+) -> None:
+    threshold = chosen.get("threshold")
+    if threshold is None and not chosen.get("by_costs"):
+        # equal costs answer the most probable label again
+        costs = Costs.equal(version.contract.classes) if _decides_by_costs(version) else None
     try:
-        activate_version(version=version, actor=request.user.get_username(), reason=reason)
+        activation = activate_version(
+            version=version,
+            actor=request.user.get_username(),
+            reason=chosen["reason"],
+            threshold=threshold,
+            costs=costs,
+        )
     except ProblemError as error:
         messages.error(request, f"Nothing was changed: {error}.")
     else:
-        messages.success(request, f"{version} is now active.")
+        at = "" if activation.threshold is None else f" with the threshold {activation.threshold!r}"
+        messages.success(request, f"{version} is now active{at}.")
+
+
+def _decides_by_costs(version: Version) -> bool:
+    current = version.classifier.activation
+    is_in_force = current is not None and current.version_id == version.pk
+    return is_in_force and version.threshold is None and bool(current and current.costs_data)
 
 
 @staff()

@@ -49,6 +49,13 @@ def points(difference: float) -> str:
     return f"{rounded:+.1f}{NARROW}points".replace("-", MINUS)
 
 
+def amount(value: float, unit: str) -> str:
+    """An amount in a unit, to about three significant digits: 8.25 EUR, 83.2 EUR, 1,234 EUR."""
+    digits = 2 if value < 10 else 1 if value < 100 else 0  # noqa: PLR2004
+    text = f"{value:,.{digits}f}"
+    return f"{text}{NARROW}{unit}" if unit else text
+
+
 def milliseconds(value: float) -> str:
     """A latency with two significant digits."""
     if value < 1:

@@ -237,12 +237,26 @@ def threshold(facts: Facts) -> Chapter:
             f"{_aim(facts)} The threshold was chosen on the cross-validated probabilities of the training "
             "rows; the figures below come from the held-out rows."
         ),
+        *_changed(facts),
         Heading(f"Outcome for {ROWS:,} rows"),
         _outcome(outcome, positive),
         *_business(outcome, positive, facts),
         *_other_thresholds(facts, outcome, positive),
     ]
     return Chapter("threshold", "Threshold and costs", blocks)
+
+
+def _changed(facts: Facts) -> list[Block]:
+    """The threshold in force, if it is another one than that of the version."""
+    activation = facts.version.classifier.activation
+    if activation is None or activation.version_id != facts.version.pk or activation.threshold is None:
+        return []
+    return [
+        Text(
+            f"Since {numbers.moment(activation.created_at)} the threshold in force is {exact(activation.threshold)}, set by "
+            f"{activation.actor}: {activation.reason}"
+        )
+    ]
 
 
 def _aim(facts: Facts) -> str:
@@ -342,8 +356,8 @@ def _other_thresholds(facts: Facts, outcome: Outcome, positive: str) -> list[Blo
     return [
         Heading("Other thresholds"),
         Text(
-            "To find more of the class, more rows have to be checked, with more false alarms. Train with "
-            "another aim (--aim, or the field in the form of a run) to get another threshold."
+            "To find more of the class, more rows have to be checked, with more false alarms. The page of the "
+            "version has the cost of mistakes at each threshold, and changes the threshold of the active version."
         ),
         Table(
             f"Points of the precision-recall curve, for {ROWS:,} rows",

@@ -1,8 +1,8 @@
 """The decision rule from probabilities to labels, shared by threshold choice, serving, evaluation and the report.
 
 With two classes, the positive one is predicted if its probability is at least the threshold; the comparison is exact,
-with all digits that are returned and logged. With more classes, the most probable one is predicted, and the first of
-equal ones.
+with all digits that are returned and logged. With more classes, the most probable one is predicted, or, if mistakes have
+costs, the one with the least expected cost; the first of equal ones.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,15 @@ def reaches(score: NDArray[np.float64], threshold: float | NDArray[np.float64]) 
 
 @dataclass(frozen=True)
 class Decision:
-    """The classes in the order of the probabilities and, with two classes, the positive one with its threshold."""
+    """The classes in the order of the probabilities and, with two classes, the positive one with its threshold.
+
+    `costs[i][j]` is the cost of a row of class i that is labelled j; it is used with more than two classes.
+    """
 
     classes: tuple[str, ...]
     positive: str | None = None
     threshold: float | None = None
+    costs: tuple[tuple[float, ...], ...] | None = None
 
     @cached_property
     def place(self) -> int | None:
@@ -46,6 +50,9 @@ class Decision:
         Args:
             proba: shape (rows, classes).
         """
+        if self.place is None and self.costs is not None:
+            cheapest: NDArray[np.intp] = np.argmin(proba @ np.array(self.costs), axis=1)
+            return cheapest
         if self.place is None or self.threshold is None:
             best: NDArray[np.intp] = np.argmax(proba, axis=1)
             return best

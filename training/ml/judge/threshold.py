@@ -22,7 +22,7 @@ def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) ->
     Returns:
         (threshold, reached): the closest threshold and False if the aim cannot be reached.
     """
-    tried = _between(np.unique(score))
+    tried = between(np.unique(score))
     order = np.argsort(score)
     ranked, ordered = positive[order], score[order]
     # The number of rows at or above each threshold follows from its position in the sorted scores.
@@ -46,7 +46,7 @@ def choose(positive: NDArray[np.bool_], score: NDArray[np.float64], aim: Aim) ->
     return float(tried[np.where(enough, other, -1.0).argmax()]), True
 
 
-def _between(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def between(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a threshold for each of the sorted values which it reaches and the previous value does not."""
     before = np.concatenate([[0.0], values[:-1]])
     middle = before + (values - before) / 2

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -63,6 +63,8 @@ class LoadedModel:
     threshold: float | None
     compiled: Compiled | None = None
     scikit_learn_from: int | None = None
+    # see `Decision`
+    costs: tuple[tuple[float, ...], ...] | None = None
 
     @classmethod
     def load(
@@ -86,10 +88,16 @@ class LoadedModel:
             return plain
         return cls(pipeline, contract, threshold, compiled, engine["scikit_learn_from"])
 
+    def deciding(self, threshold: float | None, costs: tuple[tuple[float, ...], ...] | None) -> Self:
+        """Return the model with another threshold or other costs."""
+        if (threshold, costs) == (self.threshold, self.costs):
+            return self
+        return replace(self, threshold=threshold, costs=costs)
+
     @cached_property
     def decision(self) -> Decision:
         """The rule that turns probabilities into labels."""
-        return Decision(self.contract.classes, self.contract.positive, self.threshold)
+        return Decision(self.contract.classes, self.contract.positive, self.threshold, self.costs)
 
     @property
     def engine(self) -> str:

@@ -20,6 +20,7 @@ def once() -> str:
 
 
 for written in (
+    numbers.amount,
     numbers.percent,
     numbers.signed,
     numbers.points,

@@ -11,6 +11,7 @@ from django.core.files.storage import storages
 from django.test import Client
 
 from clfsite.core.errors import Unavailable
+from predictions.models import Prediction
 from predictions.serving import live_models
 from tests.integration.conftest import Post, problem_of
 from tests.support import bucket as buckets
@@ -39,6 +40,22 @@ def test_an_activation_is_followed(version: Version) -> None:
     assert live_models.live_models.get("churn").number == second.number
     activate_version(version=version, actor="tests", reason="back")
     assert live_models.live_models.get("churn").number == version.number
+
+
+def test_a_changed_threshold_answers_at_once_without_loading_the_model_again(
+    version: Version, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = version.contract.example
+    before = post("/predict", {"features": features}).json()
+    proba = before["probabilities"]["yes"]
+    monkeypatch.setattr(registry, "load_model", pytest.fail)
+    for threshold, label in ((proba, "yes"), (min(proba + 0.01, 1.0), "no")):
+        moved = activate_version(version=version, actor="tests", reason="a test", threshold=threshold)
+        answer = post("/predict", {"features": features}).json()
+        assert (answer["threshold"], answer["label"]) == (threshold, label)
+        assert answer["probabilities"] == before["probabilities"]
+        logged = Prediction.objects.get(pk=answer["prediction_id"])
+        assert (logged.activation_id, logged.threshold) == (moved.pk, threshold)
 
 
 def test_a_version_that_stays_active_is_loaded_once(

@@ -15,8 +15,10 @@ from django.db import connections
 
 from clfsite.core.errors import Conflict, InvalidInput
 from tests.support.factories import ClassifierFactory, VersionFactory, tiny, trained_version
+from training.ml.judge.costs import Costs
 from training.ml.serve.artifact import digest
 from training.models import Activation, Version
+from training.versions import costs as costs_of
 from training.versions.service import activate_version
 
 pytestmark = pytest.mark.dialect
@@ -172,3 +174,49 @@ def test_racing_activations_are_numbered_in_a_row_and_fail_with_conflict_alone()
     assert [number for number, _ in written] == sorted(numbers)
     # an activation of what is already active was refused, so the two take turns
     assert all(before != after for (_, before), (_, after) in pairwise(written))
+
+
+def decide(version: Version, threshold: float | None = None, costs: Costs | None = None) -> Activation:
+    return activate_version(
+        version=version, actor="ada", reason="fewer misses", threshold=threshold, costs=costs
+    )
+
+
+@pytest.mark.django_db
+def test_the_threshold_of_the_active_version_changes_as_an_activation() -> None:
+    version = trained_version(activate=True)
+    moved = decide(version, 0.3)
+    assert (moved.number, moved.version, moved.threshold_in_force) == (2, version, 0.3)
+    with pytest.raises(Conflict, match=r"already active with the threshold 0\.3"):
+        decide(version, 0.3)
+    # an activation alone must not undo it
+    with pytest.raises(Conflict, match="already active"):
+        activate(version)
+    assert decide(version, 0.5).number == 3
+
+
+@pytest.mark.django_db
+def test_costs_without_a_threshold_choose_the_cheapest() -> None:
+    version = trained_version(activate=True)
+    costs = Costs(("no", "yes"), ((0, 1), (30, 0)), "EUR")
+    moved = decide(version, costs=costs)
+    curve = costs_of.curve(version, costs)
+    assert curve is not None
+    assert moved.threshold == curve.cheapest < 0.5
+    assert moved.costs == costs
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_threshold_that_is_no_probability_is_refused(threshold: float) -> None:
+    with pytest.raises(InvalidInput, match="expected a probability"):
+        decide(trained_version(), threshold)
+
+
+@pytest.mark.django_db
+def test_version_of_many_classes_takes_costs_and_no_threshold() -> None:
+    version = trained_version(activate=True)
+    # no test trains a model of three classes for this
+    version.threshold = None
+    with pytest.raises(InvalidInput, match="more than two classes"):
+        decide(version, 0.3)

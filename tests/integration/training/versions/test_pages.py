@@ -366,3 +366,26 @@ def test_more_versions_take_no_more_queries(approver: Client, django_assert_max_
     with django_assert_max_num_queries(8):
         groups = approver.get(LIST).context["groups"]
     assert sum(len(versions) for _, versions in groups) == 12
+
+
+def test_costs_of_mistakes_give_a_curve_and_the_cheapest_threshold(approver: Client) -> None:
+    version = trained_version(classifier="churn")
+    context = approver.get(path(version), {"unit": "EUR", "cost-0-1": "1", "cost-1-0": "20"}).context
+    assert context["costs_chart"]["figure"]["layout"]["yaxis"]["title"]["text"] == "Cost of 1,000 rows (EUR)"
+    assert context["form"].initial["threshold"] == context["cheapest"] < 0.5
+    assert "EUR" in context["trials"][0]["sentences"][-1]
+    shown = approver.get(path(version), {"cost-0-1": "0", "cost-1-0": "0"}).content.decode()
+    assert "Every mistake costs 0; give at least one a cost." in shown
+
+
+def test_the_threshold_of_the_active_version_is_changed_with_a_reason(approver: Client) -> None:
+    version = trained_version(classifier="churn", activate=True)
+    address = f"{path(version)}?unit=EUR&cost-0-1=1&cost-1-0=20"
+    approver.post(address, {"reason": "missed ones cost more", "threshold": "0.25"}, follow=True)
+    activation = Activation.objects.latest("number")
+    assert (activation.number, activation.version, activation.threshold) == (2, version, 0.25)
+    assert activation.costs_data["mistakes"] == {"no": {"yes": 1}, "yes": {"no": 20}}
+    response = approver.get(path(version))
+    assert "threshold 0.25" in response.content.decode()
+    assert response.context["costs_form"].initial["cost-1-0"] == 20
+    assert response.context["trials"][response.context["own"]]["threshold"] == 0.25
