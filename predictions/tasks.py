@@ -12,6 +12,7 @@ from predictions.batches import service as batches
 from predictions.housekeeping import service
 from predictions.models import Batch
 from predictions.monitoring import bins, counts
+from predictions.monitoring.inspection import service as inspection
 from predictions.retraining import service as retraining
 from predictions.serving import idempotency
 
@@ -22,6 +23,7 @@ worker.every_hour(bins.merge_all)
 worker.every_hour_apart(rules.evaluate_all)
 worker.every_hour(outbox.forget_old)
 chores.every(service.NAME, timedelta(days=1), service.execute)
+chores.every(inspection.NAME, inspection.EVERY, inspection.inspect_all)
 worker.every_hour_apart(retraining.retrain_all)
 worker.look_after(Batch, batches.TASK)
 

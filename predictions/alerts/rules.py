@@ -17,7 +17,9 @@ from predictions.alerts.service import Finding, sync
 from predictions.monitoring import quality
 from predictions.monitoring.evaluation.evaluate import MANY_REFUSED, evaluate
 from predictions.monitoring.evaluation.facts import Evaluation, Moved
+from predictions.monitoring.inspection.models import Inspection
 from training.ml.watch.shift import FLOOR
+from training.ml.watch.whole_table import LEAST_AUC
 from training.models import Activation, Classifier, Version
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,11 @@ RULES: dict[str, Rule] = {
     ),
     "probabilities": Rule(
         "Drift of the probabilities", "The confidence of the labels differs, judged as an input is.", FLOOR
+    ),
+    "whole_table": Rule(
+        "Drift of the whole rows",
+        "A classifier tells predictions of 7 days from rows of training, for a day or longer. The limit is on its ROC-AUC.",
+        LEAST_AUC,
     ),
     "accuracy": Rule(
         "Accuracy",
@@ -164,6 +171,7 @@ def _findings(version: Version, limits: Mapping[str, float | None]) -> list[Find
     day, week = (evaluate(version, days=days, until=now) for days in (1, 7))
     findings = [
         *_shifts(version, {1: day, 7: week}, now),
+        *_whole_table(version),
         *_of_day(day),
         *_of_week(week),
         *_accuracy(version, week, now),
@@ -205,6 +213,16 @@ _SHIFTED = {
     "label_mix": "The mix of predicted labels has",
     "probabilities": "The probabilities of the labels have",
 }
+
+
+def _whole_table(version: Version) -> Iterator[Finding]:
+    inspection = Inspection.objects.filter(version=version).first()
+    if inspection and inspection.has_differed_for(DAY):
+        found = inspection.findings["whole_table"]
+        auc, columns = found["roc_auc"]["value"], found["columns"]
+        most = f", most of all by {', '.join(columns)}" if columns else ""
+        message = f"A classifier tells the predictions of 7 days from the rows of training (ROC-AUC {auc:.3f}){most}."
+        yield Finding("whole_table", message, value=auc)
 
 
 def _moved(window: Evaluation) -> dict[tuple[str, str], Moved]:

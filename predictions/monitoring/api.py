@@ -70,7 +70,8 @@ class ClassifierMonitoring(Call):
     )
     def get(self, request: Request, name: str) -> Response:
         days = _days(request.query_params.get(DAYS))
-        return Response(service.as_json(evaluate(service.active(name), days=days)))
+        version = service.active(name)
+        return Response(service.as_json(version, evaluate(version, days=days)))
 
 
 def _days(given: str | None) -> int:

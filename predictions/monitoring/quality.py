@@ -1,6 +1,5 @@
 """Accuracy of versions on predictions with feedback, from counts instead of the log."""
 
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,14 +9,13 @@ from django.db.models.functions import Cast
 
 from clfsite.core.web.numbers import percent
 from predictions.models import FeedbackCount
+from training.ml.watch.shares import share
 from training.models import Version
 
 # period of the predictions for the check of dropped accuracy
 LATELY = timedelta(days=30)
 # least predictions with feedback for the check, and least drop in accuracy (share) that matters
 ENOUGH, DROP = 50, 0.03
-# standard deviations within which a normal distribution has 95 % of its values
-NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +33,8 @@ class Score:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the accuracy by Wilson's score, which also works for few predictions, but not for none."""
-        observed, square = self.correct / self.judged, NORMAL_95**2 / self.judged
-        middle = (observed + square / 2) / (1 + square)
-        reach = (
-            NORMAL_95
-            / (1 + square)
-            * math.sqrt(observed * (1 - observed) / self.judged + square / (4 * self.judged))
-        )
-        return max(middle - reach, 0.0), min(middle + reach, 1.0)
+        known = share(self.correct, self.judged)
+        return known.low, known.high
 
     def has_dropped(self, held_out: float, least: float = DROP) -> bool:
         """Whether the accuracy is significantly lower than on held-out rows, and by at least a share that matters."""

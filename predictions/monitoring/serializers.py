@@ -107,6 +107,76 @@ class AccuracySerializer(serializers.Serializer[dict[str, object]]):
     measured = MeasuredSerializer(allow_null=True, help_text="Null without feedback.")
 
 
+class ShareSerializer(serializers.Serializer[dict[str, object]]):
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="Of the 95 % interval.")
+    high = serializers.FloatField()
+    rows = serializers.IntegerField(help_text="That it was measured on.")
+
+
+class ScoresSerializer(serializers.Serializer[dict[str, object]]):
+    """Precision and recall of the positive class; with more than two classes the mean over the classes."""
+
+    feedback = serializers.IntegerField(help_text="Predictions with feedback.")
+    accuracy = ShareSerializer(allow_null=True)
+    precision = ShareSerializer(allow_null=True)
+    recall = ShareSerializer(allow_null=True)
+    roc_auc = ShareSerializer(
+        allow_null=True, help_text="Of the newest inspection, which takes the latest 20,000 predictions."
+    )
+
+
+class DaySerializer(ScoresSerializer):
+    day = serializers.DateField()
+
+
+class JudgedSerializer(ScoresSerializer):
+    until = serializers.DateTimeField()
+    days = DaySerializer(many=True)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which Python reserves."""
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
+
+
+class SegmentSerializer(serializers.Serializer[dict[str, object]]):
+    column = serializers.CharField()
+    group = serializers.CharField(help_text="A category, or a range of values.")
+    worse = serializers.BooleanField(
+        help_text="Whether it is surely less accurate than the other predictions."
+    )
+    accuracy = ShareSerializer(
+        help_text="With an interval that holds together with those of all other segments."
+    )
+
+
+class GroupSerializer(serializers.Serializer[dict[str, object]]):
+    group = serializers.CharField()
+    predictions = serializers.IntegerField(help_text="In a sample of the last 7 days.")
+    rates = serializers.DictField(
+        child=ShareSerializer(), help_text="Share of its predictions with each label."
+    )
+    accuracy = ShareSerializer(allow_null=True)
+    precision = ShareSerializer(allow_null=True)
+    recall = ShareSerializer(allow_null=True)
+
+
+class ProtectedSerializer(serializers.Serializer[dict[str, object]]):
+    column = serializers.CharField()
+    groups = GroupSerializer(many=True)
+
+
+class WholeTableSerializer(serializers.Serializer[dict[str, object]]):
+    differs = serializers.BooleanField()
+    roc_auc = ShareSerializer(
+        help_text="Of a classifier that tells rows of the log from those of training; 0.5 if it cannot."
+    )
+    p = serializers.FloatField(help_text="Probability of such an ROC-AUC by chance.")
+    columns = serializers.ListField(
+        child=serializers.CharField(), help_text="Inputs that tell the most, if rows differ."
+    )
+
+
 class OpenAlertSerializer(serializers.Serializer[dict[str, object]]):
     id = serializers.IntegerField()
     rule = serializers.CharField()
@@ -140,6 +210,32 @@ class OpenAlertSerializer(serializers.Serializer[dict[str, object]]):
             "measured": {"value": 0.8, "low": 0.77, "high": 0.83, "feedback": 612},
         },
         "alerts": [],
+        "judged": {
+            "from": "2026-02-06T00:00:00Z",
+            "until": "2026-03-08T00:00:00Z",
+            "feedback": 612,
+            "accuracy": {"value": 0.8, "low": 0.77, "high": 0.83, "rows": 612},
+            "precision": {"value": 0.67, "low": 0.6, "high": 0.73, "rows": 180},
+            "recall": {"value": 0.63, "low": 0.56, "high": 0.7, "rows": 190},
+            "roc_auc": {"value": 0.84, "low": 0.81, "high": 0.87, "rows": 612},
+            "days": [],
+        },
+        "inspected_at": "2026-03-07T20:00:00Z",
+        "segments": [
+            {
+                "column": "contract",
+                "group": "Month-to-month",
+                "worse": True,
+                "accuracy": {"value": 0.71, "low": 0.62, "high": 0.78, "rows": 330},
+            }
+        ],
+        "protected": [],
+        "whole_table": {
+            "differs": False,
+            "roc_auc": {"value": 0.51, "low": 0.49, "high": 0.53, "rows": 4000},
+            "p": 0.16,
+            "columns": [],
+        },
     }
 )
 class MonitoringSerializer(serializers.Serializer[dict[str, object]]):
@@ -153,3 +249,13 @@ class MonitoringSerializer(serializers.Serializer[dict[str, object]]):
     quality = DataQualitySerializer()
     accuracy = AccuracySerializer()
     alerts = OpenAlertSerializer(many=True)
+    judged = JudgedSerializer(help_text="Of the last 30 days, as far as true labels came.")
+    inspected_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When a worker looked at samples of the log, for what follows; null before.",
+    )
+    segments = SegmentSerializer(many=True, help_text="The surely worst first, at most 50.")
+    protected = ProtectedSerializer(many=True, help_text="The groups of each protected input.")
+    whole_table = WholeTableSerializer(
+        allow_null=True, help_text="Null with fewer than 500 predictions in 7 days."
+    )

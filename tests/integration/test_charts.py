@@ -19,6 +19,7 @@ from predictions.monitoring.evaluation import charts as drift_charts
 from predictions.monitoring.evaluation.facts import Moved
 from tests.support.factories import RunFactory, tiny
 from training.ml.judge.names import METRICS
+from training.ml.watch.shares import share
 from training.runs import progress
 from training.templatetags.titles import METRIC_TITLES
 from training.versions import charts as training_charts
@@ -76,6 +77,11 @@ EXAMPLES: dict[Callable[..., Any], list[Chart]] = {
                 then=(0.5, 0.5),
                 now=(0.2, 0.8),
             ),
+        ),
+    ],
+    drift_charts.over_time: [
+        drift_charts.over_time(
+            {day.date(): dict.fromkeys(drift_charts.METRICS, share(70, 100)) for day in DAYS[:3]}
         ),
     ],
     traffic_charts.tenths: [

@@ -268,6 +268,11 @@ class CorrectionsSerializer(StrictSerializer):
         help_text="Columns that are the parts of one date, in the order year, month, day and perhaps hour; one list for each "
         "date. The weekday and the days since the last date are learned, too.",
     )
+    protected = serializers.ListField(
+        child=StrictCharField(trim_whitespace=False),
+        required=False,
+        help_text="Inputs whose groups monitoring compares: labels, precision and recall side by side.",
+    )
     labels = StrictChoiceField(
         choices=list(Spellings),
         allow_null=True,

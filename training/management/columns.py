@@ -122,6 +122,17 @@ def add_date_parts(parser: ArgumentParser) -> None:
     )
 
 
+def add_protected(parser: ArgumentParser) -> None:
+    """Add the option that names the inputs whose groups are compared."""
+    parser.add_argument(
+        "--protected",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="an input whose groups monitoring compares: labels, precision and recall side by side",
+    )
+
+
 def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
     """Return the corrections of the options.
 
@@ -136,7 +147,7 @@ def read_options(options: Mapping[str, Any], *, strict: bool) -> Corrections:
                     f'--{_option(columns[name])} and --{_option(choice)} both name "{name}"; choose one of them'
                 )
     parts = tuple(tuple(names.split(",")) for names in options["date_parts"])
-    return Corrections(columns, strict, options["labels"], parts)
+    return Corrections(columns, strict, options["labels"], parts, tuple(options["protected"]))
 
 
 def _option(choice: Choice) -> str:

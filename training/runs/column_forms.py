@@ -28,6 +28,8 @@ TITLES = {
 }
 OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.MERGE, Choice.TEXT, Choice.LEAVE_OUT)
 OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.TEXT, Choice.NUMBER, Choice.CATEGORY, Choice.MERGE)
+# fields that name columns or classes of one table, beside those of the columns
+_OF_COLUMNS = frozenset(["positive", "labels", "group", "date_parts", "protected"])
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class ColumnsForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text="The weekday and the days since the last date are learned, too.",
     )
+    protected = forms.MultipleChoiceField(
+        required=False,
+        label="Protected inputs",
+        help_text="Monitoring compares the groups of these inputs: labels, precision and recall side by side.",
+    )
     columns_of = forms.CharField(required=False, widget=forms.HiddenInput)
     strict = forms.BooleanField(
         required=False,
@@ -112,6 +119,7 @@ class ColumnsForm(forms.Form):
             "labels": start.labels,
             "group": carry(group or ""),
             "date_parts": [json.dumps(list(columns)) for columns in start.date_parts],
+            "protected": [json.dumps(name) for name in start.protected],
             "strict": start.strict,
             "others": "\n".join(f"{name}: {start.columns[name]}" for name in rest if name in start.columns),
             **{f"column-{place}": start.columns.get(name, "") for place, name in enumerate(self.shown)},
@@ -129,6 +137,9 @@ class ColumnsForm(forms.Form):
         ]
         if not parts:
             del self.fields["date_parts"]
+        self.fields["protected"].choices = [  # type: ignore[attr-defined]
+            (json.dumps(name), name) for name in dict.fromkeys([*self.contract.names, *start.protected])
+        ]
         self._ask_about_labels()
 
     def _ask_about_labels(self) -> None:
@@ -189,9 +200,7 @@ class ColumnsForm(forms.Form):
     def is_open(self) -> bool:
         """Whether the section is open because it has choices."""
         return bool(self.errors) or any(
-            self[name].value()
-            for name in self.fields
-            if name not in {"columns_of", "strict", "positive", "labels", "group", "date_parts"}
+            self[name].value() for name in self.fields if name not in {"columns_of", "strict", *_OF_COLUMNS}
         )
 
     def clean_others(self) -> dict[str, Choice]:
@@ -225,6 +234,7 @@ class ColumnsForm(forms.Form):
             self.cleaned_data["strict"],
             Spellings(self.cleaned_data["labels"]) if self.cleaned_data.get("labels") else None,
             tuple(tuple(json.loads(columns)) for columns in self.cleaned_data.get("date_parts", ())),
+            tuple(map(json.loads, self.cleaned_data["protected"])),
         )
 
 
@@ -234,7 +244,7 @@ def _without_columns(data: QueryDict, dataset: Dataset) -> tuple[QueryDict, bool
     kept["columns_of"] = str(dataset.pk)
     guess = carry(dataset.contract.positive or "")
     for name in data:
-        if name.startswith("column-") or name in {"others", "positive", "labels", "group", "date_parts"}:
+        if name.startswith("column-") or name in {"others", *_OF_COLUMNS}:
             had_choices |= data[name] not in {"", guess if name == "positive" else ""}
             del kept[name]
     return kept, had_choices

@@ -1,4 +1,4 @@
-"""`manage.py monitor`: evaluate the active versions now, as the worker does every hour."""
+"""`manage.py monitor`: evaluate and inspect the active versions now, as workers do every hour and every six hours."""
 
 from argparse import ArgumentParser
 
@@ -9,6 +9,7 @@ from clfsite.core.errors import ProblemError
 from predictions.alerts import rules
 from predictions.monitoring.evaluation import advice, service
 from predictions.monitoring.evaluation.evaluate import evaluate
+from predictions.monitoring.inspection.service import inspect
 
 DAYS = 7
 
@@ -29,10 +30,11 @@ class Command(BaseCommand):
                 version = service.active(name)
             except ProblemError as error:
                 raise CommandError(str(error)) from error
+            inspect(version)
             rules.look_at(version)
             evaluation = evaluate(version, days=days)
             if json:
-                self.stdout.write(orjson.dumps(service.as_json(evaluation)).decode())
+                self.stdout.write(orjson.dumps(service.as_json(version, evaluation)).decode())
                 continue
             self.stdout.write(f"{evaluation.status}: {advice.verdict(evaluation)}")
             for finding in advice.findings(evaluation):

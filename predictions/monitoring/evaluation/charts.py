@@ -1,11 +1,17 @@
 """Charts of distributions beside those of training; see `training.versions.charts` for what a chart is."""
 
 import html
+from collections.abc import Mapping
+from datetime import date
 
-from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot
-from clfsite.core.web.numbers import percent
+from clfsite.core.web.charts import Chart, bars, chart, labelled_axis, plot, scatter
+from clfsite.core.web.numbers import interval, percent
+from predictions.batches.charts import SHARES
+from predictions.monitoring.charts import TIME
 from predictions.monitoring.evaluation.facts import Moved
+from training.ml.watch.shares import Share
 
+METRICS = ("Accuracy", "Precision", "Recall", "ROC-AUC")
 # groups in a chart; the others are in its table
 SHOWN_GROUPS = 24
 
@@ -48,5 +54,60 @@ def beside_training(name: str, title: str, moved: Moved, note: str = "") -> Char
         table={
             "headers": ["Value", "Share in training", "Share in this period"],
             "rows": [[group, percent(then), percent(now)] for group, then, now in rows],
+        },
+    )
+
+
+def over_time(days: Mapping[date, Mapping[str, Share]]) -> Chart:
+    """The metrics of each day with feedback, with their 95 % intervals.
+
+    Args:
+        days: by day the metrics that are known, by title.
+    """
+    lines = []
+    for place, metric in enumerate(METRICS, start=1):
+        known = [(day, shares[metric]) for day, shares in days.items() if metric in shares]
+        if not known:
+            continue
+        lines.append(
+            scatter(
+                x=[day.isoformat() for day, _ in known],
+                y=[share.value for _, share in known],
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [share.high - share.value for _, share in known],
+                    "arrayminus": [share.value - share.low for _, share in known],
+                    "thickness": 1,
+                },
+                mode="lines+markers",
+                name=metric,
+                line={"color": f"var(--chart-{place})"},
+                customdata=[[interval((share.low, share.high)), share.rows] for _, share in known],
+                hovertemplate="%{x|%d %b %Y}: %{y:.1%}, %{customdata[0]}, %{customdata[1]:,} rows"
+                "<extra>%{fullData.name}</extra>",
+            )
+        )
+    return chart(
+        name="over-time",
+        title="Metrics by day of the prediction",
+        note="As far as true labels came. Bars are 95 % intervals.",
+        figure=plot(
+            lines,
+            {"xaxis": TIME, "yaxis": {**SHARES, "title": {"text": "Share"}}, "showlegend": True},
+        ),
+        table={
+            "headers": ["Day", "Metric", "Value", "95 % interval", "Rows"],
+            "rows": [
+                [
+                    day.isoformat(),
+                    metric,
+                    percent(share.value),
+                    interval((share.low, share.high)),
+                    f"{share.rows:,}",
+                ]
+                for day, shares in days.items()
+                for metric, share in shares.items()
+            ],
         },
     )

@@ -7,6 +7,7 @@ from predictions.alerts.models import Alert
 from predictions.monitoring.evaluation.answer import to_json
 from predictions.monitoring.evaluation.evaluate import active_version
 from predictions.monitoring.evaluation.facts import Evaluation
+from predictions.monitoring.inspection.look import look
 from training.models import Classifier, Version
 
 # days of a window
@@ -28,9 +29,8 @@ def active(name: str) -> Version:
     return version
 
 
-def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation with the open alerts of its version, as API and command return it."""
-    of_version = {"version__number": evaluation.version, "classifier__name": evaluation.classifier}
+def as_json(version: Version, evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation of a version with its open alerts and its newest inspection, as API and command return it."""
     alerts = [
         {
             "id": alert.pk,
@@ -39,9 +39,9 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             "state": alert.state,
             "since": alert.opened_at,
         }
-        for alert in Alert.objects.open().filter(**of_version).order_by("id")
+        for alert in Alert.objects.open().filter(version=version).order_by("id")
     ]
-    return to_json(evaluation, alerts)
+    return {**to_json(evaluation, alerts), **look(version, evaluation.until).to_json()}
 
 
 def watched() -> list[str]:

@@ -10,13 +10,17 @@ from clfsite.core.web.charts import Chart
 from clfsite.core.web.numbers import interval, percent
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.monitoring.evaluation import advice
-from predictions.monitoring.evaluation.charts import beside_training
+from predictions.monitoring.evaluation.charts import METRICS, beside_training, over_time
 from predictions.monitoring.evaluation.evaluate import active_version, evaluate
 from predictions.monitoring.evaluation.facts import Evaluation
 from predictions.monitoring.forms import MonitoringForm
+from predictions.monitoring.inspection.look import Look, look
+from training.ml.watch.judged import ENOUGH, Scores
+from training.ml.watch.shares import Share
 
 SHOWN_COLUMNS = 25  # rows of the table
 SHOWN_CHARTS = 4  # charts of inputs
+SHOWN_SEGMENTS = 10  # rows of the table
 
 
 @staff()
@@ -39,8 +43,34 @@ def monitoring_page(request: StaffRequest) -> HttpResponse:
             "charts": _charts(evaluation) if evaluation.predictions else [],
             "quality": _quality(evaluation),
             "stats": _stats(evaluation),
+            **_looked_at(look(version)),
         }
     return render(request, "predictions/monitoring/monitoring.html", context)
+
+
+def _looked_at(looked: Look) -> dict[str, Any]:
+    """The metrics as far as true labels came, and what the newest inspection found."""
+    auc = {day["day"]: Share(**day["roc_auc"]) for day in looked.findings.get("days", ()) if day["roc_auc"]}
+    days = {
+        day: _by_title(of_day, auc.get(day.isoformat()))
+        for day, (rows, of_day) in looked.days.items()
+        if rows >= ENOUGH
+    }
+    overall = looked.findings.get("roc_auc")
+    return {
+        "looked": looked,
+        "metrics": _by_title(looked.scores, Share(**overall) if overall else None),
+        "over_time": over_time(days) if days else None,
+        "segments": looked.findings.get("segments", [])[:SHOWN_SEGMENTS],
+        "protected": looked.findings.get("protected", []),
+        "whole_table": looked.findings.get("whole_table"),
+    }
+
+
+def _by_title(scores: Scores, auc: Share | None) -> dict[str, Share]:
+    """The metrics that are known, by their titles."""
+    found = zip(METRICS, (scores.accuracy, scores.precision, scores.recall, auc), strict=True)
+    return {title: share for title, share in found if share}
 
 
 def _stats(evaluation: Evaluation) -> list[dict[str, str]]:

@@ -171,6 +171,8 @@ def contract(facts: Facts) -> Chapter:
         )
         for parts in agreed.date_parts
     ]
+    if agreed.protected:
+        blocks.append(Remark(f"Monitoring compares the groups of {', '.join(agreed.protected)}."))
     if agreed.merged:
         spellings = "; ".join(
             f"{spelling} as {label}" for spelling, label in list(agreed.merged.items())[:LISTED]

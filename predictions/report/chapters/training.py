@@ -219,6 +219,7 @@ def command(facts: Facts) -> Code:
         options.append(f"--{corrections.labels}-labels")
     options += [_option(choice.replace("_", "-"), name) for name, choice in corrections.columns.items()]
     options += [_option("date-parts", ",".join(names)) for names in corrections.date_parts]
+    options += [_option("protected", name) for name in corrections.protected]
     if recipe.class_weight:
         options.append(f"--class-weight {recipe.class_weight}")
     if corrections.strict:

@@ -92,6 +92,7 @@ class Command(BaseCommand):
         columns.add_options(parser, columns.OPTIONS)
         columns.add_spellings(parser)
         columns.add_date_parts(parser)
+        columns.add_protected(parser)
         columns.add_reading(parser)
         parser.add_argument(
             "--strict",

@@ -258,6 +258,7 @@ class Contract:
         positive: the class to which precision, recall and the threshold refer; None with more than two classes.
         merged: other spellings in the table that were merged into a class.
         date_parts: the inputs that are learned as parts of one date, too.
+        protected: the inputs whose groups of people are compared with each other; they are learned from like the others.
     """
 
     target: str
@@ -268,6 +269,7 @@ class Contract:
     positive: str | None = None
     merged: Mapping[str, str] = field(default_factory=dict)
     date_parts: tuple[DateParts, ...] = ()
+    protected: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -500,6 +502,7 @@ class Contract:
             "positive": self.positive,
             "merged": dict(self.merged),
             **({"date_parts": [asdict(parts) for parts in self.date_parts]} if self.date_parts else {}),
+            **({"protected": list(self.protected)} if self.protected else {}),
         }
 
     @classmethod
@@ -530,6 +533,7 @@ class Contract:
             date_parts=tuple(
                 DateParts(tuple(parts["columns"]), parts["last"]) for parts in data.get("date_parts", ())
             ),
+            protected=tuple(data.get("protected", ())),
         )
 
 

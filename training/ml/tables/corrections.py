@@ -38,7 +38,7 @@ class Corrections:
     """Choices by column, and whether values that were not seen in training are errors instead of warnings.
 
     `labels` says whether similar labels are one class; None if there is no choice. `date_parts` are columns that are the
-    parts of one date, in the order year, month, day and perhaps hour.
+    parts of one date, in the order year, month, day and perhaps hour. `protected` are inputs whose groups are compared.
 
     Raises:
         ContractError: a choice does not exist. Choices may be given as texts.
@@ -48,15 +48,17 @@ class Corrections:
     strict: bool = False
     labels: Spellings | None = None
     date_parts: tuple[tuple[str, ...], ...] = ()
+    protected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         chosen = {name: _choice(name, value) for name, value in self.columns.items()}
         object.__setattr__(self, "columns", chosen)
         object.__setattr__(self, "labels", _spellings(self.labels))
         object.__setattr__(self, "date_parts", tuple(map(tuple, self.date_parts)))
+        object.__setattr__(self, "protected", tuple(self.protected))
 
     def __bool__(self) -> bool:
-        return bool(self.columns) or self.strict or self.labels is not None or bool(self.date_parts)
+        return bool(self.columns or self.strict or self.labels or self.date_parts or self.protected)
 
     def chosen(self, choice: Choice) -> list[str]:
         """The columns with this choice."""
@@ -79,6 +81,7 @@ class Corrections:
             "strict": self.strict,
             "labels": self.labels,
             **({"date_parts": [list(names) for names in self.date_parts]} if self.date_parts else {}),
+            **({"protected": list(self.protected)} if self.protected else {}),
         }
 
     @classmethod
@@ -89,6 +92,7 @@ class Corrections:
             data.get("strict", False),
             data.get("labels"),
             data.get("date_parts", ()),
+            data.get("protected", ()),
         )
 
 

@@ -78,7 +78,7 @@ def infer(table: pd.DataFrame, target: str, corrections: Corrections = AS_INFERR
     }
     decisions = _with_notations(decisions, table.attrs.get(NOTATIONS, {}))
     agreed = _contract(replace(classes, strict=corrections.strict), decisions)
-    return _with_date_parts(agreed, labelled, corrections)
+    return _with_roles(agreed, labelled, corrections)
 
 
 def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -> Contract:
@@ -106,12 +106,18 @@ def correct(contract: Contract, table: pd.DataFrame, corrections: Corrections) -
     }
     spelled = _spelled(contract, labelled, corrections.labels)
     agreed = _contract(replace(spelled, strict=corrections.strict), decisions)
-    return _with_date_parts(agreed, labelled, corrections)
+    return _with_roles(agreed, labelled, corrections)
 
 
-def _with_date_parts(contract: Contract, labelled: pd.DataFrame, corrections: Corrections) -> Contract:
+def _with_roles(contract: Contract, labelled: pd.DataFrame, corrections: Corrections) -> Contract:
+    """Return the contract with the inputs that are parts of a date, and those whose groups are protected."""
     parts = tuple(joined(contract, labelled, columns) for columns in corrections.date_parts)
-    return replace(contract, date_parts=parts)
+    for name in corrections.protected:
+        if name not in contract.names:
+            raise ContractError(
+                f"the column {quote(name)} is no input; only the groups of inputs can be compared, because the log has no others"
+            )
+    return replace(contract, date_parts=parts, protected=corrections.protected)
 
 
 def _with_notations(

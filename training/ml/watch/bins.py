@@ -175,6 +175,11 @@ class Binner:
             return self._of_arrays(values, labels, confidences)
         return self._of_records(values, labels, confidences)
 
+    def by_column(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.intp]:
+        """Return the bin of each value among those of its column, for columns of a prepared frame, shape (rows, columns)."""
+        places = [column.places(arrays[column.name]) for column in self._columns]
+        return np.stack(places, axis=1) - self.bins.offsets[:-1]
+
     def _of_records(
         self, records: Sequence[Mapping[str, Any]], labels: Sequence[str], confidences: Sequence[float]
     ) -> list[int]:

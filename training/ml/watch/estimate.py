@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.ml.watch.reference import Cells
+from training.ml.watch.shares import NORMAL_95
 
-# standard deviations within which a normal distribution has 95 % of its values
-NORMAL_95 = 1.96
 # held-out rows that the mean probability of a cell, or of its label, counts for
 _PRIOR_ROWS = 10.0
 

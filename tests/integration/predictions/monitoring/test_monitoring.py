@@ -52,7 +52,8 @@ def test_the_api_answers_in_the_agreed_shape(client: Client, moved: Version) -> 
     answer = ask(client, days="1").json()
     assert list(answer) == [
         *("model", "version", "window", "status", "columns", "label_mix"),
-        *("probabilities", "quality", "accuracy", "alerts"),
+        *("probabilities", "quality", "accuracy", "alerts", "judged"),
+        *("inspected_at", "segments", "protected", "whole_table"),
     ]
     assert (answer["model"], answer["version"], answer["status"]) == ("churn", moved.number, "attention")
     assert list(answer["window"]) == ["from", "until", "predictions"]

@@ -256,6 +256,7 @@ def test_its_command_asks_for_the_very_same_run(lived: Version) -> None:
             "strict": True,
             "labels": "merge",
             "date_parts": [["year", "it's month", "-day"]],
+            "protected": ["-it's group"],
         },
     )
     contract = {**lived.contract_data, "target": "it's $ due"}

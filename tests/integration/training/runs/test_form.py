@@ -252,6 +252,18 @@ def test_parts_of_a_date_are_offered_and_chosen(trainer: Client) -> None:
     assert again.value() == [value]
 
 
+def test_protected_inputs_are_chosen_and_part_of_the_contract(trainer: Client) -> None:
+    dataset = DatasetFactory.create(name="customers")
+    field = trainer.get(NEW, {"dataset": dataset.pk}).context["columns"]["protected"]
+    assert '"plan"' in dict(field.field.choices)
+    response = trainer.post(NEW, filled(dataset, protected=['"plan"', '"member"']))
+    assert response.status_code == 302, response.context["form"].errors
+    run = Run.objects.get()
+    assert run.corrections.protected == ("plan", "member")
+    again = trainer.get(reverse("training:run-repeat", args=[run.pk])).context["columns"]["protected"]
+    assert again.value() == ['"plan"', '"member"']
+
+
 def test_a_positive_class_with_line_ends_comes_back_from_a_browser(trainer: Client) -> None:
     rows = [f'{n * n},"{("low" if n % 3 else "high")}\r\nrisk"' for n in range(60)]
     table = "n,y\n" + "\n".join(rows) + "\n"

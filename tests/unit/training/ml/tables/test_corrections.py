@@ -2,10 +2,12 @@
 
 import json
 
+import pandas as pd
 import pytest
 
-from training.ml.tables.contract import ContractError
+from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.corrections import Choice, Corrections
+from training.ml.tables.inference import infer
 
 
 def test_corrections_survive_json() -> None:
@@ -36,3 +38,13 @@ def test_the_text_of_a_choice_will_do() -> None:
     corrections = Corrections({"zip": "category"})  # type: ignore[dict-item]
     assert corrections.chosen(Choice.CATEGORY) == ["zip"]
     assert corrections == Corrections({"zip": Choice.CATEGORY})
+
+
+def test_protected_inputs_survive_json_and_have_to_be_inputs() -> None:
+    table = pd.DataFrame({"age": [20 + n % 7 for n in range(40)], "one": [1] * 40, "left": ["yes", "no"] * 20})
+    corrections = Corrections(protected=("age",))
+    assert Corrections.from_dict(corrections.to_dict()) == corrections
+    contract = infer(table, "left", corrections)
+    assert contract.protected == Contract.from_dict(contract.to_dict()).protected == ("age",)
+    with pytest.raises(ContractError, match='the column "one" is no input'):
+        infer(table, "left", Corrections(protected=("one",)))
