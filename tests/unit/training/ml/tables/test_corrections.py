@@ -41,7 +41,9 @@ def test_the_text_of_a_choice_will_do() -> None:
 
 
 def test_protected_inputs_survive_json_and_have_to_be_inputs() -> None:
-    table = pd.DataFrame({"age": [20 + n % 7 for n in range(40)], "one": [1] * 40, "left": ["yes", "no"] * 20})
+    table = pd.DataFrame(
+        {"age": [20 + n % 7 for n in range(40)], "one": [1] * 40, "left": ["yes", "no"] * 20}
+    )
     corrections = Corrections(protected=("age",))
     assert Corrections.from_dict(corrections.to_dict()) == corrections
     contract = infer(table, "left", corrections)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("predictions", "0014_retention"),
+        ("predictions", "0015_prediction_activation"),
         ("training", "0013_machine_speed"),
     ]
 
