@@ -46,15 +46,18 @@ class Answers:
     unseen: list[str]
 
 
-def own_columns(contract: Contract, header: Sequence[str]) -> dict[str, str]:
+def own_columns(batch: Batch, contract: Contract) -> dict[str, str]:
     """The site's columns of a result, which precede those of the file, with their names."""
+    has_rows = _has_rows(batch)
     columns = [
         "prediction_id",
+        *(["row"] if has_rows else []),
         "label",
         "probability",
         *(f"probability_{label}" for label in contract.classes),
+        *(["warnings"] if has_rows else []),
     ]
-    return dict(zip(columns, csv_output.beside(columns, header), strict=True))
+    return dict(zip(columns, csv_output.beside(columns, batch.header), strict=True))
 
 
 class Answerer:
@@ -65,6 +68,7 @@ class Answerer:
         self._is_comma = delimiter == COMMA
         self._header: list[str] = batch.header
         self._notations = batch.notations
+        self._has_rows = _has_rows(batch)
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
         self._cells = csv_output.lines([label] for label in classes)
@@ -109,7 +113,7 @@ class Answerer:
         )
         return Answers(
             end=block.first + block.rows,
-            content=self._content(block, checked, logged, labels, proba).encode(),
+            content=self._content(block, checked, logged, rows, labels, proba).encode(),
             log_rows=logged,
             counts=batch_counts.count(
                 contract,
@@ -126,17 +130,29 @@ class Answerer:
         block: Block,
         checked: Checked,
         logged: LogRows,
+        numbers: Sequence[int],
         labels: NDArray[np.intp],
         proba: NDArray[np.float64],
     ) -> str:
+        """The block's part of the result.
+
+        Args:
+            numbers: the place of each valid row in the file, from 0.
+        """
+        good = checked.accepted()
         line = "%s,%s,%r" + ",%r" * proba.shape[1] + f",%s{csv_output.LINE_END}"
+        ids: Sequence[str] = logged.ids
+        cells = self._rows(block, checked, good)
+        if self._has_rows:
+            ids = [f"{pk},{number + 1}" for pk, number in zip(ids, numbers, strict=True)]
+            warnings = compress(_warning_cells(checked), good)
+            cells = [f"{warning},{row}" for warning, row in zip(warnings, cells, strict=True)]
         names = [self._cells[place] for place in labels.tolist()]
-        cells = self._rows(block, checked, checked.accepted())
-        rows = zip(logged.ids, names, logged.probability, *proba.T.tolist(), cells, strict=True)
+        rows = zip(ids, names, logged.probability, *proba.T.tolist(), cells, strict=True)
         return ("" if block.first else self._first_line()) + "".join([line % row for row in rows])
 
     def _first_line(self) -> str:
-        names = [*own_columns(self._live.contract, self._header).values(), *self._header]
+        names = [*own_columns(self._batch, self._live.contract).values(), *self._header]
         return csv_output.text([csv_output.header(names)])
 
     def _rows(self, block: Block, checked: Checked, good: NDArray[np.bool_]) -> Iterable[str]:
@@ -157,3 +173,17 @@ class Answerer:
             if any(cell.startswith(csv_output.FORMULA_STARTS) for cell in set(cells)):
                 return True
         return False
+
+
+def _has_rows(batch: Batch) -> bool:
+    """Whether the result has the number of each row and its warnings."""
+    return bool(batch.preview.get("has_rows"))
+
+
+def _warning_cells(checked: Checked) -> list[str]:
+    """The warnings of each row as a cell of CSV, which is empty if there are none."""
+    cells = [""] * checked.rows
+    for row, problems in checked.warnings.items():
+        text = "; ".join(f"{problem.feature}: {problem.message}" for problem in problems)
+        cells[row] = csv_output.lines([[text]])[0]
+    return cells

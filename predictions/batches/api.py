@@ -158,8 +158,8 @@ class BatchResult(Call):
         responses={
             **csv_file(
                 "The prediction of each row, followed by the columns of the file.",
-                "prediction_id,label,probability,probability_No,probability_Yes,tenure,contract\r\n"
-                "01936f5e-8a4c-7c3e-9d2b-5f0c00000000,No,0.83,0.83,0.17,5,One year\r\n",
+                "prediction_id,row,label,probability,probability_No,probability_Yes,warnings,tenure,contract\r\n"
+                "01936f5e-8a4c-7c3e-9d2b-5f0c00000000,1,No,0.83,0.83,0.17,,5,One year\r\n",
             ),
             409: OpenApiResponse(description="The batch has not succeeded."),
         },

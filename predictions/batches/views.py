@@ -111,7 +111,7 @@ def batch_detail(request: StaffRequest, pk: str) -> HttpResponse:
     batch = get_object_or_404(Batch.objects.select_related("version__classifier"), pk=pk)
     contract = batch.version.contract
     context: dict[str, Any] = {"batch": batch, **_preview(batch, contract)}
-    context["renamed"] = [pair for pair in own_columns(contract, batch.header).items() if pair[0] != pair[1]]
+    context["renamed"] = [pair for pair in own_columns(batch, contract).items() if pair[0] != pair[1]]
     if batch.state == Batch.State.SUCCEEDED:
         header, rows = _first_rows(batch)
         context |= {"header": header, "rows": rows, "charts": _charts(batch, contract)}
@@ -143,12 +143,14 @@ def _preview(batch: Batch, contract: Contract) -> dict[str, Any]:
 
 
 def _first_rows(batch: Batch) -> tuple[list[str], list[list[str]]]:
-    """The first rows of the result, with rounded probabilities; None if the file is missing."""
+    """The header and the first rows of the result, with rounded probabilities; empty if the file is missing."""
     try:
         header, rows = batch_downloads.first_rows(batch, SHOWN_ROWS)
     except OSError:
         return [], []
-    first, last = 2, 3 + len(batch.version.contract.classes)
+    contract = batch.version.contract
+    first = list(own_columns(batch, contract)).index("probability")
+    last = first + 1 + len(contract.classes)
     return header, [
         [*row[:first], *(f"{float(cell):.4f}" for cell in row[first:last]), *row[last:]] for row in rows
     ]

@@ -191,7 +191,7 @@ def test_names_of_columns_that_begin_as_formulas_are_quoted(version: Version) ->
     batch = run(WHOLE)
     batch.header = ["=cmd", *batch.header[1:]]
     first = batch_downloads.answers(batch).getvalue().decode().splitlines()[0]
-    assert first.split(",")[:3] == ["prediction_id", "label", "probability"]
+    assert first.split(",")[:4] == ["prediction_id", "row", "label", "probability"]
 
 
 @pytest.mark.parametrize(

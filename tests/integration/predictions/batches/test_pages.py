@@ -219,7 +219,7 @@ def test_a_finished_batch_shows_rows_and_charts_of_what_was_answered(
 ) -> None:
     batch = scored(rows(120))
     response = page(analyst, batch)
-    assert "First 100 of 120 rows" in response.content.decode()
+    assert "First 100 of 120 scored rows" in response.content.decode()
     assert len(response.context["rows"]) == 100
     mix, histogram = response.context["charts"]
     labels = dict(Prediction.objects.values_list("pk", "label"))

@@ -58,7 +58,7 @@ def test_a_part_of_bad_rows_alone_is_left_out(
     version: Version, monkeypatch: pytest.MonkeyPatch, bad: str, first: int
 ) -> None:
     monkeypatch.setattr(blocks, "ROWS", 2)
-    rows = ["90.5,1,true,pro"] * 4
+    rows = ["90.5,5,true,pro"] * 3 + ["90.5,5,true,gold"]
     rows[first:first] = [bad, bad]
     batch = create_batch(
         source=upload("\n".join([HEADER, *rows, ""])), caller="tests", mode=Batch.Mode.LENIENT
@@ -66,7 +66,12 @@ def test_a_part_of_bad_rows_alone_is_left_out(
     execute_batch(batch)
     batch.refresh_from_db()
     assert (batch.state, batch.error, batch.rows_bad) == ("succeeded", "", 2)
-    assert len(result_of(batch)) == 4
+    result = result_of(batch)
+    assert [line["row"] for line in result] == [
+        str(row) for row in range(1, 7) if row - 1 - first not in (0, 1)
+    ]
+    assert [line["warnings"] for line in result[:3]] == [""] * 3
+    assert result[3]["warnings"].startswith("plan: ")
 
 
 @pytest.mark.promise(13)
@@ -164,10 +169,10 @@ def test_columns_of_the_file_keep_their_names_beside_those_of_the_result(version
     )
     batch = run(f"{HEADER},Label,probability\n100,5,true,pro,mine,high\n")
     header, (row,) = batch_downloads.first_rows(batch, 1)
-    assert header[:3] == ["prediction_id", "clfsite_label", "clfsite_probability"]
+    assert header[:4] == ["prediction_id", "row", "clfsite_label", "clfsite_probability"]
     assert header[-2:] == ["Label", "probability"]
     assert row[-2:] == ["mine", "high"]
-    assert row[1] in version.contract.classes
+    assert row[2] in version.contract.classes
 
 
 def test_a_hostile_file_name_is_kept_as_a_name_only(version: Version) -> None:
