@@ -1,5 +1,6 @@
 """What moved: the inputs, the label mix and the probabilities of a window beside those of training and of the weeks before."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictions.monitoring.bins import Hours
 from predictions.monitoring.evaluation.facts import ColumnMoved, Moved
+from training.ml.tables.contract import Kind
 from training.ml.watch import shift
 from training.ml.watch.bins import Column
 from training.ml.watch.reference import Reference
@@ -190,7 +192,8 @@ def groups_of(column: Column) -> tuple[str, ...]:
     """The names of a column's bins."""
     if column.is_ordered:
         low, *_, high = column.edges
-        return (f"below {_short(low)}", *_ranges(column.edges), f"above {_short(high)}", "missing")
+        ranges = _of_whole_numbers(column.edges) if column.kind is Kind.INTEGER else _ranges(column.edges)
+        return (f"below {_short(low)}", *ranges, f"above {_short(high)}", "missing")
     others = tuple(f"others, group {number}" for number in range(1, column.groups + 1))
     return (*column.values, *others, "unseen", "missing")
 
@@ -199,6 +202,12 @@ def _ranges(edges: Sequence[float]) -> tuple[str, ...]:
     return tuple(
         _short(low) if low == high else f"{_short(low)} to {_short(high)}" for low, high in pairwise(edges)
     )
+
+
+def _of_whole_numbers(edges: Sequence[float]) -> tuple[str, ...]:
+    """The ranges with the highest whole number that is still in each, because bins do not contain their upper edge."""
+    ends = ((math.ceil(low), math.ceil(high) - 1) for low, high in pairwise(edges))
+    return tuple(_short(low) if low >= high else f"{_short(low)} to {_short(high)}" for low, high in ends)
 
 
 def _short(number: float) -> str:

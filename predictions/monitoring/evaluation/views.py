@@ -60,7 +60,7 @@ def _looked_at(looked: Look) -> dict[str, Any]:
     return {
         "looked": looked,
         "metrics": _by_title(looked.scores, Share(**overall) if overall else None),
-        "over_time": over_time(days) if days else None,
+        "over_time": over_time(days) if len(days) > 1 else None,
         "segments": looked.findings.get("segments", [])[:SHOWN_SEGMENTS],
         "protected": looked.findings.get("protected", []),
         "whole_table": looked.findings.get("whole_table"),

@@ -126,9 +126,15 @@ def segments(bins: Bins, places: NDArray[np.intp], is_right: NDArray[np.bool_]) 
     judged = []
     for column, place, hits, count in found:
         accuracy = share(hits, count, deviations)
-        others = (right_total - hits) / (total - count)
-        judged.append(Segment(column, int(place), accuracy, accuracy.high < others))
+        others = share(right_total - hits, total - count, deviations)
+        judged.append(Segment(column, int(place), accuracy, _is_below(accuracy, others)))
     return sorted(judged, key=lambda segment: (segment.accuracy.high, segment.accuracy.value))
+
+
+def _is_below(lower: Share, higher: Share) -> bool:
+    """Whether a share is below another one, by Newcombe's interval of their difference, from the intervals of both."""
+    reach = math.hypot(lower.high - lower.value, higher.value - higher.low)
+    return lower.value + reach < higher.value
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,17 @@ def test_of_many_segments_that_do_not_differ_none_is_called_worse() -> None:
     assert worse <= 4
 
 
+def test_half_of_the_predictions_are_compared_with_a_half_that_is_no_more_certain() -> None:
+    """One false segment in twenty times, however the predictions are divided."""
+    random, described = np.random.default_rng(5), Column("c", Kind.CATEGORY, values=("a", "b"))
+    worse = 0
+    for _ in range(200):
+        found = random.integers(0, 2, (200, 1))
+        segments = judged.segments(Bins((described,), ("no", "yes")), found, random.random(200) < 0.8)
+        worse += any(segment.is_worse for segment in segments)
+    assert worse <= 16
+
+
 def test_few_predictions_are_no_segment() -> None:
     bins, found = places(judged.ENOUGH - 1, 2, seed=0)
     assert judged.segments(bins, found, np.ones(len(found), dtype=bool)) == []
