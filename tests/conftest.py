@@ -59,7 +59,7 @@ class Sharing(LoadScopeScheduling):  # type: ignore[misc]
         "tests/integration/training/runs/test_tracking.py",
     )
     # of the browser's modules the tour alone has a site of its own
-    FOLDERS = ("tests/functional/browser/", "tests/functional/faults/")
+    FOLDERS = ("tests/functional/browser/", "tests/functional/docs/", "tests/functional/faults/")
     TOUR = "tests/functional/browser/test_tour.py"
 
     def _split_scope(self, nodeid: str) -> str:

@@ -82,6 +82,19 @@ def _no_npm() -> str:
     return "" if shutil.which("npm") and shutil.which("node") else "npm is not installed"
 
 
+def _no_nginx() -> str:
+    return _no_proxy("nginx")
+
+
+def _no_haproxy() -> str:
+    return _no_proxy("haproxy")
+
+
+def _no_proxy(name: str) -> str:
+    lacking = next((program for program in (name, "openssl") if not shutil.which(program)), "")
+    return f"{lacking} is not installed" if lacking else ""
+
+
 def _no_clients() -> str:
     return "" if CLIENTS_PYTHON.exists() else f"{CLIENTS_PYTHON} is not there; `make test` installs it"
 
@@ -92,5 +105,7 @@ _FINDERS = {
     "browser": _no_browser,
     "prometheus": _no_prometheus,
     "npm": _no_npm,
+    "nginx": _no_nginx,
+    "haproxy": _no_haproxy,
     "clients": _no_clients,
 }

@@ -9,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from tests.support import services
 from tests.support.pages import PAGES, Block, blocks, commands
-from tests.support.site import KEY, ROOT, Site, demo_site
+from tests.support.site import KEY, ROOT, Site
 
 RUN = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "ignore", "-c"]}
 # such a block runs in the environment of the clients
 OF_A_CLIENT = re.compile(r"^from (mlflow|tritonclient|kserve)\b", re.MULTILINE)
 # what is set or shown, and not run
-SHOWN = {"ini", "nginx", "json", "yaml", "text", ""}
+SHOWN = {"ini", "json", "yaml", "text", ""}
 ALL = [block for page in PAGES for block in blocks(page)]
 CONSOLE = [block for block in ALL if block.language == "console"]
 RUNNABLE = [page for page in PAGES if any(block.language in RUN for block in blocks(page))]
@@ -40,25 +39,21 @@ CANNOT = {
     "export": "goes before one of the others",
     "for": "writes Docker's .env",
     "git": "the repository's own server",
+    "cp": "root",
     "make": "makes an environment, tests or measures for minutes",
     "manage.py": "runs until it is ended, or asks at a terminal",
     "install.py": "fills an environment",
     "python3": "makes an environment",
+    "nginx": "root; test_proxies.py runs it",
     "pg_dump": "PostgreSQL; tests/functional/test_backup.py runs it where that is",
     "pg_restore": "likewise",
+    "rm": "root",
     "systemctl": "root",
     "tar": "goes with pg_dump",
 }
 LASTING = {"serve", "createsuperuser", "migrate", "collectstatic"}
 # PostgreSQL; tests/functional/test_backup.py runs them where that is
 LASTING |= {"backup", "restore", "verify"}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with demo_site(tmp_path_factory.mktemp("site")) as site:
-        site.serve()
-        yield site
 
 
 @pytest.fixture(scope="module")
