@@ -31,6 +31,7 @@ _EXAMPLE = {
     "seconds_left": None,
     "error": "",
     "caller": "key shop",
+    "request_id": "019b2f3a7c41d95be802",
     "created_at": "2026-03-02T11:00:00Z",
     "checked_at": "2026-03-02T11:00:01Z",
     "started_at": "2026-03-02T11:00:00Z",
@@ -95,7 +96,7 @@ class BatchListSerializer(serializers.ModelSerializer[Batch]):
         model = Batch
         fields = [
             "id", "model", "version", "file_name", "size_bytes", "state", "mode", "attempt", "rows_total", "rows_bad",
-            "rows_unseen", "rows_done", "rows_per_second", "seconds_left", "error", "caller", "created_at",
+            "rows_unseen", "rows_done", "rows_per_second", "seconds_left", "error", "caller", "request_id", "created_at",
             "checked_at", "started_at", "cancel_requested_at", "finished_at",
         ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
-from predictions.protocols.schema import JSON, answer, object_of, problems
+from predictions.protocols.schema import JSON, REQUEST_ID, answer, object_of, problems
 
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _ROWS = {"type": "array", "items": {"type": "object", "additionalProperties": {}}, "minItems": 1}
@@ -12,7 +12,13 @@ _TENSORS = {
     "oneOf": [_ROWS, {"type": "object", "additionalProperties": {"type": "array", "items": {}}}],
     "description": "Rows as objects, or for every feature the list of its values.",
 }
-_MLFLOW_ERROR = object_of("error_code", "message", error_code={"type": "string"}, message={"type": "string"})
+_MLFLOW_ERROR = object_of(
+    "error_code",
+    "message",
+    error_code={"type": "string"},
+    message={"type": "string"},
+    request_id=REQUEST_ID,
+)
 _PARAMS = {
     "type": "object",
     "properties": {

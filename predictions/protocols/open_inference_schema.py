@@ -4,11 +4,11 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from predictions.protocols.schema import JSON, answer, object_of, problems
+from predictions.protocols.schema import JSON, REQUEST_ID, answer, object_of, problems
 from predictions.protocols.tensors import DATATYPES
 
 _TAGS = ["Open Inference Protocol"]
-_ERROR = object_of("error", error={"type": "string"})
+_ERROR = object_of("error", error={"type": "string"}, request_id=REQUEST_ID)
 _PARAMETERS = {"type": "object", "additionalProperties": {}}
 _TEXT = {"type": "string"}
 _SHAPE = {"type": "array", "items": {"type": "integer"}}

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
 JSON = "application/json"
+REQUEST_ID = {"type": "string", "description": "The id of the call, also in X-Request-ID."}
 _MEANING = {
     400: "The body does not follow the protocol.",
     401: "The key is missing or not valid.",

@@ -33,10 +33,13 @@ class ProtocolView(ServingView):
         return lambda error, context: self._translate(handler(error, context))
 
     def _translate(self, problem: HttpResponse) -> HttpResponse:
-        message = sentence(orjson.loads(problem.content))
+        document = orjson.loads(problem.content)
+        body = self.problem_body(problem.status_code, sentence(document))
+        if key := document.get("request_id"):
+            body["request_id"] = key
         headers = {name: value for name, value in problem.items() if name.lower() != "content-type"}
         return HttpResponse(
-            orjson.dumps(self.problem_body(problem.status_code, message)),
+            orjson.dumps(body),
             status=problem.status_code,
             content_type="application/json",
             headers=headers,

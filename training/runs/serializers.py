@@ -70,6 +70,7 @@ RECIPE_EXAMPLE = {
         "error": "",
         "warnings": [],
         "tracking_url": "",
+        "request_id": "019b2f3a7c41d95be802",
         "version": 3,
         "archived_at": None,
         "created_at": "2026-03-02T09:15:00Z",
@@ -96,7 +97,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         fields = [
             "id", "classifier", "dataset", "recipe", "corrections", "state", "attempt", "phase", "phase_done",
             "phase_total", "fits_done", "fits_total", "best_score", "seconds_left", "candidates", "error", "warnings",
-            "tracking_url", "version", "archived_at", "created_at", "started_at", "cancel_requested_at", "finished_at",
+            "tracking_url", "request_id", "version", "archived_at", "created_at", "started_at", "cancel_requested_at", "finished_at",
         ]  # fmt: skip
 
     def get_version(self, run: Run) -> int | None:

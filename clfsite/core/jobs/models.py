@@ -13,6 +13,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
+from clfsite.core.requests import access_log
+
 # an owner renews its lease every few seconds; without a renewal another process may take over the job. Leases
 # use only the database's clock, because the clocks of machines differ
 LEASE = timedelta(seconds=20)
@@ -49,6 +51,15 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    # with a default of the database, because the previous release does not write it
+    request_id = models.CharField(
+        max_length=access_log.LONGEST_ID,
+        default=access_log.current_id,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="The id of the call that created it; empty without one.",
+    )
 
     class Meta:
         abstract = True

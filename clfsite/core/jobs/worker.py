@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from clfsite.core.jobs import chores, queue
 from clfsite.core.jobs.models import LEASE, Heartbeat, Job
+from clfsite.core.requests import access_log
 from clfsite.core.storage import space
 
 logger = logging.getLogger(__name__)
@@ -82,13 +83,18 @@ def carry_out(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
 
 
 def _work(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
-    """Execute a job, with a line in the log for its begin and one for its state after that."""
+    """Execute a job, with a line in the log for its begin and one for its state after that.
+
+    The lines have the id of the call that created the job.
+    """
     name, began = f"{model._meta.verbose_name} {pk}", time.monotonic()
-    logger.info("%s: taken", name)
-    try:
-        work(pk)
-    finally:
-        logger.info("%s: %s after %.1f s", name, _state(model, pk), time.monotonic() - began)
+    request_id = model._default_manager.filter(pk=pk).values_list("request_id", flat=True).first()
+    with access_log.on_behalf_of(request_id or ""):
+        logger.info("%s: taken", name)
+        try:
+            work(pk)
+        finally:
+            logger.info("%s: %s after %.1f s", name, _state(model, pk), time.monotonic() - began)
 
 
 def _state(model: type[Job], pk: int) -> str:

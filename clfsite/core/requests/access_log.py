@@ -11,8 +11,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from http import HTTPStatus
@@ -72,6 +72,16 @@ def begin(method: str, path: str, *, remote: str, forwarded: str = "", given_id:
     call = Call(method, path, client_address(remote, forwarded), given_id)
     _current.set(call)
     return call
+
+
+@contextmanager
+def on_behalf_of(key: str) -> Iterator[None]:
+    """Let the lines of the log in the block have the id of the call that caused the work."""
+    token = _current.set(Call("", "", "", key) if key else None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def current_id() -> str:

@@ -13,11 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from clfsite.core.jobs import worker
+from clfsite.core.requests import access_log
 from clfsite.wsgi import Application
 from predictions.keys import service as keys
 from predictions.log import group_commit
 from predictions.models import Prediction
 from tests.support.factories import ApiKeyFactory, PredictionFactory, UserFactory, tiny, trained_version
+from training.models import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "clf_shop-secret"
@@ -163,6 +166,39 @@ def test_unexpected_error_is_found_by_its_id(
     assert answer.status == 500
     assert answer.line["codes"] == ["unexpected_error"]
     assert orjson.loads(answer.content)["request_id"] == answer.line["request_id"]
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("path", ["/invocations", "/v2/models/churn/infer"])
+def test_id_stands_in_the_problems_of_other_protocols(capfd: pytest.CaptureFixture[str], path: str) -> None:
+    trained_version(activate=True, default=True)
+    answered = Answered(
+        capfd, path, {"wrong": 1}, HTTP_AUTHORIZATION=f"Bearer {SECRET}", HTTP_X_REQUEST_ID="order-17"
+    )
+    assert answered.status >= 400
+    assert orjson.loads(answered.content)["request_id"] == answered.headers["X-Request-ID"] == "order-17"
+
+
+def test_a_job_has_the_id_of_its_call_and_so_do_the_lines_of_its_worker(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    keys.forget()
+    ApiKeyFactory.create(name="shop", secret=SECRET, scopes=("train",))
+    dataset = trained_version().run.dataset
+    answered = Answered(
+        capfd,
+        "/api/runs",
+        {"dataset": dataset.pk, "space": {"n_estimators": [5]}, "folds": 2},
+        HTTP_AUTHORIZATION=f"Bearer {SECRET}",
+        HTTP_X_REQUEST_ID="order-18",
+    )
+    assert answered.status == 201, answered.content
+    body = orjson.loads(answered.content)
+    assert body["request_id"] == "order-18"
+    seen = []
+    worker.carry_out(Run, body["id"], lambda _: seen.append(access_log.current_id()))
+    assert seen == ["order-18"]
+    assert access_log.current_id() == ""
 
 
 def test_login_stands_in_the_line_of_a_page(capfd: pytest.CaptureFixture[str], client: Client) -> None:
