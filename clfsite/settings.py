@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from clfsite import env
-from clfsite.core import logs
+from clfsite.core import logs, release
 from predictions.serving import addresses
 
 ENV = env.read()
@@ -231,7 +231,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "clfsite",
     "DESCRIPTION": "Train classifiers, serve and log their predictions, and measure their accuracy with "
     "feedback.",
-    "VERSION": "0.1.0",
+    "VERSION": release.VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

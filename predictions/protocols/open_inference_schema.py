@@ -4,6 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from clfsite.core import release
 from predictions.protocols.schema import JSON, REQUEST_ID, answer, object_of, problems
 from predictions.protocols.tensors import DATATYPES
 
@@ -97,7 +98,7 @@ SERVER = _get(
         version=_TEXT,
         extensions={"type": "array", "items": _TEXT},
     ),
-    {"name": "clfsite", "version": "0.1.0", "extensions": ["binary_tensor_data"]},
+    {"name": "clfsite", "version": release.VERSION, "extensions": ["binary_tensor_data"]},
     400,
     401,
     403,

@@ -8,7 +8,13 @@ from pathlib import Path
 from tests.support.site import ROOT
 
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "data").glob("*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "SECURITY.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "data").glob("*.md"),
+    ]
 )
 PAGES = [page for page in PAGES if page.exists()]
 FENCE = re.compile(
