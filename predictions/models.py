@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 import predictions.alerts.models
 import predictions.erasures.models
 import predictions.housekeeping.models
+import predictions.monitoring.evaluation.models
 import predictions.monitoring.inspection.models
 import predictions.retraining.models  # noqa: F401
 from clfsite.core.jobs.models import Job

@@ -17,6 +17,7 @@ from predictions.alerts.service import Finding, sync
 from predictions.monitoring import quality
 from predictions.monitoring.evaluation.evaluate import MANY_REFUSED, evaluate
 from predictions.monitoring.evaluation.facts import Evaluation, Moved
+from predictions.monitoring.evaluation.service import keep
 from predictions.monitoring.inspection.models import Inspection
 from training.ml.watch.shift import FLOOR
 from training.ml.watch.whole_table import LEAST_AUC
@@ -24,6 +25,8 @@ from training.models import Activation, Classifier, Version
 
 logger = logging.getLogger(__name__)
 DAY = timedelta(days=1)
+# days of the windows that are looked at
+WINDOWS = (1, 7)
 # refused records of a day from which their share says anything, and most reasons in a message
 LEAST_REFUSED, SHOWN_REASONS = 20, 3
 
@@ -168,9 +171,12 @@ def look_at(version: Version) -> None:
 
 def _findings(version: Version, limits: Mapping[str, float | None]) -> list[Finding]:
     now = timezone.now()
-    day, week = (evaluate(version, days=days, until=now) for days in (1, 7))
+    windows = {days: evaluate(version, days=days, until=now) for days in WINDOWS}
+    for days, window in windows.items():
+        keep(version, days, window)
+    day, week = windows.values()
     findings = [
-        *_shifts(version, {1: day, 7: week}, now),
+        *_shifts(version, windows, now),
         *_whole_table(version),
         *_of_day(day),
         *_of_week(week),

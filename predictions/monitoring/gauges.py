@@ -21,6 +21,7 @@ from clfsite.core.storage import space
 from predictions.alerts.models import Alert, Delivery
 from predictions.models import Batch, FeedbackCount
 from predictions.monitoring import quality
+from predictions.monitoring.evaluation.models import LastEvaluation
 from training.models import Activation, Dataset, Run, Version
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class StateCollector(Collector):
         """Yield the gauges. If the database is down, only that, because the counters are needed most then."""
         up = GaugeMetricFamily("clfsite_database_up", "Whether the database responds.")
         try:
-            families = [*_versions(), *_quality(), *_jobs(), *_stock(), *_alerts(), *_chores()]
+            families = [*_versions(), *_quality(), *_jobs(), *_stock(), *_shifts(), *_alerts(), *_chores()]
         except Error:
             logger.warning("the database did not respond; its gauges are missing from this scrape")
             families = []
@@ -174,6 +175,43 @@ def _stock() -> Iterator[GaugeMetricFamily]:
     datasets = GaugeMetricFamily("clfsite_datasets", "Datasets that training can use.")
     datasets.add_metric([], Dataset.objects.count())
     yield datasets
+
+
+def _shifts() -> Iterator[GaugeMetricFamily]:
+    """What the workers found in the active versions; they look every hour."""
+    labels = ["classifier", "version", "window", "of"]
+    moved = GaugeMetricFamily(
+        "clfsite_moved",
+        "Inputs that moved away from training for good, and whether label mix and probabilities did.",
+        labels=labels,
+    )
+    shift = GaugeMetricFamily(
+        "clfsite_shift",
+        "Population stability index against training less what chance explains: the largest of an input, of the label mix "
+        "and of the probabilities.",
+        labels=labels,
+    )
+    accuracy = GaugeMetricFamily(
+        "clfsite_estimated_accuracy",
+        "Accuracy that is expected without true labels, and whether the estimate holds.",
+        labels=[*labels[:3], "holds"],
+    )
+    active = Activation.objects.in_force().values("version")
+    kept = LastEvaluation.objects.filter(version__in=active).select_related("version__classifier")
+    for row in kept.only(
+        *("days", "moved", "shifts", "estimated_accuracy", "estimate_holds"),
+        "version__number",
+        "version__classifier__name",
+    ):
+        of_window = [row.version.classifier.name, str(row.version.number), f"{row.days}d"]
+        for name, number in row.moved.items():
+            moved.add_metric([*of_window, name], number)
+        for name, value in row.shifts.items():
+            shift.add_metric([*of_window, name], value)
+        if row.estimated_accuracy is not None:
+            holds = "true" if row.estimate_holds else "false"
+            accuracy.add_metric([*of_window, holds], row.estimated_accuracy)
+    yield from (moved, shift, accuracy)
 
 
 def _alerts() -> Iterator[GaugeMetricFamily]:

@@ -76,7 +76,7 @@ def test_grafana_finds_its_dashboards_and_its_source_where_it_is_told_to_look() 
 
 
 def test_a_gauge_of_the_database_is_never_summed_over_web_servers() -> None:
-    told_by_each = r"clfsite_(runs|batches|workers|versions|datasets|database_up|active|held_out|live|judged)"
+    told_by_each = r"clfsite_(runs|batches|workers|versions|datasets|database_up|active|held_out|live|judged|moved|shift|estimated)"
     for query in dashboards.queries():
         for operator in re.findall(
             rf"(\w+)(?: by \([^)]*\))? \(?(?:delta\()?{told_by_each}", query.expression

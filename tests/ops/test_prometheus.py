@@ -20,7 +20,7 @@ pytestmark = pytest.mark.site
 
 TOKEN = "a-token-for-metrics-0123456789"
 FOLDER = ROOT / "docker" / "prometheus"
-RULES = 24
+RULES = 25
 # upon a loaded machine the run takes as long as this to be seen
 PATIENCE_SECONDS = 60.0
 
@@ -152,6 +152,8 @@ for thread in threading.enumerate():
         thread.join()
 """
     site.manage("shell", "--command", script)
+    # what a worker does every hour
+    site.manage("monitor")
     scopes = [part for scope in ("train", "read") for part in ("--scope", scope)]
     with site.client(site.manage("createkey", "trainer", *scopes).strip()) as trainer:
         dataset = trainer.get("/api/datasets").json()["results"][0]["id"]

@@ -7,6 +7,7 @@ from predictions.alerts.models import Alert
 from predictions.monitoring.evaluation.answer import to_json
 from predictions.monitoring.evaluation.evaluate import active_version
 from predictions.monitoring.evaluation.facts import Evaluation
+from predictions.monitoring.evaluation.models import LastEvaluation
 from predictions.monitoring.inspection.look import look
 from training.models import Classifier, Version
 
@@ -42,6 +43,31 @@ def as_json(version: Version, evaluation: Evaluation) -> dict[str, Any]:
         for alert in Alert.objects.open().filter(version=version).order_by("id")
     ]
     return {**to_json(evaluation, alerts), **look(version, evaluation.until).to_json()}
+
+
+def keep(version: Version, days: int, evaluation: Evaluation) -> None:
+    """Keep the shifts of an evaluation for the metrics, instead of those of the one before."""
+    mixes = {"label_mix": evaluation.label_mix, "probabilities": evaluation.probabilities}
+    known = [column.shift for column in evaluation.columns if column.shift is not None]
+    estimated = evaluation.accuracy.estimated
+    LastEvaluation.objects.update_or_create(
+        version=version,
+        days=days,
+        defaults={
+            "made_at": evaluation.until,
+            "predictions": evaluation.predictions,
+            "moved": {
+                "inputs": sum(column.is_lasting for column in evaluation.columns),
+                **{name: int(mix.is_lasting) for name, mix in mixes.items()},
+            },
+            "shifts": {
+                **({"inputs": max(known)} if known else {}),
+                **{name: mix.shift for name, mix in mixes.items() if mix.shift is not None},
+            },
+            "estimated_accuracy": estimated.value if estimated else None,
+            "estimate_holds": bool(estimated and estimated.holds),
+        },
+    )
 
 
 def watched() -> list[str]:

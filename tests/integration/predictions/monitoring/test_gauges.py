@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from predictions.models import FeedbackCount
 from predictions.monitoring import gauges
+from predictions.monitoring.evaluation.models import LastEvaluation
 from tests.support.factories import ActivationFactory, BatchFactory, RunFactory, VersionFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
@@ -75,13 +76,34 @@ def test_jobs_are_told_by_state_with_the_progress_of_those_that_run() -> None:
     assert result["clfsite_batches_oldest_queued_seconds", ""] == 0
 
 
+def test_shifts_of_active_versions_are_those_that_a_worker_found() -> None:
+    activation = ActivationFactory.create(version__classifier__name="churn", version__number=4)
+    earlier = VersionFactory.create(classifier=activation.classifier, number=3)
+    for version in (activation.version, earlier):
+        LastEvaluation.objects.create(
+            version=version,
+            days=7,
+            predictions=5_000,
+            moved={"inputs": 2, "label_mix": 1, "probabilities": 0},
+            shifts={"inputs": 0.31, "label_mix": 0.06, "probabilities": -0.001},
+            estimated_accuracy=0.81,
+            estimate_holds=True,
+        )
+    result = gauge_values()
+    assert result["clfsite_moved", "churn inputs 4 7d"] == 2
+    assert result["clfsite_moved", "churn label_mix 4 7d"] == 1
+    assert result["clfsite_shift", "churn inputs 4 7d"] == 0.31
+    assert result["clfsite_estimated_accuracy", "churn true 4 7d"] == 0.81
+    assert not [labels for name, labels in result if name == "clfsite_shift" and " 3 " in labels]
+
+
 def test_scrapes_within_a_few_seconds_share_a_few_queries(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for number in range(5):
         ActivationFactory.create(version__classifier__name=f"classifier-{number}")
     gauges.forget()
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         first = gauges.exposition()
     with django_assert_num_queries(0):
         assert gauges.exposition() == first
