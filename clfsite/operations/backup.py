@@ -26,6 +26,8 @@ from clfsite.core.errors import ProblemError
 from clfsite.core.storage.files import copy_hashed, digest
 from clfsite.operations.known_files import known_files
 
+# the last one is noted under this name, for the metrics
+NAME = "backup"
 MANIFEST = "manifest.json"
 FORMAT = 1
 PARTIAL = ".partial-"
@@ -67,8 +69,9 @@ def create_backup(folder: Path, *, keep: int | None, note: Note) -> Path:
             _fsync_tree(partial)
         except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise BackupError(f"the backup could not be written: {error.strerror or error}") from error
+            if isinstance(error, OSError | sqlite3.Error):
+                reason = getattr(error, "strerror", None) or error
+                raise BackupError(f"the backup could not be written: {reason}") from error
             raise
     partial.rename(target)
     _fsync(folder)

@@ -17,9 +17,9 @@ from django.utils import timezone
 from clfsite import env
 from clfsite.core.errors import ProblemError
 from clfsite.core.jobs import site
-from clfsite.core.jobs.models import Heartbeat, clock_ahead
+from clfsite.core.jobs.models import Chore, Heartbeat, clock_ahead
 from clfsite.core.storage import database, space
-from clfsite.operations import schema
+from clfsite.operations import backup, schema
 from clfsite.operations.known_files import STORAGES
 from predictions.models import ApiKey
 from predictions.serving import health
@@ -32,6 +32,7 @@ SLOW_MS = 20.0
 CLOCK_SECONDS = 10.0
 # share of the disk below which there is a warning
 LITTLE_SPACE = 0.1
+LATE_BACKUP = timedelta(days=2)
 EXPIRY = timedelta(days=14)
 REDIS_SECONDS = 3.0
 
@@ -59,7 +60,7 @@ def check_up() -> list[Finding]:
     for part, check in (("schema", _schema), ("clock", _clock), ("workers", _workers)):
         findings += _guarded(part, check)
     if not any(item.part == "schema" and item.state == ERROR for item in findings):
-        for part, check in (("site", _site), ("model", _model), ("keys", _keys)):
+        for part, check in (("site", _site), ("backup", _backup), ("model", _model), ("keys", _keys)):
             findings += _guarded(part, check)
     return findings
 
@@ -231,6 +232,19 @@ def _workers() -> Iterator[Finding]:
 def _site() -> Iterator[Finding]:
     if foreign := site.foreign_folder():
         yield Finding("site", ERROR, foreign, "two sites must not share a state folder")
+
+
+def _backup() -> Iterator[Finding]:
+    last = Chore.objects.filter(name=backup.NAME).values_list("finished_at", flat=True).first()
+    if last is None:
+        text = "no backup was made with manage.py backup"
+    elif timezone.now() - last > LATE_BACKUP:
+        text = f"the last backup is of {last:%Y-%m-%d %H:%M} UTC"
+    else:
+        return
+    yield Finding(
+        "backup", WARNING, text, "run manage.py backup DIR daily, or save database and files otherwise"
+    )
 
 
 def _model() -> Iterator[Finding]:

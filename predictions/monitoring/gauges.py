@@ -253,6 +253,11 @@ def _chores() -> Iterator[GaugeMetricFamily]:
             "Files that were missing or changed then.",
             value=verified[1]["missing"] + verified[1]["changed"],
         )
+    if saved := chores.get("backup"):
+        yield GaugeMetricFamily(
+            "clfsite_backup_timestamp_seconds", "Time at which the last backup was complete.", value=saved[0]
+        )
+        yield GaugeMetricFamily("clfsite_backup_bytes", "Size of the last backup.", value=saved[1]["bytes"])
 
 
 class _Kept:

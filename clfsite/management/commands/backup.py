@@ -1,14 +1,17 @@
 """`manage.py backup DIR`: save the database and all files of the site."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 
 from clfsite.core.jobs import site
-from clfsite.operations.backup import BackupError, create_backup
+from clfsite.core.jobs.models import Chore
+from clfsite.operations.backup import NAME, BackupError, create_backup
 
 
 class Command(BaseCommand):
@@ -31,6 +34,9 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+        # a database that only allows reading, or one from before an upgrade, is saved all the same
+        with suppress(Error):
+            Chore.objects.note(NAME, {"bytes": size})
         self.stdout.write(f"{made} is complete: {size:,} bytes, verified")
         if settings.BUCKET is not None:
             self.stderr.write("files were copied from the bucket; older object versions are not saved")

@@ -1,6 +1,7 @@
 """`manage.py backup`, `restore` and `verify`: what they refuse, and what an interruption leaves behind."""
 
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from clfsite.core.storage import files
-from clfsite.operations import backup
+from clfsite.operations import backup, doctor
 from clfsite.operations.backup import MANIFEST, BackupError, check_backup, create_backup, list_backups
 from clfsite.operations.known_files import check_files
+from predictions.monitoring import gauges
+from tests.support.disk import fill, small_disk
 from tests.support.factories import trained_version
 from training.models import Version
 
@@ -90,6 +94,30 @@ def test_an_interrupted_backup_leaves_the_last_good_one(
         with pytest.raises(BackupError, match="No space left on device"):
             make(folder, notes, keep=1)
     assert list(folder.iterdir()) == [good]
+
+
+def test_a_full_disk_leaves_the_last_good_one(version: Version, tmp_path: Path, notes: list[str]) -> None:
+    with small_disk(tmp_path / "disk", megabytes=8) as disk:
+        good = make(disk / "backups", notes).rename(disk / "backups" / "clfsite-20260101T000000Z")
+        fill(disk, but=64 * 1024)
+        with pytest.raises(BackupError, match=r"could not be (written|dumped): .*(is full|No space left)"):
+            make(disk / "backups", notes, keep=1)
+        assert list((disk / "backups").iterdir()) == [good]
+        check_backup(good)
+
+
+def test_the_last_backup_is_noted_for_metrics_and_doctor(
+    version: Version, tmp_path: Path, settings: Settings
+) -> None:
+    settings.STATE_DIR.mkdir(exist_ok=True)
+    assert [item.found for item in doctor.check_up() if item.part == "backup"] == [
+        "no backup was made with manage.py backup"
+    ]
+    call_command("backup", str(tmp_path / "backups"))
+    assert [item.state for item in doctor.check_up() if item.part == "backup"] == [doctor.OK]
+    text = gauges.exposition().decode()
+    assert re.search(r"^clfsite_backup_timestamp_seconds \d", text, re.MULTILINE)
+    assert re.search(r"^clfsite_backup_bytes [1-9]", text, re.MULTILINE)
 
 
 def test_what_a_killed_backup_left_is_removed_by_the_next(

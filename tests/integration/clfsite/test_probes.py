@@ -114,13 +114,17 @@ def test_a_call_with_a_session_and_no_token_is_told_so_in_json() -> None:
     assert response["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("made", ["pipe", "folder"])
+@pytest.mark.parametrize("made", ["pipe", "folder", "endless"])
 def test_what_is_no_file_in_place_of_an_artifact_holds_nobody(made: str) -> None:
     version = trained_version(classifier="churn")
     path = Path(storages["artifacts"].path(version.artifacts["pipeline"]["name"]))
     path.unlink()
     if made == "pipe":
         os.mkfifo(path)
+    elif made == "endless":
+        with path.open("wb") as file:
+            # more than any memory, and no space of the disk
+            file.truncate(1 << 42)
     else:
         path.mkdir()
     with pytest.raises(Conflict):
