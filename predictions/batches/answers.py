@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -17,16 +16,18 @@ from clfsite.core.web import csv_output
 from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import check_block
-from predictions.log.build import log_rows, write_warnings
-from predictions.log.rows import LogRows
-from predictions.models import Batch, Prediction
+from predictions.log.build import log_columns, write_warnings
+from predictions.log.columns import LogColumns
+from predictions.models import Batch
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from training.ml.files.blocks import Block
+from training.ml.files.cells.cells import Cells
+from training.ml.files.cells.joining import Piece, content, join
 from training.ml.tables.checks import Checked
 from training.ml.tables.contract import Contract, Kind
 
-COMMA = ","
+COMMA = b","
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Answers:
 
     end: int
     content: bytes
-    log_rows: LogRows
+    log_rows: LogColumns
     counts: dict[str, Any]
     unseen: list[str]
 
@@ -65,14 +66,13 @@ class Answerer:
 
     def __init__(self, batch: Batch, live: Live, *, delimiter: str, since: datetime) -> None:
         self._batch, self._live, self._since = batch, live, since
-        self._is_comma = delimiter == COMMA
+        self._is_comma = delimiter.encode() == COMMA
         self._header: list[str] = batch.header
         self._notations = batch.notations
         self._has_rows = _has_rows(batch)
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
-        self._cells = csv_output.lines([label] for label in classes)
-        self._labels = np.array(classes, dtype=object)
+        self._labels = Cells.of(csv_output.lines([label] for label in classes))
 
     def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
         """Predict blocks in order."""
@@ -88,91 +88,99 @@ class Answerer:
             strict=self._batch.refuses_unseen,
             notations=self._notations,
         )
-        good = checked.accepted()
-        frame = checked.frame()
-        proba = self._live.loaded.proba(frame) if len(frame) else np.empty((0, len(contract.classes)))
-        labels = self._live.loaded.decision.places(proba)
+        good = np.flatnonzero(checked.accepted())
+        arrays = checked.accepted_arrays()
+        proba = (
+            self._live.loaded.score_arrays(arrays, len(good))[1]
+            if len(good)
+            else np.empty((0, len(contract.classes)))
+        )
+        places = self._live.loaded.decision.places(proba)
         seconds = time.perf_counter() - began
         child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
-        rows = list(compress(block.kept, good))
-        logged = log_rows(
+        logged = log_columns(
             self._live,
-            ids=[f"{self._batch.id_prefix}{row:08x}" for row in rows],
+            self._batch,
+            rows=np.asarray(block.kept, dtype=np.int64)[good],
             features=checked.records(),
-            values={name: array[good] for name, array in checked.arrays.items()},
-            labels=self._labels[labels].tolist(),
+            values=arrays,
+            places=places,
             proba=proba,
-            warnings=list(compress(write_warnings(checked.warnings, checked.rows), good)),
-            seconds=seconds / max(len(rows), 1),
-            source=Prediction.Source.CSV,
-            caller=self._batch.caller,
+            warnings=self._warnings(checked, good),
+            seconds=seconds / max(len(good), 1),
             created_at=self._since,
-            batch_id=self._batch.pk,
-            rows=rows,
-            references=list(compress(taken.values, good)) if taken else None,
+            references=[taken.values[row] for row in good.tolist()] if taken else None,
         )
         return Answers(
             end=block.first + block.rows,
-            content=self._content(block, checked, logged, rows, labels, proba).encode(),
+            content=self._content(block, checked, logged, good),
             log_rows=logged,
-            counts=batch_counts.count(
-                contract,
-                self._groups,
-                {name: array[good] for name, array in checked.arrays.items()},
-                labels,
-                proba,
-            ),
+            counts=batch_counts.count(contract, self._groups, arrays, places, proba),
             unseen=[problem.code for warned in checked.warnings.values() for problem in warned],
         )
 
-    def _content(
-        self,
-        block: Block,
-        checked: Checked,
-        logged: LogRows,
-        numbers: Sequence[int],
-        labels: NDArray[np.intp],
-        proba: NDArray[np.float64],
-    ) -> str:
-        """The block's part of the result.
+    def _warnings(self, checked: Checked, good: NDArray[np.intp]) -> list[str] | None:
+        """The warnings of the valid rows as JSON texts; None if there are none."""
+        if not checked.warnings:
+            return None
+        texts = write_warnings(checked.warnings, checked.rows)
+        return [texts[row] for row in good.tolist()]
 
-        Args:
-            numbers: the place of each valid row in the file, from 0.
-        """
-        good = checked.accepted()
-        line = "%s,%s,%r" + ",%r" * proba.shape[1] + f",%s{csv_output.LINE_END}"
-        ids: Sequence[str] = logged.ids
-        cells = self._rows(block, checked, good)
-        if self._has_rows:
-            ids = [f"{pk},{number + 1}" for pk, number in zip(ids, numbers, strict=True)]
-            warnings = compress(_warning_cells(checked), good)
-            cells = [f"{warning},{row}" for warning, row in zip(warnings, cells, strict=True)]
-        names = [self._cells[place] for place in labels.tolist()]
-        rows = zip(ids, names, logged.probability, *proba.T.tolist(), cells, strict=True)
-        return ("" if block.first else self._first_line()) + "".join([line % row for row in rows])
+    def _content(self, block: Block, checked: Checked, logged: LogColumns, good: NDArray[np.intp]) -> bytes:
+        """The block's part of the result; `good` are the valid rows."""
+        classes = len(logged.classes)
+        number: list[Piece] = [COMMA, Cells.of_numbers(logged.rows + 1)] if self._has_rows else []
+        shares: list[Piece] = []
+        for place in range(classes):
+            shares += [COMMA, logged.shares[place::classes]]
+        warnings: list[Piece] = [COMMA]
+        if self._has_rows and checked.warnings:
+            warnings = [COMMA, Cells.of(_warning_cells(checked)).at(good), COMMA]
+        elif self._has_rows:
+            warnings = [COMMA, COMMA]
+        pieces = [
+            *logged.ids,
+            *number,
+            COMMA,
+            self._labels.at(logged.places),
+            COMMA,
+            logged.label_shares,
+            *shares,
+            *warnings,
+            self._rows(block, checked).at(good),
+        ]
+        rows = content(join(pieces, len(logged), csv_output.LINE_END.encode()))
+        return rows if block.first else self._first_line().encode() + rows
 
     def _first_line(self) -> str:
         names = [*own_columns(self._batch, self._live.contract).values(), *self._header]
         return csv_output.text([csv_output.header(names)])
 
-    def _rows(self, block: Block, checked: Checked, good: NDArray[np.bool_]) -> Iterable[str]:
-        """The valid rows of the result, without line ends."""
+    def _rows(self, block: Block, checked: Checked) -> Cells:
+        """The rows of the file as CSV, without line ends."""
         if not block.columns:  # all rows have a wrong length
-            return ()
+            return Cells.of([])
         if self._is_comma and block.texts is not None and not self._has_formulas(block, checked):
-            return compress(block.texts, good)
-        return csv_output.lines(compress(zip(*block.columns, strict=True), good))
+            return block.texts if isinstance(block.texts, Cells) else Cells.of(block.texts)
+        return Cells.of(csv_output.lines(zip(*block.columns, strict=True)))
 
     def _has_formulas(self, block: Block, checked: Checked) -> bool:
         """Whether any cell needs a leading apostrophe; numbers do not."""
         kinds = {feature.name: feature.kind for feature in self._live.contract.features}
         for name, column in zip(self._header, block.columns, strict=True):
-            cells: Iterable[str] = column
-            if kinds.get(name) in {Kind.NUMBER, Kind.INTEGER}:
-                cells = compress(column, np.isnan(checked.arrays[name]))
-            if any(cell.startswith(csv_output.FORMULA_STARTS) for cell in set(cells)):
+            is_text = (
+                np.isnan(checked.arrays[name]) if kinds.get(name) in {Kind.NUMBER, Kind.INTEGER} else True
+            )
+            if (_look_like_formulas(column) & is_text).any():
                 return True
         return False
+
+
+def _look_like_formulas(cells: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether a spreadsheet may run each cell as a formula."""
+    if isinstance(cells, Cells):
+        return cells.begin_with("".join(csv_output.FORMULA_STARTS).encode())
+    return np.array([cell.startswith(csv_output.FORMULA_STARTS) for cell in cells], dtype=bool)
 
 
 def _has_rows(batch: Batch) -> bool:

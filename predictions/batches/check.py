@@ -15,6 +15,7 @@ from clfsite.core.web import csv_output
 from predictions.log import references
 from training.datasets.service import as_invalid_input
 from training.ml.files.blocks import Block, read_blocks, read_header
+from training.ml.files.cells.cells import Cells
 from training.ml.files.notation import Notation
 from training.ml.files.reading import MAX_PROBLEMS, TableError
 from training.ml.files.recognition import recognise_notations
@@ -183,7 +184,7 @@ def check_block(
 
 def _read_back(feature: Feature, cells: Sequence[str]) -> Sequence[str]:
     """The cells of a column as they were before a file of ours marked those that look like formulas."""
-    if feature.kind not in WRITTEN:
+    if feature.kind not in WRITTEN or (isinstance(cells, Cells) and not cells.begin_with(b"'").any()):
         return cells
     known = frozenset(feature.categories)
     marked = {cell: plain for cell in set(cells) if (plain := csv_output.read_back(cell, known)) != cell}

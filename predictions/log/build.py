@@ -9,9 +9,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from predictions.log.columns import LogColumns
 from predictions.log.rows import LogRows
-from predictions.models import Prediction
+from predictions.models import Batch, Prediction
 from predictions.serving.live_models import Live
+from training.ml.files.cells.joining import Piece
 from training.ml.tables.contract import FeatureProblem
 
 
@@ -62,6 +64,50 @@ def log_rows(
         rows=rows,
         references=references,
         places=live.binner.places(values, labels, probability),
+        activation_id=live.activation_id,
+    )
+
+
+def log_columns(
+    live: Live,
+    batch: Batch,
+    *,
+    rows: NDArray[np.int64],
+    features: Sequence[Piece],
+    values: Mapping[str, NDArray[Any]],
+    places: NDArray[np.intp],
+    proba: NDArray[np.float64],
+    warnings: Sequence[str] | None,
+    seconds: float,
+    created_at: datetime,
+    references: Sequence[str | None] | None,
+) -> LogColumns:
+    """The predictions of a version for rows of a file, for the log.
+
+    Args:
+        features: JSON objects, in pieces to join.
+        values: the columns of a prepared frame.
+        places: the place of each row's label in the order of classes.
+        warnings: JSON texts, one for each row; None if there are none.
+    """
+    classes = live.contract.classes
+    labels = [classes[place] for place in places.tolist()]
+    confidences = proba[np.arange(len(proba)), places].tolist()
+    return LogColumns(
+        id_prefix=batch.id_prefix,
+        features=features,
+        classes=classes,
+        places=places,
+        proba=proba,
+        warnings=warnings,
+        rows=rows,
+        references=references,
+        version_id=live.version_id,
+        latency_ms=round(1_000 * seconds, 4),
+        caller=batch.caller,
+        batch_id=batch.pk,
+        created_at=created_at,
+        binned_at=np.asarray(live.binner.places(values, labels, confidences), dtype=np.intp),
         activation_id=live.activation_id,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from django.db import connection, transaction
@@ -25,9 +25,29 @@ _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _ROW = f"({', '.join(['%s'] * len(COLUMNS))})"
 _INSERT = f"INSERT INTO {_TABLE} ({_NAMES}) VALUES "  # noqa: S608  names of our own
 # of COPY's text format
-_NULL = r"\N"
+NULL = r"\N"
 _Counts: TypeAlias = tuple[counts.Counted, bins.Binned]
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+class Block(Protocol):
+    """Predictions to log, in whatever form they are."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def counted(self) -> counts.Counted:
+        """The data for the hourly counts."""
+
+    @property
+    def binned(self) -> bins.Binned:
+        """The data for the counts by bin."""
+
+    def values(self) -> Iterator[tuple[Any, ...]]:
+        """The rows in the order of COLUMNS, with values for the database driver."""
+
+    def lines(self) -> bytes:
+        """The rows in COPY's text format, in the order of COLUMNS."""
 
 
 @dataclass(slots=True)
@@ -71,6 +91,60 @@ class LogRows:
         """The data for the counts by bin."""
         return bins.Binned(self.created_at, self.version_id, self.places)
 
+    def values(self) -> Iterator[tuple[Any, ...]]:
+        """The rows in the order of COLUMNS, with values for the database driver."""
+        has_uuids = connection.features.has_native_uuid_field
+        # all finite sequences are as long as the ids
+        return zip(
+            self.ids if has_uuids else [key.replace("-", "") for key in self.ids],
+            self.features,
+            self.labels,
+            self.probability,
+            self.probabilities,
+            self.warnings,
+            repeat(None) if self.rows is None else self.rows,
+            repeat(self.version_id),
+            repeat(self.latency_ms),
+            repeat(self.source),
+            repeat(self.caller),
+            repeat(self.batch_id),
+            repeat(self.request_id),
+            repeat(connection.ops.adapt_datetimefield_value(self.created_at)),
+            repeat(None) if self.references is None else self.references,
+            repeat(self.activation_id),
+            strict=False,
+        )
+
+    def lines(self) -> bytes:
+        """The rows in COPY's text format, in the order of COLUMNS."""
+        labels = {label: escaped(label) for label in set(self.labels)}
+        warnings = {warning: escaped(warning) for warning in set(self.warnings)}
+        batch = NULL if self.batch_id is None else str(self.batch_id)
+        request = self.request_id or NULL
+        tail = (
+            str(self.version_id),
+            repr(self.latency_ms),
+            self.source,
+            escaped(self.caller),
+            batch,
+            request,
+        )
+        rows = zip(
+            self.ids,
+            map(escaped_json, self.features),
+            map(labels.__getitem__, self.labels),
+            map(repr, self.probability),
+            map(escaped_json, self.probabilities),
+            map(warnings.__getitem__, self.warnings),
+            repeat(NULL) if self.rows is None else map(str, self.rows),
+            repeat("\t".join((*tail, self.created_at.isoformat()))),
+            repeat(NULL) if self.references is None else map(nullable, self.references),
+            repeat(NULL if self.activation_id is None else str(self.activation_id)),
+            # the zip stops with the ids
+            strict=False,
+        )
+        return "".join([f"{line}\n" for line in map("\t".join, rows)]).encode()
+
 
 class Parts:
     """The rows of one call in parts. Each part is made on demand: the database writes one while the next is
@@ -113,7 +187,7 @@ class Parts:
         return part
 
 
-def write(blocks: Iterable[LogRows], count: int) -> None:
+def write(blocks: Iterable[Block], count: int) -> None:
     """Insert and count blocks of rows in the open transaction, or in a new one: all or none.
 
     Raises:
@@ -131,9 +205,9 @@ def write(blocks: Iterable[LogRows], count: int) -> None:
         _count(store(blocks))
 
 
-def _write_at_once(blocks: Sequence[LogRows]) -> None:
+def _write_at_once(blocks: Sequence[Block]) -> None:
     """Send rows and counts as one message, which PostgreSQL executes as one transaction if none is open."""
-    rows = [row for block in blocks for row in _rows(block)]
+    rows = [row for block in blocks for row in block.values()]
     statements = [
         (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
         *_counting([(block.counted, block.binned) for block in blocks]),
@@ -155,41 +229,16 @@ def _count(blocks: Sequence[_Counts]) -> None:
         counts.execute(cursor, _counting(blocks))
 
 
-def _insert(blocks: Iterable[LogRows]) -> list[_Counts]:
+def _insert(blocks: Iterable[Block]) -> list[_Counts]:
     counted = []
     with connection.cursor() as cursor:
         for block in blocks:
-            cursor.executemany(_INSERT + _ROW, list(_rows(block)))
+            cursor.executemany(_INSERT + _ROW, list(block.values()))
             counted.append((block.counted, block.binned))
     return counted
 
 
-def _rows(block: LogRows) -> Iterator[tuple[Any, ...]]:
-    """The rows in the order of COLUMNS, with values for the database driver."""
-    has_uuids = connection.features.has_native_uuid_field
-    # all finite sequences are as long as the ids
-    return zip(
-        block.ids if has_uuids else [key.replace("-", "") for key in block.ids],
-        block.features,
-        block.labels,
-        block.probability,
-        block.probabilities,
-        block.warnings,
-        repeat(None) if block.rows is None else block.rows,
-        repeat(block.version_id),
-        repeat(block.latency_ms),
-        repeat(block.source),
-        repeat(block.caller),
-        repeat(block.batch_id),
-        repeat(block.request_id),
-        repeat(connection.ops.adapt_datetimefield_value(block.created_at)),
-        repeat(None) if block.references is None else block.references,
-        repeat(block.activation_id),
-        strict=False,
-    )
-
-
-def _copy(blocks: Iterable[LogRows]) -> list[_Counts]:
+def _copy(blocks: Iterable[Block]) -> list[_Counts]:
     counted: list[_Counts] = []
     with connection.cursor() as cursor:
         cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(_stream(blocks, counted)))
@@ -207,7 +256,7 @@ class _Feed:
         return next(self._chunks, b"")
 
 
-def _stream(blocks: Iterable[LogRows], counted: list[_Counts]) -> Iterator[bytes]:
+def _stream(blocks: Iterable[Block], counted: list[_Counts]) -> Iterator[bytes]:
     """Blocks in COPY's text format. Each block is counted, and the next one made, while PostgreSQL reads the
     previous one.
 
@@ -216,49 +265,18 @@ def _stream(blocks: Iterable[LogRows], counted: list[_Counts]) -> Iterator[bytes
     each further piece.
     """
     for block in blocks:
-        yield _lines(block)
+        yield block.lines()
         counted.append((block.counted, block.binned))
 
 
-def _lines(block: LogRows) -> bytes:
-    """The rows in COPY's text format, in the order of COLUMNS."""
-    labels = {label: _escaped(label) for label in set(block.labels)}
-    warnings = {warning: _escaped(warning) for warning in set(block.warnings)}
-    batch = _NULL if block.batch_id is None else str(block.batch_id)
-    request = block.request_id or _NULL
-    tail = (
-        str(block.version_id),
-        repr(block.latency_ms),
-        block.source,
-        _escaped(block.caller),
-        batch,
-        request,
-    )
-    rows = zip(
-        block.ids,
-        map(_escaped_json, block.features),
-        map(labels.__getitem__, block.labels),
-        map(repr, block.probability),
-        map(_escaped_json, block.probabilities),
-        map(warnings.__getitem__, block.warnings),
-        repeat(_NULL) if block.rows is None else map(str, block.rows),
-        repeat("\t".join((*tail, block.created_at.isoformat()))),
-        repeat(_NULL) if block.references is None else map(_nullable, block.references),
-        repeat(_NULL if block.activation_id is None else str(block.activation_id)),
-        # the zip stops with the ids
-        strict=False,
-    )
-    return "".join([f"{line}\n" for line in map("\t".join, rows)]).encode()
-
-
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def _nullable(text: str | None) -> str:
-    return _NULL if text is None else _escaped(text)
+def nullable(text: str | None) -> str:
+    return NULL if text is None else escaped(text)
 
 
-def _escaped_json(text: str) -> str:
+def escaped_json(text: str) -> str:
     # JSON escapes tabs and line ends
     return text.replace("\\", r"\\")

@@ -18,6 +18,7 @@ from clfsite.core.web.metrics import child
 from clfsite.core.web.problems import MOST_ERRORS
 from predictions.log import group_commit, references
 from predictions.log.build import log_rows, write_warnings
+from predictions.log.columns import LogColumns
 from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
 from predictions.monitoring import refusals
@@ -215,7 +216,7 @@ def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
     count(live, parts, unseen)
 
 
-def count(live: Live, blocks: Iterable[LogRows], unseen: Sequence[str]) -> None:
+def count(live: Live, blocks: Iterable[LogRows | LogColumns], unseen: Sequence[str]) -> None:
     """Count logged predictions, and their values outside the training data by the code of the warning."""
     version, classes = str(live.number), live.contract.classes
     for block in blocks:

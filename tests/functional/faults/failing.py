@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from clfsite.wsgi import application
 from predictions.log import group_commit
-from predictions.log.rows import LogRows, write
+from predictions.log.rows import Block, write
 
 __all__ = ["application"]
 
@@ -31,7 +31,7 @@ def reached(*points: str) -> str:
         return point
 
 
-def write_or_fail(blocks: Iterable[LogRows], count: int) -> None:
+def write_or_fail(blocks: Iterable[Block], count: int) -> None:
     point = reached("after-write", "raise", "end-thread")
     if point == "raise":
         raise RuntimeError("the writer fails, as a test asked for it")

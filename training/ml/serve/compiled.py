@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.search.estimators import DATE, JOINED, LARGEST_SCALED, MISSING_CATEGORY, PARTS_LIMITS, PROSE
 from training.ml.serve import onnx_trees
-from training.ml.serve.compiled_trees import boosting, forest, light_boosting
+from training.ml.serve.compiled_trees import boosting, forest, light_boosting, many_rows
 from training.ml.serve.onnx_trees import Matrix
 from training.ml.tables.contract import LARGEST, MOMENTS, SELECTED_WORDS, Contract, DateParts, Feature, Kind
 from training.ml.tables.date_parts import FEWEST
@@ -330,10 +330,10 @@ def edge_rows(contract: Contract, frame: pd.DataFrame) -> pd.DataFrame:
 
 def fastest_from(compiled: Compiled, pipeline: Pipeline, frame: pd.DataFrame) -> int | None:
     """Return the number of rows from which scikit-learn is faster, or None if it is slower at all sizes."""
-    model = pipeline.named_steps["model"]
+    own = many_rows(pipeline.named_steps["model"])
     for size in SIZES:
         X = compiled.preprocessor.frame(frame.iloc[np.arange(size) % len(frame)])
-        if _seconds(lambda X=X: model.predict_proba(X)) < _seconds(lambda X=X: compiled.predict(X)):  # type: ignore[misc]
+        if _seconds(lambda X=X: own(X)) < _seconds(lambda X=X: compiled.predict(X)):  # type: ignore[misc]
             return size
     return None
 

@@ -47,6 +47,27 @@ def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | No
     return predict
 
 
+def many_rows(model: Any) -> Predict:
+    """Return the model's own function from scaled features to probabilities, for many rows.
+
+    For a forest it adds up the trees as scikit-learn does, in the same order, but without its checks for each tree, which
+    take as long as the trees themselves.
+    """
+    if not isinstance(model, RandomForestClassifier | ExtraTreesClassifier):
+        return model.predict_proba  # type: ignore[no-any-return]
+    fitted = [estimator.tree_ for estimator in model.estimators_]
+
+    def predict(X: Matrix) -> Matrix:
+        rows = np.ascontiguousarray(X, dtype=np.float32)
+        votes = np.zeros((len(rows), len(model.classes_)))
+        for tree in fitted:
+            votes += tree.predict(rows)
+        votes /= len(fitted)
+        return votes
+
+    return predict
+
+
 def boosting(model: HistGradientBoostingClassifier) -> Predict | None:
     """Return such a function for histogram gradient boosting, or None if its categories are not codes from 0 on."""
     baseline = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, -1)

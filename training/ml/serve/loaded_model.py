@@ -13,6 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
+from training.ml.serve.compiled_trees import many_rows
+from training.ml.serve.onnx_trees import Predict
 from training.ml.tables.contract import Contract
 
 logger = logging.getLogger(__name__)
@@ -139,9 +141,13 @@ class LoadedModel:
     def _predict(self, compiled: Compiled, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of scaled features with the engine that is faster for this number of rows."""
         if self._is_large(len(X)):
-            model = self.pipeline.named_steps["model"]
-            return arranged(model.predict_proba(X), model.classes_, self.contract.classes)
+            classes = self.pipeline.named_steps["model"].classes_
+            return arranged(self._many_rows(X), classes, self.contract.classes)
         return compiled.predict(X)
+
+    @cached_property
+    def _many_rows(self) -> Predict:
+        return many_rows(self.pipeline.named_steps["model"])
 
     def labels(self, proba: NDArray[np.float64]) -> list[str]:
         """Return the label of each row of probabilities."""

@@ -5,7 +5,7 @@ The results and messages equal those of `Contract.check` on each record, in a fr
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from training.ml.files.cells.cells import Cells, Numbers
+from training.ml.files.cells.joining import Piece
+from training.ml.files.cells.numbers import FEW_ODD, is_plain_number
 from training.ml.files.notation import ALWAYS_MISSING, OFTEN_MISSING, Notation
 from training.ml.tables import times
 from training.ml.tables.contract import LARGEST, MOMENTS, WRITTEN, Contract, Feature, FeatureProblem, Kind
@@ -45,7 +48,8 @@ class Checked:
     Attributes:
         arrays: for each feature an array of length (rows,): float64, object for categories, or datetime64 for dates;
             NaN or NaT if missing. The values of rows with errors are undefined.
-        texts: for each feature its values as JSON texts, length (rows,); empty if the rows were given as JSON values.
+        texts: for each feature its values as JSON texts, length (rows,); empty if the rows were given as JSON values. The
+            texts of rows with errors are undefined.
     """
 
     contract: Contract
@@ -65,15 +69,24 @@ class Checked:
         """Return the accepted rows as input of the pipeline, shape (accepted rows, features)."""
         import pandas as pd  # imported here, because only batches need it and other processes check rows without it
 
-        mask = self.accepted() if self.errors else slice(None)
-        return pd.DataFrame({name: array[mask] for name, array in self.arrays.items()})
+        return pd.DataFrame(self.accepted_arrays())
 
-    def records(self) -> list[str]:
-        """Return the accepted rows as JSON objects, with features in the contract's order."""
-        names = (orjson.dumps(name).decode().replace("%", "%%") for name in self.contract.names)
-        template = "{" + ",".join(f"{name}:%s" for name in names) + "}"
-        rows: Iterable[tuple[str, ...]] = zip(*self.texts, strict=True)
-        return [template % row for row in (compress(rows, self.accepted()) if self.errors else rows)]
+    def accepted_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the accepted rows."""
+        if not self.errors:
+            return dict(self.arrays)
+        mask = self.accepted()
+        return {name: array[mask] for name, array in self.arrays.items()}
+
+    def records(self) -> list[Piece]:
+        """Return the accepted rows as JSON objects, in pieces to join; the features are in the contract's order."""
+        rows = np.flatnonzero(self.accepted())
+        pieces: list[Piece] = []
+        for name, texts in zip(self.contract.names, self.texts, strict=True):
+            pieces += [(b"," if pieces else b"{") + orjson.dumps(name) + b":"]
+            cells = texts if isinstance(texts, Cells) else Cells.of(texts)
+            pieces += [cells.at(rows) if self.errors else cells]
+        return [*pieces, b"}"]
 
 
 def check_records(
@@ -135,11 +148,7 @@ def check_cells(
             array, written, gaps = plain
             suspects = _odd_numbers(feature, array, gaps)
         else:
-            read = {cell: read_cell(feature, cell, notation) for cell in set(cells)}
-            values = list(map(read.__getitem__, cells))
-            array, suspects = _judge(feature, values)
-            dumped = {cell: orjson.dumps(value).decode() for cell, value in read.items()}
-            written = list(map(dumped.__getitem__, cells))
+            array, written, suspects = _judge_cells(feature, cells, notation)
         arrays[feature.name] = array
         texts.append(written)
         remarks.look_at(feature, suspects, _reader(feature, cells, notation))
@@ -377,14 +386,48 @@ def _without_gaps(odd: NDArray[np.bool_], gaps: Sequence[int]) -> list[int]:
     return rows
 
 
+def _judge_cells(
+    feature: Feature, cells: Sequence[str], notation: Notation
+) -> tuple[NDArray[Any], Cells, Iterable[int]]:
+    """Read a column of cells by its distinct texts.
+
+    Returns:
+        (values, JSON texts, rows that the contract has to check one by one).
+    """
+    codes, distinct = _coded(cells)
+    values = [read_cell(feature, cell, notation) for cell in distinct]
+    array, suspects = _judge(feature, values)
+    is_suspect = np.zeros(len(distinct), dtype=bool)
+    is_suspect[list(suspects)] = True
+    written = Cells.of(orjson.dumps(value).decode() for value in values)
+    return array[codes], written.at(codes), is_suspect[codes].nonzero()[0].tolist()
+
+
+def _coded(cells: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
+    """Return a code for each cell, and the distinct cells by code."""
+    coded = cells.codes() if isinstance(cells, Cells) else None
+    if coded:
+        return coded[0], list(coded[1])
+    places: dict[str, int] = {}
+    codes = [places.setdefault(cell, len(places)) for cell in cells]
+    return np.array(codes, dtype=np.intp), list(places)
+
+
 def _plain_numbers(
     cells: Sequence[str], marks: Collection[str]
-) -> tuple[NDArray[np.float64], Sequence[str], list[int]] | None:
+) -> tuple[NDArray[np.float64], Sequence[str], Sequence[int]] | None:
     """Read a column of numbers in the notation of JSON.
 
     Returns:
-        (values, JSON texts, rows without a value), or None if a cell is written differently.
+        (values, JSON texts, rows without a value), or None if a cell is written differently, or if a mark for a missing
+        value is a number.
     """
+    if any(map(is_plain_number, marks)):
+        return None
+    if isinstance(cells, Cells):
+        numbers = cells.numbers(compare=False)
+        if len(numbers.odd) <= len(cells) * FEW_ODD:
+            return _with_odd(cells, numbers, marks)
     array = _from_json(cells)
     if array is not None:
         return array, cells, []
@@ -399,6 +442,22 @@ def _plain_numbers(
     for row in gaps:
         texts[row] = "null"
     return array, texts, gaps
+
+
+def _with_odd(
+    cells: Cells, numbers: Numbers, marks: Collection[str]
+) -> tuple[NDArray[np.float64], Cells, Sequence[int]] | None:
+    """Add the few cells with exponents or marks for missing numbers; see `_plain_numbers`."""
+    odd = list(cells.at(numbers.odd))
+    is_gap = np.array([cell in MISSING or cell in marks for cell in odd], dtype=bool)
+    read = _from_json([cell for cell in odd if not (cell in MISSING or cell in marks)])
+    if read is None:
+        return None
+    array = numbers.values.astype(np.float64)
+    array[numbers.odd[~is_gap]] = read
+    gaps = [*np.flatnonzero(numbers.is_empty).tolist(), *numbers.odd[is_gap].tolist()]
+    array[gaps] = np.nan
+    return array, cells.or_null(gaps), gaps
 
 
 def _from_json(cells: Sequence[str]) -> NDArray[np.float64] | None:

@@ -1,12 +1,14 @@
 """The cells of a column as places in the bytes of their lines, from which numbers and codes are read without texts.
 
+joining.py writes them into other lines in the same way.
+
 One of two ways to read plain numbers, five times as fast (`make bench-read`) as that from texts in numbers.py, which
 reads the blocks and columns that this one leaves: those with quotes, or with many numbers in other forms.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 import orjson
@@ -26,6 +28,9 @@ from training.ml.files.cells.words import (
 )
 from training.ml.tables.digits import EXACT
 
+# before the first cell of a block, so that words of its bytes can be read
+HEAD = b"null".rjust(LONGEST, b"\0")
+_NULL = LONGEST - 4, LONGEST
 Places = NDArray[np.intp]
 _LF, _COMMA, _MINUS, _ZERO = b"\n,-0"
 # decimal numbers of fewer digits differ as floats, so each is the shortest text of its float
@@ -64,16 +69,33 @@ class Numbers(NamedTuple):
 class Cells(Sequence[str]):
     """The cells of a column; texts are made of them only when they are asked for.
 
-    Args:
-        data: the bytes of the lines in UTF-8, with `LONGEST` bytes before the first.
-        starts, ends: the places of each cell's first byte and of the delimiter after it; no cell holds a line end.
+    Attributes:
+        data: the bytes of the lines in UTF-8, after `LONGEST` bytes of which the last are `null`.
+        starts, ends: the places of each cell's first byte and of the byte after it. No cell of which a text is asked for
+            holds a line end.
     """
 
     def __init__(self, data: NDArray[np.uint8], starts: Places, ends: Places) -> None:
-        self._data, self._starts, self._ends = data, starts, ends
+        self.data, self.starts, self.ends = data, starts, ends
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        """Return texts as cells."""
+        encoded = [text.encode() for text in texts]
+        sizes = np.fromiter(map(len, encoded), np.intp, len(encoded))
+        ends = np.cumsum(sizes) + LONGEST
+        return cls(np.frombuffer(HEAD + b"".join(encoded) + b"\n", np.uint8), ends - sizes, ends)
+
+    @classmethod
+    def of_numbers(cls, values: NDArray[Any]) -> Self:
+        """Return numbers as cells, in the notation of JSON and in their shortest form."""
+        written = orjson.dumps(values.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        data = np.frombuffer(HEAD + written + b"," * bool(values.size), np.uint8)
+        ends = np.flatnonzero(data == _COMMA)
+        return cls(data, np.concatenate([[LONGEST], ends + 1])[:-1], ends)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self.starts)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -83,8 +105,8 @@ class Cells(Sequence[str]):
 
     def __getitem__(self, index: int | slice) -> "str | Cells":
         if isinstance(index, slice):
-            return Cells(self._data, self._starts[index], self._ends[index])
-        return self._texts[index]
+            return Cells(self.data, self.starts[index], self.ends[index])
+        return self._text(index)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts)
@@ -96,25 +118,57 @@ class Cells(Sequence[str]):
 
     def at(self, rows: Places) -> "Cells":
         """Return the cells of some rows."""
-        return Cells(self._data, self._starts[rows], self._ends[rows])
+        return Cells(self.data, self.starts[rows], self.ends[rows])
+
+    def or_null(self, rows: Sequence[int]) -> "Cells":
+        """Return the cells, of which some are `null` instead."""
+        if not len(rows):
+            return self
+        starts, ends = self.starts.copy(), self.ends.copy()
+        starts[rows], ends[rows] = _NULL
+        return Cells(self.data, starts, ends)
+
+    def replaced(self, rows: Places, texts: Iterable[str]) -> "Cells":
+        """Return the cells, of which some have another text."""
+        others = Cells.of(texts)
+        starts, ends = self.starts.copy(), self.ends.copy()
+        starts[rows], ends[rows] = others.starts + len(self.data), others.ends + len(self.data)
+        return Cells(np.concatenate([self.data, others.data]), starts, ends)
+
+    def hold(self, byte: int) -> bool:
+        """Return whether any cell has a byte."""
+        before = np.concatenate([[0], np.cumsum(self.data == byte)])
+        return bool((before[self.ends] > before[self.starts]).any())
+
+    def begin_with(self, characters: bytes) -> Flags:
+        """Return whether each cell begins with one of some characters, shape (cells,)."""
+        firsts = self.data[np.minimum(self.starts, len(self.data) - 1)]
+        found: Flags = np.isin(firsts, np.frombuffer(characters, np.uint8)) & (self.ends > self.starts)
+        return found
 
     @cached_property
     def _texts(self) -> list[str]:
-        return self.joined(_LF).decode().split("\n") if len(self) else []
+        if not len(self):
+            return []
+        is_one_piece = (self.starts[1:] == self.ends[:-1] + 1).all() and (
+            self.data[self.ends[:-1]] == _LF
+        ).all()
+        lines = self.data[self.starts[0] : self.ends[-1]].tobytes() if is_one_piece else self.joined(_LF)
+        return lines.decode().split("\n")
 
     def joined(self, delimiter: int) -> bytes:
         """Return the bytes of all cells with a byte between them."""
-        sizes = self._ends - self._starts + 1
+        sizes = self.ends - self.starts + 1
         after = np.cumsum(sizes)
         places = np.arange(after[-1])
-        places += np.repeat(self._starts - after + sizes, sizes)
-        taken = self._data[places]
+        places += np.repeat(self.starts - after + sizes, sizes)
+        taken = self.data[places]
         taken[after - 1] = delimiter
         return taken[:-1].tobytes()
 
     def codes(self) -> tuple[NDArray[np.intp], "Cells"] | None:
         """Return a code for each cell, and the distinct cells in the order in which they appear; None if one is long."""
-        sizes = self._ends - self._starts
+        sizes = self.ends - self.starts
         longest = int(sizes.max(initial=0))
         if longest > LONGEST:
             return None
@@ -131,8 +185,8 @@ class Cells(Sequence[str]):
 
     def _word(self, word: int, sizes: Places, flip: np.uint64 = NONE) -> Words:
         """Return eight bytes of each cell, counted from its end, with some bits flipped; bytes before its start are 0."""
-        words = np.ndarray((len(self._data) - WORD + 1,), "<u8", self._data, 0, (1,))
-        taken = words[self._ends - WORD * (word + 1)]
+        words = np.ndarray((len(self.data) - WORD + 1,), "<u8", self.data, 0, (1,))
+        taken = words[self.ends - WORD * (word + 1)]
         kept: Words = (taken ^ flip) & _KEPT[word][sizes]
         return kept
 
@@ -142,9 +196,9 @@ class Cells(Sequence[str]):
         Args:
             compare: whether `is_shortest` is of interest; if not, it is False.
         """
-        sizes = self._ends - self._starts
+        sizes = self.ends - self.starts
         is_empty = sizes == 0
-        is_negative = self._data[self._starts] == _MINUS
+        is_negative = self.data[self.starts] == _MINUS
         has_negative = bool(is_negative.any())
         if has_negative:
             sizes -= is_negative
@@ -155,7 +209,7 @@ class Cells(Sequence[str]):
         read = read_digits([self._word(word, sizes, flip=ZEROS) for word in range(count)])
         whole = sizes - read.decimals - read.has_point.view(np.int8)
         is_odd = is_long | read.is_odd | (whole < 1)
-        is_odd |= (self._data[self._starts + is_negative] == _ZERO) & (whole > 1)
+        is_odd |= (self.data[self.starts + is_negative] == _ZERO) & (whole > 1)
         is_odd |= read.has_point & (read.decimals == 0)
         if count > 1:
             is_odd |= ~read.has_point & (read.digits > EXACT)
@@ -178,11 +232,11 @@ class Cells(Sequence[str]):
         return Numbers(values, is_empty, odd, is_shortest)
 
     def _text(self, row: int) -> str:
-        return self._data[self._starts[row] : self._ends[row]].tobytes().decode()
+        return self.data[self.starts[row] : self.ends[row]].tobytes().decode()
 
     def _are_shortest(self, values: Floats, digits: Words, has_point: Flags) -> bool:
         """Return whether decimal numbers are the shortest texts of their values: 2.5 and 2, neither 2.50 nor 2.0."""
-        is_last_zero = self._data[self._ends - 1] == _ZERO
+        is_last_zero = self.data[self.ends - 1] == _ZERO
         if (is_last_zero & has_point).any():
             return False
         size = np.abs(values)
@@ -214,7 +268,7 @@ def split(lines: bytes, delimiter: str, width: int) -> Rows | None:
         lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not lines.endswith(b"\n"):
         lines += b"\n"
-    data = np.frombuffer(bytes(LONGEST) + lines, np.uint8)
+    data = np.frombuffer(HEAD + lines, np.uint8)
     is_end = data == _LF
     places = np.flatnonzero(is_end | (data == ord(delimiter)))
     count = int(np.count_nonzero(is_end))
