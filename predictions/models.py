@@ -47,15 +47,17 @@ def hour_of(moment: datetime) -> datetime:
 class ApiKey(models.Model):
     """An API key, of which only the SHA-256 is stored; the key itself is shown once."""
 
-    name = models.CharField(max_length=100, help_text="Who or what calls with it.")
+    name = models.CharField(max_length=100, help_text="The person or program that uses it.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=12, editable=False, help_text="How the key begins, to recognise it.")
+    hint = models.CharField(
+        max_length=12, editable=False, help_text="First characters of the key, to recognise it."
+    )
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     rate = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="Calls a minute; 0 for no limit, empty for what the site allows (CLFSITE_KEY_RATE).",
+        help_text="Calls per minute. 0: no limit. Empty: the site's limit (CLFSITE_KEY_RATE).",
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -105,16 +107,16 @@ class Batch(Job):
         max_length=10,
         choices=Mode,
         default=Mode.STRICT,
-        help_text="Whether one bad row stops all of it, or the others are scored.",
+        help_text="Whether an invalid row stops the batch, or the valid rows are scored.",
     )
     hold = models.BooleanField(
-        default=False, help_text="Whether it waits after the check until somebody starts the scoring."
+        default=False, help_text="Whether it waits after the check until a person starts the scoring."
     )
     refuses_unseen = models.BooleanField(
-        default=False, help_text="Whether the classifier was strict when the file came."
+        default=False, help_text="Whether the classifier was strict at the time of the upload."
     )
     caller = models.CharField(max_length=150)
-    file_name = models.CharField(max_length=255, help_text="As the uploader called it.")
+    file_name = models.CharField(max_length=255, help_text="Name of the uploaded file.")
     folder = models.CharField(max_length=36, default=new_folder, editable=False)
     size_bytes = models.PositiveBigIntegerField(default=0)
     header = models.JSONField(default=list, help_text="The names of the file's columns.")
@@ -124,26 +126,30 @@ class Batch(Job):
         "the training table.",
     )
     preview = models.JSONField(
-        default=dict, help_text="Its first rows, and per feature how many values are bad or were never seen."
+        default=dict, help_text="Its first rows, and the invalid and unseen values of each feature."
     )
     problems = models.JSONField(default=list, help_text="The first problems of the file by line and column.")
     problem_count = models.PositiveIntegerField(default=0)
     checked_at = models.DateTimeField(null=True, blank=True)
-    bytes_done = models.PositiveBigIntegerField(default=0, help_text="Of the file, while it is checked.")
+    bytes_done = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file that are checked.")
     rows_total = models.PositiveIntegerField(default=0)
     rows_bad = models.PositiveIntegerField(default=0)
     rows_unseen = models.PositiveIntegerField(
-        default=0, help_text="Rows with a value that training never saw."
+        default=0, help_text="Rows with a value outside the training data."
     )
-    rows_done = models.PositiveIntegerField(default=0, help_text="Checked, and then scored or passed over.")
-    pace = models.FloatField(null=True, blank=True, help_text="Rows a second, of what it is doing.")
-    scoring_at = models.DateTimeField(null=True, blank=True, help_text="When its first row was scored.")
+    rows_done = models.PositiveIntegerField(
+        default=0, help_text="Rows that are checked, and then scored or skipped."
+    )
+    pace = models.FloatField(null=True, blank=True, help_text="Rows per second of the current phase.")
+    scoring_at = models.DateTimeField(
+        null=True, blank=True, help_text="Time at which its first row was scored."
+    )
     id_prefix = models.CharField(
-        max_length=28, blank=True, editable=False, help_text="How the ids of its predictions begin."
+        max_length=28, blank=True, editable=False, help_text="First characters of the ids of its predictions."
     )
-    summary = models.JSONField(default=dict, help_text="What its charts count.")
+    summary = models.JSONField(default=dict, help_text="Counts for its charts.")
     files_removed_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When its files were removed to free space."
+        null=True, blank=True, editable=False, help_text="Time at which its files were removed to free space."
     )
 
     class Meta:
@@ -275,9 +281,9 @@ class BatchPart(models.Model):
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="parts", db_index=False)
     number = models.PositiveIntegerField(help_text="Position in the file, from 0.")
-    rows = models.PositiveIntegerField(help_text="Scored ones.")
+    rows = models.PositiveIntegerField(help_text="Scored rows.")
     size_bytes = models.PositiveBigIntegerField()
-    summary = models.JSONField(help_text="What the charts count.")
+    summary = models.JSONField(help_text="Counts for the charts.")
 
     class Meta:
         ordering = ["batch", "number"]
@@ -307,7 +313,7 @@ class Prediction(models.Model):
     )
     features = JSONTextField()
     label = models.CharField(max_length=1_000)
-    probability = models.FloatField(help_text="Of the label.")
+    probability = models.FloatField(help_text="Probability of the label.")
     probabilities = JSONTextField()
     warnings = JSONTextField(default=list)
     latency_ms = models.FloatField(help_text="From the checked request to the scored row, without the log.")
@@ -338,7 +344,7 @@ class Prediction(models.Model):
         related_name="+",
         db_index=False,
         db_constraint=False,
-        help_text="The one in force, with its threshold; empty for a version that was not active.",
+        help_text="The current activation, with its threshold; empty for a version that was not active.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -454,7 +460,7 @@ class HourlyRefusal(models.Model):
     version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
     code = models.CharField(max_length=50)
     shard = models.PositiveSmallIntegerField()
-    predictions = models.PositiveBigIntegerField(help_text="That were asked for and refused.")
+    predictions = models.PositiveBigIntegerField(help_text="Refused predictions.")
 
     class Meta:
         constraints = [
@@ -485,7 +491,7 @@ class Feedback(models.Model):
     actor = models.CharField(max_length=150, help_text="A key's name or a login.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     superseded_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When a correction took its place."
+        null=True, blank=True, editable=False, help_text="Time at which a correction replaced it."
     )
 
     objects = FeedbackQuerySet.as_manager()
@@ -523,7 +529,7 @@ class FeedbackCountQuerySet(models.QuerySet["FeedbackCount"]):
 class FeedbackCount(models.Model):
     """The number of predictions of an hour by predicted and true class, updated with the feedback."""
 
-    hour = models.DateTimeField(help_text="Of the predictions.")
+    hour = models.DateTimeField(help_text="Hour of the predictions.")
     version = models.ForeignKey(Version, models.PROTECT, related_name="+", db_index=False)
     predicted = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")
     truth = models.PositiveSmallIntegerField(help_text="Position among the classes of the contract.")

@@ -36,7 +36,11 @@ class Archivable(models.Model):
     """A row that can be hidden from lists without being deleted."""
 
     archived_at = models.DateTimeField(
-        null=True, blank=True, editable=False, db_index=True, help_text="Since when it is hidden from lists."
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=True,
+        help_text="Time from which it is hidden from lists.",
     )
 
     class Meta:
@@ -50,9 +54,11 @@ class Classifier(Archivable):
     """
 
     name = models.CharField(max_length=100, unique=True, validators=[name_validator])
-    is_default = models.BooleanField(default=False, help_text="Answers requests that name no model.")
+    is_default = models.BooleanField(
+        default=False, help_text="Answers requests that do not name a classifier."
+    )
     strict = models.BooleanField(
-        default=False, help_text="Refuse categories and ranges that training never saw, instead of warning."
+        default=False, help_text="Refuse values outside the training data instead of warning."
     )
     owner = models.CharField(
         max_length=150, blank=True, default="", db_default="", help_text="The person or team to ask about it."
@@ -64,7 +70,7 @@ class Classifier(Archivable):
         db_default="",
         help_text="What it is for, and what to know before using it.",
     )
-    tags = models.JSONField(default=list, db_default=[], blank=True, help_text="Words to find it by.")
+    tags = models.JSONField(default=list, db_default=[], blank=True, help_text="Words for searching.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -104,7 +110,7 @@ class Dataset(Archivable):
     origin = models.JSONField(
         default=dict,
         db_default={},
-        help_text="The query of which it is the result: source, SQL and when it was executed. Empty for a file.",
+        help_text="The query that returned it: source, SQL and time. Empty for a file.",
     )
     warnings = models.JSONField(
         default=list, help_text="What to know before training: code, column and message of each."
@@ -151,7 +157,7 @@ class Upload(models.Model):
     """A file that a person has uploaded and not yet saved as a dataset; deleted after a day."""
 
     folder = models.CharField(max_length=36, default=new_name, editable=False)
-    name = models.CharField(max_length=255, help_text="As the uploader called it.")
+    name = models.CharField(max_length=255, help_text="Name of the uploaded file.")
     size_bytes = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
@@ -183,7 +189,7 @@ class Run(Archivable, Job):
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="runs")
     recipe_data = models.JSONField()
     corrections_data = models.JSONField(
-        "corrections", default=dict, help_text="What was chosen otherwise than the dataset's contract has it."
+        "corrections", default=dict, help_text="Choices that differ from the dataset's contract."
     )
     activate_when_done = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -191,28 +197,26 @@ class Run(Archivable, Job):
         max_length=10,
         blank=True,
         choices=[(phase.value, phase.words) for phase in Phase],
-        help_text="What it does at present, or did last.",
+        help_text="The current or last phase.",
     )
-    phase_at = models.DateTimeField(null=True, blank=True, help_text="When that began.")
-    phase_done = models.PositiveIntegerField(default=0, help_text="How many parts of it are done.")
+    phase_at = models.DateTimeField(null=True, blank=True, help_text="Start of the phase.")
+    phase_done = models.PositiveIntegerField(default=0, help_text="Finished parts of the phase.")
     phase_total = models.PositiveIntegerField(default=0)
     stop_requested_at = models.DateTimeField(
-        null=True, blank=True, help_text="When someone asked to end the search with the best setting so far."
+        null=True, blank=True, help_text="Time of a request to end the search with the best setting so far."
     )
     fits_done = models.PositiveIntegerField(default=0)
     fits_total = models.PositiveIntegerField(default=0)
     fits_furthest = models.PositiveIntegerField(
-        default=0, editable=False, help_text="How many models the attempt that got furthest has fitted."
+        default=0, editable=False, help_text="Models fitted by the attempt that got furthest."
     )
     best_score = models.FloatField(null=True, blank=True)
     history = models.JSONField(
         default=list,
-        help_text="How the best score of a setting rose: seconds since the start, models fitted, and the mean over the folds.",
+        help_text="Best scores over time: seconds since the start, models fitted, and the mean over the folds.",
     )
     candidates = models.JSONField(default=list)
-    warnings = models.JSONField(
-        default=list, help_text="What went less well than asked, without harm to the result."
-    )
+    warnings = models.JSONField(default=list, help_text="Problems that did not stop the run.")
     tracking_url = models.URLField(
         max_length=500, blank=True, help_text="The run's page at Weights & Biases."
     )
@@ -351,7 +355,7 @@ class MachineSpeed(models.Model):
     host = models.CharField(max_length=255, unique=True)
     cores = models.PositiveIntegerField()
     factors = models.JSONField(
-        help_text="By estimator family, how much slower it fits than the machine of training.ml.search.cost."
+        help_text="Slowness by estimator family, relative to the machine of training.ml.search.cost."
     )
     measured_at = models.DateTimeField()
 
@@ -375,7 +379,7 @@ class Version(Archivable):
     number = models.PositiveIntegerField()
     run = models.OneToOneField(Run, models.PROTECT, related_name="version")
     contract_data = models.JSONField()
-    family = models.CharField(max_length=50, blank=True, help_text="The estimator family that won.")
+    family = models.CharField(max_length=50, blank=True, help_text="Estimator family of the best model.")
     params = models.JSONField()
     cross_validation = models.JSONField()
     held_out = models.JSONField()
@@ -384,23 +388,24 @@ class Version(Archivable):
         default=dict,
         db_default={},
         editable=False,
-        help_text="What the cross-validated probabilities of the training rows say: costs of mistakes by threshold.",
+        help_text="Costs of mistakes by threshold, from the cross-validated probabilities of the training rows.",
     )
     artifacts = models.JSONField(help_text="Per part of the model: file name, SHA-256 and size in bytes.")
     libraries = models.JSONField()
     golden = models.JSONField(help_text="Held-out rows with the probabilities given at training.")
     engine = models.JSONField(
-        default=dict, help_text="What scores its rows, as it was compared with scikit-learn at registration."
+        default=dict,
+        help_text="Engine that scores its rows, and the comparison with scikit-learn at registration.",
     )
     reference_data = models.JSONField(
         default=dict,
         db_default={},
         editable=False,
-        help_text="How its table and its held-out rows fill the bins in which predictions are counted.",
+        help_text="Counts of its table and its held-out rows in the bins in which predictions are counted.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     artifacts_removed_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When its files were removed to free space."
+        null=True, blank=True, editable=False, help_text="Time at which its files were removed to free space."
     )
 
     objects = VersionQuerySet.as_manager()
@@ -464,16 +469,16 @@ class Activation(models.Model):
     classifier = models.ForeignKey(Classifier, models.PROTECT, related_name="activations")
     number = models.PositiveIntegerField()
     version = models.ForeignKey(Version, models.PROTECT, related_name="activations")
-    threshold = models.FloatField(null=True, blank=True, help_text="Empty for that of the version.")
+    threshold = models.FloatField(null=True, blank=True, help_text="Empty: the threshold of the version.")
     costs_data = models.JSONField(
         "costs",
         default=dict,
         db_default={},
-        help_text="What mistakes cost: the unit, and the cost by actual and predicted class. With more than two classes, "
+        help_text="Costs of mistakes: the unit, and the cost by actual and predicted class. With more than two classes, "
         "the label of the least expected cost is answered.",
     )
     reason = models.CharField(max_length=500)
-    actor = models.CharField(max_length=150, help_text="Who: a login, a key's name, or the command line.")
+    actor = models.CharField(max_length=150, help_text="A login, the name of a key, or the command line.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ActivationQuerySet.as_manager()

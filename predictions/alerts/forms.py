@@ -23,7 +23,7 @@ class ReceiverForm(forms.Form):
     name = forms.CharField(max_length=100)
     kind = forms.ChoiceField(choices=Receiver.Kind.choices)
     target = forms.CharField(
-        max_length=1_000, label="Address", help_text="Mail addresses with commas between, or a URL."
+        max_length=1_000, label="Address", help_text="Mail addresses, separated by commas, or a URL."
     )
     events = forms.MultipleChoiceField(
         choices=Receiver.Event.choices,

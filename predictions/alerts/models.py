@@ -32,14 +32,16 @@ class Alert(models.Model):
     classifier = models.ForeignKey(Classifier, models.CASCADE, related_name="alerts", db_index=False)
     version = models.ForeignKey(Version, models.CASCADE, related_name="+", db_index=False)
     rule = models.CharField(max_length=40)
-    subject = models.CharField(max_length=1_000, blank=True, help_text="The input or label that it is about.")
+    subject = models.CharField(max_length=1_000, blank=True, help_text="The input or label concerned.")
     message = models.TextField()
     state = models.CharField(max_length=12, choices=State, default=State.OPEN)
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True, help_text="When the condition was over.")
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="Time at which the condition ended.")
     announced_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its messages were written; not while it is silenced."
+        null=True,
+        blank=True,
+        help_text="Time at which its messages were written; empty while it is silenced.",
     )
 
     objects = AlertQuerySet.as_manager()
@@ -86,7 +88,7 @@ class Threshold(models.Model):
 
     classifier = models.ForeignKey(Classifier, models.CASCADE, related_name="thresholds", db_index=False)
     rule = models.CharField(max_length=40)
-    value = models.FloatField(null=True, blank=True, help_text="None if the rule is switched off.")
+    value = models.FloatField(null=True, blank=True, help_text="Empty: the rule is switched off.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["classifier", "rule"], name="threshold_once")]
@@ -133,10 +135,15 @@ class Receiver(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=10, choices=Kind)
-    target = models.CharField(max_length=1_000, help_text="Mail addresses with commas between, or a URL.")
+    target = models.CharField(max_length=1_000, help_text="Mail addresses, separated by commas, or a URL.")
     events = models.JSONField(default=list)
     classifier = models.ForeignKey(
-        Classifier, models.CASCADE, null=True, blank=True, related_name="+", help_text="None for all."
+        Classifier,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: all classifiers.",
     )
     is_enabled = models.BooleanField(default=True)
     salt = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -171,7 +178,7 @@ class Delivery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     receiver = models.ForeignKey(Receiver, models.CASCADE, related_name="deliveries", db_index=False)
-    key = models.CharField(max_length=200, help_text="What it tells, so that it is told once.")
+    key = models.CharField(max_length=200, help_text="Identifies the event, so it is sent only once.")
     payload = models.JSONField()
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -79,7 +79,7 @@ class ReceiverSerializer(serializers.ModelSerializer[Receiver]):
     model = serializers.CharField(source="classifier.name", allow_null=True, default=None)
     enabled = serializers.BooleanField(source="is_enabled")
     events = serializers.ListField(child=serializers.ChoiceField(choices=Receiver.Event.choices))
-    target = serializers.SerializerMethodField(help_text="Mail addresses, or the URL without its end.")
+    target = serializers.SerializerMethodField(help_text="Mail addresses, or the URL without its last part.")
     secret = serializers.SerializerMethodField(
         help_text="Verifies the signature of a webhook; only in the answer that creates the receiver."
     )
@@ -116,7 +116,7 @@ class ReceiverSerializer(serializers.ModelSerializer[Receiver]):
 class ReceiverWriteSerializer(StrictSerializer):
     name = StrictCharField(max_length=100)
     kind = StrictChoiceField(choices=Receiver.Kind.choices)
-    target = StrictCharField(max_length=1_000, help_text="Mail addresses with commas between, or a URL.")
+    target = StrictCharField(max_length=1_000, help_text="Mail addresses, separated by commas, or a URL.")
     events = serializers.ListField(
         child=StrictChoiceField(choices=Receiver.Event.choices), min_length=1, max_length=5
     )

@@ -97,7 +97,7 @@ def alert_settings(request: StaffRequest, pk: str) -> HttpResponse:
                 value=None if value is None else value / 100,
                 is_on=form.cleaned_data["is_on"],
             )
-            messages.success(request, "The rule was changed. It is looked at every hour.")
+            messages.success(request, "The rule was changed. Rules are evaluated every hour.")
         else:
             messages.error(request, "Nothing was changed: expected a percentage from 0 to 100.")
         return redirect("predictions:alert-settings", classifier.pk)

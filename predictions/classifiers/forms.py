@@ -15,7 +15,7 @@ class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
     """Owner, notes, tags and the rules of one classifier."""
 
     tags = forms.CharField(
-        required=False, max_length=1_000, help_text="Words to find it by, separated by commas."
+        required=False, max_length=1_000, help_text="Words for searching, separated by commas."
     )
 
     keep_days = forms.IntegerField(

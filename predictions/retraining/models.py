@@ -15,7 +15,7 @@ class Retraining(models.Model):
     every_days = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)]
     )
-    on_alert = models.BooleanField(default=False, help_text="Whether an open alert starts one.")
+    on_alert = models.BooleanField(default=False, help_text="Whether an open alert starts a training.")
     days = models.PositiveSmallIntegerField(
         default=90, validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)]
     )

@@ -40,6 +40,9 @@ class RetrainingChangeSerializer(StrictSerializer):
     )
     on_alert = StrictBooleanField(required=False, help_text="Whether an open alert starts a training.")
     days = StrictIntegerField(
-        min_value=1, max_value=MOST_DAYS, required=False, help_text="Predictions of how many days are used."
+        min_value=1,
+        max_value=MOST_DAYS,
+        required=False,
+        help_text="Number of days whose predictions are used.",
     )
     with_table = StrictBooleanField(required=False)

@@ -59,7 +59,7 @@ def archivable(kind: str, serializer: type[serializers.ModelSerializer[Any]]) ->
         ),
         delete=extend_schema(
             summary=f"Delete {kind} and its files",
-            description="Only an archived one to which no other row refers.",
+            description="It must be archived, and no other row may refer to it.",
             request=None,
             responses={
                 204: None,

@@ -50,7 +50,7 @@ class ClassifierDetail(Call):
     @extend_schema(
         tags=["versions"],
         summary="Delete a classifier",
-        description="Only an archived one to which no other row refers.",
+        description="It must be archived, and no other row may refer to it.",
         request=None,
         responses={
             204: None,

@@ -31,10 +31,6 @@ def _lines(label: str, help_text: str, *, strip: bool = True) -> forms.CharField
 class FileForm(UploadForm):
     """The upload of a file; everything else is asked for when it has been read."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.fields["file"].label = "File"
-
 
 class OptionsForm(forms.Form):
     """How a file is written, where it was not recognised."""
@@ -61,11 +57,13 @@ class OptionsForm(forms.Form):
     sheet = forms.CharField(
         required=False,
         max_length=255,
-        help_text="Of a workbook, by name or number. Empty: the first with values.",
+        help_text="Sheet of a workbook, by name or number. Empty: the first sheet with values.",
     )
-    missing = _lines("Texts for a missing value", "Such as -999, one per line, besides empty cells.")
-    keep = _lines("Texts that are values", "Such as NA for Namibia, one per line.")
-    dates = _lines("Columns of dates", "A column and its format, one per line, such as joined=d/m/y.")
+    missing = _lines(
+        "Texts for a missing value", "One per line, such as -999. Empty cells are always missing."
+    )
+    keep = _lines("Texts that are values", "One per line, such as NA for Namibia.")
+    dates = _lines("Columns of dates", "One column and its format per line, such as joined=d/m/y.")
 
     def clean(self) -> None:
         """Build the options."""
@@ -103,11 +101,11 @@ class DatasetForm(forms.Form):
     positive = TextChoiceField(
         required=False,
         label="Positive class",
-        help_text="The class that precision, recall and the threshold are about, such as yes or fraud.",
+        help_text="The class that precision, recall and the threshold refer to, such as yes or fraud.",
     )
     categories = _lines(
         "Code columns",
-        "Columns that hold codes, one name per line. Their values are kept as written.",
+        "Columns that hold codes, such as postcodes. One name per line. Their values are categories, as written.",
         strip=False,
     )
 
@@ -117,7 +115,7 @@ class DatasetForm(forms.Form):
         self.fields["target"].offer([column.name for column in preview.columns])  # type: ignore[attr-defined]
         chosen = self["target"].value()
         labels = next((column.labels for column in preview.columns if column.name == chosen), [])
-        guess = [("", "Default: yes for yes/no labels, otherwise the rarer class")]
+        guess = [("", "Default: yes, or the rarer class")]
         if len(labels) == 2:  # noqa: PLR2004
             self.fields["positive"].offer(labels, guess)  # type: ignore[attr-defined]
         else:

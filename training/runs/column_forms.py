@@ -65,14 +65,14 @@ class ColumnsForm(forms.Form):
     group = TextChoiceField(
         required=False,
         label="Rows that belong together",
-        help_text="A column such as a customer's number: rows with the same value are never both learned from and "
-        "judged. It is no input unless it is chosen as one below.",
+        help_text="A column such as a customer number. Rows with the same value are either all used for training or all "
+        "used for evaluation. The column is not an input, unless you choose so below.",
     )
     date_parts = forms.MultipleChoiceField(
         required=False,
         label="Parts of one date",
         widget=forms.CheckboxSelectMultiple,
-        help_text="The weekday and the days since the last date are learned, too.",
+        help_text="The weekday and the days since the latest date become inputs, too.",
     )
     protected = forms.MultipleChoiceField(
         required=False,
@@ -130,7 +130,7 @@ class ColumnsForm(forms.Form):
         if not rest:
             del self.fields["others"]
         offered = dict.fromkeys([*self.shown, *([group] if group in names else [])])
-        self.fields["group"].offer(offered, [("", "No column: every row stands alone")])  # type: ignore[attr-defined]
+        self.fields["group"].offer(offered, [("", "None: the rows are independent")])  # type: ignore[attr-defined]
         parts = dict.fromkeys([*recognise(self.contract), *start.date_parts])
         self.fields["date_parts"].choices = [  # type: ignore[attr-defined]
             (json.dumps(list(columns)), ", ".join(columns)) for columns in parts
@@ -150,11 +150,7 @@ class ColumnsForm(forms.Form):
         if count > 2:  # noqa: PLR2004
             del self.fields["positive"]
             return
-        guess = (
-            []
-            if self.contract.positive
-            else [("", "Default: yes for yes/no labels, otherwise the rarer class")]
-        )
+        guess = [] if self.contract.positive else [("", "Default: yes, or the rarer class")]
         self.fields["positive"].offer(classes, guess)  # type: ignore[attr-defined]
 
     @property
@@ -234,7 +230,7 @@ class ColumnsForm(forms.Form):
             self.cleaned_data["strict"],
             Spellings(self.cleaned_data["labels"]) if self.cleaned_data.get("labels") else None,
             tuple(tuple(json.loads(columns)) for columns in self.cleaned_data.get("date_parts", ())),
-            tuple(map(json.loads, self.cleaned_data["protected"])),
+            tuple(map(json.loads, self.cleaned_data.get("protected", ()))),
         )
 
 

@@ -38,7 +38,7 @@ class QueryForm(forms.Form):
         max_length=LONGEST_QUERY,
         label="Code columns",
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Columns that hold codes, one name per line. Their values are kept as written.",
+        help_text="Columns that hold codes, such as postcodes. One name per line. Their values are categories, as written.",
     )
 
     def __init__(self, data: QueryDict | None) -> None:

@@ -218,9 +218,9 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
         name="calibration",
         title="Calibration",
         note=curves_note(
-            "Whether of the rows with a probability of 70\u202f% about 70\u202f% are of the class: the nearer to the "
-            f"diagonal, the better. The numbers count the rows behind each point; an open point has "
-            f"fewer than {THIN} and may be off by chance.",
+            "Of the rows with a probability of 70\u202f%, about 70\u202f% should be of the class: points near the diagonal are "
+            f"good. The numbers are the rows behind each point; an open point has fewer than {THIN} rows and may be off "
+            "by chance.",
             curves,
         ),
         figure=figure,

@@ -140,10 +140,11 @@ def _against_the_most_frequent(judged: Mapping[str, Any]) -> str:
     frequent = max(judged["per_class"], key=lambda row: row["rows"])
     bounds = (judged.get("intervals") or {}).get("accuracy")
     between = f" (95{numbers.NARROW}% interval: {numbers.interval(bounds)})" if bounds else ""
-    return (
-        f"{numbers.percent(judged['metrics']['accuracy'])} of its labels are correct{between}; always answering "
-        f"{frequent['label']} would be correct for {numbers.percent(frequent['rows'] / judged['rows'])}."
-    )
+    accuracy, share = judged["metrics"]["accuracy"], frequent["rows"] / judged["rows"]
+    correct = f"{numbers.percent(accuracy)} of its labels are correct{between}"
+    if accuracy <= share:
+        return f"{correct}, no more than by always answering {frequent['label']} ({numbers.percent(share)})."
+    return f"{correct}; always answering {frequent['label']} would be correct for {numbers.percent(share)}."
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -36,14 +36,14 @@ class Job(models.Model):
     claim = models.UUIDField(
         null=True, blank=True, editable=False, help_text="Token of the process that owns the run."
     )
-    attempt = models.PositiveSmallIntegerField(default=0, help_text="How often it was begun.")
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="Number of attempts.")
     attempts_without_progress = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text="How often it was begun since it last got further than before."
+        default=0, editable=False, help_text="Number of attempts since the last progress."
     )
     lease_until = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="Until when its owner is taken to be alive; another may begin it anew after.",
+        help_text="Until when its owner holds it; after that, another process may restart it.",
     )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)

@@ -61,14 +61,14 @@ def _as_browsers_send(text: str) -> str:
 
 
 class UploadForm(forms.Form):
-    """A form with a CSV; `problems` are the problems found in it, by line and column."""
+    """A form with a file; `problems` are the problems found in it, by line and column."""
 
     file = forms.FileField(
-        label="CSV file",
+        label="File",
         allow_empty_file=True,
         max_length=255,
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.gz,.xlsx,.xls,.ods,.parquet,text/csv"}),
-        error_messages={"required": "No file was sent; choose a CSV file."},
+        error_messages={"required": "No file was sent; choose a file."},
     )
 
     def __init__(self, request: HttpRequest) -> None:

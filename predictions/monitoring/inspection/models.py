@@ -17,7 +17,7 @@ class Inspection(models.Model):
     differs_since = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When rows were first found to differ from training, as they still do.",
+        help_text="Time from which rows differ from training; empty if they do not.",
     )
     findings = models.JSONField(default=dict)
 

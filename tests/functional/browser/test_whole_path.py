@@ -67,7 +67,7 @@ def predict(page: Page) -> str:
 def score_a_file(page: Page, customers: Path, answers: Path) -> str:
     """Upload a file, watch it being scored, and return the id of its first answer."""
     go_to(page, "Batches")
-    page.get_by_label("CSV file").set_input_files(customers)
+    page.get_by_label("File").set_input_files(customers)
     expect(page.get_by_text("customers.csv (")).to_be_visible()
     page.get_by_role("button", name="Upload and check").click()
     expect(page.get_by_role("heading", name=f"All {ROWS} rows can be scored")).to_be_visible()
@@ -215,7 +215,7 @@ def test_an_answer_and_a_batch_need_no_scripts(open_page: Open, customers: Path)
     expect(page.get_by_role("link", name="Open the record")).to_be_visible()
     expect(page.locator(".shares li")).to_have_count(2)
     page.goto("/portal/batches")
-    page.get_by_label("CSV file").set_input_files(customers)
+    page.get_by_label("File").set_input_files(customers)
     page.get_by_role("button", name="Upload and check").click()
     score = page.get_by_role("button", name=f"Score {ROWS} rows")
     reload_until(page, score)

@@ -58,6 +58,11 @@ def test_the_sentences_say_what_is_found_missed_and_worth_it() -> None:
     assert fourth == "The best model of the search is: Random forest."
 
 
+def test_a_version_that_is_no_better_than_one_answer_is_said_to_be_so() -> None:
+    third = verdict.sentences(version(metrics={"accuracy": 0.7}, intervals={}))[2].replace("\u202f", " ")
+    assert third == "70.0 % of its labels are correct, no more than by always answering No (73.5 %)."
+
+
 def test_without_a_positive_class_the_weakest_class_is_named() -> None:
     assert "It finds Yes least often" in verdict.sentences(version(None))[1]
     assert verdict.trials(version(None)) == []

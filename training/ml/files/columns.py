@@ -463,7 +463,7 @@ class _Decider:
                     "kept_text",
                     name,
                     f"{_listed(values)} is kept as a value ({rows:,} {'row' if rows == 1 else 'rows'}); if it means a "
-                    f"missing value, say so (--missing {values[0]})",
+                    f"missing value, add it to the texts for a missing value (--missing {values[0]})",
                 )
             )
         return tuple(sorted(chosen | missing))
@@ -500,8 +500,8 @@ class _Decider:
                 Note(
                     "ambiguous_date",
                     name,
-                    f"the dates can be read as day/month or as month/day; say which (--date {name}=d/m/y or "
-                    f"--date {name}=m/d/y), or it is not read as a date",
+                    f"the dates can be read as day/month or as month/day; choose one (--date {name}=d/m/y or "
+                    f"--date {name}=m/d/y), otherwise the column is not read as dates",
                 )
             )
             return None

@@ -255,7 +255,11 @@ def _from_text(
     facts = {"encoding": encodings.title(encoding).removesuffix("-SIG")}
     is_utf8 = encoding.lower().replace("_", "-") in {"utf-8", "utf-8-sig", "utf8"}
     if not is_utf8:
-        how = "as chosen" if options.encoding else "recognised; choose another one if letters look wrong"
+        how = (
+            "as chosen"
+            if options.encoding
+            else "as recognised. If letters look wrong, save the file as UTF-8"
+        )
         notes.append(Note("encoding", "", f"the encoding is {facts['encoding']}, {how}"))
     return _tidied(
         path,

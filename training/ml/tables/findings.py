@@ -37,7 +37,7 @@ MIN_ROWS_FOR_SENTINEL = 3
 # advice about columns that are left out
 ADVICE = {
     LeftOut.IDENTIFIER: "Include it as a number or a category if it describes the rows",
-    LeftOut.FREE_TEXT: "Take in its words as inputs (--text {name}), or include it if its texts are categories",
+    LeftOut.FREE_TEXT: "Use its words as inputs (in the terminal: --text {name}), or include it if its texts are categories",
     LeftOut.CONSTANT: "Nothing can be learned from it",
     LeftOut.ALL_MISSING: "Nothing can be learned from it",
 }
@@ -92,7 +92,7 @@ def _alike_labels(counts: Mapping[str, int], target: str) -> Iterator[Finding]:
         yield Finding(
             "alike_labels",
             target,
-            f"{tell_alike(groups)}. Choose in the run: merge them, or keep them as different classes",
+            f"{tell_alike(groups)}. Merge them or keep them as different classes when you start the run",
         )
 
 
@@ -105,8 +105,8 @@ def _alike_categories(labelled: pd.DataFrame, contract: Contract) -> Iterator[Fi
             yield Finding(
                 "alike_categories",
                 feature.name,
-                f"{tell_alike(groups, 'category')}. Merge them (--merge {feature.name}, or choose it in the run): "
-                "otherwise each is learned on its own",
+                f"{tell_alike(groups, 'category')}. Merge them when you start the run (in the terminal: --merge "
+                f"{feature.name}); otherwise they are different categories",
             )
 
 
@@ -128,8 +128,9 @@ def _suspicious_numbers(labelled: pd.DataFrame, contract: Contract) -> Iterator[
                 yield Finding(
                     "suspicious_number",
                     feature.name,
-                    f"{mark} stands in {rows:,} rows, far from all other values. If it means a missing value, say so "
-                    f"(--missing {mark}); it is learned as a number",
+                    f"{rows:,} rows have {mark}, far from all other values. If it means a missing value, upload the file "
+                    f"again and add it to the texts for a missing value (in the terminal: --missing {mark}); otherwise it is a "
+                    "number",
                 )
 
 
@@ -180,8 +181,8 @@ def _date_parts(contract: Contract) -> Iterator[Finding]:
             yield Finding(
                 "date_parts",
                 columns[0],
-                f"it and {', '.join(columns[1:])} look like the parts of one date. Learn the weekday and the time that has "
-                f"passed from them, too (--date-parts {','.join(columns)}, or choose it in the run)",
+                f"it and {', '.join(columns[1:])} look like the parts of one date. To learn the weekday and the elapsed "
+                f"time, too, combine them when you start the run (in the terminal: --date-parts {','.join(columns)})",
             )
 
 
@@ -230,9 +231,10 @@ def _repeated_rows(groups: Groups | None, classes: pd.Series, target: str) -> It
     yield Finding(
         "repeated_rows",
         target,
-        f"{count:,} of {len(classes):,} rows repeat an earlier row in all inputs{unlike}. All copies of a row stand on "
-        "one side of every split, so no model is judged on rows that it has learned. Leave copies out of the table if "
-        "they are one case. If rows only resemble each other, name the column of their groups (--group COLUMN)",
+        f"{count:,} of {len(classes):,} rows repeat an earlier row in all inputs{unlike}. All copies of a row are on "
+        "the same side of every split, so no model is evaluated on rows that it was trained on. Remove the copies if they "
+        "are one case. If rows are only related, choose the column of their groups when you start the run (in the terminal: "
+        "--group COLUMN)",
     )
 
 

@@ -99,7 +99,7 @@ def test_a_file_is_shown_as_it_is_read_before_it_is_saved(trainer: Client) -> No
     response = send(trainer, content.encode("cp1252"), "my customers 2026.csv")
     shown, form = response.content.decode(), response.context["form"]
     for words in (
-        "The encoding is Windows-1252, recognised",
+        "The encoding is Windows-1252, as recognised",
         "Above the header left out: Report",
         "read as numbers with a decimal comma, with a point between thousands",
         "1.234,50",
