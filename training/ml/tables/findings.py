@@ -198,9 +198,9 @@ def _many_levels(labelled: pd.DataFrame, contract: Contract) -> Iterator[Finding
         yield Finding(
             "many_levels",
             name,
-            f"it has {len(rows):,} different values. Each is learned as the share of the classes among its rows, "
-            f"not as a column of its own{weak}; a value that training has not seen counts as an average row. "
-            "Group the values, or leave the column out (--leave-out) if it only names the rows",
+            f"it has {len(rows):,} different values, so each is replaced by the shares of the classes among its "
+            f"rows{weak}; a value that training has not seen counts as an average row. Group the values, or leave the "
+            "column out if it only names the rows",
         )
 
 
