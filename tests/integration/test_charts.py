@@ -100,6 +100,9 @@ EXAMPLES: dict[Callable[..., Any], list[Chart]] = {
         ),
         training_charts.costs(Curve("held-out", [0.1, 0.5], [9.5, 4.0], None, cheapest=0.5), 0.9, "EUR"),
     ],
+    training_charts.calibration_change: [
+        training_charts.calibration_change(CURVES["calibration"], CURVES["calibration"])
+    ],
     training_charts.importance: [training_charts.importance(HELD_OUT["importance"])],
     training_charts.compared_importance: [
         training_charts.compared_importance(["v1", "v2"], [HELD_OUT["importance"]] * 2),

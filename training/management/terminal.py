@@ -153,6 +153,11 @@ def outcome(version: Version, seconds: float) -> dict[str, Any]:
         "classes": list(version.contract.classes),
         "positive": version.contract.positive,
         "threshold": version.threshold,
+        "calibration": {
+            name: value
+            for name, value in version.out_of_fold.get("calibration", {}).items()
+            if name != "curves"
+        },
         "corrections": version.run.corrections.to_dict(),
         "warnings": version.run.data_warnings,
         "seconds": seconds,

@@ -24,16 +24,18 @@ from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
 from training.ml.progress import Phase, Progress
+from training.ml.search.calibration import calibrated, choose_calibration
 from training.ml.search.estimators import build_pipeline, can_accelerate
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import Recipe, RecipeError
 from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, find
-from training.ml.search.splitting import folds, split, together
+from training.ml.search.splitting import Folds, Ranks, folds, in_time, split, together
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
 from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.copies import Groups
+from training.ml.tables.findings import leaks_across
 from training.ml.tables.quoting import quote
 from training.ml.watch.reference import Reference, describe
 
@@ -82,10 +84,19 @@ def check(table: pd.DataFrame, contract: Contract, recipe: Recipe) -> None:
     _divided(table[table[contract.target].notna()], contract, recipe)
 
 
-def _divided(
-    labelled: pd.DataFrame, contract: Contract, recipe: Recipe
-) -> tuple[pd.DataFrame, pd.Series, Groups | None, list[str]]:
-    """Return the features, labels and groups of the labelled rows, and warnings about the groups.
+@dataclass(frozen=True)
+class _Divided:
+    """The features and labels of the labelled rows, and what the splits keep to, with warnings about that."""
+
+    X: pd.DataFrame
+    y: pd.Series
+    groups: Groups | None
+    ranks: Ranks | None
+    warnings: list[str]
+
+
+def _divided(labelled: pd.DataFrame, contract: Contract, recipe: Recipe) -> _Divided:
+    """Return the rows with their groups or their ranks in time.
 
     Raises:
         RecipeError: the recipe does not fit the rows.
@@ -94,13 +105,30 @@ def _divided(
     check_scoring(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD))
     if recipe.aim and not contract.positive:
         raise RecipeError(f"an aim requires two classes; this table has {len(contract.classes)}")
-    if recipe.group is not None and (recipe.group not in labelled or recipe.group == contract.target):
-        what = "the target" if recipe.group == contract.target else "not in the table"
-        raise RecipeError(f"the column of groups {quote(recipe.group)} is {what}; choose another column")
+    for name, what in ((recipe.group, "groups"), (recipe.time, "time")):
+        if name is not None and (name not in labelled or name == contract.target):
+            where = "the target" if name == contract.target else "not in the table"
+            raise RecipeError(f"the column of {what} {quote(name)} is {where}; choose another column")
     X, y = contract.prepare(labelled), contract.labels_of(labelled)
     split(y, recipe)
+    if recipe.time is not None:
+        ranks, warnings = in_time(y, labelled[recipe.time], recipe)
+        return _Divided(X, y, None, ranks, warnings)
     groups, warnings = together(X, y, None if recipe.group is None else labelled[recipe.group], recipe)
-    return X, y, groups, warnings
+    return _Divided(X, y, groups, None, warnings)
+
+
+def _leaks(
+    labelled: pd.DataFrame,
+    contract: Contract,
+    recipe: Recipe,
+    fitting: NDArray[np.intp],
+    held_out: NDArray[np.intp],
+) -> list[str]:
+    """Return warnings about inputs that tell the class of other groups, or of later rows, by themselves."""
+    if recipe.group is None and recipe.time is None:
+        return []
+    return [f"{leak.column}: {leak.message}" for leak in leaks_across(labelled, contract, fitting, held_out)]
 
 
 def _decision(contract: Contract, threshold: float | None) -> Decision:
@@ -136,23 +164,33 @@ def train(
     report(Progress(0, 1, phase=Phase.CHECK))
     contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
-    X, y, groups, doubts = _divided(table, contract, recipe)
-    fitting, held_out = split(y, recipe, groups)
+    divided = _divided(table, contract, recipe)
+    X, y, groups, ranks = divided.X, divided.y, divided.groups, divided.ranks
+    fitting, held_out = split(y, recipe, groups, ranks)
     together_fit = None if groups is None else groups[fitting]
+    ranks_fit = None if ranks is None else ranks[fitting]
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
     with spread():
         task = _task(
-            contract, recipe, X_fit, y_fit, together_fit, jobs=jobs, accelerate=accelerate, clock=clock
+            contract,
+            recipe,
+            X_fit,
+            y_fit,
+            folds(y_fit, recipe, together_fit, ranks_fit),
+            jobs=jobs,
+            accelerate=accelerate,
+            clock=clock,
         )
         search, fits = _search(task, report)
         report(Progress(0, 2, phase=Phase.REFIT))
         winner = search.candidates[0]
         proba = _out_of_fold(task, winner) if search.proba is None else search.proba
     report(Progress(1, 2, phase=Phase.REFIT))
+    pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
+    proba, calibration = _calibrate(pipeline, task, proba)
     proba = arranged(proba, np.unique(y_fit).tolist(), contract.classes)
     threshold, warnings = _threshold(y_fit, proba, contract, recipe)
     decision = _decision(contract, threshold)
-    pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
     report(Progress(0, 1, phase=Phase.JUDGE))
     cross_validation = _over_folds(task, proba, decision)
@@ -177,11 +215,14 @@ def train(
         cross_validation=cross_validation,
         held_out=judged,
         threshold=threshold,
-        warnings=[*doubts, *warnings],
+        warnings=[*divided.warnings, *_leaks(table, contract, recipe, fitting, held_out), *warnings],
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
         reference=_reference(pipeline, X, X_held, y_held, contract, decision),
-        out_of_fold={"trade_off": trade_off(y_fit, proba, decision, recipe.seed)},
+        out_of_fold={
+            "trade_off": trade_off(y_fit, proba, decision, recipe.seed),
+            "calibration": calibration,
+        },
     )
 
 
@@ -209,7 +250,7 @@ def _task(
     recipe: Recipe,
     X: pd.DataFrame,
     y: NDArray[np.object_],
-    groups: Groups | None,
+    parts: Folds,
     *,
     jobs: int,
     accelerate: bool,
@@ -222,7 +263,7 @@ def _task(
         recipe=recipe,
         X=X,
         y=y,
-        folds=folds(y, recipe, groups),
+        folds=parts,
         scorer=FoldScorer(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD)),
         jobs=effective_n_jobs(jobs),
         accelerate=accelerate and _may_accelerate(recipe),
@@ -273,6 +314,28 @@ def _out_of_fold(task: Task, winner: Candidate) -> NDArray[np.float64]:
         method="predict_proba",
     )
     return proba
+
+
+def _calibrate(
+    pipeline: Pipeline, task: Task, proba: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Calibrate a fitted pipeline if that lowers the log-loss.
+
+    Args:
+        proba: its out-of-fold probabilities in scikit-learn's order of classes.
+
+    Returns:
+        The probabilities after it, and what a version keeps of it. Class weights shift probabilities on purpose, so they
+        are left as they are, with nothing to keep.
+    """
+    if task.recipe.class_weight is not None:
+        return proba, {}
+    parts = [test for _, test in task.folds.split(task.X, task.y)]
+    calibration = choose_calibration(task.y, proba, parts)
+    if calibration.method:
+        model = calibrated(pipeline.named_steps["model"], calibration.method, task.y, proba)
+        pipeline.steps[-1] = ("model", model)
+    return calibration.proba, calibration.to_dict(task.y, proba, _decision(task.contract, None))
 
 
 def _threshold(

@@ -29,7 +29,7 @@ TITLES = {
 OFFERED_TO_INPUTS = (Choice.NUMBER, Choice.CATEGORY, Choice.MERGE, Choice.TEXT, Choice.LEAVE_OUT)
 OFFERED_TO_LEFT_OUT = (Choice.TAKE_IN, Choice.TEXT, Choice.NUMBER, Choice.CATEGORY, Choice.MERGE)
 # fields that name columns or classes of one table, beside those of the columns
-_OF_COLUMNS = frozenset(["positive", "labels", "group", "date_parts", "protected"])
+_OF_COLUMNS = frozenset(["positive", "labels", "group", "time", "date_parts", "protected"])
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Column:
 class ColumnsForm(forms.Form):
     """The contract of a table to check and correct; its results are `corrections` and `positive`.
 
-    `group` is the column of rows that belong together. `positive` exists for two classes, possibly in several spellings, and `labels` if there are similar
+    `group` is the column of rows that belong together, `time` the one that orders them. `positive` exists for two classes, possibly in several spellings, and `labels` if there are similar
     labels. `problems` are cells that do not fit a choice, by line and column.
     """
 
@@ -67,6 +67,12 @@ class ColumnsForm(forms.Form):
         label="Rows that belong together",
         help_text="A column such as a customer number. Rows with the same value are either all used for training or all "
         "used for evaluation. The column is not an input, unless you choose so below.",
+    )
+    time = TextChoiceField(
+        required=False,
+        label="Order in time",
+        help_text="A column of dates or numbers: the newest fifth of the rows is held out, as in use, where a model always "
+        "meets later rows. Not together with rows that belong together.",
     )
     date_parts = forms.MultipleChoiceField(
         required=False,
@@ -104,6 +110,7 @@ class ColumnsForm(forms.Form):
         start: Corrections,
         positive: str | None,
         group: str | None = None,
+        time: str | None = None,
     ) -> None:
         self.dataset, self.contract = dataset, dataset.contract
         self.features = {feature.name: feature for feature in self.contract.features}
@@ -118,6 +125,7 @@ class ColumnsForm(forms.Form):
             "positive": carry(self.contract.label_of(positive or "") or self.contract.positive or ""),
             "labels": start.labels,
             "group": carry(group or ""),
+            "time": carry(time or ""),
             "date_parts": [json.dumps(list(columns)) for columns in start.date_parts],
             "protected": [json.dumps(name) for name in start.protected],
             "strict": start.strict,
@@ -129,8 +137,12 @@ class ColumnsForm(forms.Form):
             self.fields[f"column-{place}"] = self._field(name)
         if not rest:
             del self.fields["others"]
-        offered = dict.fromkeys([*self.shown, *([group] if group in names else [])])
-        self.fields["group"].offer(offered, [("", "None: the rows are independent")])  # type: ignore[attr-defined]
+        for field, chosen, none in (
+            ("group", group, "None: the rows are independent"),
+            ("time", time, "None: rows are held out at random"),
+        ):
+            offered = dict.fromkeys([*self.shown, *([chosen] if chosen in names else [])])
+            self.fields[field].offer(offered, [("", none)])  # type: ignore[attr-defined]
         parts = dict.fromkeys([*recognise(self.contract), *start.date_parts])
         self.fields["date_parts"].choices = [  # type: ignore[attr-defined]
             (json.dumps(list(columns)), ", ".join(columns)) for columns in parts
@@ -162,6 +174,11 @@ class ColumnsForm(forms.Form):
     def group_column(self) -> str | None:
         """The chosen column of groups."""
         return self.cleaned_data.get("group") or None
+
+    @property
+    def time_column(self) -> str | None:
+        """The chosen column of time."""
+        return self.cleaned_data.get("time") or None
 
     def _are_two_classes(self) -> bool:
         return self.contract.positive is not None or self.corrections.labels is Spellings.MERGE

@@ -38,6 +38,7 @@ RECIPE_EXAMPLE = {
     "max_minutes": 30,
     "aim": None,
     "group": None,
+    "time": None,
 }
 
 
@@ -187,6 +188,13 @@ class RecipeSerializer(StrictSerializer):
         default=_DEFAULT.group,
         help_text="A column whose values mark rows that belong together, such as a customer's number. No split parts "
         "them. It is not an input unless a correction takes it in.",
+    )
+    time = StrictCharField(
+        trim_whitespace=False,
+        allow_null=True,
+        default=_DEFAULT.time,
+        help_text="A column of dates or numbers that orders the rows: the newest fifth is held out, and folds are blocks of "
+        "time. Not with `group`.",
     )
 
 

@@ -98,7 +98,12 @@ def _columns(form: RunForm, data: QueryDict | None, start: Corrections) -> Colum
     if dataset is None:
         return None
     return ColumnsForm(
-        data, dataset=dataset, start=start, positive=form.start.positive, group=form.start.group
+        data,
+        dataset=dataset,
+        start=start,
+        positive=form.start.positive,
+        group=form.start.group,
+        time=form.start.time,
     )
 
 
@@ -111,7 +116,12 @@ def _request(request: StaffRequest, form: RunForm, columns: ColumnsForm) -> str 
             lambda: _address(
                 request_run(
                     dataset=data["dataset"],
-                    recipe=replace(form.recipe, positive=columns.positive_class, group=columns.group_column),
+                    recipe=replace(
+                        form.recipe,
+                        positive=columns.positive_class,
+                        group=columns.group_column,
+                        time=columns.time_column,
+                    ),
                     corrections=columns.corrections,
                     classifier=data["classifier"],
                     activate=data.get("activate", False),

@@ -292,6 +292,21 @@ def _at(thresholds: Sequence[float], values: Sequence[float], threshold: float) 
     return values[min(bisect_left(thresholds, threshold), len(values) - 1)]
 
 
+def calibration_change(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Chart:
+    """The calibration curve of the positive class, or of the first, before and after calibration.
+
+    Args:
+        before, after: see `calibration`.
+    """
+    curves = [{**before[0], "label": "before"}, {**after[0], "label": "after"}]
+    return {
+        **calibration(curves, "Calibration"),
+        "id": "calibration-change",
+        "title": "Before and after calibration",
+        "note": f"Observed shares of {before[0]['label'][:60]} on cross-validated rows: the nearer to the diagonal, the better.",
+    }
+
+
 CURVES = {"roc": roc, "precision_recall": precision_recall, "calibration": calibration}
 
 

@@ -79,6 +79,27 @@ def sentences(version: Version) -> list[str]:
     return [*first, _against_the_most_frequent(judged), f"The best model of the search is: {name}."]
 
 
+def of_calibration(version: Version) -> list[str]:
+    """What calibration did to the probabilities; empty for versions from before it, and with class weights."""
+    facts = version.out_of_fold.get("calibration")
+    if not facts:
+        return []
+    error, loss, method = facts["error"], facts["log_loss"], facts["method"]
+    off = "The probabilities are off by {} on average (expected calibration error)"
+    if method is None:
+        why = (
+            " No calibration lowered the log-loss."
+            if len(loss) > 1
+            else " There were too few rows to calibrate them."
+        )
+        return [f"{off.format(numbers.percent(error['before']))} on cross-validated rows.{why}"]
+    fell = f"fell from {loss['none']:.4f} to {loss[method]:.4f}"
+    return [
+        f"The probabilities are calibrated ({method}): the log-loss on cross-validated rows {fell}.",
+        f"{off.format(numbers.percent(error['after']))}; before it was {numbers.percent(error['before'])}.",
+    ]
+
+
 def of_outcome(outcome: Outcome, positive: str) -> list[str]:
     """What a threshold of the positive class means."""
     found, alarms, missed = (

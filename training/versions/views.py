@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from clfsite.core.errors import Conflict, NotFound, ProblemError
+from clfsite.core.web.charts import Chart
 from clfsite.core.web.forms import read_text
 from clfsite.core.web.lists import archived_apart, sorted_by
 from clfsite.core.web.sent_forms import form_data
@@ -155,8 +156,8 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "contract": version.contract,
         "newest": version.run.dataset.newest,
         "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),
-        "charts": charts.of_held_out(version.held_out),
-        "sentences": verdict.sentences(version),
+        "charts": [*charts.of_held_out(version.held_out), *_calibration_charts(version)],
+        "sentences": [*verdict.sentences(version), *verdict.of_calibration(version)],
         "trials": [asdict(trial) for trial in trials],
         "own": own,
         "trial_sentences": trials[own].sentences if trials else [],
@@ -205,6 +206,14 @@ def classifier_history(request: StaffRequest, pk: str) -> HttpResponse:
     return render(
         request, "training/versions/classifier_history.html", {"classifier": classifier, "page": page}
     )
+
+
+def _calibration_charts(version: Version) -> list[Chart]:
+    """The chart of what calibration changed, if it did."""
+    facts = version.out_of_fold.get("calibration") or {}
+    if not facts.get("method"):
+        return []
+    return [charts.calibration_change(facts["curves"]["before"], facts["curves"]["after"])]
 
 
 def _costs(

@@ -160,6 +160,7 @@ def _curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], facts: Facts) -> 
     ]
     if curves.get("calibration"):
         blocks += _calibration(curves["calibration"])
+        blocks += [Text(sentence) for sentence in verdict.of_calibration(facts.version)]
     return blocks
 
 

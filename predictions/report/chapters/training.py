@@ -31,8 +31,8 @@ def training(facts: Facts) -> Chapter:
     weight = "weighted inversely to their frequency" if recipe.class_weight == BALANCED else "not weighted"
     blocks: list[Block] = [
         Text(
-            f"First, a fifth of the rows, {facts.held_out['rows']:,}, was held out at random, stratified by "
-            f"class. Search, choice of the threshold and fit used only the other "
+            f"First, a fifth of the rows, {facts.held_out['rows']:,}, was held out"
+            f"{'' if recipe.time else ' at random, stratified by class'}. Search, choice of the threshold and fit used only the other "
             f"{numbers.percent(learned, 0)}; the chapter on evaluation is about the held-out rows. "
             "Everything random "
             f"follows from the seed {recipe.seed}: the same table, recipe and library releases give the same model."
@@ -96,8 +96,10 @@ def training(facts: Facts) -> Chapter:
 
 
 def _kept_together(facts: Facts) -> str:
-    """Which rows no split parted, as a sentence."""
-    group = facts.run.recipe.group
+    """Which rows no split parted, or their order in time, as a sentence."""
+    group, time = facts.run.recipe.group, facts.run.recipe.time
+    if time is not None:
+        return f" The held-out rows are the newest by {drawing.cut(time)}, and folds were blocks of time."
     if group is None:
         return ""
     return f" Rows with the same {drawing.cut(group)} were on one side of every split."
@@ -211,10 +213,8 @@ def command(facts: Facts) -> Code:
     aim = Aim.from_dict(recipe.aim)
     if aim:
         options.append(f"--aim {aim.goal}" + (f"={exact(aim.value)}" if aim.value is not None else ""))
-    if recipe.group is not None:
-        options.append(_option("group", recipe.group))
-    if recipe.positive is not None:
-        options.append(_option("positive", recipe.positive))
+    named = {"group": recipe.group, "time": recipe.time, "positive": recipe.positive}
+    options += [_option(name, value) for name, value in named.items() if value is not None]
     if corrections.labels is not None:
         options.append(f"--{corrections.labels}-labels")
     options += [_option(choice.replace("_", "-"), name) for name, choice in corrections.columns.items()]

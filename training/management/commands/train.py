@@ -89,6 +89,11 @@ class Command(BaseCommand):
             help="keep the rows with the same value of this column, such as a customer's number, on one side of every "
             "split; it is no input unless --take-in, --number or --category names it",
         )
+        parser.add_argument(
+            "--time",
+            metavar="COLUMN",
+            help="hold out the newest fifth by this column of dates or numbers, with blocks of time as folds; not with --group",
+        )
         columns.add_options(parser, columns.OPTIONS)
         columns.add_spellings(parser)
         columns.add_date_parts(parser)
@@ -163,5 +168,6 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         "max_minutes",
         "positive",
         "group",
+        "time",
     )
     return Recipe(space=space, aim=aim, **{name: options[name] for name in names})

@@ -1,6 +1,6 @@
 """The calibration error of probabilities, computed from a stored curve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # average gaps, in probability, below which a model is called well and fairly calibrated
@@ -16,3 +16,8 @@ def calibration_gap(line: Mapping[str, Any]) -> float:
     total = sum(line["counts"]) or 1
     gaps = (count * abs(x - y) for x, y, count in zip(line["x"], line["y"], line["counts"], strict=True))
     return float(sum(gaps)) / total
+
+
+def calibration_error(lines: Sequence[Mapping[str, Any]]) -> float:
+    """Return the expected calibration error: the gap of the positive class, or the mean gap of all classes."""
+    return sum(map(calibration_gap, lines)) / len(lines)

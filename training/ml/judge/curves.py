@@ -41,18 +41,29 @@ def curves(
         kinds["precision_recall"].append(
             {"label": label, **_thin(x=recall[::-1], y=precision[::-1]), "area": area}
         )
+    kinds["calibration"] = reliability(y, proba, decision)
+    return kinds
+
+
+def reliability(
+    y: NDArray[np.object_], proba: NDArray[np.float64], decision: Decision
+) -> list[dict[str, Any]]:
+    """Return the `calibration` curves of `curves`."""
+    result = []
+    for place in decision.judged:
+        truth, score = y == decision.classes[place], proba[:, place]
         observed, predicted = calibration_curve(truth, score, n_bins=BINS)
         # an edge belongs to the bin below it, as in scikit-learn's calibration_curve
         counts = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], score), minlength=BINS)
-        kinds["calibration"].append(
+        result.append(
             {
-                "label": label,
+                "label": decision.classes[place],
                 "x": predicted.tolist(),
                 "y": observed.tolist(),
                 "counts": counts[counts > 0].tolist(),
             }
         )
-    return kinds
+    return result
 
 
 def _thin(**columns: NDArray[np.float64]) -> dict[str, list[float]]:

@@ -34,7 +34,8 @@ class Recipe:
     scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
     search early with the best so far. `positive` is the class of two to which precision, recall and the threshold refer;
     None is for that of the contract. `aim` chooses the threshold, see `aim.Aim`. `group` is a column whose values, such as
-    a customer's number, mark rows that belong together: no split parts them.
+    a customer's number, mark rows that belong together: no split parts them. `time` is a column of dates or numbers that
+    orders the rows: the newest fifth is held out, and folds are blocks of time. Only one of the two can be given.
     """
 
     estimator: str = "random_forest"
@@ -49,6 +50,7 @@ class Recipe:
     aim: Mapping[str, Any] | None = None
     positive: str | None = None
     group: str | None = None
+    time: str | None = None
 
     def check(self) -> Self:
         """Raise RecipeError unless every part names something that exists."""
@@ -70,7 +72,7 @@ class Recipe:
             )
         if self.class_weight not in {None, BALANCED}:
             raise RecipeError(f"class_weight is {self.class_weight!r}; expected {BALANCED!r} or none")
-        self._check_numbers()
+        self._check_values()
         for family, space in self.spaces.items():
             _check_space(family, space)
         if self.fits > MAX_FITS:
@@ -86,7 +88,9 @@ class Recipe:
             raise RecipeError(str(error)) from error
         return self
 
-    def _check_numbers(self) -> None:
+    def _check_values(self) -> None:
+        if self.group is not None and self.time is not None:
+            raise RecipeError("a run splits by groups or by time; give one of the two columns")
         if self.folds < 2:  # noqa: PLR2004
             raise RecipeError(f"folds is {self.folds}; cross-validation needs at least 2")
         if not 0 <= self.seed < 2**32:

@@ -1,4 +1,4 @@
-"""Splits of the rows by class that keep groups of rows together: exact copies, and rows of one customer.
+"""Splits of the rows by class that keep groups of rows together, exact copies and rows of one customer, or by time.
 
 A row that stands on both sides of a split makes a model look better than it is, because it only has to recognise the row.
 """
@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import PredefinedSplit, StratifiedKFold, train_test_split
@@ -16,9 +17,13 @@ from sklearn.model_selection import PredefinedSplit, StratifiedKFold, train_test
 from training.ml.search.recipe import HOLD_OUT, Recipe, RecipeError, needed_rows, smallest_classes
 from training.ml.tables.copies import Groups, copies
 from training.ml.tables.labels import count
+from training.ml.tables.quoting import quote
 
 # scikit-learn has no types: a StratifiedKFold or a PredefinedSplit
 Folds: TypeAlias = Any
+
+# the position of each row in time, as whole numbers
+Ranks: TypeAlias = NDArray[np.intp]
 
 HELD_OUT = 0  # the part that is held out
 
@@ -112,12 +117,50 @@ def _deal(codes: NDArray[np.intp], groups: Groups, parts: int, seed: int) -> NDA
     return dealt[groups]
 
 
+def in_time(y: pd.Series, by: pd.Series, recipe: Recipe) -> tuple[Ranks, list[str]]:
+    """Return the position of each row in time, which rows of the same time share, and warnings.
+
+    Args:
+        y: the class of each row.
+        by: the recipe's column of time: dates in ISO 8601, or numbers. Rows without a value are the oldest.
+
+    Raises:
+        RecipeError: the column holds other values, or a part of the split lacks a class.
+    """
+    values = by if is_numeric_dtype(by) else pd.to_datetime(by, format="ISO8601", errors="coerce", utc=True)
+    strange = by[by.notna() & values.isna()]
+    if len(strange) or values.isna().all():
+        found = quote(strange.iloc[0]) if len(strange) else "no values"
+        raise RecipeError(f"the column of time {quote(by.name)} has {found}; expected dates or numbers")
+    ranks = values.rank(method="dense").fillna(0).to_numpy().astype(np.intp)
+    blocks = _blocks(ranks, recipe)
+    for place, block in enumerate(blocks):
+        if missing := sorted(set(y) - set(y.iloc[block])):
+            part = "the newest fifth" if place == HELD_OUT else f"fold {place} in the order of {by.name}"
+            raise RecipeError(
+                f"{part} has no row of {quote(missing[0])}; use fewer folds, add rows, or split without --time"
+            )
+    without = int(values.isna().sum())
+    return ranks, [f"{without:,} rows without {by.name} count as the oldest"] if without else []
+
+
+def _blocks(ranks: Ranks, recipe: Recipe) -> list[NDArray[np.intp]]:
+    """Return the row positions of the held-out part, and then of each fold from the oldest to the newest."""
+    order = np.argsort(ranks, kind="stable")
+    cut = len(order) - math.ceil(len(order) * HOLD_OUT)
+    # rows of one time are on one side, which may make the part smaller or larger
+    low, high = (int(np.searchsorted(ranks[order], ranks[order[cut]], side)) for side in ("left", "right"))
+    cut = high if high < len(order) and high - cut < cut - low else low
+    return [order[cut:], *np.array_split(order[:cut], recipe.folds)]
+
+
 def split(
-    y: pd.Series, recipe: Recipe, groups: Groups | None = None
+    y: pd.Series, recipe: Recipe, groups: Groups | None = None, ranks: Ranks | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the row positions to train on and those of the held-out fifth, stratified by class.
 
-    Each class has at least one training row per fold and at least one held-out row. Rows of a group are on one side.
+    Each class has at least one training row per fold and at least one held-out row. Rows of a group are on one side. With
+    ranks in time, the newest rows are held out.
 
     Raises:
         RecipeError: a class has too few rows for the folds; the message says what to do.
@@ -129,6 +172,9 @@ def split(
             f"too few rows of {few}: {recipe.folds} folds and a held-out fifth need at least {needed} of every class. "
             "Use fewer folds, add rows, or leave the class out"
         )
+    if ranks is not None:
+        newest, *older = _blocks(ranks, recipe)
+        return np.sort(np.concatenate(older)), np.sort(newest)
     codes, classes = pd.factorize(y, sort=True)
     if groups is not None:
         is_held_out = _deal(codes, groups, round(1 / HOLD_OUT), recipe.seed) == HELD_OUT
@@ -154,13 +200,21 @@ def _move(
     return np.delete(source, moved), np.concatenate([to, source[moved]])
 
 
-def folds(y: NDArray[np.object_], recipe: Recipe, groups: Groups | None = None) -> Folds:
-    """Return the folds of the cross-validation, stratified by class.
+def folds(
+    y: NDArray[np.object_], recipe: Recipe, groups: Groups | None = None, ranks: Ranks | None = None
+) -> Folds:
+    """Return the folds of the cross-validation, stratified by class, or blocks of time.
 
     Args:
         y: the labels of the training rows, shape (rows,).
         groups: the groups of the training rows, which folds keep together.
+        ranks: the positions of the training rows in time; each fold is a block of it.
     """
+    if ranks is not None:
+        parts = np.empty(len(y), dtype=np.intp)
+        for place, block in enumerate(np.array_split(np.argsort(ranks, kind="stable"), recipe.folds)):
+            parts[block] = place
+        return PredefinedSplit(parts)
     if groups is None:
         return StratifiedKFold(recipe.folds, shuffle=True, random_state=recipe.seed)
     codes = pd.factorize(y, sort=True)[0]

@@ -14,6 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
@@ -279,12 +283,50 @@ class Compiled:
 def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
     """Compile a fitted pipeline; return None if a step or estimator of it is not supported."""
     model = pipeline.named_steps["model"]
-    engine, build = _ENGINES.get(type(model).__name__, ("", None))
-    predict = build(model) if build else None
+    engine, predict = _compile(model)
     if predict is None:
         return None
     predict = _arranging(predict, list(model.classes_), contract.classes)
     return Compiled(engine, _preprocessor(pipeline, contract), predict)
+
+
+def _compile(model: Any) -> tuple[str, onnx_trees.Predict | None]:
+    """Return the engine of a fitted model and its function from features to probabilities, None if it is not supported."""
+    if isinstance(model, CalibratedClassifierCV):
+        (pair,) = model.calibrated_classifiers_
+        engine, predict = _compile(pair.estimator)
+        return engine, _calibrating(predict, pair.calibrators) if predict else None
+    if isinstance(model, VotingClassifier) and len(model.estimators_) == 1:
+        return _compile(model.estimators_[0])
+    if isinstance(model, FrozenEstimator):
+        return _compile(model.estimator)
+    engine, build = _ENGINES.get(type(model).__name__, ("", None))
+    return engine, build(model) if build else None
+
+
+def _calibrating(predict: onnx_trees.Predict, calibrators: Sequence[Any]) -> onnx_trees.Predict:
+    """Wrap a function to return calibrated probabilities, as scikit-learn's `CalibratedClassifierCV` does."""
+    functions = [_calibrator(fitted) for fitted in calibrators]
+
+    def of_two(X: Matrix) -> Matrix:
+        positive = functions[0](predict(X)[:, 1])
+        return np.column_stack([1 - positive, positive])
+
+    def of_many(X: Matrix) -> Matrix:
+        shares = np.column_stack([of(score) for of, score in zip(functions, predict(X).T, strict=True)])
+        total = shares.sum(axis=1, keepdims=True)
+        even = np.full_like(shares, 1 / len(functions))
+        normalised: Matrix = np.divide(shares, total, out=even, where=total != 0)
+        return normalised
+
+    return of_two if len(functions) == 1 else of_many
+
+
+def _calibrator(fitted: Any) -> Callable[[Matrix], Matrix]:
+    """Return the function of a fitted isotonic or sigmoid calibrator from scores to probabilities, shape (rows,)."""
+    if isinstance(fitted, IsotonicRegression):
+        return lambda scores: np.interp(scores, fitted.X_thresholds_, fitted.y_thresholds_)
+    return lambda scores: expit(-(fitted.a_ * scores + fitted.b_))
 
 
 def _arranging(

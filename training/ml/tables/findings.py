@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.ml.files.dates import days
 from training.ml.search.recipe import Recipe, needed_rows, smallest_classes
-from training.ml.tables.contract import Contract, Kind, labels, with_label
+from training.ml.tables.contract import Contract, Feature, Kind, labels, with_label
 from training.ml.tables.copies import Groups, copies, repeated
 from training.ml.tables.date_parts import recognise
 from training.ml.tables.inference import MIN_ROWS_FOR_IDENTIFIER, LeftOut, tell_alike
@@ -270,22 +270,63 @@ def _leaks(labelled: pd.DataFrame, classes: pd.Series, contract: Contract) -> It
     for feature in contract.features:
         if feature.kind is Kind.TEXT:
             continue
-        column = labelled[feature.name].iloc[chosen]
-        codes = pd.factorize(column)[0] if feature.kind in {Kind.CATEGORY, Kind.BOOLEAN} else None
-        if codes is not None:
-            values = np.where(codes < 0, np.nan, codes)
-        elif feature.kind is Kind.DATE:
-            values = days(column)
-        else:
-            values = column.to_numpy(np.float64)
-        score = _score_alone(values, y, nearest=codes is None)
+        values = _as_numbers(feature, labelled[feature.name].iloc[chosen])
+        score = _score_alone(values, y, nearest=_has_order(feature))
         if score >= LEAK:
-            yield Finding(
-                "leak",
-                feature.name,
-                f"it predicts {contract.target} by itself with a balanced accuracy of {score:.1%}. Leave "
-                "it out if it is not known at the time of the prediction",
-            )
+            yield _leak(feature, contract, score)
+
+
+def leaks_across(
+    labelled: pd.DataFrame, contract: Contract, learned: NDArray[np.intp], judged: NDArray[np.intp]
+) -> list[Finding]:
+    """Find features that predict the class on their own across a split by groups or time.
+
+    Args:
+        labelled: as read from CSV, shape (rows, columns), with a label in each row.
+        learned, judged: the positions of the rows on both sides of the split.
+    """
+    classes = contract.labels_of(labelled)
+    # the labels of each side in random order, and about as many of each class
+    known, asked = (rows[_balanced_sample(classes.iloc[rows])] for rows in (learned, judged))
+    y = pd.Index(contract.classes).get_indexer(pd.Index(classes.iloc[np.concatenate([known, asked])]))
+    truth = y[len(known) :]
+    rows = np.bincount(truth, minlength=len(contract.classes))
+    if (rows >= MIN_ROWS_FOR_LEAK).sum() < 2:  # noqa: PLR2004
+        return []
+    found = []
+    for feature in contract.features:
+        if feature.kind is Kind.TEXT:
+            continue
+        values = _as_numbers(feature, labelled[feature.name].iloc[np.concatenate([known, asked])])
+        predicted = _look_up(
+            values[: len(known)], y[: len(known)], values[len(known) :], nearest=_has_order(feature)
+        )
+        right = np.bincount(truth, weights=predicted == truth, minlength=len(rows))
+        score = float((right[rows > 0] / rows[rows > 0]).mean())
+        if score >= LEAK:
+            found.append(_leak(feature, contract, score))
+    return found
+
+
+def _leak(feature: Feature, contract: Contract, score: float) -> Finding:
+    return Finding(
+        "leak",
+        feature.name,
+        f"it predicts {contract.target} by itself with a balanced accuracy of {score:.1%}. Leave "
+        "it out if it is not known at the time of the prediction",
+    )
+
+
+def _has_order(feature: Feature) -> bool:
+    return feature.kind not in {Kind.CATEGORY, Kind.BOOLEAN}
+
+
+def _as_numbers(feature: Feature, column: pd.Series) -> NDArray[np.float64]:
+    """Return a number for each value, NaN if missing; codes for the values of a category."""
+    if not _has_order(feature):
+        codes = pd.factorize(column)[0]
+        return np.where(codes < 0, np.nan, codes)
+    return days(column) if feature.kind is Kind.DATE else column.to_numpy(np.float64)
 
 
 def _balanced_sample(classes: pd.Series) -> NDArray[np.intp]:

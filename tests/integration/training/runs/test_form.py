@@ -222,6 +222,7 @@ def test_a_run_is_repeated_with_all_of_its_recipe(trainer: Client) -> None:
         "aim": {"goal": "cost", "value": 5.0},
         "positive": "no",
         "group": "spend",
+        "time": None,
     }
     Run.objects.filter(pk=before.pk).update(recipe_data=recipe)
     path = reverse("training:run-repeat", args=[before.pk])
@@ -275,3 +276,13 @@ def test_a_positive_class_with_line_ends_comes_back_from_a_browser(trainer: Clie
     assert options[page["positive"].value()] == "high\r\nrisk"
     assert trainer.post(NEW, filled(dataset, positive=other)).status_code == 302
     assert Run.objects.get().recipe.positive == "low\r\nrisk"
+
+
+def test_a_column_of_time_is_chosen(trainer: Client) -> None:
+    dataset = DatasetFactory.create(name="customers")
+    response = trainer.post(NEW, filled(dataset, folds=2, time="tenure"))
+    assert response.status_code == 302, response.context["form"].errors
+    run = Run.objects.get()
+    assert run.recipe.time == "tenure"
+    again = trainer.get(reverse("training:run-repeat", args=[run.pk])).context["columns"]["time"]
+    assert again.value() == "tenure"

@@ -1,5 +1,6 @@
 """Splits that keep copies and groups of rows on one side."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
-from training.ml.search.splitting import folds, split, together
+from training.ml.search.splitting import folds, in_time, split, together
 from training.ml.tables.copies import copies
 from training.ml.tables.findings import find
 from training.ml.tables.inference import infer
@@ -179,3 +180,71 @@ def test_group_columns_that_cannot_be_used_are_refused(group: str, expected: str
     table = noise(60, 1).assign(half=np.resize([1, 2], 60))
     with pytest.raises(RecipeError, match=expected):
         check(table, infer(table, "label"), Recipe(folds=3, group=group))
+
+
+def dated(rows: int = 100) -> pd.DataFrame:
+    """Rows of noise in random order, each with a day of its own."""
+    table = noise(rows, 1)
+    days = pd.Series(pd.date_range("2025-01-01", periods=rows).strftime("%Y-%m-%d"))
+    table["day"] = days.sample(frac=1, random_state=1).to_numpy()
+    return table
+
+
+def test_the_newest_fifth_is_held_out_and_folds_are_blocks_of_time() -> None:
+    table = dated()
+    recipe = Recipe(folds=4, time="day")
+    ranks, warnings = in_time(table["label"], table["day"], recipe)
+    fitting, held_out = split(table["label"], recipe, None, ranks)
+    assert warnings == []
+    assert len(held_out) == 20
+    assert table["day"].iloc[fitting].max() < table["day"].iloc[held_out].min()
+    rows = table.iloc[fitting]
+    blocks = [
+        rows["day"].iloc[test].agg(["min", "max"]).tolist()
+        for _, test in folds(rows["label"].to_numpy(), recipe, None, ranks[fitting]).split(rows)
+    ]
+    assert blocks == sorted(blocks)
+    assert all(before[1] < after[0] for before, after in pairwise(blocks))
+
+
+def test_rows_of_one_time_are_on_one_side_and_those_without_are_the_oldest() -> None:
+    table = dated()
+    recipe = Recipe(folds=2, time="year")
+    years = pd.Series(np.repeat([2023.0, 2024.0, 2025.0], [40, 35, 25]), name="year")
+    years[:5] = np.nan
+    ranks, warnings = in_time(table["label"], years, recipe)
+    fitting, held_out = split(table["label"], recipe, None, ranks)
+    assert set(years[held_out]) == {2025.0}
+    assert set(range(5)) <= set(fitting)
+    assert warnings == ["5 rows without year count as the oldest"]
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (["soon"] * 100, '"day" has "soon"; expected dates or numbers'),
+        ([None] * 100, "has no values"),
+    ],
+)
+def test_a_column_that_is_no_time_is_refused(days: list[str | None], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        in_time(noise(100, 1)["label"], pd.Series(days, name="day", dtype=object), TINY)
+
+
+def test_a_part_without_a_class_is_refused() -> None:
+    table = dated().sort_values("day")
+    table["label"] = np.repeat(["no", "yes"], 50)
+    with pytest.raises(RecipeError, match='the newest fifth has no row of "no"'):
+        in_time(table["label"], table["day"], TINY)
+    with pytest.raises(RecipeError, match="give one of the two"):
+        Recipe(group="a", time="day").check()
+
+
+def test_an_input_that_tells_the_class_of_later_rows_is_warned_about() -> None:
+    table = dated(200)
+    table["refund"] = (table["label"] == "yes").astype(float)
+    recipe = Recipe(folds=2, space={"n_estimators": [5]}, time="day")
+    trained = train(table, infer(table, "label"), recipe, jobs=1, accelerate=False)
+    (warning,) = [text for text in trained.warnings if text.startswith("refund:")]
+    assert "by itself" in warning
+    assert trained.held_out.rows == 40
