@@ -1,7 +1,7 @@
 """The rules of alerts: what each looks at, and its limit."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -202,16 +202,23 @@ def _shifts(version: Version, windows: Mapping[int, Evaluation], now: datetime) 
         if not any(item.is_lasting for item in moved.values()):
             continue
         earlier = _moved(evaluate(version, days=days, until=now - DAY))
-        for (rule, name), item in moved.items():
-            if item.is_lasting and (rule, name) in earlier:
-                since = f" since {item.since:%Y-%m-%d %H:%M} UTC" if item.since else ""
-                yield Finding(
-                    rule,
-                    f"{_SHIFTED[rule].format(name)} moved away from the training data{since} "
-                    f"(shift {item.shift or 0.0:.3f}, over {_span(days)}).",
-                    name,
-                    item.shift,
-                )
+        for (rule, name), item in confirmed(moved, earlier).items():
+            since = f" since {item.since:%Y-%m-%d %H:%M} UTC" if item.since else ""
+            yield Finding(
+                rule,
+                f"{_SHIFTED[rule].format(name)} moved away from the training data{since} "
+                f"(shift {item.shift or 0.0:.3f}, over {_span(days)}).",
+                name,
+                item.shift,
+            )
+
+
+Key = tuple[str, str]
+
+
+def confirmed(moved: Mapping[Key, Moved], earlier: Collection[Key]) -> dict[Key, Moved]:
+    """What moved for good in a window, by rule and input, and had moved in the one that ended a day earlier, too."""
+    return {key: item for key, item in moved.items() if item.is_lasting and key in earlier}
 
 
 _SHIFTED = {
@@ -231,8 +238,8 @@ def _whole_table(version: Version) -> Iterator[Finding]:
         yield Finding("whole_table", message, value=auc)
 
 
-def _moved(window: Evaluation) -> dict[tuple[str, str], Moved]:
-    moved: dict[tuple[str, str], Moved] = {("drift", item.name): item for item in window.moved}
+def _moved(window: Evaluation) -> dict[Key, Moved]:
+    moved: dict[Key, Moved] = {("drift", item.name): item for item in window.moved}
     others = {"label_mix": window.label_mix, "probabilities": window.probabilities}
     return {**moved, **{(rule, ""): item for rule, item in others.items() if item.moved}}
 

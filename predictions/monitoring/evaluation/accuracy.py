@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from predictions.monitoring import quality
 from predictions.monitoring.evaluation.facts import Accuracy, Estimated, Measured
-from training.ml.watch.bins import Column
+from predictions.monitoring.evaluation.shifts import MANY_NEW, new_share
 from training.ml.watch.estimate import estimated_accuracy
 from training.ml.watch.reference import Reference
 from training.models import Version
 
-# share of predictions whose inputs or confidence training did not know, above which the estimated accuracy does not hold
+# share of predictions like which there were no held-out rows, above which the estimated accuracy does not hold
 MOST_UNKNOWN = 0.05
 
 
@@ -42,25 +42,17 @@ def _estimated(
     rows = cells.sum()
     unknown = (
         max(
-            (_unknown_share(bins.of_column(counts, place), column, then), column.name)
+            (new_share(bins.of_column(counts, place), column, then), column.name)
             for place, (column, then) in enumerate(zip(bins.columns, reference.counts, strict=True))
         )
         if bins.columns
         else (0.0, "")
     )
-    if not why and rows and unknown[0] > MOST_UNKNOWN:
+    if not why and rows and unknown[0] > MANY_NEW:
         why = f"training knows too little of the values that {unknown[1]} has now"
     if not why and estimate.unknown > MOST_UNKNOWN:
         why = "the held-out rows had too few predictions like these"
     return Estimated(estimate.value, estimate.low, estimate.high, not why, why)
-
-
-def _unknown_share(now: NDArray[np.int64], column: Column, then: Sequence[int]) -> float:
-    """The share of values outside those of training, and of missing ones where training had none."""
-    places = list(column.outside if column.is_ordered else (column.unseen,))
-    if not then[column.missing]:
-        places.append(column.missing)
-    return float(now[places].sum() / max(now.sum(), 1))
 
 
 def _contradiction(reference: Reference, cells: NDArray[np.int64], confusion: NDArray[np.int64]) -> str:

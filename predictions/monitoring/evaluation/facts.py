@@ -21,7 +21,7 @@ class Moved:
         since: start of the hour since when it differs; None if it has not moved.
         before: the distance to the same hours of the weeks before; None if there were not enough predictions.
         is_lasting: whether it may raise an alert: it has moved, and a weekly season cannot explain it, because the weeks before
-            are known, the window has a week, or the shift is large.
+            are known, the window has a week, or there is more of some values than a day of the week can have.
         then, now: the shares of training and of the window by group, in the same order as `groups`.
     """
 

@@ -21,8 +21,11 @@ from training.models import Version
 HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
 # weeks before a window with whose same hours it is compared
 WEEKS_BEFORE = 4
-# shift from which a window counts although the weeks before are not known, so a weekly season cannot be excluded
-LARGE_SHIFT = 0.2
+# A value that only one day of the week has is a seventh of a table of whole weeks, so no day has more than seven times the
+# share of training. From this share of predictions above that, a window counts although the weeks before are not known.
+DAYS_OF_WEEK, BEYOND_SEASON = 7, 0.05
+# share of values that training did not know, from which an input is said to have many
+MANY_NEW = 0.05
 # rows before a change, from which the time of the change can be told
 _ROWS_BEFORE = 100
 
@@ -36,6 +39,12 @@ class _Compared:
     now: NDArray[np.int64]
     before: NDArray[np.int64]
     by_hour: NDArray[np.int64]
+
+    @property
+    def beyond_season(self) -> float:
+        """The share of predictions that no season of the week can explain."""
+        then, now = (counts / max(counts.sum(), 1) for counts in (self.then, self.now))
+        return float(np.maximum(now - DAYS_OF_WEEK * then, 0).sum())
 
 
 def distributions(
@@ -72,13 +81,24 @@ def distributions(
     return tuple(columns), judged[-2], judged[-1]
 
 
+def new_share(now: NDArray[np.int64], column: Column, then: Sequence[int]) -> float:
+    """The share of values outside those of training, and of missing ones where training had none, beyond that in training."""
+    places = list(column.outside if column.is_ordered else (column.unseen,))
+    if not then[column.missing]:
+        places.append(column.missing)
+    usual = sum(then[place] for place in places) / max(sum(then), 1)
+    return max(float(now[places].sum() / max(now.sum(), 1)) - usual, 0.0)
+
+
 def _weeks_before(hours: Hours, since: datetime, until: datetime) -> NDArray[np.int64]:
-    """The sums of the same hours of the weeks before."""
+    """The sums of the same hours of those weeks before that are known from the first of these hours on."""
     starts = {start: place for place, start in enumerate(hours.starts)}
     total = np.zeros(hours.counts.shape[1], dtype=np.int64)
     length = int((until - since) / HOUR) + 1
     for week in range(1, WEEKS_BEFORE + 1):
         first = since - week * WEEK
+        if not hours.starts or first < hours.starts[0]:
+            break
         places = [starts[hour] for step in range(length) if (hour := first + step * HOUR) in starts]
         total += hours.counts[places].sum(axis=0)
     return total
@@ -136,7 +156,7 @@ def _judge(
         moved = is_enough and is_found and distance.matters
         if has_past:
             moved = moved and is_found_before and past.matters
-        excludes_season = has_past or (not is_short and weeks >= 1) or distance.shift > LARGE_SHIFT
+        excludes_season = has_past or (not is_short and weeks >= 1) or item.beyond_season > BEYOND_SEASON
         total_then, total_now = item.then.sum(), item.now.sum()
         results.append(
             Moved(

@@ -36,8 +36,6 @@ MOST_COMPARED, MOST_JUDGED = 10_000, 20_000
 # segments that are stored
 MOST_SEGMENTS = 50
 DAY = timedelta(days=1)
-# ROC-AUC from which rows of less than a week differ from training by more than the days of a week do
-LARGE_AUC = 0.7
 
 
 def inspect_all(is_stopping: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
@@ -111,7 +109,7 @@ def _whole_table(
     # without a whole week, a day of the week may be all that differs
     covers_week = HourlyCount.objects.filter(version=version, hour__lte=end - COMPARED + DAY).exists()
     return {
-        "differs": found.differs and (covers_week or found.auc.value > LARGE_AUC),
+        "differs": found.differs and covers_week,
         "roc_auc": _written(found.auc),
         "p": found.p,
         "columns": list(found.columns),

@@ -76,6 +76,25 @@ def test_a_weekly_season_has_not_moved_but_a_new_value_has(version: Version) -> 
     assert [item.name for item in evaluate(version, days=1, until=NOW).moved] == ["plan"]
 
 
+def test_in_the_first_week_only_what_no_season_explains_is_lasting(version: Version) -> None:
+    weekend = {"member": [0.9, 0.1, 0, 0]}
+    serve(version, NOW, 2_000, seed=1, shares=weekend | {"plan": only(5, 3)})
+    serve(version, NOW - 24 * HOUR, 2_000, seed=2)
+    found = evaluate(version, days=1, until=NOW)
+    assert {item.name for item in found.moved} == {"member", "plan"}
+    assert [item.name for item in found.moved if item.is_lasting] == ["plan"]
+
+
+def test_hours_that_a_week_before_did_not_have_are_not_compared(version: Version) -> None:
+    """Eight days after the first call, a day of the week before is known in half."""
+    for step in range(0, 12 * 15, 6):
+        serve(version, NOW - step * HOUR, 600, seed=step)
+    assert column(evaluate(version, days=1, until=NOW), "member").before is None
+    for step in range(12 * 15, 24 * 8 + 6, 6):
+        serve(version, NOW - step * HOUR, 600, seed=step)
+    assert column(evaluate(version, days=1, until=NOW), "member").before is not None
+
+
 def test_missing_unseen_and_constant_values_are_shares_of_the_predictions(version: Version) -> None:
     names = [item.name for item in version.reference.bins.columns]
     sizes = {item.name: item.size for item in version.reference.bins.columns}
