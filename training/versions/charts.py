@@ -31,6 +31,8 @@ from training.versions.costs import Curve
 
 # classes up to which the cells of a confusion matrix have room for numbers
 NUMBERED_CLASSES = 12
+# most classes for which the numbers have their shares beside them
+SHARED_CLASSES = 3
 # features in the chart of one version, and in that of several
 SHOWN_FEATURES = 15
 SHOWN_COMPARED = 10
@@ -62,14 +64,18 @@ def confusion(
         for row, of_row in zip(counts, shares, strict=True)
     ]
     whole = [html.escape(label, quote=False) for label in classes]
+    written = "%{text}" if len(classes) <= SHARED_CLASSES else "%{customdata[2]:,}"
     figure = plot(
         heatmap(
             z=shares,
             zmin=0,
             zmax=1,
             text=cells,
-            texttemplate="%{text}" if len(classes) <= NUMBERED_CLASSES else None,
-            customdata=[[[actual, predicted] for predicted in whole] for actual in whole],
+            texttemplate=written if len(classes) <= NUMBERED_CLASSES else None,
+            customdata=[
+                [[actual, predicted, count] for predicted, count in zip(whole, row, strict=True)]
+                for actual, row in zip(whole, counts, strict=True)
+            ],
             hovertemplate="actual %{customdata[0]}<br>predicted %{customdata[1]}<br>%{text}<extra></extra>",
             textfont={"size": 13},
             showscale=False,
@@ -86,11 +92,17 @@ def confusion(
         title=title,
         note="Held-out rows by actual and predicted class, with the share of the actual class.",
         figure=figure,
+        size=_size(len(classes)),
         table={
             "headers": ["Actual class", *(f"Predicted {label}" for label in classes)],
             "rows": [[label, *row] for label, row in zip(classes, cells, strict=True)],
         },
     )
+
+
+def _size(parts: int) -> str:
+    """The size of a chart with so many classes or curves, whose labels need space."""
+    return "chart-lg" if parts > SHARED_CLASSES else ""
 
 
 def of_held_out(held_out: Mapping[str, Any]) -> list[Chart]:
@@ -155,6 +167,7 @@ def roc(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> Chart:
             curves,
         ),
         figure=figure,
+        size=_size(len(curves)),
         table=curves_table(curves, [each_is, "False positive rate", "True positive rate"]),
     )
 
@@ -179,6 +192,7 @@ def precision_recall(curves: Sequence[Mapping[str, Any]], each_is: str = "Class"
             curves,
         ),
         figure=figure,
+        size=_size(len(curves)),
         table=curves_table(curves, [each_is, "Recall", "Precision"]),
     )
 
@@ -224,6 +238,7 @@ def calibration(curves: Sequence[Mapping[str, Any]], each_is: str = "Class") -> 
             curves,
         ),
         figure=figure,
+        size=_size(len(curves)),
         table={
             "headers": [each_is, "Predicted probability", "Observed share of the class", "Rows"],
             "rows": [

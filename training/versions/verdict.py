@@ -69,14 +69,14 @@ class Trial:
 def sentences(version: Version) -> list[str]:
     """What a version does on rows that it did not see, the most important first."""
     judged, contract = version.held_out, version.contract
+    correct = _against_the_most_frequent(judged)
     if contract.positive is None:
-        first = _of_classes(judged)
+        first = [correct, _of_the_weakest(judged)]
     else:
-        first = of_outcome(
-            Outcome(judged["confusion"], contract.classes.index(contract.positive)), contract.positive
-        )
+        place = contract.classes.index(contract.positive)
+        first = [*of_outcome(Outcome(judged["confusion"], place), contract.positive), correct]
     name = estimator(version.family or version.run.recipe_data["estimator"])
-    return [*first, _against_the_most_frequent(judged), f"The best model of the search is: {name}."]
+    return [*first, f"The best model of the search is: {name}."]
 
 
 def of_calibration(version: Version) -> list[str]:
@@ -148,12 +148,10 @@ def _costs_of(outcome: Outcome, costs: Costs | None, place: int) -> list[str]:
     return [f"Mistakes in {ROWS:,} similar rows cost {numbers.amount(cost, costs.unit)}."]
 
 
-def _of_classes(judged: Mapping[str, Any]) -> list[str]:
+def _of_the_weakest(judged: Mapping[str, Any]) -> str:
+    """The class that is found least often."""
     weakest = min(judged["per_class"], key=lambda row: row["recall"])
-    return [
-        f"It labels {numbers.percent(judged['metrics']['accuracy'])} of the rows correctly.",
-        f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'], 0)} of its rows.",
-    ]
+    return f"It finds {weakest['label']} least often: {numbers.percent(weakest['recall'], 0)} of its rows."
 
 
 def _against_the_most_frequent(judged: Mapping[str, Any]) -> str:

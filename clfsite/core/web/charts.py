@@ -32,6 +32,7 @@ class Chart(TypedDict):
     note: str
     figure: dict[str, Any]
     table: Table
+    size: str
 
 
 # Plotly's JSON of one trace
@@ -62,9 +63,15 @@ def _trace(kind: str, properties: Mapping[str, Any]) -> Trace:
     return {"type": kind, **{name: value for name, value in properties.items() if value is not None}}
 
 
-def chart(*, name: str, title: str, figure: dict[str, Any], table: Table, note: str = "") -> Chart:
-    """Put a figure and its table together."""
-    return {"id": name, "title": title, "note": note, "figure": figure, "table": table}
+def chart(
+    *, name: str, title: str, figure: dict[str, Any], table: Table, note: str = "", size: str = ""
+) -> Chart:
+    """Put a figure and its table together.
+
+    Args:
+        size: a class of the style sheet, if not the usual size.
+    """
+    return {"id": name, "title": title, "note": note, "figure": figure, "table": table, "size": size}
 
 
 def text(label: str) -> str:
