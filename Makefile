@@ -81,6 +81,9 @@ bench-read: $(VENV)/tests  ## read a million rows, against pandas and cell by ce
 bench-tables: $(VENV)/tests  ## train on two dozen unrelated public tables (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
+bench-portfolio: $(VENV)/tests  ## choose the settings that `auto` begins with, over 19 public tables (half an hour)
+	@$(BIN)/python -W ignore -m tests.bench.portfolio
+
 bench-estimates: $(VENV)/tests  ## compare the estimated time of runs with the actual one (ten minutes, on a quiet machine)
 	@$(BIN)/python -W ignore -m tests.bench.estimates
 

@@ -282,7 +282,7 @@ class Run(Archivable, Job):
         if self.phase == Phase.SEARCH and (seconds < SURE_SECONDS or self.percent < SURE_PERCENT):
             return None
         left = seconds / self.phase_done * max(self.phase_total - self.phase_done, 0)
-        budget = self.recipe.max_minutes
+        budget = self.recipe.budget_minutes
         if self.phase != Phase.SEARCH or budget is None:
             return left
         return min(left, max(60 * budget - seconds, 0))
@@ -294,7 +294,7 @@ class Run(Archivable, Job):
             *("", Phase.READ, Phase.CHECK, Phase.SEARCH)
         }
         is_asked = self.stop_requested_at is not None or self.cancel_requested_at is not None
-        return is_early and not is_asked and self.recipe.max_minutes is not None
+        return is_early and not is_asked and self.recipe.budget_minutes is not None
 
     def request_stop(self) -> bool:
         """Ask the search to end with the best setting so far; False if it is over or cannot."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from training.ml.search.families import AUTO
-from training.ml.search.recipe import Recipe
+from training.ml.search.recipe import PORTFOLIO, Recipe
 
 # the choice that takes the settings of the form instead
 CUSTOM = "custom"
@@ -24,22 +24,21 @@ class Effort:
         return replace(recipe, **self.values)
 
 
-def _values(search: str, folds: int, max_fits: int | None, max_minutes: float) -> dict[str, Any]:
-    # a budget of minutes lets a person stop the search and keep the best so far
+def _values(max_minutes: float) -> dict[str, Any]:
     return {
         "estimator": AUTO,
-        "search": search,
-        "folds": folds,
+        "search": PORTFOLIO,
+        "folds": Recipe.folds,
         "space": None,
-        "max_fits": max_fits,
+        "max_fits": None,
         "max_minutes": max_minutes,
     }
 
 
 EFFORTS = {
-    "quick": Effort("Quick", "a few settings of all kinds of models", _values("random", 3, None, 5.0)),
-    "balanced": Effort("Balanced", "more settings, each judged on more rows", _values("grid", 5, 100, 20.0)),
-    "thorough": Effort("Thorough", "all settings of all kinds of models", _values("grid", 5, None, 120.0)),
+    "quick": Effort("Quick", "proven settings of all kinds of models, and a short search", _values(1.0)),
+    "balanced": Effort("Balanced", "a search around the best of them", _values(5.0)),
+    "thorough": Effort("Thorough", "a long search around the best of them", _values(30.0)),
 }
 USUAL = "balanced"
 

@@ -7,7 +7,7 @@ from statistics import median
 from training.efforts.machine import cores_here
 from training.ml.search import cost
 from training.ml.search.cost import Size
-from training.ml.search.recipe import Recipe
+from training.ml.search.recipe import PORTFOLIO, Recipe
 from training.models import Dataset, MachineSpeed, Run
 
 # seconds to start the process and those of the search, to read the table, and to judge and save a version
@@ -56,10 +56,12 @@ def seconds(size: Size, recipe: Recipe, runs: Sequence[Past], machine: MachineSp
     factors = [run.seconds / _expected(run.recipe, run.size, machine) for run in alike]
     factor = median(factors) if factors else 1.0
     estimate = _expected(recipe, size, machine) * min(max(factor, FASTEST), SLOWEST)
-    if recipe.max_minutes is None:
+    if recipe.budget_minutes is None:
         return estimate
+    if recipe.search == PORTFOLIO:
+        return min(estimate, 60 * recipe.budget_minutes)
     # the best model is fitted and judged after the search, which takes about a fifth of its time
-    return min(estimate, START_SECONDS + 60 * recipe.max_minutes * 1.2)
+    return min(estimate, START_SECONDS + 60 * recipe.budget_minutes * 1.2)
 
 
 def _kind(recipe: Recipe) -> tuple[str, str]:

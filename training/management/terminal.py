@@ -95,8 +95,11 @@ class Watch:
             self.console.print(line, soft_wrap=True)
 
 
-def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
+def execute(run: Run, *, jobs: int, quiet: bool, began: float | None = None) -> Version:
     """Execute a run in this process.
+
+    Args:
+        began: the monotonic time at which a budget of the whole run began; None for now.
 
     Raises:
         CommandError: the run failed, with its reason, or belongs to another process.
@@ -106,7 +109,7 @@ def execute(run: Run, *, jobs: int, quiet: bool) -> Version:
         if not run.start():
             raise CommandError(f"run {run.pk} was claimed by another process")
         with kept_alive(run):
-            version = execute_run(run, jobs=jobs, report=watch.report)
+            version = execute_run(run, jobs=jobs, began=began, report=watch.report)
     if version is None:
         run.refresh_from_db()
         raise CommandError(run.error or f"run {run.pk} was ended by another process")

@@ -24,11 +24,13 @@ from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
 from training.ml.progress import Phase, Progress
+from training.ml.search import timed
 from training.ml.search.calibration import calibrated, choose_calibration
 from training.ml.search.estimators import build_pipeline, can_accelerate
 from training.ml.search.families import FAMILIES
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
-from training.ml.search.recipe import Recipe, RecipeError
+from training.ml.search.race import LARGE_ROWS
+from training.ml.search.recipe import PORTFOLIO, Recipe, RecipeError
 from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, find
 from training.ml.search.splitting import Folds, Ranks, folds, in_time, split, together
 from training.ml.serve.artifact import record_golden
@@ -144,6 +146,7 @@ def train(
     accelerate: bool = True,
     report: Callable[[Progress], None] = lambda progress: None,
     clock: Callable[[], float] = time.monotonic,
+    began: float | None = None,
     spread: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Trained:
     """Search for the best setting, fit it and evaluate it.
@@ -156,11 +159,13 @@ def train(
         accelerate: search with scikit-learn-intelex if it is installed; the winner is fitted by scikit-learn.
         report: called when a phase begins, and about twice a second if it is counted, possibly from another thread.
         clock: a clock in seconds, used only for the recipe's budget of minutes.
+        began: the time on the clock at which a budget of the whole training began; None for now.
         spread: a context in which joblib runs the fits of the search on other machines.
 
     Raises:
         RecipeError: the recipe does not fit the table.
     """
+    began = clock() if began is None else began
     report(Progress(0, 1, phase=Phase.CHECK))
     contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
@@ -170,7 +175,7 @@ def train(
     together_fit = None if groups is None else groups[fitting]
     ranks_fit = None if ranks is None else ranks[fitting]
     X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
-    with spread():
+    with nullcontext() if recipe.search == PORTFOLIO else spread():
         task = _task(
             contract,
             recipe,
@@ -181,20 +186,22 @@ def train(
             accelerate=accelerate,
             clock=clock,
         )
-        search, fits = _search(task, report)
+        search, fits = _search(task, began, report)
         report(Progress(0, 2, phase=Phase.REFIT))
         winner = search.candidates[0]
         proba = _out_of_fold(task, winner) if search.proba is None else search.proba
     report(Progress(1, 2, phase=Phase.REFIT))
-    pipeline = _fit_winner(contract, recipe, winner, X_fit, y_fit, jobs)
+    learned = slice(None) if search.rows is None else search.rows
+    pipeline = _fit_winner(contract, recipe, winner, X_fit.iloc[learned], y_fit[learned], jobs)
     proba, calibration = _calibrate(pipeline, task, proba)
     proba = arranged(proba, np.unique(y_fit).tolist(), contract.classes)
-    threshold, warnings = _threshold(y_fit, proba, contract, recipe)
+    judged = np.isfinite(proba[:, 0])
+    threshold, warnings = _threshold(y_fit[judged], proba[judged], contract, recipe)
     decision = _decision(contract, threshold)
     X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
     report(Progress(0, 1, phase=Phase.JUDGE))
     cross_validation = _over_folds(task, proba, decision)
-    judged = evaluate_rows(
+    evaluation = evaluate_rows(
         pipeline,
         X_held,
         y_held,
@@ -202,6 +209,7 @@ def train(
         seed=recipe.seed,
         groups=None if groups is None else groups[held_out],
         jobs=jobs,
+        seconds=search.importance_seconds,
         report=report,
     )
     report(Progress(0, 1, phase=Phase.COMPILE))
@@ -213,14 +221,19 @@ def train(
         candidates=search.candidates,
         fits=fits,
         cross_validation=cross_validation,
-        held_out=judged,
+        held_out=evaluation,
         threshold=threshold,
-        warnings=[*divided.warnings, *_leaks(table, contract, recipe, fitting, held_out), *warnings],
+        warnings=[
+            *divided.warnings,
+            *_leaks(table, contract, recipe, fitting, held_out),
+            *search.warnings,
+            *warnings,
+        ],
         golden=record_golden(pipeline, X_held),
         engine=choose_engine(pipeline, contract, X_held, threshold),
         reference=_reference(pipeline, X, X_held, y_held, contract, decision),
         out_of_fold={
-            "trade_off": trade_off(y_fit, proba, decision, recipe.seed),
+            "trade_off": trade_off(y_fit[judged], proba[judged], decision, recipe.seed),
             "calibration": calibration,
         },
     )
@@ -280,8 +293,10 @@ def _may_accelerate(recipe: Recipe) -> bool:
     return can_accelerate() and (recipe.search in SHARING or not is_mixed)
 
 
-def _search(task: Task, report: Callable[[Progress], None]) -> tuple[SearchResult, int]:
+def _search(task: Task, began: float, report: Callable[[Progress], None]) -> tuple[SearchResult, int]:
     """Search, report the progress, and return the result and the number of fits."""
+    if task.recipe.search == PORTFOLIO:
+        return timed.find(task, began, report)
     reports: list[Progress] = []
 
     def note(progress: Progress) -> None:
@@ -322,20 +337,26 @@ def _calibrate(
     """Calibrate a fitted pipeline if that lowers the log-loss.
 
     Args:
-        proba: its out-of-fold probabilities in scikit-learn's order of classes.
+        proba: its out-of-fold probabilities in scikit-learn's order of classes, NaN for rows of folds without.
 
     Returns:
         The probabilities after it, and what a version keeps of it. Class weights shift probabilities on purpose, so they
         are left as they are, with nothing to keep.
     """
-    if task.recipe.class_weight is not None:
+    judged = np.isfinite(proba[:, 0])
+    places = np.cumsum(judged) - 1
+    parts = [places[test[judged[test]]] for _, test in task.folds.split(task.X, task.y)]
+    parts = [part for part in parts if len(part)]
+    if task.recipe.class_weight is not None or len(parts) < 2:  # noqa: PLR2004
         return proba, {}
-    parts = [test for _, test in task.folds.split(task.X, task.y)]
-    calibration = choose_calibration(task.y, proba, parts)
+    y, known = task.y[judged], proba[judged]
+    calibration = choose_calibration(y, known, parts)
     if calibration.method:
-        model = calibrated(pipeline.named_steps["model"], calibration.method, task.y, proba)
+        model = calibrated(pipeline.named_steps["model"], calibration.method, y, known)
         pipeline.steps[-1] = ("model", model)
-    return calibration.proba, calibration.to_dict(task.y, proba, _decision(task.contract, None))
+    after = np.full_like(proba, np.nan)
+    after[judged] = calibration.proba
+    return after, calibration.to_dict(y, known, _decision(task.contract, None))
 
 
 def _threshold(
@@ -356,11 +377,14 @@ def _threshold(
 def _fit_winner(
     contract: Contract, recipe: Recipe, winner: Candidate, X: pd.DataFrame, y: NDArray[np.object_], jobs: int
 ) -> Pipeline:
-    """Fit scikit-learn's own estimator, which loads everywhere and scores one row without a thread pool."""
+    """Fit scikit-learn's own estimator, which loads everywhere and scores one row without a thread pool.
+
+    Boosting of few rows takes longer with several threads, which wait for each other after every split.
+    """
     pipeline = build_pipeline(contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
     model = pipeline.named_steps["model"].set_params(**winner.params)
     known = model.get_params()
-    if "n_estimators" in known:
+    if "n_estimators" in known and (FAMILIES[winner.family].nests or len(y) >= LARGE_ROWS):
         model.set_params(n_jobs=jobs)
     pipeline.fit(X, y)
     if "n_estimators" in known:
@@ -369,8 +393,13 @@ def _fit_winner(
 
 
 def _over_folds(task: Task, proba: NDArray[np.float64], decision: Decision) -> dict[str, dict[str, float]]:
-    """Return mean and standard deviation of the five metrics over the folds, whatever the search maximised."""
-    scores = [measure(task.y[test], proba[test], decision) for _, test in task.folds.split(task.X, task.y)]
+    """Return mean and standard deviation of the five metrics over the folds, whatever the search maximised.
+
+    Rows without probabilities, on whose fold a search had no time to judge the winner, do not count.
+    """
+    judged = np.isfinite(proba[:, 0])
+    parts = [test[judged[test]] for _, test in task.folds.split(task.X, task.y)]
+    scores = [measure(task.y[part], proba[part], decision) for part in parts if len(part)]
     values = {name: [score[name] for score in scores] for name in METRICS}
     return {
         name: {"mean": float(np.mean(of_folds)), "std": float(np.std(of_folds))}

@@ -26,9 +26,16 @@ logger = logging.getLogger(__name__)
 
 
 def execute_run(
-    run: Run, *, jobs: int = -1, report: Callable[[Progress], None] = lambda progress: None
+    run: Run,
+    *,
+    jobs: int = -1,
+    began: float | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
 ) -> Version | None:
     """Execute a claimed run in this process; its row has the result.
+
+    Args:
+        began: the monotonic time at which a budget of the whole run began; None for when it was claimed.
 
     Returns:
         The new version, or None if the run failed or has another owner.
@@ -38,11 +45,20 @@ def execute_run(
         run.note(progress)
         report(progress)
 
+    if began is None:
+        began = time.monotonic() - (run.seconds or 0.0)
     try:
         note(Progress(0, 1, phase=Phase.READ))
         frame, agreed = load_corrected(run.dataset, run.corrections)
         trained = train(
-            frame, agreed, run.recipe, jobs=jobs, report=note, clock=StoppableClock(run), spread=_cluster
+            frame,
+            agreed,
+            run.recipe,
+            jobs=jobs,
+            report=note,
+            clock=StoppableClock(run),
+            began=began,
+            spread=_cluster,
         )
         note(Progress(0, 1, phase=Phase.SAVE))
         version = register_version(run=run, trained=trained)

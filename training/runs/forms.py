@@ -13,7 +13,16 @@ from training.efforts import estimate, machine
 from training.efforts.efforts import CUSTOM, EFFORTS, USUAL, effort_of
 from training.ml.judge.aim import Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
-from training.ml.search.recipe import BALANCED, MAX_FITS, RANDOM_CANDIDATES, SEARCHES, Recipe, RecipeError
+from training.ml.search.recipe import (
+    BALANCED,
+    MAX_FITS,
+    PORTFOLIO,
+    PORTFOLIO_MINUTES,
+    RANDOM_CANDIDATES,
+    SEARCHES,
+    Recipe,
+    RecipeError,
+)
 from training.ml.tables.labels import distinct
 from training.models import Classifier, Dataset, Run
 from training.templatetags.titles import METRIC_TITLES, metric
@@ -23,6 +32,7 @@ SEARCH_TITLES = {
     "random": f"Random: try {RANDOM_CANDIDATES} combinations drawn by the seed",
     "halving": "Halving: try all combinations on few rows, continue with the best third",
     "optuna": f"Optuna: try {RANDOM_CANDIDATES} combinations, each chosen by what came before",
+    PORTFOLIO: "Portfolio: proven settings of all kinds of models, then a search around the best",
 }
 GOAL_TITLES = {
     "": "No aim: the more probable class",
@@ -67,7 +77,7 @@ class RunForm(forms.Form):
     )
     search = forms.ChoiceField(
         choices=[(key, SEARCH_TITLES.get(key, key)) for key in SEARCHES],
-        help_text="How the settings of the model are searched.",
+        help_text="How the settings of the model are searched. The portfolio is for all kinds of models.",
     )
     scoring = forms.ChoiceField(
         help_text="The metric to optimize. ROC-AUC measures how well the classes are separated, independent "
@@ -110,8 +120,8 @@ class RunForm(forms.Form):
         required=False,
         min_value=0.01,
         label="At most this many minutes",
-        help_text="For the search only; the evaluation of the best model takes additional time. Empty: no "
-        "limit.",
+        help_text="For the search only; the evaluation of the best model takes additional time. For the portfolio, the "
+        f"time of the whole run. Empty: no limit, or {PORTFOLIO_MINUTES:g} minutes for the portfolio.",
     )
     goal = forms.ChoiceField(
         required=False,

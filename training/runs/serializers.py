@@ -19,7 +19,7 @@ from clfsite.core.api.serializers import (
 from training.datasets.serializers import CorrectionsSerializer
 from training.ml.judge.aim import GOALS, Aim, AimError
 from training.ml.search.families import AUTO, FAMILIES
-from training.ml.search.recipe import BALANCED, MAX_FITS, SEARCHES, Recipe
+from training.ml.search.recipe import BALANCED, MAX_FITS, PORTFOLIO, SEARCHES, Recipe
 from training.ml.tables.contract import MAX_TEXT
 from training.models import Dataset, Run, Version
 
@@ -157,7 +157,11 @@ class RecipeSerializer(StrictSerializer):
     """A recipe; its members have the same defaults as on the terminal."""
 
     estimator = StrictChoiceField(choices=[*FAMILIES, AUTO], default=_DEFAULT.estimator)
-    search = StrictChoiceField(choices=list(SEARCHES), default=_DEFAULT.search)
+    search = StrictChoiceField(
+        choices=list(SEARCHES),
+        required=False,
+        help_text=f"Default: {PORTFOLIO} for {AUTO} without a space, otherwise {_DEFAULT.search}.",
+    )
     scoring = StrictCharField(default=_DEFAULT.scoring)
     folds = StrictIntegerField(default=_DEFAULT.folds, min_value=2, max_value=100)
     seed = StrictIntegerField(default=_DEFAULT.seed, min_value=0, max_value=2**32 - 1)
@@ -221,7 +225,7 @@ class RunRequestSerializer(RecipeSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         names = list(RecipeSerializer().fields)
-        flat = {name: attrs.pop(name) for name in names}
+        flat = {name: attrs.pop(name) for name in names if name in attrs}
         twice = [name for name in names if "recipe" in attrs and name in self.initial_data]
         if twice:
             raise serializers.ValidationError(

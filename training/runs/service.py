@@ -148,7 +148,7 @@ def stop_run(*, run: Run) -> None:
         Conflict: its search is over, or has no budget of time and so does not look at the clock.
     """
     if not run.request_stop():
-        reason = "its search is not under way" if run.recipe.max_minutes else "it has no budget of minutes"
+        reason = "its search is not under way" if run.recipe.budget_minutes else "it has no budget of minutes"
         raise Conflict(f"{run} cannot be stopped early: {reason}; it can be cancelled until it ends")
 
 

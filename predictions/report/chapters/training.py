@@ -10,7 +10,8 @@ from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
-from training.ml.search.recipe import BALANCED, HOLD_OUT
+from training.ml.search.portfolio import RANGES
+from training.ml.search.recipe import BALANCED, HOLD_OUT, PORTFOLIO, Recipe
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS
 from training.ml.tables.digits import exact
 from training.templatetags.titles import estimator, metric
@@ -21,6 +22,7 @@ SEARCHES = {
     "random": "combinations drawn at random from the values below",
     "halving": "many combinations on few rows, then the best third on three times as many rows, and so on",
     "optuna": "combinations proposed by Optuna from earlier results, with poor ones stopped early",
+    PORTFOLIO: "proven settings of all families first, then settings around the best, proposed by Optuna",
 }
 
 
@@ -110,8 +112,8 @@ def _budget(facts: Facts) -> str:
     parts = []
     if recipe.max_fits is not None:
         parts.append(numbers.count(recipe.max_fits, "fit"))
-    if recipe.max_minutes is not None:
-        parts.append(f"{exact(recipe.max_minutes)} minutes")
+    if recipe.budget_minutes is not None:
+        parts.append(f"{exact(recipe.budget_minutes)} minutes")
     return " or ".join(parts) or "none"
 
 
@@ -132,13 +134,7 @@ def search(facts: Facts) -> Chapter:
             f"{recipe.folds} folds."
         ),
         Heading("Values to try"),
-        Items(
-            [
-                f"{estimator(family)}: "
-                + "; ".join(f"{name} {', '.join(map(exact, values))}" for name, values in space.items())
-                for family, space in recipe.spaces.items()
-            ]
-        ),
+        Items(_values(recipe)),
     ]
     if len(tried) > 1:
         blocks.append(
@@ -168,6 +164,24 @@ def search(facts: Facts) -> Chapter:
         )
     )
     return Chapter("search", "Search", blocks)
+
+
+def _values(recipe: Recipe) -> list[str]:
+    """The values to try of each family, in one line."""
+    if recipe.search == PORTFOLIO:
+        return [
+            f"{estimator(family)}: "
+            + "; ".join(
+                f"{name} {exact(values.low)} to {exact(values.high)}" for name, values in ranges.items()
+            )
+            for family, ranges in RANGES.items()
+            if family in recipe.spaces
+        ]
+    return [
+        f"{estimator(family)}: "
+        + "; ".join(f"{name} {', '.join(map(exact, values))}" for name, values in space.items())
+        for family, space in recipe.spaces.items()
+    ]
 
 
 def _settings(params: Mapping[str, Any]) -> str:

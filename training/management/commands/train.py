@@ -14,7 +14,7 @@ from training.management import columns, terminal
 from training.ml.judge.aim import Aim, AimError
 from training.ml.judge.names import METRICS
 from training.ml.search.families import AUTO, FAMILIES
-from training.ml.search.recipe import SEARCHES, Recipe
+from training.ml.search.recipe import PORTFOLIO, PORTFOLIO_MINUTES, SEARCHES, Recipe
 from training.ml.tables.corrections import Corrections
 from training.models import Run
 from training.runs.service import request_run
@@ -40,9 +40,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--search",
-            default=default.search,
+            default="",
             metavar="NAME",
-            help=f"{', '.join(SEARCHES)}; default: %(default)s",
+            help=f"{', '.join(SEARCHES)}; default: {PORTFOLIO} for {AUTO} without --space, otherwise {default.search}",
         )
         parser.add_argument(
             "--scoring",
@@ -70,7 +70,8 @@ class Command(BaseCommand):
             "--max-minutes",
             type=float,
             metavar="M",
-            help="stop the search after M minutes and keep the best model so far",
+            help="stop the search after M minutes and keep the best model so far; with the search portfolio, the whole "
+            f"training takes M minutes, {PORTFOLIO_MINUTES:g} by default",
         )
         parser.add_argument(
             "--aim",
@@ -112,7 +113,7 @@ class Command(BaseCommand):
         began = time.monotonic()
         try:
             run = self._request(csv, target, recipe, corrections, options)
-            version = terminal.execute(run, jobs=options["jobs"], quiet=options["json"])
+            version = terminal.execute(run, jobs=options["jobs"], quiet=options["json"], began=began)
         except ProblemError as error:
             raise CommandError(str(error)) from error
         terminal.show(version, time.monotonic() - began, self.stdout, as_json=options["json"])

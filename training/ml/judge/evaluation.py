@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from training.ml.judge.curves import curves
 from training.ml.judge.decision import Decision, probabilities
-from training.ml.judge.importance import importance
+from training.ml.judge.importance import BUDGET_SECONDS, importance
 from training.ml.judge.intervals import intervals
 from training.ml.judge.metrics import measure
 from training.ml.progress import Progress
@@ -76,6 +76,7 @@ def evaluate_rows(
     seed: int,
     groups: NDArray[np.intp] | None = None,
     jobs: int = -1,
+    seconds: float = BUDGET_SECONDS,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Evaluation:
     """Evaluate a fitted pipeline on prepared rows.
@@ -85,6 +86,7 @@ def evaluate_rows(
         y: their labels, shape (rows,), each class present at least once.
         seed: the seed of the bootstrap and the shuffling.
         groups: the group of each row if rows belong together; it widens the intervals.
+        seconds: the processor time for the importance of inputs.
         report: called about twice a second with the number of inputs whose importance is computed.
     """
     classes, proba = decision.classes, probabilities(pipeline, X, decision.classes)
@@ -102,7 +104,9 @@ def evaluate_rows(
         "confusion": confusion_matrix(y, predicted, labels=list(classes)).tolist(),
         "curves": curves(y, proba, decision),
     }
-    features, effort = importance(pipeline, X, y, decision, seed=seed, jobs=jobs, report=report)
+    features, effort = importance(
+        pipeline, X, y, decision, seed=seed, jobs=jobs, seconds=seconds, report=report
+    )
     return Evaluation(
         rows=len(y), per_class=per_class, importance=features, importance_effort=asdict(effort), **judged
     )

@@ -47,6 +47,7 @@ def importance(
     *,
     seed: int,
     jobs: int = -1,
+    seconds: float = BUDGET_SECONDS,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[list[dict[str, Any]], Effort]:
     """Return how much ROC-AUC drops if a feature's values are shuffled, most important first, and the effort.
@@ -55,6 +56,7 @@ def importance(
         X: held-out rows, shape (rows, features); at most 2,000 of them are used.
         y: true labels, shape (rows,).
         seed: the seed of the choice of rows and the shuffling.
+        seconds: the processor time that it may take.
         report: called about twice a second with the number of features done.
 
     Returns:
@@ -63,7 +65,8 @@ def importance(
     """
     classes, total = decision.classes, X.shape[1]
     report(Progress(0, total, phase=Phase.IMPORTANCE))
-    effort = choose_effort(_seconds_per_row(pipeline, X.iloc[_sample(y, classes, seed)]), len(y), total)
+    per_row = _seconds_per_row(pipeline, X.iloc[_sample(y, classes, seed)])
+    effort = choose_effort(per_row, len(y), total, seconds)
     kept = _sample(y, classes, seed, effort.rows)
     rows, truth = X.iloc[kept].reset_index(drop=True), y[kept]
     score = roc_auc(truth, probabilities(pipeline, rows, classes), decision)
@@ -91,10 +94,12 @@ def importance(
     return sorted(measured, key=lambda row: -row["mean"]), Effort(len(kept), effort.repeats)
 
 
-def choose_effort(seconds_per_row: float, rows: int, features: int) -> Effort:
-    """Return the greatest effort within the budget, or the least one if none is."""
+def choose_effort(
+    seconds_per_row: float, rows: int, features: int, seconds: float = BUDGET_SECONDS
+) -> Effort:
+    """Return the greatest effort within a budget of seconds, or the least one if none is."""
     for effort in EFFORTS:
-        if seconds_per_row * min(effort.rows, rows) * effort.repeats * features <= BUDGET_SECONDS:
+        if seconds_per_row * min(effort.rows, rows) * effort.repeats * features <= seconds:
             return effort
     return EFFORTS[-1]
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from training.ml.search.families import FAMILIES
-from training.ml.search.recipe import HOLD_OUT, Recipe
+from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
+from training.ml.search.recipe import HOLD_OUT, PORTFOLIO, Recipe
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, Kind
 
 # parameters of forests of which one fit serves all values, see `nested_forests`
@@ -31,6 +31,8 @@ LIGHTGBM = 0.65
 FOLD_SECONDS, FOLD_CELL_SECONDS = 0.04, 1.0e-7
 # parts of the full fits that halving does; it does most fits on few rows
 HALVING = 0.4
+# settings after which the search of a portfolio ends because nothing better is found, if it has the time
+SETTLED = 120
 # numbers that a date becomes, at most
 DATE_WIDTH = 5
 # rows and features of the tables on which a machine is measured
@@ -107,6 +109,10 @@ def search_seconds(recipe: Recipe, size: Size, speeds: Mapping[str, float]) -> f
     fold = Size(
         round(size.rows * (1 - HOLD_OUT) * (1 - 1 / recipe.folds)), size.inputs, size.width, size.classes
     )
+    if recipe.search == PORTFOLIO:
+        family = BOOSTING if BOOSTING in recipe.spaces else PLAIN_BOOSTING
+        seconds = fit_seconds(family, fold) + FOLD_SECONDS
+        return SETTLED * recipe.folds * seconds * speeds.get(family, 1.0)
     share = recipe.candidates / recipe.size
     total = 0.0
     for family, space in recipe.spaces.items():

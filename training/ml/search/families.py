@@ -10,6 +10,8 @@ from pkgutil import resolve_name
 from typing import Any
 
 AUTO = "auto"
+# LightGBM, and what takes its place where it is not installed
+BOOSTING, PLAIN_BOOSTING = "lightgbm", "hist_gradient_boosting"
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ FAMILIES: dict[str, Family] = {
         accelerated="sklearnex.ensemble.ExtraTreesClassifier",
         nests=True,
     ),
-    "hist_gradient_boosting": Family(
+    PLAIN_BOOSTING: Family(
         "Histogram gradient boosting",
         "sklearn.ensemble.HistGradientBoostingClassifier",
         {"learning_rate": [0.03, 0.1, 0.3], "max_leaf_nodes": [15, 31], "max_iter": [100, 200]},
         native="categorical_features",
     ),
-    "lightgbm": Family(
+    BOOSTING: Family(
         "LightGBM",
         "lightgbm.LGBMClassifier",
         {"learning_rate": [0.03, 0.1], "num_leaves": [8, 31], "n_estimators": [100, 200]},

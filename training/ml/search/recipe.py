@@ -14,7 +14,12 @@ RANDOM_CANDIDATES = 8  # settings
 HALVING_FACTOR = 3  # each round keeps a third of the settings and takes three times the rows
 # expected rows of the rarest class in each fold of the smallest subsample in a halving search
 HALVING_ROWS = 5
-SEARCHES = ("grid", "random", "halving", "optuna")
+# the search of `auto` by default, which has its own settings
+PORTFOLIO = "portfolio"
+SPACE_SEARCHES = ("grid", "random", "halving", "optuna")
+SEARCHES = (*SPACE_SEARCHES, PORTFOLIO)
+PORTFOLIO_MINUTES = 5.0  # without a budget
+PORTFOLIO_SETTINGS = 2_000  # at most
 BALANCED = "balanced"
 MAX_FITS = 100_000  # models
 
@@ -30,16 +35,18 @@ class Recipe:
     """The settings of a training.
 
     `space` maps the estimator's parameters to lists of values to try; None is for the family's default. `auto` searches
-    all families, and its space maps family names to such spaces. `scoring` is one of the five metrics or any scikit-learn
-    scorer of class labels or probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the
-    search early with the best so far. `positive` is the class of two to which precision, recall and the threshold refer;
-    None is for that of the contract. `aim` chooses the threshold, see `aim.Aim`. `group` is a column whose values, such as
-    a customer's number, mark rows that belong together: no split parts them. `time` is a column of dates or numbers that
-    orders the rows: the newest fifth is held out, and folds are blocks of time. Only one of the two can be given.
+    all families, and its space maps family names to such spaces. `search` is by default `portfolio` for `auto` without a
+    space, and `grid` otherwise. `scoring` is one of the five metrics or any scikit-learn scorer of class labels or
+    probabilities. `class_weight` is None or "balanced". `max_fits` and `max_minutes` end the search early with the best so
+    far; the minutes of `portfolio` are those of the whole training. `positive` is the class of two to which precision,
+    recall and the threshold refer; None is for that of the contract. `aim` chooses the threshold, see `aim.Aim`. `group` is
+    a column whose values, such as a customer's number, mark rows that belong together: no split parts them. `time` is a
+    column of dates or numbers that orders the rows: the newest fifth is held out, and folds are blocks of time. Only one of
+    the two can be given.
     """
 
     estimator: str = "random_forest"
-    search: str = "grid"
+    search: str = ""
     scoring: str = "roc_auc"
     folds: int = 5
     seed: int = 0
@@ -52,6 +59,11 @@ class Recipe:
     group: str | None = None
     time: str | None = None
 
+    def __post_init__(self) -> None:
+        if not self.search:
+            has_own = self.estimator == AUTO and not self.space
+            object.__setattr__(self, "search", PORTFOLIO if has_own else "grid")
+
     def check(self) -> Self:
         """Raise RecipeError unless every part names something that exists."""
         # imported here, because processes that only read recipes do not need scikit-learn
@@ -63,8 +75,7 @@ class Recipe:
             raise RecipeError(
                 f"unknown estimator {self.estimator!r}; choose from {', '.join((*FAMILIES, AUTO))}"
             )
-        if self.search not in SEARCHES:
-            raise RecipeError(f"unknown search {self.search!r}; choose from {', '.join(SEARCHES)}")
+        self._check_search()
         if self.scoring not in METRICS and self.scoring not in get_scorer_names():
             raise RecipeError(
                 f"unknown scoring {self.scoring!r}; choose from {', '.join(METRICS)} or scikit-learn's "
@@ -87,6 +98,15 @@ class Recipe:
         except (AimError, TypeError) as error:
             raise RecipeError(str(error)) from error
         return self
+
+    def _check_search(self) -> None:
+        if self.search not in SEARCHES:
+            raise RecipeError(f"unknown search {self.search!r}; choose from {', '.join(SEARCHES)}")
+        if self.search == PORTFOLIO and (self.estimator != AUTO or self.space):
+            raise RecipeError(
+                f"the search {PORTFOLIO!r} has its own settings: use it with the estimator {AUTO!r} and without a space, or "
+                "choose another search"
+            )
 
     def _check_values(self) -> None:
         if self.group is not None and self.time is not None:
@@ -117,8 +137,17 @@ class Recipe:
         return {family: given.get(family) or FAMILIES[family].space for family in families_of(AUTO)}
 
     @property
+    def budget_minutes(self) -> float | None:
+        """The budget of time in minutes; None for no limit."""
+        return (
+            PORTFOLIO_MINUTES if self.max_minutes is None and self.search == PORTFOLIO else self.max_minutes
+        )
+
+    @property
     def size(self) -> int:
         """The number of settings in the whole space."""
+        if self.search == PORTFOLIO:
+            return min(PORTFOLIO_SETTINGS, MAX_FITS // self.folds)
         return sum(math.prod(len(values) for values in space.values()) for space in self.spaces.values())
 
     @property

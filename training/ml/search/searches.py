@@ -20,6 +20,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 
+from training.ml.judge.importance import BUDGET_SECONDS
 from training.ml.search import nested_forests
 from training.ml.search.estimators import build_model, build_preprocessor, told_categories
 from training.ml.search.families import FAMILIES
@@ -56,10 +57,17 @@ Tried = tuple[Mapping[str, Any], float, float, float]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The candidates, best first, and the out-of-fold probabilities of the best, if the search kept them."""
+    """The candidates, best first, and the out-of-fold probabilities of the best, if the search kept them.
+
+    They are NaN for the rows of folds on which it was not judged. `rows` are the positions of the rows to fit the best
+    setting on; None for all. `importance_seconds` is the processor time for the importance of inputs.
+    """
 
     candidates: list[Candidate]
     proba: NDArray[np.float64] | None = None
+    rows: NDArray[np.intp] | None = None
+    importance_seconds: float = BUDGET_SECONDS
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """How long a run is said to take."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,40 +14,49 @@ from training.efforts import estimate
 from training.efforts.efforts import CUSTOM, EFFORTS, effort_of
 from training.efforts.estimate import Past
 from training.ml.search.cost import Size
-from training.ml.search.families import FAMILIES
+from training.ml.search.families import AUTO, FAMILIES
 from training.ml.search.recipe import Recipe
 from training.models import MachineSpeed, Run
 
 QUICK, BALANCED, THOROUGH = (effort.recipe(Recipe()) for effort in EFFORTS.values())
+
+GRID, DRAWN = Recipe(AUTO, "grid"), Recipe(AUTO, "random")
 
 
 def size(rows: int = 1_000, width: int = 10) -> Size:
     return Size(rows, width, width, 2)
 
 
-def test_more_effort_and_more_rows_take_longer() -> None:
-    known = [estimate.seconds(size(), recipe, []) for recipe in (QUICK, BALANCED, THOROUGH)]
+def test_more_effort_takes_longer_up_to_its_minutes() -> None:
+    efforts = (QUICK, BALANCED, THOROUGH)
+    known = [estimate.seconds(size(), recipe, []) for recipe in efforts]
     assert known == sorted(known)
-    assert estimate.seconds(size(rows=50_000), QUICK, []) > 2 * known[0]
+    many = [estimate.seconds(size(rows=5_000_000), recipe, []) for recipe in efforts]
+    assert many == [60.0, 300.0, 1_800.0] == [60 * (recipe.max_minutes or 0) for recipe in efforts]
+    assert estimate.seconds(size(rows=100), QUICK, []) < many[0]
+
+
+def test_more_rows_take_longer() -> None:
+    assert estimate.seconds(size(rows=50_000), GRID, []) > 2 * estimate.seconds(size(), GRID, [])
 
 
 @pytest.mark.parametrize("factor", [0.3, 1, 5])
 def test_a_run_like_one_before_takes_as_long_on_the_same_machine(factor: float) -> None:
-    real = factor * estimate.seconds(size(), BALANCED, [])
-    before = Past(BALANCED, size(), real)
-    assert estimate.seconds(size(), BALANCED, [before]) == pytest.approx(real)
+    real = factor * estimate.seconds(size(), GRID, [])
+    before = Past(GRID, size(), real)
+    assert estimate.seconds(size(), GRID, [before]) == pytest.approx(real)
     # and others as much longer, until there is one like them
-    other = Past(QUICK, size(), 50)
-    assert estimate.seconds(size(), QUICK, [before]) == pytest.approx(
-        factor * estimate.seconds(size(), QUICK, [])
+    other = Past(DRAWN, size(), 50)
+    assert estimate.seconds(size(), DRAWN, [before]) == pytest.approx(
+        factor * estimate.seconds(size(), DRAWN, [])
     )
-    assert estimate.seconds(size(), QUICK, [before, other]) == pytest.approx(50)
+    assert estimate.seconds(size(), DRAWN, [before, other]) == pytest.approx(50)
 
 
 def test_a_slow_machine_and_one_with_many_cores_are_told_apart() -> None:
     usual, slow, wide = (
         estimate.seconds(
-            size(20_000, 20), BALANCED, [], MachineSpeed(cores=cores, factors=dict.fromkeys(FAMILIES, factor))
+            size(20_000, 20), GRID, [], MachineSpeed(cores=cores, factors=dict.fromkeys(FAMILIES, factor))
         )
         for cores, factor in ((2, 1.0), (2, 3.0), (16, 1.0))
     )
@@ -55,7 +65,7 @@ def test_a_slow_machine_and_one_with_many_cores_are_told_apart() -> None:
 
 
 def test_a_budget_of_minutes_bounds_the_estimate() -> None:
-    assert estimate.seconds(size(rows=50_000_000), QUICK, []) < 60 * 5 * 1.5
+    assert estimate.seconds(size(rows=50_000_000), replace(GRID, max_minutes=5), []) < 60 * 5 * 1.5
 
 
 @pytest.mark.django_db

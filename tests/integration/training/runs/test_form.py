@@ -70,9 +70,8 @@ def test_the_form_begins_with_sensible_values_and_says_how_much_work_they_are(tr
     response = trainer.get(NEW)
     shown = response.content.decode()
     assert f'<option value="{newest.pk}">newest v1: 60 rows, predicts left</option>' in shown
-    assert "<strong>100</strong> models will be fitted" in shown
-    assert "20 settings, each on 5 folds" in shown
-    assert "Balanced: more settings" in shown
+    assert "The run takes at most 5 minutes" in shown
+    assert "Balanced: a search around the best of them" in shown
 
 
 def test_the_address_may_name_the_dataset(trainer: Client) -> None:
@@ -94,7 +93,8 @@ def test_the_address_may_name_the_dataset(trainer: Client) -> None:
         ({"search": "halving", "space": ""}, "most of them on few rows"),
         ({"folds": "none"}, "models will be fitted"),
         ({"space": "{"}, "models will be fitted"),
-        ({"space": '{"n_estimators": [[1]]}'}, "models will be fitted"),
+        ({"space": '{"n_estimators": [[1]]}'}, "held-out fifth"),
+        ({"estimator": "auto", "search": "portfolio", "space": ""}, "proven settings of all kinds"),
     ],
 )
 def test_the_amount_of_work_follows_the_form(changes: dict[str, str], words: str, trainer: Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import tables
-from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.search.recipe import SPACE_SEARCHES, Recipe, RecipeError
 from training.ml.tables.inference import infer
 from training.ml.trainer import Trained, train
 
@@ -22,7 +22,7 @@ def run(recipe: Recipe, clock: Callable[[], float] = lambda: 0.0) -> Trained:
     return train(table, infer(table, "label"), recipe, jobs=1, accelerate=False, clock=clock)
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SPACE_SEARCHES)
 def test_fits_stay_within_the_budget(search: str) -> None:
     trained = run(replace(TEN, search=search, max_fits=10))
     assert trained.fits <= 10

@@ -7,11 +7,11 @@ import pytest
 
 from training.ml.judge.names import METRICS
 from training.ml.search.families import FAMILIES
-from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.search.recipe import SPACE_SEARCHES, Recipe, RecipeError
 
 
 @pytest.mark.parametrize("estimator", FAMILIES)
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SPACE_SEARCHES)
 def test_every_estimator_goes_with_every_search(estimator: str, search: str) -> None:
     recipe = Recipe(estimator=estimator, search=search)
     assert recipe.check() is recipe

@@ -14,7 +14,7 @@ from sklearn import ensemble
 from tests.support import tables
 from training.ml.judge.names import METRICS
 from training.ml.progress import Phase, Progress
-from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.search.recipe import SPACE_SEARCHES, Recipe, RecipeError
 from training.ml.search.splitting import split
 from training.ml.serve.artifact import digest, dump
 from training.ml.tables.contract import labels
@@ -68,7 +68,7 @@ def test_every_estimator_is_searched(estimator: str, space: dict[str, list[Any]]
     assert trained.params == {name: values[0] for name, values in space.items()}
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SPACE_SEARCHES)
 def test_every_search_tries_its_candidates_and_takes_the_first_of_its_ranking(search: str) -> None:
     recipe = replace(TINY, search=search, space=TEN)
     trained = run(large(), recipe)
@@ -80,7 +80,7 @@ def test_every_search_tries_its_candidates_and_takes_the_first_of_its_ranking(se
     assert trained.params == trained.candidates[0].params
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SPACE_SEARCHES)
 def test_progress_ends_with_all_fits_done_and_the_score_of_the_best_setting(search: str) -> None:
     reports: list[Progress] = []
     recipe = replace(TINY, search=search, space=TEN, scoring="accuracy")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.ml.search.recipe import SEARCHES, Recipe, RecipeError
+from training.ml.search.recipe import SPACE_SEARCHES, Recipe, RecipeError
 from training.ml.search.splitting import folds, in_time, split, together
 from training.ml.tables.copies import copies
 from training.ml.tables.findings import find
@@ -62,7 +62,7 @@ def test_copies_with_other_labels_stay_together() -> None:
     assert all(not set(key[fit]) & set(key[test]) for fit, test in sides(table, TINY))
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("search", SPACE_SEARCHES)
 def test_noise_with_copies_is_not_learned(search: str) -> None:
     scores = []
     for seed in range(3):

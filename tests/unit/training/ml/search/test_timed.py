@@ -1,0 +1,110 @@
+"""The search `portfolio`: its settings, its clock, and how it ends."""
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support import tables
+from training.ml.search import race
+from training.ml.search.cost import Size
+from training.ml.search.estimators import check_parameter
+from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
+from training.ml.search.pace import CAUTION, Pace
+from training.ml.search.portfolio import PORTFOLIO, RANGES, Setting, in_ranges, settings
+from training.ml.search.race import Contender
+from training.ml.search.recipe import PORTFOLIO_MINUTES, Recipe, RecipeError
+from training.ml.search.tuning import PATIENCE, REFUSED, Step, Tuning
+from training.ml.tables.inference import infer
+from training.ml.trainer import Trained, train
+
+SMALL = Setting(BOOSTING, {"n_estimators": 50, "num_leaves": 4})
+
+
+def run(table: pd.DataFrame, recipe: Recipe, **options: Any) -> Trained:
+    return train(table, infer(table, "label"), recipe, jobs=2, accelerate=False, **options)
+
+
+def test_auto_searches_its_portfolio_unless_it_has_a_space() -> None:
+    assert Recipe("auto").search == "portfolio"
+    assert Recipe("auto").budget_minutes == PORTFOLIO_MINUTES
+    assert Recipe("auto", space={"logistic_regression": {"C": [1.0]}}).search == "grid"
+    assert Recipe().search == "grid"
+    with pytest.raises(RecipeError, match="use it with the estimator 'auto' and without a space"):
+        Recipe("random_forest", "portfolio").check()
+
+
+@pytest.mark.parametrize("setting", PORTFOLIO, ids=str)
+def test_every_setting_of_the_portfolio_is_one_that_its_family_takes(setting: Setting) -> None:
+    for name, value in setting.params.items():
+        check_parameter(setting.family, name, value)
+    assert len(in_ranges(setting)) == len(RANGES[setting.family])
+
+
+def test_without_lightgbm_the_boosting_of_scikit_learn_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FAMILIES[BOOSTING].__dict__, "is_installed", False)
+    plain = settings()
+    assert len(plain) == len(PORTFOLIO)
+    assert {setting.family for setting in plain} == {setting.family for setting in PORTFOLIO} - {BOOSTING} | {
+        PLAIN_BOOSTING
+    }
+    for setting in plain:
+        for name, value in setting.params.items():
+            check_parameter(setting.family, name, value)
+
+
+def test_fits_are_predicted_from_those_before() -> None:
+    pace = Pace(Size(1_000, 10, 10, 2))
+    unknown = pace.predict(SMALL, 800)
+    assert unknown == CAUTION * pace.expected(SMALL, 800)
+    pace.learn(SMALL, 800, 3.0)
+    assert pace.predict(SMALL, 800) == pytest.approx(3.0)
+    double = Setting(BOOSTING, {**SMALL.params, "n_estimators": 100})
+    assert pace.predict(double, 800) == pytest.approx(6.0)
+    # what a fit on many rows took says more than one on few
+    pace.learn(SMALL, 80_000, 5.0)
+    assert pace.predict(SMALL, 80_000) == pytest.approx(5.0)
+
+
+def test_a_search_around_a_family_ends_when_nothing_better_comes_or_there_is_no_time() -> None:
+    known = [Contender(Setting("logistic_regression", {"C": 1.0}), {(0, 0): 0.8})]
+    tuning = Tuning("logistic_regression", known, Step(0, [0]), seed=0)
+    for _ in range(PATIENCE):
+        assert tuning.has_hope
+        (low, high) = (RANGES["logistic_regression"]["C"].low, RANGES["logistic_regression"]["C"].high)
+        assert low <= tuning.ask().params["C"] <= high
+        tuning.tell(0.7, is_better=False)
+    assert not tuning.has_hope
+    for _ in range(REFUSED):
+        assert tuning.has_time
+        tuning.ask()
+        tuning.give_up()
+    assert not tuning.has_time
+
+
+def test_time_that_is_up_leaves_the_first_setting_and_is_told() -> None:
+    minutes = count()
+    trained = run(
+        tables.numbers(), Recipe("auto", folds=3, max_minutes=2), clock=lambda: next(minutes) * 60.0
+    )
+    assert (trained.family, trained.params) == (PORTFOLIO[0].family, PORTFOLIO[0].params)
+    assert trained.fits == 2
+    assert trained.warnings == ["the best setting was judged on 2 of 3 folds, because time ran out"]
+    assert 0 < trained.cross_validation["roc_auc"]["mean"] <= 1
+
+
+def test_a_large_table_is_searched_on_growing_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "FIRST_ROWS", 40)
+    random = np.random.default_rng(0)
+    label = np.where(random.random(800) < 0.01, "rare", np.where(random.random(800) < 0.5, "yes", "no"))
+    table = pd.DataFrame({"a": random.normal(size=800) + (label == "yes"), "label": label})
+    reports: list[Any] = []
+    # three settings on 40 and 160 rows, and one on all of them
+    trained = run(table, Recipe("auto", folds=3, max_fits=9), report=reports.append)
+    assert trained.fits <= 9
+    assert len(trained.candidates) >= 3
+    assert trained.held_out.rows == 160

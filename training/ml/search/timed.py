@@ -1,0 +1,354 @@
+"""The search `portfolio`: proven settings of all families first, then a search around the best, for as long as it may take.
+
+The budget of minutes is that of the whole training. Each fit is predicted before it is begun, from the fits so far, and
+time is kept for what follows the search, see `Reserve`. A large table is searched on growing samples of its rows.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.ml.judge.importance import BUDGET_SECONDS
+from training.ml.progress import Progress
+from training.ml.search.portfolio import RANGES, settings
+from training.ml.search.race import Contender, Race
+from training.ml.search.recipe import HOLD_OUT
+from training.ml.search.searches import BudgetSpent, Candidate, SearchResult, Task
+from training.ml.search.tuning import Step, Tuning
+
+# seconds of what follows a search, of any table and for each held-out row: judging, compiling and saving
+AFTER_SECONDS, AFTER_ROW = 1.0, 40e-6
+# how often a model predicts the held-out rows
+AFTER_PASSES = 5
+# part of the budget in which the importance of inputs is measured, at most
+IMPORTANCE = 0.06
+# part of the time of the search for the levels before the last, and for settings of the portfolio at the last one
+SAMPLES, PROVEN = 0.35, 0.6
+# a fit for the version takes up to so much longer than predicted, and is short if it takes this part of the budget
+MARGIN, SHORT = 1.2, 0.05
+# settings that are kept from one level for the next, as a part of those judged
+KEPT = 0.5
+# families around whose settings the search goes on
+FAMILIES_SEARCHED = 2
+# fits that a search at a level has time for, at least; if it has less, the level before is searched
+TRIALS = 12
+# settings that are judged on all folds at the end, if there is time
+FINALISTS = 6
+# part of the time of the tuning that is kept to judge the finalists
+FINAL = 0.35
+# candidates that a run shows
+SHOWN = 100
+REPORT_SECONDS = 0.5
+
+
+class Clock:
+    """The time that is left for the search: the budget, less what follows the search.
+
+    Attributes:
+        budget: the seconds of the whole training.
+        ends: the time on the task's clock at which it should end.
+    """
+
+    def __init__(self, task: Task, began: float) -> None:
+        self.task = task
+        self.budget = 60 * (task.recipe.budget_minutes or math.inf)
+        self.ends = began + self.budget
+        self.held_out = round(len(task.y) * HOLD_OUT / (1 - HOLD_OUT))
+        self.reserved = AFTER_SECONDS + AFTER_ROW * self.held_out + IMPORTANCE * self.budget
+
+    @property
+    def left(self) -> float:
+        """The seconds left."""
+        return self.ends - self.task.clock() - self.reserved
+
+    @property
+    def is_over(self) -> bool:
+        return self.left <= 0
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a person asked to end the search, after which the clock is far beyond the end."""
+        return self.left < -2 * self.budget
+
+    def after(self, contender: Contender, refit: float, delay: float) -> float:
+        """The seconds of what follows if a setting wins.
+
+        Args:
+            refit: those of its last fit.
+            delay: how much longer everything takes because of other work on the machine.
+        """
+        rows = AFTER_ROW * delay + AFTER_PASSES * contender.seconds_per_row
+        return AFTER_SECONDS * delay + self.held_out * rows + IMPORTANCE * self.budget + refit * MARGIN
+
+
+def find(task: Task, began: float, report: Callable[[Progress], None]) -> tuple[SearchResult, int]:
+    """Search until the time is used, or nothing better is found for long.
+
+    Args:
+        began: the time on the task's clock at which the whole training began.
+
+    Returns:
+        (the result, the number of fits). Rows on whose fold the winner was not judged have no probabilities: NaN.
+    """
+    return Search(task, began, report).run()
+
+
+class Search:
+    """One search, see `find`."""
+
+    def __init__(self, task: Task, began: float, report: Callable[[Progress], None]) -> None:
+        self.task = task
+        self.clock = Clock(task, began)
+        self.began, self.whole = time.monotonic(), max(self.clock.left, 1e-9)
+        self.race = Race(task, self._is_over, self._report)
+        self.note, self.noted = report, 0.0
+        self.contenders: list[Contender] = []
+        self.all_folds = list(range(task.recipe.folds))
+        self.warnings: list[str] = []
+
+    def run(self) -> tuple[SearchResult, int]:
+        self._portfolio()
+        self._tune()
+        self._complete()
+        best = self.best
+        done = self.race.fits
+        self.note(Progress(done, done, best.score(best.level)))
+        ranked = sorted(self._judged(), key=lambda contender: contender.order, reverse=True)
+        candidates = [_candidate(contender, rank) for rank, contender in enumerate(ranked[:SHOWN], start=1)]
+        found = SearchResult(
+            candidates,
+            self._joined(best),
+            rows=self._rows(best),
+            importance_seconds=min(BUDGET_SECONDS, IMPORTANCE * self.clock.budget / self.race.delay),
+            warnings=self._told(),
+        )
+        return found, done
+
+    @property
+    def best(self) -> Contender:
+        """The best setting so far: of those judged on the most rows and folds."""
+        return max(self._judged(), key=lambda contender: contender.order)
+
+    def _judged(self) -> list[Contender]:
+        return [contender for contender in self.contenders if contender.level >= 0]
+
+    def _rows(self, best: Contender) -> NDArray[np.intp] | None:
+        """The rows on which there is time to fit the best setting; None for all."""
+        rows = len(self.task.y)
+        left, refit = self.clock.left + self.clock.reserved, self._refit(best) * MARGIN
+        fewer = round(rows * (left - self._after(best) + refit) / refit)
+        # a person who asks to end the search early waits for the fit
+        if fewer >= rows or refit < SHORT * self.clock.budget or self.clock.is_stopped:
+            return None
+        fewer = max(fewer, self.race.levels[best.level])
+        self.warnings.append(
+            f"the best setting was fitted on {fewer:,} of {rows:,} rows, because time ran out"
+        )
+        return self.race.ordered(np.arange(rows))[:fewer]
+
+    def _is_over(self) -> bool:
+        """Whether to break off a fit; the first one is finished in any case."""
+        return self.clock.is_over and self.race.fits > 0
+
+    def _told(self) -> list[str]:
+        folds = len(self.best.folds(self.best.level))
+        if folds < len(self.all_folds):
+            self.warnings.append(
+                f"the best setting was judged on {folds} of {len(self.all_folds)} folds, because time ran out"
+            )
+        return self.warnings
+
+    # the portfolio
+
+    def _portfolio(self) -> None:
+        """Judge the portfolio on samples, and the better part of it on all rows."""
+        field = [Contender(setting) for setting in settings()]
+        self.contenders = list(field)
+        for level in range(self.race.last):
+            limit = self._limit(SAMPLES * (level + 1) / self.race.last)
+            for contender in field:
+                self._judge(contender, self._start(level), until=limit)
+            done = [contender for contender in field if contender.level == level]
+            if not done:
+                break
+            field = sorted(done, key=lambda contender: -contender.score(level))
+            field = field[: max(2, math.ceil(len(field) * KEPT))]
+        limit, last = self._limit(PROVEN), self.race.last
+        for contender in field:
+            if self._judge(contender, self._start(last), until=limit) and self._is_cheap(
+                contender, len(field)
+            ):
+                self._judge(contender, Step(last, self.all_folds), until=limit)
+
+    def _start(self, level: int) -> Step:
+        """What a setting is judged on first at a level."""
+        return Step(level, self.race.first_folds(level))
+
+    def _is_cheap(self, contender: Contender, count: int) -> bool:
+        """Whether a part of the time is enough to judge as many settings like this one on all folds."""
+        seconds = self.race.predict(contender.setting, self.race.last) * len(self.all_folds)
+        return seconds * count < self.whole * PROVEN
+
+    def _limit(self, share: float) -> float:
+        """The seconds that must be left when this share of the search is over."""
+        return self.whole * (1 - share)
+
+    def _judge(self, contender: Contender, step: Step, *, until: float = 0.0) -> bool:
+        """Judge a setting on folds, unless the time is over before; the first setting of all is judged in any case.
+
+        Args:
+            until: the seconds that are to be left after it.
+        """
+        missing = [fold for fold in step.folds if (step.level, fold) not in contender.scores]
+        for wave in _waves(missing, self.task.jobs):
+            seconds = self.race.predict(contender.setting, step.level) * len(wave)
+            is_first = not self._judged()
+            if not self._has_fits(len(wave)):
+                return False
+            if not is_first and seconds > self.clock.left - until - self._more_reserve(contender):
+                return False
+            try:
+                self.race.judge(contender, step.level, wave)
+            except BudgetSpent:
+                return False
+            self._reserve()
+        return True
+
+    def _more_reserve(self, contender: Contender) -> float:
+        """The seconds by which what follows the search takes longer if this setting wins."""
+        return max(0.0, self._after(contender) - self.clock.reserved)
+
+    def _after(self, contender: Contender) -> float:
+        """The seconds of what follows the search if this setting wins."""
+        return self.clock.after(contender, self._refit(contender), self.race.delay)
+
+    def _refit(self, contender: Contender) -> float:
+        """The seconds of a fit on all rows of the training."""
+        return self.race.pace.predict(contender.setting, len(self.task.y))
+
+    def _reserve(self) -> None:
+        self.clock.reserved = self._after(self.best)
+
+    # the search around the best
+
+    def _tune(self) -> None:
+        """Search around the best families, at the level that leaves time for several settings."""
+        if self.clock.is_over:
+            return
+        step = self._step_of_tuning()
+        known = self._known(step)
+        kept = self.clock.left * FINAL if len(step.folds) < len(self.all_folds) else 0.0
+        top = max(contender.score(*step) for contender in known)
+        tunings = [Tuning(family, known, step, self.task.recipe.seed) for family in self._families(step)]
+        has_time = True
+        while tunings and not self._is_spent(step, kept):
+            tuning = tunings.pop(0)
+            contender = Contender(tuning.ask())
+            if not self._try(contender, step, known, until=kept):
+                tuning.give_up()
+                tunings += [tuning] * tuning.has_time
+                has_time &= tuning.has_time
+                continue
+            self.contenders.append(contender)
+            if len(contender.folds(step.level)) == len(step.folds):
+                known.append(contender)
+            is_better = contender in known and contender.score(*step) > top
+            tuning.tell(contender.score(step.level), is_better=is_better)
+            tunings.insert(0 if is_better else len(tunings), tuning)
+            tunings = [item for item in tunings if item.has_hope]
+            if is_better:
+                top = contender.score(*step)
+                self._judge(contender, self._start(self.race.last), until=kept)
+        if not tunings and has_time:
+            self.warnings.append("the search ended early, because many settings in a row were no better")
+
+    def _known(self, step: Step) -> list[Contender]:
+        """The settings that were judged at such a step."""
+        return [item for item in self._judged() if set(step.folds) <= set(item.folds(step.level))]
+
+    def _is_spent(self, step: Step, kept: float) -> bool:
+        """Whether no more settings can be judged at a step within the budgets."""
+        fastest = min(self.race.predict(contender.setting, step.level) for contender in self._judged())
+        return self.clock.left - kept < fastest or not self._has_fits(len(step.folds))
+
+    def _has_fits(self, count: int) -> bool:
+        """Whether so many fits are within the budget of fits."""
+        most = self.task.recipe.max_fits
+        return most is None or self.race.fits + count <= most
+
+    def _step_of_tuning(self) -> Step:
+        """The most rows and folds on which there is time for some settings, and on which others were judged."""
+        steps = [Step(self.race.last, self.all_folds)]
+        steps += [self._start(level) for level in range(self.race.last, -1, -1)]
+        possible = [step for step in steps if self._known(step)]
+        for step in possible:
+            seconds = self.race.predict(self.best.setting, step.level) * len(step.folds)
+            if seconds * TRIALS < self.clock.left:
+                return step
+        return possible[-1]
+
+    def _families(self, step: Step) -> list[str]:
+        """The families of the best settings at a step, the best one first."""
+        ordered = sorted(self._known(step), key=lambda contender: -contender.score(*step))
+        families = dict.fromkeys(contender.setting.family for contender in ordered)
+        return [family for family in families if family in RANGES][:FAMILIES_SEARCHED]
+
+    def _try(self, contender: Contender, step: Step, known: Sequence[Contender], *, until: float) -> bool:
+        """Judge a setting fold by fold, and give it up when it is behind half of the others."""
+        for wave in _waves(step.folds, self.task.jobs):
+            if not self._judge(contender, Step(step.level, wave), until=until):
+                return False
+            done = contender.folds(step.level)
+            others = [other.score(step.level, done) for other in known]
+            if len(done) < len(step.folds) and contender.score(step.level) < float(np.median(others)):
+                return True
+        return True
+
+    # the end
+
+    def _complete(self) -> None:
+        """Judge the best settings on all rows and folds, as far as time allows."""
+        finalists = sorted(
+            self._judged(), key=lambda item: (item.level, item.score(*self._start(item.level))), reverse=True
+        )
+        for contender in finalists[:FINALISTS]:
+            self._judge(contender, Step(self.race.last, self.all_folds))
+
+    def _joined(self, contender: Contender) -> NDArray[np.float64]:
+        """Return the probabilities of a setting in the order of the rows, NaN where it was not judged."""
+        joined = np.full((len(self.task.y), len(self.race.classes)), np.nan)
+        level = contender.level
+        for fold in contender.folds(level):
+            joined[self.race.places(level, fold)] = contender.probas[level, fold]
+        return joined
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self.noted < REPORT_SECONDS:
+            return
+        self.noted = now
+        judged, done = self._judged(), self.race.fits
+        spent = now - self.began
+        total = done + round(done / max(spent, 1e-3) * max(min(self.clock.left, self.whole), 0.0))
+        self.note(Progress(done, total, self.best.score(self.best.level) if judged else None))
+
+
+def _waves(folds: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for first in range(0, len(folds), size):
+        yield folds[first : first + size]
+
+
+def _candidate(contender: Contender, rank: int) -> Candidate:
+    level = contender.level
+    scores = [contender.scores[level, fold] for fold in contender.folds(level)]
+    return Candidate(
+        family=contender.setting.family,
+        params=dict(contender.setting.params),
+        mean=float(np.mean(scores)),
+        std=float(np.std(scores)),
+        rank=rank,
+        seconds=contender.seconds,
+    )
