@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.defaultfilters import capfirst
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -21,6 +20,8 @@ from training.models import Version
 from training.versions import charts
 
 PER_PAGE = 25
+# most names in a message
+SHOWN_COLUMNS = 5
 SORTS = {
     "version": ["number"],
     "judged": ["judged"],
@@ -110,11 +111,16 @@ def _import(request: StaffRequest, form: FeedbackUploadForm) -> bool:
         f"{changes[Change.UNCHANGED]:,} already saved",
         *([f"{stored.without_label:,} rows without a true label"] if stored.without_label else []),
     )
-    ignored = (
-        f" Columns not used: {', '.join(stored.ignored_columns)[:300]}." if stored.ignored_columns else ""
-    )
-    messages.success(request, f"{capfirst(', '.join(counted))}.{ignored}")
+    messages.success(request, f"True labels: {', '.join(counted)}.{_ignored(stored.ignored_columns)}")
     return True
+
+
+def _ignored(columns: list[str]) -> str:
+    """A sentence that names the columns that were not used, if there are any."""
+    if not columns:
+        return ""
+    more = f" and {len(columns) - SHOWN_COLUMNS:,} more" if len(columns) > SHOWN_COLUMNS else ""
+    return f" Columns not used: {', '.join(name[:60] for name in columns[:SHOWN_COLUMNS])}{more}."
 
 
 def _confusion(chosen: quality.Quality) -> Chart:
