@@ -62,9 +62,9 @@ def checks(state: str) -> Iterator[Check]:
         yield Check(name, [sys.executable, "-m", "tests.ops.wheels", platform])
     yield _grafana()
     lacking = services.missing().get("prometheus", "")
-    config = str(DOCKER / "prometheus" / "prometheus.yml")
+    configs = [str(DOCKER / "prometheus" / name) for name in ("prometheus.yml", "laptop.yml", "machine.yml")]
     for name, command in (
-        ("Prometheus' configuration", ["promtool", "check", "config", "--syntax-only", config]),
+        ("Prometheus' configurations", ["promtool", "check", "config", "--syntax-only", *configs]),
         ("alert rules", ["promtool", "check", "rules", *rules]),
         ("tests of the alert rules", ["promtool", "test", "rules", *rule_tests]),
     ):

@@ -31,8 +31,12 @@ CONSOLE = [block for block in ALL if block.language == "console"]
 RUNNABLE = [page for page in PAGES if any(block.language in RUN for block in blocks(page))]
 # the only commands that may stand in a console block, each with why it cannot be run in a test
 CANNOT = {
+    "apt-get": "root",
     "aws": "an account at Amazon",
     "cd": "goes before one of the others",
+    "chown": "root",
+    "createdb": "root; test_machine.py runs it",
+    "createuser": "likewise",
     "celery": "runs until it is ended",
     "dask": "a cluster",
     "docker": "Docker",
@@ -42,18 +46,26 @@ CANNOT = {
     "cp": "root",
     "make": "makes an environment, tests or measures for minutes",
     "manage.py": "runs until it is ended, or asks at a terminal",
+    "install": "root",
     "install.py": "fills an environment",
+    "ln": "root",
     "python3": "makes an environment",
+    "mv": "root",
     "nginx": "root; test_proxies.py runs it",
     "pg_dump": "PostgreSQL; tests/functional/test_backup.py runs it where that is",
     "pg_restore": "likewise",
+    "printf": "goes with sed",
     "rm": "root",
+    "sed": "root",
     "systemctl": "root",
     "tar": "goes with pg_dump",
+    "useradd": "root",
 }
 LASTING = {"serve", "createsuperuser", "migrate", "collectstatic"}
 # PostgreSQL; tests/functional/test_backup.py runs them where that is
 LASTING |= {"backup", "restore", "verify"}
+# a machine with systemd; test_machine.py runs them on one made of folders
+LASTING |= {"doctor", "changepassword"}
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +159,8 @@ def _program(command: str) -> tuple[str, list[str]]:
     """The program that a command starts, without variables and interpreter before it, and its words."""
     words = shlex.split(command.splitlines()[0], comments=True)
     while re.match(r"\A[A-Z_]+=", words[0]) or words[0] == "sudo" or Path(words[0]).name == "python":
-        words = words[1:]
+        # the user follows the option -u
+        words = words[3:] if words[:2] == ["sudo", "-u"] else words[1:]
     return Path(words[0]).name, words[1:]
 
 
