@@ -476,6 +476,10 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
         """The current feedback, without rows that a correction has superseded."""
         return self.filter(superseded_at=None)
 
+    def typical(self) -> Self:
+        """Without answers from review, whose predictions are harder than others."""
+        return self.exclude(source=Feedback.Source.REVIEW)
+
 
 class Feedback(models.Model):
     """The true label of a prediction. A correction is another row, which supersedes the earlier one."""
@@ -484,6 +488,7 @@ class Feedback(models.Model):
         API = "api", "API"
         FORM = "form"
         CSV = "csv", "CSV"
+        REVIEW = "review"
 
     prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="feedback")
     label = models.CharField(max_length=1_000)
@@ -504,6 +509,9 @@ class Feedback(models.Model):
                 fields=["prediction"], condition=Q(superseded_at=None), name="one_truth_per_prediction"
             ),
             models.CheckConstraint(name="feedback_has_label", condition=~Q(label="")),
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(source="review"), name="feedback_of_review")
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("predictions.batches.urls")),
     path("", include("predictions.log.urls")),
     path("", include("predictions.feedback.urls")),
+    path("", include("predictions.review.urls")),
     path("", include("predictions.monitoring.urls")),
     path("", include("predictions.alerts.urls")),
     path("", include("predictions.erasures.urls")),

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from clfsite.core.jobs.models import Job
 from training.ml.judge.costs import Costs
+from training.ml.judge.sets import LEVELS
 from training.ml.progress import Phase, Progress
 from training.ml.search.recipe import Recipe
 from training.ml.tables.contract import Contract
@@ -60,6 +61,20 @@ class Classifier(Archivable):
     strict = models.BooleanField(
         default=False, help_text="Refuse values outside the training data instead of warning."
     )
+    set_level = models.FloatField(
+        "labels that cannot be excluded",
+        default=0,
+        db_default=0,
+        choices=[(0, "Off"), *((level, f"At a level of {level:.0%}") for level in LEVELS)],
+        help_text="Answers list the labels that cannot be excluded: of the rows of each class, at least this share get a "
+        "list with their true label.",
+    )
+    review = models.BooleanField(
+        "review by a person",
+        default=False,
+        db_default=False,
+        help_text="Predictions with several labels in the list, or with none, wait for a person's answer under Review.",
+    )
     owner = models.CharField(
         max_length=150, blank=True, default="", db_default="", help_text="The person or team to ask about it."
     )
@@ -78,6 +93,9 @@ class Classifier(Archivable):
         constraints = [
             models.UniqueConstraint(
                 fields=["is_default"], condition=Q(is_default=True), name="one_default_classifier"
+            ),
+            models.CheckConstraint(
+                name="review_needs_set_level", condition=Q(review=False) | Q(set_level__gt=0)
             ),
             models.CheckConstraint(
                 name="default_classifier_is_served", condition=Q(is_default=False) | Q(archived_at=None)
@@ -449,6 +467,11 @@ class Version(Archivable):
         if self.reference_data:
             return Reference.from_dict(self.reference_data)
         return taken_over(self.contract, self.run.dataset.profile, self.held_out, self.run.dataset.rows)
+
+    def least_probabilities(self, level: float) -> list[float] | None:
+        """The least probability of each class in a set of the level; None if it is 0, and for versions without sets."""
+        least: list[float] | None = (self.held_out.get("sets") or {}).get(str(level))
+        return least
 
     @property
     def is_active(self) -> bool:

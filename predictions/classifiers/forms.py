@@ -28,12 +28,13 @@ class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Classifier
-        fields = ["owner", "tags", "notes", "strict", "is_default"]
+        fields = ["owner", "tags", "notes", "strict", "set_level", "review", "is_default"]
         labels = {"strict": "Strict", "is_default": "Default classifier"}
         widgets = {"notes": forms.Textarea(attrs={"rows": 4})}
 
     def __init__(self, data: Any, classifier: Classifier) -> None:
         super().__init__(data, instance=classifier, initial=_initial(classifier))
+        self.fields["set_level"].required = False
         if classifier.is_default or classifier.archived_at:
             # the default is moved to another classifier, not taken away
             del self.fields["is_default"]
@@ -49,11 +50,16 @@ class ClassifierForm(forms.ModelForm):  # type: ignore[type-arg]
             notes=data["notes"],
             tags=data["tags"].split(","),
             strict=data["strict"],
+            set_level=None if data["set_level"] == "" else data["set_level"],
+            review=data["review"],
             is_default=data.get("is_default") or None,
         )
 
     def refuse(self, error: ProblemError) -> None:
-        self.add_error("tags" if "tag" in str(error) else None, capfirst(str(error)))
+        field = next(
+            (name for word, name in (("tag", "tags"), ("review", "review")) if word in str(error)), None
+        )
+        self.add_error(field, capfirst(str(error)))
 
 
 def _initial(classifier: Classifier) -> dict[str, Any]:

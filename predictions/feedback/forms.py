@@ -14,8 +14,15 @@ class FeedbackForm(forms.Form):
     label = TextChoiceField(label="True label")
     replace = forms.BooleanField(required=False, widget=forms.HiddenInput())
 
-    def __init__(self, classes: Sequence[str], data: Any = None, known: str | None = None) -> None:
-        super().__init__(data, initial={"label": known and carry(known), "replace": known is not None})
+    def __init__(
+        self,
+        classes: Sequence[str],
+        data: Any = None,
+        known: str | None = None,
+        auto_id: str = "id_%s",
+    ) -> None:
+        initial = {"label": known and carry(known), "replace": known is not None}
+        super().__init__(data, initial=initial, auto_id=auto_id)
         first = [] if known else [("", "Choose")]
         self.fields["label"].offer(classes, first)  # type: ignore[attr-defined]
 

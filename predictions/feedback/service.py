@@ -138,7 +138,7 @@ def store(weighed: Sequence[Weighed], *, actor: str, source: Feedback.Source) ->
     Feedback.objects.bulk_create(
         [Feedback(prediction=item.prediction, label=item.label, actor=actor, source=source) for item in news]
     )
-    _count(news)
+    _count(news, source)
     return Counter(item.change for item in weighed)
 
 
@@ -158,15 +158,19 @@ def _quoted(label: str) -> str:
     return f'"{label[:60]}"'
 
 
-def _count(news: Sequence[Weighed]) -> None:
-    """Update the hourly counts in one statement, and subtract corrected labels."""
+def _count(news: Sequence[Weighed], source: Feedback.Source) -> None:
+    """Update the hourly counts in one statement, and subtract corrected labels.
+
+    Reviewed predictions are those that the model was unsure of. They are not counted, because accuracy would look worse.
+    """
     cells: Counter[tuple[Any, ...]] = Counter()
     for item in news:
         hour = hour_of(item.prediction.created_at)
         predicted = item.classes.index(item.prediction.label)
         row = (item.prediction.version_id, hour, predicted)
-        cells[*row, item.classes.index(item.label)] += 1
-        if item.known:
+        if source != Feedback.Source.REVIEW:
+            cells[*row, item.classes.index(item.label)] += 1
+        if item.known and item.known.source != Feedback.Source.REVIEW:
             cells[*row, item.classes.index(item.known.label)] -= 1
     if not cells:
         return

@@ -29,6 +29,7 @@ from predictions.models import Prediction
 from predictions.serving import idempotency, metrics, predict, serializers
 from predictions.serving.live_models import Live, live_models
 from predictions.serving.request import check_row_count, model_of, version_of
+from predictions.serving.sets import add_sets
 
 ONCE = OpenApiParameter(
     idempotency.HEADER,
@@ -246,6 +247,7 @@ def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
             part.ids, part.labels, part.probability, part.probabilities, part.warnings, strict=True
         )
     ]
+    add_sets(answer.live, outcomes, chain.from_iterable(part.probabilities for part in answer.parts))
     if any(part.references for part in answer.parts):
         known = chain.from_iterable(part.references or [None] * len(part) for part in answer.parts)
         for outcome, reference in zip(outcomes, known, strict=True):

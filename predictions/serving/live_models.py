@@ -45,6 +45,9 @@ class Live:
     activation_id: int | None
     activated_at: datetime | None
     binner: Binner
+    # the level of the sets in answers, 0 for none, and the least probability of each class; None without sets
+    set_level: float = 0
+    least: Sequence[float] | None = None
 
     @property
     def contract(self) -> Contract:
@@ -158,7 +161,7 @@ class LiveModels:
         newest = Activation.objects.aggregate(newest=Max("id"))["newest"]
         archived = Version.objects.aggregate(newest=Max("archived_at"))["newest"]
         served = Classifier.objects.filter(archived_at=None)
-        return newest, archived, tuple(served.values_list("id", "is_default", "strict"))
+        return newest, archived, tuple(served.values_list("id", "is_default", "strict", "set_level"))
 
     def _reload(self) -> None:
         active: dict[str, Live] = {}
@@ -205,6 +208,8 @@ class LiveModels:
             activation_id=activation.pk if activation else None,
             activated_at=activation.created_at if activation else None,
             binner=known.binner if known else Binner(version.reference.bins, loaded.contract),
+            set_level=classifier.set_level,
+            least=version.least_probabilities(classifier.set_level),
         )
 
     def _pin(self, model: str, number: int) -> Live:

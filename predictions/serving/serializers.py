@@ -73,6 +73,14 @@ class OutcomeSerializer(serializers.Serializer[dict[str, object]]):
     probabilities = serializers.DictField(child=serializers.FloatField())
     warnings = WarningSerializer(many=True)
     reference = serializers.CharField(required=False, help_text="As sent; absent if none was sent.")
+    set = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="The labels that cannot be excluded, if the classifier is set to list them.",
+    )
+    set_level = serializers.FloatField(
+        required=False, help_text="Of the rows of each class, at least this share get a set with their class."
+    )
 
 
 @example({**_ANSWER_EXAMPLE, **_OUTCOME_EXAMPLE})

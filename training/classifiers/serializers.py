@@ -3,8 +3,14 @@
 from rest_framework import serializers
 
 from clfsite.core.api.schema import example
-from clfsite.core.api.serializers import StrictBooleanField, StrictCharField, StrictSerializer
+from clfsite.core.api.serializers import (
+    StrictBooleanField,
+    StrictCharField,
+    StrictFloatField,
+    StrictSerializer,
+)
 from training.classifiers.service import LONGEST_TAG, MOST_TAGS
+from training.ml.judge.sets import LEVELS
 from training.models import Classifier
 
 LONGEST_OWNER, LONGEST_NOTES = 150, 4_000  # characters, as declared by the model
@@ -21,6 +27,8 @@ _EXAMPLE = {
         "name": "churn",
         "is_default": True,
         "strict": False,
+        "set_level": 0.9,
+        "review": False,
         **_EXAMPLE,
         "archived_at": None,
         "active_version": 3,
@@ -34,7 +42,7 @@ class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
     class Meta:
         model = Classifier
         fields = [
-            "id", "name", "is_default", "strict", "owner", "notes", "tags", "archived_at", "active_version", "created_at",
+            "id", "name", "is_default", "strict", "set_level", "review", "owner", "notes", "tags", "archived_at", "active_version", "created_at",
         ]  # fmt: skip
 
     def get_active_version(self, classifier: Classifier) -> int | None:
@@ -52,7 +60,19 @@ class ChangesSerializer(StrictSerializer):
     strict = StrictBooleanField(
         required=False, help_text="Refuse values that training never saw instead of warning."
     )
+    set_level = StrictFloatField(
+        required=False,
+        help_text="Level of the set of labels in answers: 0.8, 0.9, 0.95 or 0.99; 0 for answers without one.",
+    )
+    review = StrictBooleanField(
+        required=False, help_text="Whether predictions whose set is not one label wait for a person's answer."
+    )
     is_default = StrictBooleanField(required=False, help_text="Answers requests that name no classifier.")
     archived = StrictBooleanField(
         required=False, help_text="Hidden from lists and no longer served; nothing is deleted."
     )
+
+    def validate_set_level(self, level: float) -> float:
+        if level not in {0, *LEVELS}:
+            raise serializers.ValidationError(f"expected 0 or one of {', '.join(map(str, LEVELS))}")
+        return level

@@ -1,7 +1,8 @@
 """Changes of a classifier that are not versions: what people note about it, and the default."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -20,6 +21,8 @@ class Changes:
     notes: str | None = None
     tags: Sequence[str] | None = None
     strict: bool | None = None
+    set_level: float | None = None
+    review: bool | None = None
     is_default: bool | None = None
     archived: bool | None = None
 
@@ -28,15 +31,16 @@ def change_classifier(*, classifier: Classifier, changes: Changes) -> None:
     """Make all changes or none.
 
     Raises:
-        InvalidInput: a tag is too long, or there are too many.
+        InvalidInput: a tag is too long, or there are too many, or review has no level.
         Conflict: the default classifier cannot be archived, or stop being the default without another one.
     """
-    values = {name: getattr(changes, name) for name in ("owner", "notes", "strict")}
+    values = {name: getattr(changes, name) for name in ("owner", "notes", "strict", "set_level", "review")}
     if changes.tags is not None:
         values["tags"] = _tags(changes.tags)
     with transaction.atomic():
         known = {name: value for name, value in values.items() if value is not None}
         if known:
+            _check_review({**vars(classifier), **known})
             Classifier.objects.filter(pk=classifier.pk).update(**known)
         if changes.archived is False:
             archiving.restore(classifier)
@@ -45,6 +49,13 @@ def change_classifier(*, classifier: Classifier, changes: Changes) -> None:
         if changes.archived:
             archiving.archive(classifier)
     classifier.refresh_from_db()
+
+
+def _check_review(values: Mapping[str, Any]) -> None:
+    if values["review"] and not values["set_level"]:
+        raise InvalidInput(
+            "review needs a level for the labels that cannot be excluded; choose one, or switch review off"
+        )
 
 
 def make_default(*, classifier: Classifier) -> None:

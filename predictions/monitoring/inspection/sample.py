@@ -50,8 +50,10 @@ def at_random(version: Version, since: datetime, until: datetime, rows: int) -> 
 
 def with_truth(version: Version, since: datetime, rows: int) -> list[Logged]:
     """Return the latest predictions of a version that have a true label, at most so many."""
-    known = Feedback.objects.in_force().filter(
-        prediction__version=version, prediction_id__gte=first_id(since)
+    known = (
+        Feedback.objects.in_force()
+        .typical()
+        .filter(prediction__version=version, prediction_id__gte=first_id(since))
     )
     columns = ("created_at", "features", "label", "probabilities")
     found = known.order_by("-prediction_id").values_list(

@@ -31,7 +31,7 @@ from predictions.batches import service as batches
 from predictions.roles import ROLES
 from training.archive.service import archive
 from training.datasets.uploads import store_upload
-from training.models import Run, Version
+from training.models import Classifier, Run, Version
 from training.runs.service import request_run
 from training.sources.service import import_query
 from training.versions.service import activate_version
@@ -58,6 +58,7 @@ for part in ("LIMIT 40", "LIMIT 50 OFFSET 10"):
     )
 first = Version.objects.order_by("pk").first()
 activate_version(version=first, actor="demo", reason="The new one finds fewer of those who leave")
+Classifier.objects.filter(pk=first.classifier_id).update(set_level=0.9, review=True)
 dataset = first.run.dataset
 failed = request_run(dataset=dataset, recipe=first.run.recipe, classifier="churn", user=demo)
 failed.start()
@@ -141,6 +142,7 @@ TOUR = [
     Stop("analytics", "predictions:analytics"),
     Stop("monitoring", "predictions:monitoring"),
     Stop("feedback", "predictions:feedback-list"),
+    Stop("review", "predictions:review-list"),
     Stop("keys", "predictions:key-list"),
     Stop("alerts", "predictions:alert-list"),
     Stop("alert", "predictions:alert-detail", ("1",)),
@@ -238,6 +240,7 @@ NO_PAGES = {
     "predictions:prediction-export-parquet",
     "predictions:prediction-export-unjudged",
     "predictions:prediction-feedback",
+    "predictions:review-answer",
     "predictions:version-report",
     "training:classifier-archive",
     "training:dataset-archive",

@@ -15,6 +15,7 @@ from training.ml.judge.decision import Decision, probabilities
 from training.ml.judge.importance import BUDGET_SECONDS, importance
 from training.ml.judge.intervals import intervals
 from training.ml.judge.metrics import measure
+from training.ml.judge.sets import least_probabilities
 from training.ml.progress import Progress
 from training.ml.tables.contract import Contract
 
@@ -26,7 +27,8 @@ class Evaluation:
     F1, precision and recall are those of the positive class in a binary problem and macro averages otherwise;
     ROC-AUC is one-vs-rest, macro, with more than two classes. `intervals` are 95 % bootstrap intervals.
     `confusion[i][j]` counts rows of class i labelled j. `curves` and `importance`: see their modules;
-    `importance_effort` holds the number of rows and of shuffles with which importance was measured.
+    `importance_effort` holds the number of rows and of shuffles with which importance was measured. `sets`: see
+    `sets.least_probabilities`.
     """
 
     rows: int
@@ -37,6 +39,7 @@ class Evaluation:
     curves: dict[str, list[dict[str, Any]]]
     importance: list[dict[str, Any]]
     importance_effort: dict[str, int]
+    sets: dict[str, list[float]]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,6 +106,7 @@ def evaluate_rows(
         "intervals": intervals(y, proba, decision, seed=seed, groups=groups),
         "confusion": confusion_matrix(y, predicted, labels=list(classes)).tolist(),
         "curves": curves(y, proba, decision),
+        "sets": least_probabilities(y, proba, classes),
     }
     features, effort = importance(
         pipeline, X, y, decision, seed=seed, jobs=jobs, seconds=seconds, report=report
