@@ -19,6 +19,7 @@ from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from training.efforts import machine
 from training.ml.progress import Phase
+from training.ml.search.families import FAMILIES, families_of
 from training.ml.tables.corrections import AS_INFERRED, Corrections
 from training.models import Run, Version
 from training.runs import progress
@@ -176,9 +177,19 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "best": progress.best_so_far(run),
         "phases": len(Phase),
         "candidates": candidates,
+        "untried": _untried(run) if run.state == Run.State.SUCCEEDED else [],
         "sort": sort,
     }
     return render(request, "training/runs/run_detail.html", context)
+
+
+def _untried(run: Run) -> list[str]:
+    """The families of a run over several of which no setting was tried within its budget."""
+    tried = {row.get("family") for row in run.candidates}
+    # early runs have no family, because all their candidates had the same
+    if None in tried:
+        return []
+    return [FAMILIES[name].title for name in families_of(run.recipe_data["estimator"]) if name not in tried]
 
 
 def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, Any]]]:

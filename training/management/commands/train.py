@@ -21,7 +21,7 @@ from training.runs.service import request_run
 
 
 class Command(BaseCommand):
-    help = "Train a classifier on a CSV file: search, cross-validate, judge on held-out rows, register a version."
+    help = "Train a classifier on a table: search, cross-validate, evaluate on held-out rows, register a version."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         default = Recipe()

@@ -197,6 +197,16 @@ def test_the_leaderboard_names_families_and_knows_those_of_older_runs(trainer: C
     assert '<td data-label="Family">Random forest</td>' in shown
 
 
+def test_families_that_the_budget_left_out_are_named(trainer: Client) -> None:
+    run = RunFactory.create(succeeded=True)
+    tried = [{**run.candidates[0], "family": "random_forest"}]
+    recipe = {**run.recipe_data, "estimator": "auto"}
+    Run.objects.filter(pk=run.pk).update(candidates=tried, recipe_data=recipe)
+    shown = detail(trainer, run).content.decode()
+    assert "Not tried within the budget: Extra trees," in shown
+    assert "Not tried" not in detail(trainer, RunFactory.create(succeeded=True)).content.decode()
+
+
 @pytest.mark.parametrize(
     ("sort", "ranks"),
     [
