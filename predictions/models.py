@@ -1,7 +1,7 @@
 """API keys, batches, the log of predictions, and feedback."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
@@ -10,6 +10,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 import predictions.alerts.models
+import predictions.batches.models
 import predictions.erasures.models
 import predictions.housekeeping.models
 import predictions.monitoring.evaluation.models
@@ -100,6 +101,7 @@ class Batch(Job):
         LENIENT = "lenient"
 
     WAITING = (State.QUEUED, State.CHECKED)
+    LEASE = timedelta(seconds=5)
 
     version = models.ForeignKey(Version, models.PROTECT, related_name="batches")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -218,9 +220,19 @@ class Batch(Job):
         """Store the progress; return False if another process owns the batch now."""
         return self.change(self.OWNED, rows_done=rows_done, pace=pace, bytes_done=bytes_done)
 
-    def note_part(self, *, rows_done: int, pace: float) -> bool:
-        """Store the progress after a part, which later attempts skip; return False as `note` does."""
-        return self.change(self.OWNED, rows_done=rows_done, pace=pace, attempts_without_progress=0)
+    def note_part(self, *, rows: int, pace: float) -> bool:
+        """Store the progress by a part, which later attempts skip; return False as `note` does."""
+        return self.change(
+            self.OWNED, rows_done=F("rows_done") + rows, pace=pace, attempts_without_progress=0
+        )
+
+    def note_part_of_helper(self, *, rows: int) -> bool:
+        """Store the progress by a part that a helper scored; return False if the scoring has ended."""
+        return self.change(
+            (self.State.RUNNING, self.State.QUEUED),
+            rows_done=F("rows_done") + rows,
+            attempts_without_progress=0,
+        )
 
     def close_check(self, *, hold: bool, **results: Any) -> bool:
         """Store the results of the check; if `hold`, wait for `start_scoring`. Return False as `note` does."""

@@ -34,8 +34,18 @@ def score_batch(batch_id: int) -> None:
     worker.carry_out(Batch, batch_id, _execute)
 
 
+@shared_task
+def help_with_batch(batch_id: int) -> None:
+    """Score parts of a file beside the worker that executes its batch."""
+    worker.assist(Batch, batch_id, _help)
+
+
 def _execute(batch_id: int) -> bool:
     return batches.execute_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))
+
+
+def _help(batch_id: int) -> None:
+    batches.help_with_batch(Batch.objects.select_related("version__classifier").get(pk=batch_id))
 
 
 @worker_ready.connect

@@ -4,7 +4,7 @@ They only depend on the file, the version and the batch's row, so a repeated blo
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,12 +35,12 @@ class Answers:
     """The predictions for one block.
 
     Attributes:
-        end: number of rows of the file up to its end.
+        rows: number of rows of the file, including those that were not scored.
         content: its part of the result file in UTF-8; the first part starts with the header.
         unseen: the codes of its warnings.
     """
 
-    end: int
+    rows: int
     content: bytes
     log_rows: LogColumns
     counts: dict[str, Any]
@@ -73,10 +73,6 @@ class Answerer:
         self._groups = batch_counts.charted(live.contract)
         classes = live.contract.classes
         self._labels = Cells.of(csv_output.lines([label] for label in classes))
-
-    def answer_all(self, blocks: Iterable[Block]) -> Iterator[Answers]:
-        """Predict blocks in order."""
-        return map(self.answer, blocks)
 
     def answer(self, block: Block) -> Answers:
         """Predict the valid rows of a block."""
@@ -112,7 +108,7 @@ class Answerer:
             references=[taken.values[row] for row in good.tolist()] if taken else None,
         )
         return Answers(
-            end=block.first + block.rows,
+            rows=block.rows,
             content=self._content(block, checked, logged, good),
             log_rows=logged,
             counts=batch_counts.count(contract, self._groups, arrays, places, proba),

@@ -14,7 +14,7 @@ from clfsite.core.requests.members import nearest, shorten
 from clfsite.core.web import csv_output
 from predictions.log import references
 from training.datasets.service import as_invalid_input
-from training.ml.files.blocks import Block, read_blocks, read_header
+from training.ml.files.blocks import Block, Place, read_blocks, read_header
 from training.ml.files.cells.cells import Cells
 from training.ml.files.notation import Notation
 from training.ml.files.reading import MAX_PROBLEMS, TableError
@@ -45,6 +45,7 @@ class Verdict:
         first_rows: the start of the file, cells cut to a readable length.
         carried: the columns that are not features.
         empty_lines: number of skipped empty lines.
+        places: where the parts are in the file.
     """
 
     rows: int = 0
@@ -57,6 +58,7 @@ class Verdict:
     first_rows: list[list[str]] = field(default_factory=list)
     carried: list[str] = field(default_factory=list)
     empty_lines: int = 0
+    places: list[Place] = field(default_factory=list)
 
     @property
     def preview(self) -> dict[str, Any]:
@@ -231,6 +233,7 @@ def check_rows(
 
 
 def _judge(verdict: Verdict, block: Block, checked: Checked, listing: "_Listing") -> None:
+    verdict.places.append(block.place)
     verdict.rows += block.rows
     verdict.empty_lines += block.empty
     verdict.bad += len(block.problems) + len(checked.errors)

@@ -1,25 +1,24 @@
 """CSV files scored in the background: stored, checked, then scored and logged in parts.
 
 Parts record the progress: the results of a part are stored, and its row is written in one transaction with
-the rows of the log. A process that takes over the job continues after the last part. Everything about a
-prediction, including its id, depends only on the batch and the row, so the result is identical to the byte
-after any number of attempts.
+the rows of the log. One worker owns the job: it checks the file, calls others to score parts beside it, and ends the
+job. A process that takes over the job continues with the parts that are left; see `scoring`.
 """
 
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.files import File
-from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.db import (
-    IntegrityError,
     InterfaceError,
     OperationalError,
     close_old_connections,
@@ -28,33 +27,34 @@ from django.db import (
 
 from clfsite.core.errors import Conflict, InvalidInput, ProblemError
 from clfsite.core.jobs import worker
-from clfsite.core.jobs.models import LEASE
+from clfsite.core.jobs.models import LEASE, Heartbeat
 from clfsite.core.jobs.queue import wake
 from clfsite.core.storage import space
 from clfsite.core.storage.files import local_path, plain_name, scratch, uploaded_path
-from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
-from predictions.batches.answers import Answerer, Answers
 from predictions.batches.check import Verdict, check_columns, check_rows, read_form, recognise
-from predictions.log import rows as log
+from predictions.batches.models import PendingPart
+from predictions.batches.scoring import Left, Scorer, plan
 from predictions.models import Batch
 from predictions.monitoring import refusals
-from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live, live_models
-from training.datasets.service import as_invalid_input
-from training.ml.files.blocks import read_blocks
-from training.ml.files.reading import TableError, delimiter_of
 
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-TASK = "predictions.tasks.score_batch"
+TASK, HELP = "predictions.tasks.score_batch", "predictions.tasks.help_with_batch"
+# time between two calls for helpers, and between two looks at what they have left
+CALL_SECONDS, WAIT_SECONDS = 1.0, 0.2
+# time between two notes of the progress of a check, each of which takes a commit
+NOTE_SECONDS = 0.25
+# messages of one call at most
+MOST_CALLS = 16
 # the reason by which bad rows of files are counted
 REFUSED_IN_FILE = "bad_row_of_file"
 
 
-class _Left(Exception):
-    """The job belongs to another process or has to stop, according to its row."""
+_lock = threading.Lock()
+# number of threads of this process by batch
+_at_work: Counter[int] = Counter()
 
 
 def files() -> Storage:
@@ -156,6 +156,7 @@ def resume_batch(*, batch: Batch) -> None:
     with transaction.atomic():
         if not batch.resume():
             raise Conflict(f"{batch} is {batch.state}; only a failed or cancelled batch can be resumed")
+        batch.pending_parts.update(attempts=0)
         transaction.on_commit(lambda: wake(TASK, batch.pk))
 
 
@@ -165,12 +166,15 @@ def execute_batch(batch: Batch) -> bool:
     Returns:
         Whether there was something to claim.
     """
+    previous = batch.claim
     if worker.must_wait() or not batch.start():
         return False
-    with worker.kept_alive(batch):
+    if previous:
+        batch.pending_parts.take_from(previous)
+    with worker.kept_alive(batch), _busy_with(batch):
         try:
             _carry_out(batch)
-        except _Left:
+        except Left:
             pass
         except ProblemError as error:
             batch.fail(str(error), **_problems(batch, error))
@@ -209,10 +213,14 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
     Raises:
         InvalidInput: no row can be scored, or not all rows in strict mode.
     """
-    began = time.monotonic()
+    began = noted = time.monotonic()
 
     def note(rows: int, size: int) -> None:
-        _go_on(batch, batch.note(rows_done=rows, pace=rows / (time.monotonic() - began), bytes_done=size))
+        nonlocal noted
+        now = time.monotonic()
+        if now - noted >= NOTE_SECONDS:
+            noted = now
+            _go_on(batch, batch.note(rows_done=rows, pace=rows / (now - began), bytes_done=size))
 
     with scratch() as folder:
         errors = folder / "errors.csv"
@@ -237,7 +245,17 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
         "problems": verdict.problems,
         "problem_count": verdict.problem_count,
     }
-    _go_on(batch, batch.close_check(hold=batch.hold and not reason, **results))
+    with transaction.atomic():
+        if not reason:
+            parts = (
+                PendingPart(batch=batch, number=number, **vars(place))
+                for number, place in enumerate(verdict.places)
+            )
+            PendingPart.objects.bulk_create(parts)
+        is_ours = batch.close_check(hold=batch.hold and not reason, **results)
+        if not is_ours:
+            raise Left
+    _go_on(batch, is_ours)
     if verdict.bad:
         refusals.add(live.version_id, [REFUSED_IN_FILE] * verdict.bad)
         refusals.flush()
@@ -255,80 +273,115 @@ def _refused(verdict: Verdict, batch: Batch) -> str:
 
 
 def _score(batch: Batch, live: Live, path: Path) -> None:
-    """Score the rows after the last part."""
-    since = batch.begin_scoring()
-    if since is None:
-        raise _Left
-    done, began, before = batch.parts.count(), time.monotonic(), batch.rows_done
-    delimiter = batch.delimiter or delimiter_of(path)
-    answerer = Answerer(batch, live, delimiter=delimiter, since=since)
-    try:
-        with contextlib.closing(
-            _ahead(answerer.answer_all(read_blocks(path, delimiter, skip=done)))
-        ) as coming:
-            for number, answers in enumerate(coming, start=done):
-                pace = (answers.end - before) / (time.monotonic() - began)
-                _log(batch, live, number, answers, pace)
-    except TableError as error:
-        raise as_invalid_input(error) from error
+    """Score the parts that are not yet logged, with the help of other workers."""
+    if batch.begin_scoring() is None or batch.claim is None:
+        raise Left
+    # a worker of an earlier release logs parts without deleting them here
+    batch.pending_parts.filter(number__in=batch.parts.values("number")).delete()
+    if not batch.pending_parts.exists():
+        plan(batch, path)
+    began, before, token = time.monotonic(), batch.rows_done, batch.claim
+    call = HelpCall(batch)
+
+    def note(rows: int) -> bool:
+        pace = (batch.rows_done + rows - before) / (time.monotonic() - began)
+        return batch.note_part(rows=rows, pace=pace)
+
+    def go_on() -> None:
+        _go_on(batch, True)
+        call.repeat()
+
+    scorer = Scorer(batch, live, path, files(), token, note, go_on)
+    call.repeat()
+    scorer.score_all()
+    while batch.pending_parts.exists():
+        # helpers score the others, unless they are lost
+        worker.stopping.wait(WAIT_SECONDS)
+        _go_on(batch, batch.renew())
+        if batch.pending_parts.claimable().exists():
+            scorer.score_all()
     summary = batch_counts.add(batch.parts.values_list("summary", flat=True).iterator())
     batch.succeed(summary)
 
 
-def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, each made while the previous one is in use, so scoring and writing overlap."""
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
+def help_with_batch(batch: Batch) -> None:
+    """Score parts of a batch that another worker executes, until it has none left to claim."""
+    if batch.state != Batch.State.RUNNING or not batch.id_prefix or worker.must_wait():
+        return
+    with _busy_with(batch) as is_only:
+        if not is_only:
+            return
+        live = live_models.get(batch.version.classifier.name, batch.version.number)
+
+        def go_on() -> None:
+            may = batch.state in {Batch.State.RUNNING, Batch.State.QUEUED} and not batch.cancel_requested_at
+            if not may or worker.stopping.is_set():
+                raise Left
+
+        def note(rows: int) -> bool:
+            return batch.note_part_of_helper(rows=rows)
+
+        try:
+            with local_path(files(), batch.source_name) as path:
+                Scorer(batch, live, path, files(), uuid.uuid4(), note, go_on).score_all()
+        except Left:
+            pass
+        except Exception:
+            # the owner meets the same problem, and tells it
+            logger.warning("%s: this worker stopped helping", batch, exc_info=True)
 
 
-def _log(batch: Batch, live: Live, number: int, answers: Answers, pace: float) -> None:
-    """Store a part of the result and log its rows: all or none.
-
-    Raises:
-        _Left: another process owns the batch, or this one has to stop.
-    """
-    began = time.perf_counter()
-    files().save(batch.part_name(number), ContentFile(answers.content))
+@contextlib.contextmanager
+def _busy_with(batch: Batch) -> Iterator[bool]:
+    """Tell whether this process works on a batch with this thread alone; several would wait for one interpreter."""
+    with _lock:
+        is_only = batch.pk not in _at_work
+        _at_work[batch.pk] += 1
     try:
-        with transaction.atomic():
-            log.write([answers.log_rows], len(answers.log_rows))
-            batch.parts.create(
-                number=number,
-                rows=len(answers.log_rows),
-                size_bytes=len(answers.content),
-                summary=answers.counts,
-            )
-            if not batch.note_part(rows_done=answers.end, pace=pace):
-                raise _Left
-    except IntegrityError as error:
-        # the process that took over wrote this part first
-        if Batch.objects.filter(pk=batch.pk, claim=batch.claim).exists():
-            raise
-        raise _Left from error
-    child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
-    predict.count(live, [answers.log_rows], answers.unseen)
-    _go_on(batch, True)
+        yield is_only
+    finally:
+        with _lock:
+            _at_work[batch.pk] -= 1
+            if not _at_work[batch.pk]:
+                del _at_work[batch.pk]
+
+
+class HelpCall:
+    """Calls other workers to help with a batch, again and again, because they may become free or start later."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._called = 0.0
+
+    def repeat(self) -> None:
+        """Call if the last call is some time ago, and there are other workers and parts for them."""
+        if time.monotonic() - self._called < CALL_SECONDS:
+            return
+        self._called = time.monotonic()
+        others = Heartbeat.objects.alive().count() - 1
+        if others > 0:
+            free = self._batch.pending_parts.claimable().count()
+            # some reach this process, which is busy
+            for _ in range(min(2 * others, free, MOST_CALLS)):
+                wake(HELP, self._batch.pk)
 
 
 def _go_on(batch: Batch, is_ours: bool) -> None:
     """Return if the work may continue.
 
     Raises:
-        _Left: the batch has another owner, was cancelled, or returns to the queue because this worker stops.
+        Left: the batch has another owner, was cancelled, or returns to the queue because this worker stops.
     """
     if not is_ours:
-        raise _Left
+        raise Left
     if batch.state != Batch.State.RUNNING:
         return
     if batch.cancel_requested_at:
         batch.cancel()
-        raise _Left
+        raise Left
     if worker.stopping.is_set():
         batch.release()
-        raise _Left
+        raise Left
 
 
 def _give_back(batch: Batch) -> None:

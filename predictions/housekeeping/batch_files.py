@@ -48,4 +48,5 @@ def _remove(batch: Batch, is_trial: bool) -> tuple[int, int]:
         return 1, size_of_folder(files(), batch.folder)
     size_bytes = remove_folder(files(), batch.folder)
     batch.parts.all().delete()
+    batch.pending_parts.all().delete()
     return 1, size_bytes

@@ -18,8 +18,6 @@ from clfsite.core.requests import access_log
 # an owner renews its lease every few seconds; without a renewal another process may take over the job. Leases
 # use only the database's clock, because the clocks of machines differ
 LEASE = timedelta(seconds=20)
-# no lease is longer, unless the clock was set back since
-IMPOSSIBLE = 2 * LEASE
 ATTEMPTS = 3
 
 
@@ -31,6 +29,8 @@ class Job(models.Model):
     # states without an owner, and states with one
     WAITING: ClassVar[tuple[str, ...]] = (QUEUED,)
     OWNED: ClassVar[tuple[str, ...]] = (RUNNING,)
+    # time after which another process may take over the job of an owner that does not renew its lease
+    LEASE: ClassVar[timedelta] = LEASE
 
     state = models.CharField(max_length=10, default=QUEUED)
     claim = models.UUIDField(
@@ -95,7 +95,7 @@ class Job(models.Model):
                     "attempt": F("attempt") + 1,
                     "attempts_without_progress": F("attempts_without_progress") + 1,
                     "started_at": now,
-                    "lease_until": Now() + LEASE,
+                    "lease_until": Now() + self.LEASE,
                     **self.begun(),
                 }
             )
@@ -107,7 +107,8 @@ class Job(models.Model):
     @classmethod
     def lost(cls) -> Q:
         """The condition for jobs whose owner did not renew its lease in time."""
-        expired = Q(lease_until__lt=Now()) | Q(lease_until__gt=Now() + IMPOSSIBLE)
+        # no lease is twice as long, unless the clock was set back since
+        expired = Q(lease_until__lt=Now()) | Q(lease_until__gt=Now() + 2 * cls.LEASE)
         return Q(state__in=cls.OWNED) & expired
 
     def begun(self) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Job(models.Model):
 
     def renew(self) -> bool:
         """Renew the lease of the owner; False if the job has another owner."""
-        return self.change(self.OWNED, lease_until=Now() + LEASE)
+        return self.change(self.OWNED, lease_until=Now() + self.LEASE)
 
     def release(self) -> bool:
         """Return the job to the queue as if it had not been started, because its worker stops."""

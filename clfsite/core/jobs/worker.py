@@ -25,9 +25,12 @@ logger = logging.getLogger(__name__)
 # jobs of each of the two kinds that one worker executes at a time, so long runs leave threads for batches
 EACH = 2
 RENEW_SECONDS = LEASE.total_seconds() / 4
+# how often a lease is renewed before it would expire
+RENEWALS = 5
 # time after which a queued row gets another message
 FORGOTTEN = timedelta(seconds=10)
-SWEEP_SECONDS = 5.0
+# time between two looks for jobs whose owner is lost, and between two heartbeats with looks for jobs that wait
+SWEEP_SECONDS, BEAT_SECONDS = 1.0, 5.0
 CHORE_SECONDS = 3_600.0
 # time after the start of a worker until it first does work that may take minutes
 FIRST_SECONDS = 20.0
@@ -104,9 +107,9 @@ def _state(model: type[Job], pk: int) -> str:
         return "state unknown, as the database does not answer,"
 
 
-def _take(model: type[Job]) -> bool:
+def _take(model: type[Job], places: int = EACH) -> bool:
     with _lock:
-        if _taken[model] >= EACH:
+        if _taken[model] >= places:
             return False
         _taken[model] += 1
         return True
@@ -117,22 +120,39 @@ def _give_back(model: type[Job]) -> None:
         _taken[model] -= 1
 
 
+def assist(model: type[Job], pk: int, work: Callable[[int], object]) -> None:
+    """Help with a job of another worker if a place is free; one always stays free for jobs."""
+    if not _take(model, EACH - 1):
+        return
+    try:
+        work(pk)
+    finally:
+        _give_back(model)
+
+
 @contextmanager
 def kept_alive(job: Job) -> Iterator[None]:
     """Renew the lease of a job that this process executes."""
+    mine = copy.copy(job)
+    with renewing(mine.renew, job.LEASE, str(job)):
+        yield
+
+
+@contextmanager
+def renewing(renew: Callable[[], object], lease: timedelta, name: str) -> Iterator[None]:
+    """Call a function that renews a lease several times before it expires, in a thread of its own."""
     over = threading.Event()
 
-    def renew() -> None:
-        mine = copy.copy(job)
-        while not over.wait(RENEW_SECONDS):
+    def keep_renewing() -> None:
+        while not over.wait(lease.total_seconds() / RENEWALS):
             try:
-                mine.renew()
+                renew()
             except DatabaseError:
-                logger.warning("the lease of %s could not be renewed", job)
+                logger.warning("the lease of %s could not be renewed", name)
             finally:
                 close_old_connections()
 
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread = threading.Thread(target=keep_renewing, name="lease", daemon=True)
     thread.start()
     try:
         yield
@@ -141,15 +161,16 @@ def kept_alive(job: Job) -> Iterator[None]:
         thread.join()
 
 
-def sweep() -> None:
-    """Send messages for jobs that wait too long or whose owner is lost, at most as many as this worker has places."""
+def sweep(*, lost_only: bool = False) -> None:
+    """Send messages for jobs whose owner is lost or that wait too long, at most as many as this worker has places."""
     if space.problem():
         return
     # a row from the future was written by a machine whose clock is fast
     long_ago = Q(created_at__lt=Now() - FORGOTTEN) | Q(created_at__gt=Now())
     forgotten = Q(state=Job.QUEUED) & long_ago
     for model, task in _tasks.items():
-        rows = model._default_manager.filter(forgotten | model.lost()).order_by("pk")
+        wanted = model.lost() if lost_only else forgotten | model.lost()
+        rows = model._default_manager.filter(wanted).order_by("pk")
         for pk in rows.values_list("pk", flat=True)[: EACH - _taken[model]]:
             queue.wake(task, pk)
 
@@ -158,11 +179,14 @@ def keep_sweeping() -> None:
     """Start a thread that sweeps and writes heartbeats while the worker of this process lives."""
 
     def run() -> None:
-        done = time.monotonic() - CHORE_SECONDS
+        done = beat = time.monotonic() - CHORE_SECONDS
         while not stopping.wait(SWEEP_SECONDS):
             try:
-                Heartbeat.objects.beat()
-                sweep()
+                is_time = time.monotonic() - beat >= BEAT_SECONDS
+                if is_time:
+                    beat = time.monotonic()
+                    Heartbeat.objects.beat()
+                sweep(lost_only=not is_time)
                 if time.monotonic() - done >= CHORE_SECONDS:
                     done = time.monotonic()
                     for chore in _chores:

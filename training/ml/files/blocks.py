@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, compress, repeat
 from pathlib import Path
 
@@ -33,6 +33,21 @@ LONGEST_LINE = 16 * 1024**2
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a block is in its file, with which it can be read alone.
+
+    Attributes:
+        begin, end: bytes of the file before the block, and up to its end.
+        line, row: number of lines and of rows below the header before it.
+    """
+
+    begin: int = 0
+    end: int = 0
+    line: int = 0
+    row: int = 0
+
+
+@dataclass(frozen=True)
 class Block:
     """Consecutive rows of a file.
 
@@ -44,7 +59,7 @@ class Block:
         columns: the cells of the rows by column of the file; empty if there are no such rows.
         texts: each row as in the file, without its line end; None if a cell of the block is quoted.
         problems: the rows of a wrong length, by number.
-        offset: bytes of the file read so far.
+        place: where it is in the file.
         empty: the number of empty lines skipped before or among these rows; 0 in a file of one column, where an empty
             line is a row with a missing value.
     """
@@ -56,8 +71,13 @@ class Block:
     columns: Sequence[Sequence[str]]
     texts: Sequence[str] | None
     problems: dict[int, FileProblem] = field(default_factory=dict)
-    offset: int = 0
+    place: Place = Place()
     empty: int = 0
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the file up to its end."""
+        return self.place.end
 
 
 def read_header(path: Path, delimiter: str = "") -> list[str]:
@@ -92,20 +112,27 @@ def rows(path: Path, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
                 raise TableError("the rows differ in length", [block.problems[bad]])
 
 
-def read_blocks(path: Path, delimiter: str = "", skip: int = 0) -> Iterator[Block]:
+def read_blocks(path: Path, delimiter: str = "") -> Iterator[Block]:
     """Yield a file's rows below the header in blocks of at most 10,000 rows and 400,000 cells.
 
     Args:
         delimiter: the character between cells; if it is empty, it is recognised.
-        skip: number of blocks to skip.
 
     Raises:
         TableError: the file is not CSV text in UTF-8. Rows of a wrong length do not raise; they are in the blocks.
     """
     with _open(path, delimiter) as reader:
-        for number, block in enumerate(iter(reader.next_block, None)):
-            if number >= skip:
-                yield block
+        yield from iter(reader.next_block, None)
+
+
+def read_block(path: Path, delimiter: str, place: Place) -> Block:
+    """Return the block at a place, as `read_blocks` yields it, without reading those before it.
+
+    Raises:
+        TableError: the file is another one than that of the place.
+    """
+    with _open(path, delimiter) as reader:
+        return reader.block_at(place)
 
 
 @contextmanager
@@ -129,12 +156,22 @@ class _Reader:
 
     def next_block(self) -> Block | None:
         """Return the next block that has rows, or None at the end."""
+        begin, line = self._source.offset, self._lines
         while taken := self._take(self._most):
             block = self._split_block(taken) or self._text_block(taken)
             if block:
                 self._rows += block.rows
-                return block
+                return replace(block, place=Place(begin, self._source.offset, line, block.first))
         return None
+
+    def block_at(self, place: Place) -> Block:
+        """Return the block at a place."""
+        taken = self._source.between(place.begin, place.end)
+        self._lines, self._rows = place.line, place.row
+        block = (self._split_block(taken) or self._text_block(taken)) if taken else None
+        if block is None:
+            raise TableError("the file has changed since it was checked")
+        return replace(block, place=place)
 
     @property
     def _is_narrow(self) -> bool:
@@ -187,7 +224,6 @@ class _Reader:
             range(begin, begin + rows),
             cells.columns,
             cells.rows,
-            offset=self._source.offset,
             empty=empty,
         )
 
@@ -265,7 +301,7 @@ class _Reader:
             texts, rows = texts and list(compress(texts, whole)), rows and list(compress(rows, whole))
         columns = self._columns(texts) if texts is not None else list(zip(*rows or (), strict=True))
         empty, self._empty = self._empty, 0
-        return Block(first, len(counts), kept, lines, columns, texts, problems, self._source.offset, empty)
+        return Block(first, len(counts), kept, lines, columns, texts, problems, empty=empty)
 
     def _columns(self, texts: list[str]) -> list[list[str]]:
         cells = self._delimiter.join(texts).split(self._delimiter)

@@ -45,6 +45,11 @@ class Lines:
         self.offset += end
         return taken
 
+    def between(self, begin: int, end: int) -> bytes:
+        """Return the bytes of the file between two places; the lines after that are no longer in order."""
+        self._file.seek(begin)
+        return self._file.read(end - begin)
+
     def _fill(self) -> None:
         chunk = self._file.read(CHUNK)
         begin = len(self._data) - self._data.endswith(b"\r")

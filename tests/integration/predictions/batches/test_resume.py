@@ -17,6 +17,7 @@ from clfsite.core.storage import space
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
 from predictions.batches.check import check_rows
+from predictions.batches.scoring import Scorer
 from predictions.batches.service import create_batch, execute_batch
 from predictions.log import rows as log
 from predictions.models import Batch, HourlyCount, Prediction
@@ -86,8 +87,8 @@ def failing(call: Callable[..., Any], at: int, error: BaseException, *, after: b
         (log, "write", 1, False),
         (log, "write", 3, False),
         (log, "write", 3, True),
-        (batches, "_log", 2, True),
-        (batches, "_log", 4, True),
+        (Scorer, "_log", 2, True),
+        (Scorer, "_log", 4, True),
     ],
     ids=[
         "in the check",
@@ -274,16 +275,16 @@ def test_a_worker_that_was_overtaken_writes_no_more(
 ) -> None:
     """A frozen worker wakes behind the one that took over: its part is refused as a whole."""
     batch = waiting()
-    log = batches._log
+    log = Scorer._log
 
     def overtaken(*args: Any) -> None:
-        monkeypatch.setattr(batches, "_log", log)
+        monkeypatch.setattr(Scorer, "_log", log)
         other = orphan(batch)
         execute_batch(other)
         assert other.state == "succeeded"
         log(*args)
 
-    monkeypatch.setattr(batches, "_log", overtaken)
+    monkeypatch.setattr(Scorer, "_log", overtaken)
     execute_batch(batch)
     batch.refresh_from_db()
     assert (batch.state, batch.attempt, batch.error) == ("succeeded", 2, "")

@@ -1,12 +1,13 @@
 """Reading CSV in blocks: the same rows, lines and faults as reading row by row, wherever a block ends."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from training.ml.files import blocks
-from training.ml.files.blocks import Block, read_blocks, read_header, rows
+from training.ml.files.blocks import Block, read_block, read_blocks, read_header, rows
 from training.ml.files.reading import TableError
 
 FILES = {
@@ -47,8 +48,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "table.csv"
 
 
-def read(path: Path, skip: int = 0) -> list[Block]:
-    return list(read_blocks(path, skip=skip))
+def read(path: Path) -> list[Block]:
+    return list(read_blocks(path))
 
 
 def cells(blocks: list[Block]) -> list[tuple[int, list[str]]]:
@@ -78,14 +79,26 @@ def test_rows_are_those_of_reading_row_by_row(
             assert len(block.texts) == len(block.lines)
 
 
-@pytest.mark.parametrize("skip", range(5))
-@pytest.mark.parametrize("name", ["plain", "quoted newlines", "blank lines"])
-def test_a_later_reading_meets_the_same_rows_in_the_same_blocks(
-    name: str, skip: int, path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", [1, 2, 10_000])
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_a_block_is_read_alone_as_among_the_others(
+    text: str, most: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "ROWS", 2)
-    path.write_bytes(FILES[name].encode())
-    assert read(path, skip) == read(path)[skip:]
+    monkeypatch.setattr(blocks, "ROWS", most)
+    path.write_bytes(text.encode())
+    for block in read(path):
+        alone = read_block(path, "", block.place)
+        assert cells([alone]) == cells([block])
+        assert alone == replace(block, kept=alone.kept, lines=alone.lines)
+        assert list(alone.kept) == list(block.kept)
+
+
+def test_a_block_of_a_file_that_has_shrunk_is_a_problem(path: Path) -> None:
+    path.write_text("a,b\n1,2\n")
+    (block,) = read(path)
+    path.write_text("a,b\n")
+    with pytest.raises(TableError, match="has changed"):
+        read_block(path, "", block.place)
 
 
 @pytest.mark.parametrize("content", FAULTS.values(), ids=FAULTS)
