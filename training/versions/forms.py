@@ -36,8 +36,8 @@ class DecisionForm(ReasonForm):
     )
     by_costs = forms.BooleanField(
         required=False,
-        label="Answer the label of the least expected cost",
-        help_text="Otherwise the most probable label is answered.",
+        label="Answer the label with the least expected cost",
+        help_text="If not selected, the most probable label is answered.",
     )
 
     def __init__(self, data: Any = None, *, version: Version, initial: dict[str, Any] | None = None) -> None:

@@ -88,9 +88,9 @@ def of_calibration(version: Version) -> list[str]:
     off = "The probabilities are off by {} on average (expected calibration error)"
     if method is None:
         why = (
-            " No calibration lowered the log-loss."
+            " They are not calibrated, because no method lowered the log-loss."
             if len(loss) > 1
-            else " There were too few rows to calibrate them."
+            else " They are not calibrated, because there are too few rows."
         )
         return [f"{off.format(numbers.percent(error['before']))} on cross-validated rows.{why}"]
     fell = f"fell from {loss['none']:.4f} to {loss[method]:.4f}"
