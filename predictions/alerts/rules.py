@@ -22,6 +22,7 @@ from predictions.monitoring.inspection.models import Inspection
 from training.ml.watch.shift import FLOOR
 from training.ml.watch.whole_table import LEAST_AUC
 from training.models import Activation, Classifier, Version
+from training.versions.costs import accuracy_in_force
 
 logger = logging.getLogger(__name__)
 DAY = timedelta(days=1)
@@ -277,7 +278,7 @@ def _of_week(week: Evaluation) -> Iterator[Finding]:
 
 
 def _accuracy(version: Version, week: Evaluation, now: datetime) -> Iterator[Finding]:
-    held_out = version.metrics["accuracy"]
+    held_out = accuracy_in_force(version)
     score = quality.lately([version.pk], now)[version.pk]
     if score.accuracy is not None and score.has_dropped(held_out, least=0.0):
         yield Finding("accuracy", f"{score.beside(held_out)}.", value=held_out - score.accuracy)

@@ -12,6 +12,7 @@ from predictions.monitoring.evaluation.shifts import MANY_NEW, new_share
 from training.ml.watch.estimate import estimated_accuracy
 from training.ml.watch.reference import Reference
 from training.models import Version
+from training.versions.costs import accuracy_in_force
 
 # share of predictions like which there were no held-out rows, above which the estimated accuracy does not hold
 MOST_UNKNOWN = 0.05
@@ -20,7 +21,7 @@ MOST_UNKNOWN = 0.05
 def accuracy_of(
     version: Version, reference: Reference, counts: NDArray[np.int64], since: datetime, until: datetime
 ) -> Accuracy:
-    held_out = version.metrics["accuracy"]
+    held_out = accuracy_in_force(version)
     (judged,) = quality.of_versions([version], since, until)
     measured = None
     if judged.accuracy is not None:

@@ -4,6 +4,7 @@ Everything is computed from counts by hour: `HourlyBin` for inputs and predictio
 `HourlyRefusal` for refused records. The log itself is never read.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -60,7 +61,21 @@ def evaluate(version: Version, *, days: int = 7, until: datetime | None = None) 
         quality=data,
         accuracy=accuracy,
     )
-    return _with_problems(evaluation)
+    return _with_problems(evaluation if version.decides_as_trained else _without_labels(evaluation))
+
+
+def _without_labels(evaluation: Evaluation) -> Evaluation:
+    """Leave out what compares labels with those of the held-out rows, which another threshold or other costs decided."""
+    label_mix, probabilities = (
+        replace(moved, moved=False, since=None, is_lasting=False)
+        for moved in (evaluation.label_mix, evaluation.probabilities)
+    )
+    estimated = evaluation.accuracy.estimated
+    if estimated:
+        why = "the threshold or the costs were changed, and the held-out rows were labelled without that"
+        estimated = replace(estimated, holds=False, why=why)
+    accuracy = replace(evaluation.accuracy, estimated=estimated)
+    return replace(evaluation, label_mix=label_mix, probabilities=probabilities, accuracy=accuracy)
 
 
 def _with_problems(evaluation: Evaluation) -> Evaluation:

@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from predictions.models import FeedbackCount
+from predictions.models import FeedbackCount, HourlyBin
+from predictions.monitoring import bins
 from predictions.monitoring.evaluation.evaluate import evaluate
 from predictions.monitoring.evaluation.facts import Evaluation
 from tests.support.counted import only, serve
 from tests.support.factories import trained_version
 from training.models import Version
+from training.versions.service import activate_version
 
 pytestmark = pytest.mark.django_db
 
@@ -136,3 +138,24 @@ def test_flipped_labels_contradict_the_estimate(version: Version) -> None:
     assert not found.accuracy.estimated.holds
     assert "feedback contradicts it" in found.accuracy.estimated.why
     assert "accuracy" in found.problems
+
+
+def test_a_changed_threshold_is_neither_a_shift_of_the_labels_nor_a_drop(version: Version) -> None:
+    serve(version, NOW, 3_000)
+    row, layout = HourlyBin.objects.get(), version.reference.bins
+    counts = bins.unpack(row.counts, layout.size).copy()
+    cells = counts[layout.offsets[-1] :]
+    # as if every prediction had got one label
+    cells[0] += cells[1:].sum()
+    cells[1:] = 0
+    HourlyBin.objects.update(counts=bins.pack(counts))
+    assert "label_mix" in evaluate(version, until=NOW).problems
+    activate_version(version=version, actor="tests", reason="a test needs it", threshold=0.99)
+    found = evaluate(version, until=NOW)
+    assert "label_mix" not in found.problems
+    assert found.accuracy.estimated is not None
+    assert "the threshold or the costs were changed" in found.accuracy.estimated.why
+    held_out = version.held_out
+    assert found.accuracy.held_out == pytest.approx(
+        held_out["per_class"][0]["rows"] / held_out["rows"], abs=0.2
+    )
