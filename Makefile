@@ -81,6 +81,9 @@ bench-read: $(VENV)/tests  ## read a million rows, against pandas and cell by ce
 bench-tables: $(VENV)/tests  ## train on two dozen unrelated public tables (ten minutes)
 	@$(BIN)/python -W ignore -m tests.bench.tables
 
+bench-auto: $(VENV)/tests  ## compare a minute of auto with FLAML and AutoGluon on ten public tables (an hour; installs them into .venv-automl)
+	@$(BIN)/python -W ignore -m tests.bench.auto
+
 bench-portfolio: $(VENV)/tests  ## choose the settings that `auto` begins with, over 19 public tables (half an hour)
 	@$(BIN)/python -W ignore -m tests.bench.portfolio
 

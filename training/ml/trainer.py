@@ -26,8 +26,8 @@ from training.ml.judge.threshold import choose
 from training.ml.progress import Phase, Progress
 from training.ml.search import timed
 from training.ml.search.calibration import calibrated, choose_calibration
-from training.ml.search.estimators import build_pipeline, can_accelerate
-from training.ml.search.families import FAMILIES
+from training.ml.search.estimators import build_pipeline, can_accelerate, fit_mix
+from training.ml.search.families import FAMILIES, MIX
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.race import LARGE_ROWS
 from training.ml.search.recipe import PORTFOLIO, Recipe, RecipeError
@@ -381,6 +381,16 @@ def _fit_winner(
 
     Boosting of few rows takes longer with several threads, which wait for each other after every split.
     """
+    if winner.family == MIX:
+        return fit_mix(
+            contract,
+            winner.params["members"],
+            X,
+            y,
+            recipe.seed,
+            class_weight=recipe.class_weight,
+            threads=lambda family: jobs if FAMILIES[family].nests or len(y) >= LARGE_ROWS else 1,
+        )
     pipeline = build_pipeline(contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
     model = pipeline.named_steps["model"].set_params(**winner.params)
     known = model.get_params()

@@ -3,7 +3,7 @@
 from django import template
 from django.template.defaultfilters import capfirst
 
-from training.ml.search.families import FAMILIES
+from training.ml.search.families import FAMILIES, MIX
 
 METRIC_TITLES = {
     "roc_auc": "ROC-AUC",
@@ -31,4 +31,6 @@ def in_order(metrics: dict[str, float]) -> list[tuple[str, float]]:
 @register.filter
 def estimator(name: str) -> str:
     """Return the title of an estimator family, also if this release no longer has the family."""
+    if name == MIX:
+        return "Mix of models"
     return FAMILIES[name].title if name in FAMILIES else capfirst(name)

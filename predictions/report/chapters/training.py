@@ -185,7 +185,12 @@ def _values(recipe: Recipe) -> list[str]:
 
 
 def _settings(params: Mapping[str, Any]) -> str:
-    """Settings in one line."""
+    """Settings in one line; of a mix, its members with their weights."""
+    if "members" in params:
+        return "; ".join(
+            f"{numbers.percent(member['weight'], 0)} {estimator(member['family'])} ({_settings(member['params'])})"
+            for member in params["members"]
+        )
     settings = (
         f"{name} {'none' if value is None else exact(value)}" for name, value in sorted(params.items())
     )

@@ -2,7 +2,7 @@
 
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
 from operator import attrgetter, methodcaller
@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.impute import SimpleImputer
@@ -316,3 +318,65 @@ def build_pipeline(
     )
     native = bool(FAMILIES[family].native)
     return Pipeline([("preprocessor", build_preprocessor(contract, seed, native=native)), ("model", model)])
+
+
+def fit_mix(
+    contract: Contract,
+    members: Sequence[Mapping[str, Any]],
+    X: pd.DataFrame,
+    y: NDArray[np.object_],
+    seed: int,
+    *,
+    class_weight: str | None = None,
+    threads: Callable[[str], int],
+) -> Pipeline:
+    """Return a fitted pipeline whose model is scikit-learn's `VotingClassifier` of some members.
+
+    Rows are prepared once for all members. If some take categories as they are and others as columns of 0 and 1, the
+    prepared rows hold both, and each member selects its columns.
+
+    Args:
+        members: `family`, `params` and `weight` of each.
+        threads: of a family's forests and boosting.
+    """
+    kinds = sorted({bool(FAMILIES[member["family"]].native) for member in members}, reverse=True)
+    preprocessors = [build_preprocessor(contract, seed, native=native) for native in kinds]
+    prepared = [preprocessor.fit_transform(X, y) for preprocessor in preprocessors]
+    ends = np.cumsum([part.shape[1] for part in prepared])
+    columns = {
+        native: slice(int(end) - part.shape[1], int(end))
+        for native, part, end in zip(kinds, prepared, ends, strict=True)
+    }
+    named: list[tuple[str, Any]] = []
+    for place, member in enumerate(members, start=1):
+        family = member["family"]
+        model = build_model(family, seed, class_weight=class_weight)
+        model.set_params(**told_categories(contract, family), **member["params"])
+        if len(kinds) > 1:
+            selected = columns[bool(FAMILIES[family].native)]
+            model = Pipeline(
+                [("columns", ColumnTransformer([("kept", "passthrough", selected)])), ("model", model)]
+            )
+        named.append((f"{family}_{place}", model))
+    voting = VotingClassifier(named, voting="soft", weights=[member["weight"] for member in members])
+    jobs = {
+        f"{name}__{path}": threads(member["family"])
+        for (name, model), member in zip(named, members, strict=True)
+        for path in ("n_jobs", "model__n_jobs")
+        if path in model.get_params() and "n_estimators" in build_model(member["family"], 0).get_params()
+    }
+    before = {name: voting.get_params()[name] for name in jobs}
+    voting.set_params(**jobs).fit(np.hstack(prepared), y)
+    voting.set_params(**before)
+    for fitted, (name, _) in zip(voting.estimators_, named, strict=True):
+        fitted.set_params(
+            **{
+                path.removeprefix(f"{name}__"): value
+                for path, value in before.items()
+                if path.startswith(f"{name}__")
+            }
+        )
+    names = {True: "native", False: "scaled"}
+    union = [(names[native], fitted) for native, fitted in zip(kinds, preprocessors, strict=True)]
+    preprocessor = FeatureUnion(union) if len(union) > 1 else preprocessors[0]
+    return Pipeline([("preprocessor", preprocessor), ("model", voting)])

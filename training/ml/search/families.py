@@ -10,6 +10,8 @@ from pkgutil import resolve_name
 from typing import Any
 
 AUTO = "auto"
+# the family of a weighted mean of others
+MIX = "mix"
 # LightGBM, and what takes its place where it is not installed
 BOOSTING, PLAIN_BOOSTING = "lightgbm", "hist_gradient_boosting"
 

@@ -6,13 +6,18 @@ time is kept for what follows the search, see `Reserve`. A large table is search
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.ml.judge.importance import BUDGET_SECONDS
 from training.ml.progress import Progress
+from training.ml.search import mixing
+from training.ml.search.families import MIX
+from training.ml.search.mixing import MOST_MEMBERS, Mix
+from training.ml.search.nested_forests import Given
 from training.ml.search.portfolio import RANGES, settings
 from training.ml.search.race import Contender, Race
 from training.ml.search.recipe import HOLD_OUT
@@ -25,8 +30,10 @@ AFTER_SECONDS, AFTER_ROW = 1.0, 40e-6
 AFTER_PASSES = 5
 # part of the budget in which the importance of inputs is measured, at most
 IMPORTANCE = 0.06
-# part of the time of the search for the levels before the last, and for settings of the portfolio at the last one
-SAMPLES, PROVEN = 0.35, 0.6
+# parts of the time of the search after which the portfolio was judged on samples, on all rows, and on all folds
+SAMPLES, PROVEN, COMPLETE = 0.3, 0.5, 0.7
+# part of the budget in which the members of a mix are fitted, beside the best setting, and seconds to choose them
+MIXED, CHOICE_SECONDS = 0.1, 0.5
 # a fit for the version takes up to so much longer than predicted, and is short if it takes this part of the budget
 MARGIN, SHORT = 1.2, 0.05
 # settings that are kept from one level for the next, as a part of those judged
@@ -39,6 +46,8 @@ TRIALS = 12
 FINALISTS = 6
 # part of the time of the tuning that is kept to judge the finalists
 FINAL = 0.35
+# best settings of each family that may be members of a mix
+OF_A_FAMILY = 4
 # candidates that a run shows
 SHOWN = 100
 REPORT_SECONDS = 0.5
@@ -113,14 +122,24 @@ class Search:
         self._portfolio()
         self._tune()
         self._complete()
-        best = self.best
-        done = self.race.fits
-        self.note(Progress(done, done, best.score(best.level)))
-        ranked = sorted(self._judged(), key=lambda contender: contender.order, reverse=True)
-        candidates = [_candidate(contender, rank) for rank, contender in enumerate(ranked[:SHOWN], start=1)]
+        best, done = self.best, self.race.fits
+        ranked = sorted(self._judged(), key=lambda contender: contender.order, reverse=True)[:SHOWN]
+        candidates = [_candidate(contender, rank) for rank, contender in enumerate(ranked, start=1)]
+        proba = self._joined(
+            best.level, {fold: best.probas[best.level, fold] for fold in best.folds(best.level)}
+        )
+        mixed = self._mix(ranked)
+        if mixed:
+            (members, mix) = mixed
+            candidates = [
+                _candidate_of(members, mix),
+                *(replace(candidate, rank=candidate.rank + 1) for candidate in candidates),
+            ]
+            proba = self._joined(self.race.last, dict(enumerate(mix.probas)))
+        self.note(Progress(done, done, candidates[0].mean))
         found = SearchResult(
             candidates,
-            self._joined(best),
+            proba,
             rows=self._rows(best),
             importance_seconds=min(BUDGET_SECONDS, IMPORTANCE * self.clock.budget / self.race.delay),
             warnings=self._told(),
@@ -178,19 +197,20 @@ class Search:
             field = field[: max(2, math.ceil(len(field) * KEPT))]
         limit, last = self._limit(PROVEN), self.race.last
         for contender in field:
-            if self._judge(contender, self._start(last), until=limit) and self._is_cheap(
-                contender, len(field)
-            ):
-                self._judge(contender, Step(last, self.all_folds), until=limit)
+            self._judge(contender, self._start(last), until=limit)
+        started = [contender for contender in field if contender.level == last]
+        for contender in sorted(started, key=lambda item: -item.score(*self._start(last))):
+            if self._is_cheap(contender):
+                self._judge(contender, Step(last, self.all_folds), until=self._limit(COMPLETE))
+
+    def _is_cheap(self, contender: Contender) -> bool:
+        """Whether a part of the time is enough to judge a few settings like this one on all folds."""
+        seconds = self.race.predict(contender.setting, self.race.last) * len(self.all_folds)
+        return seconds * MOST_MEMBERS < self.whole * PROVEN
 
     def _start(self, level: int) -> Step:
         """What a setting is judged on first at a level."""
         return Step(level, self.race.first_folds(level))
-
-    def _is_cheap(self, contender: Contender, count: int) -> bool:
-        """Whether a part of the time is enough to judge as many settings like this one on all folds."""
-        seconds = self.race.predict(contender.setting, self.race.last) * len(self.all_folds)
-        return seconds * count < self.whole * PROVEN
 
     def _limit(self, share: float) -> float:
         """The seconds that must be left when this share of the search is over."""
@@ -240,7 +260,9 @@ class Search:
             return
         step = self._step_of_tuning()
         known = self._known(step)
-        kept = self.clock.left * FINAL if len(step.folds) < len(self.all_folds) else 0.0
+        kept = self._mix_seconds()
+        if len(step.folds) < len(self.all_folds):
+            kept += self.clock.left * FINAL
         top = max(contender.score(*step) for contender in known)
         tunings = [Tuning(family, known, step, self.task.recipe.seed) for family in self._families(step)]
         has_time = True
@@ -315,14 +337,44 @@ class Search:
             self._judged(), key=lambda item: (item.level, item.score(*self._start(item.level))), reverse=True
         )
         for contender in finalists[:FINALISTS]:
-            self._judge(contender, Step(self.race.last, self.all_folds))
+            self._judge(contender, Step(self.race.last, self.all_folds), until=self._mix_seconds())
 
-    def _joined(self, contender: Contender) -> NDArray[np.float64]:
-        """Return the probabilities of a setting in the order of the rows, NaN where it was not judged."""
+    def _mix_seconds(self) -> float:
+        """The seconds to choose and fit a mix beside the best setting; 0 if that is too long."""
+        best = sorted(self._judged(), key=lambda item: item.order, reverse=True)[:MOST_MEMBERS]
+        refits = sum(self._refit(item) for item in best) * MARGIN
+        return CHOICE_SECONDS * self.race.delay + refits if refits < MIXED * self.clock.budget else 0.0
+
+    def _mix(self, ranked: Sequence[Contender]) -> tuple[list[Contender], Mix] | None:
+        """Return the members of a mix that beats the best setting, and the mix; None if there is none or no time."""
+        last, folds = self.race.last, self.all_folds
+        complete = [item for item in ranked if item.level == last and item.folds(last) == folds]
+        # settings alike add little to each other, so each family has only its best ones
+        few: list[Contender] = []
+        for item in complete:
+            if sum(other.setting.family == item.setting.family for other in few) < OF_A_FAMILY:
+                few.append(item)
+        left = MIXED * self.clock.budget if self._mix_seconds() else 0.0
+        few = [item for item in few if self._refit(item) * MARGIN * MOST_MEMBERS < 2 * left]
+        if len(few) < 2 or self.clock.is_stopped or self.best not in few:  # noqa: PLR2004
+            return None
+        y = self.task.y
+        truths = [y[self.race.places(last, fold)] for fold in folds]
+
+        def score(fold: int, proba: NDArray[np.float64]) -> float:
+            given = Given(self.race.classes, proba, MIX)
+            return self.task.scorer(given, self.task.X.iloc[self.race.places(last, fold)], truths[fold])
+
+        mix = mixing.choose(
+            [[item.probas[last, fold] for fold in folds] for item in few], score, lambda: self.clock.is_over
+        )
+        return None if mix is None else ([few[place] for place in mix.weights], mix)
+
+    def _joined(self, level: int, probas: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the probabilities by fold in the order of the rows, NaN where there are none."""
         joined = np.full((len(self.task.y), len(self.race.classes)), np.nan)
-        level = contender.level
-        for fold in contender.folds(level):
-            joined[self.race.places(level, fold)] = contender.probas[level, fold]
+        for fold, proba in probas.items():
+            joined[self.race.places(level, fold)] = proba
         return joined
 
     def _report(self) -> None:
@@ -351,4 +403,19 @@ def _candidate(contender: Contender, rank: int) -> Candidate:
         std=float(np.std(scores)),
         rank=rank,
         seconds=contender.seconds,
+    )
+
+
+def _candidate_of(members: Sequence[Contender], mix: Mix) -> Candidate:
+    described = [
+        {"family": member.setting.family, "params": dict(member.setting.params), "weight": weight}
+        for member, weight in zip(members, mix.weights.values(), strict=True)
+    ]
+    return Candidate(
+        family=MIX,
+        params={"members": described},
+        mean=float(np.mean(mix.scores)),
+        std=float(np.std(mix.scores)),
+        rank=1,
+        seconds=sum(member.seconds for member in members),
     )

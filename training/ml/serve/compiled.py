@@ -15,11 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.search.estimators import DATE, JOINED, LARGEST_SCALED, MISSING_CATEGORY, PARTS_LIMITS, PROSE
@@ -265,6 +266,29 @@ class Preprocessor:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """Several preprocessors whose columns stand side by side."""
+
+    parts: tuple[Preprocessor, ...]
+
+    @property
+    def width(self) -> int:
+        return sum(part.width for part in self.parts)
+
+    def records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        """Return the features of checked records, shape (records, width)."""
+        return np.hstack([part.records(records) for part in self.parts])
+
+    def frame(self, frame: pd.DataFrame) -> Matrix:
+        """Return the features of a frame prepared by the contract, shape (rows, width)."""
+        return np.hstack([part.frame(frame) for part in self.parts])
+
+    def arrays(self, arrays: Mapping[str, NDArray[Any]], count: int) -> Matrix:
+        """Return the features of `count` rows, given as the columns of a prepared frame."""
+        return np.hstack([part.arrays(arrays, count) for part in self.parts])
+
+
+@dataclass(frozen=True)
 class Compiled:
     """Preprocessor and model; `predict` maps scaled features to probabilities, (rows, width) to (rows, classes).
 
@@ -272,7 +296,7 @@ class Compiled:
     """
 
     engine: str
-    preprocessor: Preprocessor
+    preprocessor: Preprocessor | Joined
     predict: onnx_trees.Predict
 
     def proba(self, frame: pd.DataFrame) -> Matrix:
@@ -287,7 +311,11 @@ def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
     if predict is None:
         return None
     predict = _arranging(predict, list(model.classes_), contract.classes)
-    return Compiled(engine, _preprocessor(pipeline, contract), predict)
+    fitted = pipeline.named_steps["preprocessor"]
+    if isinstance(fitted, FeatureUnion):
+        parts = tuple(_preprocessor(part, contract) for _, part in fitted.transformer_list)
+        return Compiled(engine, Joined(parts), predict)
+    return Compiled(engine, _preprocessor(fitted, contract), predict)
 
 
 def _compile(model: Any) -> tuple[str, onnx_trees.Predict | None]:
@@ -298,10 +326,32 @@ def _compile(model: Any) -> tuple[str, onnx_trees.Predict | None]:
         return engine, _calibrating(predict, pair.calibrators) if predict else None
     if isinstance(model, VotingClassifier) and len(model.estimators_) == 1:
         return _compile(model.estimators_[0])
+    if isinstance(model, VotingClassifier):
+        return "onnxruntime", _mixing(model)
     if isinstance(model, FrozenEstimator):
         return _compile(model.estimator)
     engine, build = _ENGINES.get(type(model).__name__, ("", None))
     return engine, build(model) if build else None
+
+
+def _mixing(model: VotingClassifier) -> onnx_trees.Predict | None:
+    """Return the weighted mean of the functions of the members, each of its own columns; None if one is not supported."""
+    members: list[tuple[slice, onnx_trees.Predict]] = []
+    for fitted in model.estimators_:
+        selects = isinstance(fitted, Pipeline)
+        columns = fitted.named_steps["columns"].transformers_[0][2] if selects else slice(None)
+        _, predict = _compile(fitted.named_steps["model"] if selects else fitted)
+        if predict is None:
+            return None
+        members.append((columns, predict))
+    weights = np.asarray(model.weights) / np.sum(model.weights)
+
+    def mixed(X: Matrix) -> Matrix:
+        parts = (predict(np.ascontiguousarray(X[:, columns])) for columns, predict in members)
+        total: Matrix = sum(weight * part for weight, part in zip(weights, parts, strict=True))
+        return total
+
+    return mixed
 
 
 def _calibrating(predict: onnx_trees.Predict, calibrators: Sequence[Any]) -> onnx_trees.Predict:
@@ -417,10 +467,10 @@ def _order(value: Any) -> tuple[bool, float]:
     return (not isinstance(value, str) and value == value, 0.0 if isinstance(value, str) else value)  # noqa: PLR0124
 
 
-def _preprocessor(pipeline: Pipeline, contract: Contract) -> Preprocessor:
+def _preprocessor(preprocessor: ColumnTransformer, contract: Contract) -> Preprocessor:
     fitted = {
         part: (transformer, [columns] if isinstance(columns, str) else list(columns))
-        for part, transformer, columns in pipeline.named_steps["preprocessor"].transformers_
+        for part, transformer, columns in preprocessor.transformers_
     }
     transformer, numbers = fitted["numbers"]
     blocks: list[Block] = []

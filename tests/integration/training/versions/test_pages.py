@@ -64,7 +64,7 @@ def test_all_that_is_known_of_a_version_stands_on_its_page(approver: Client) -> 
     assert f"{version.metrics['f1']:.3f}" in shown
     assert "n_estimators = 5" in shown
     assert "a test needs it" in shown
-    assert "yes from 0.5 on" in shown
+    assert "yes if its probability is at least 0.5" in shown
     assert response.context["confusion"]["id"] == "confusion"
 
 
@@ -128,7 +128,7 @@ def test_the_threshold_tells_what_it_serves(aim: dict[str, Any] | None, words: s
     version = VersionFactory.create()
     Run.objects.filter(pk=version.run_id).update(recipe_data={**version.run.recipe_data, "aim": aim})
     shown = approver.get(path(version)).content.decode()
-    assert "yes from 0.5 on" in shown
+    assert "yes if its probability is at least 0.5" in shown
     assert words in shown
 
 
@@ -389,3 +389,16 @@ def test_the_threshold_of_the_active_version_is_changed_with_a_reason(approver: 
     assert "threshold 0.25" in response.content.decode()
     assert response.context["costs_form"].initial["cost-1-0"] == 20
     assert response.context["trials"][response.context["own"]]["threshold"] == 0.25
+
+
+def test_a_mix_is_shown_by_its_members_and_weights(approver: Client) -> None:
+    members = [
+        {"family": "lightgbm", "params": {"num_leaves": 8}, "weight": 0.7},
+        {"family": "logistic_regression", "params": {"C": 0.1}, "weight": 0.3},
+    ]
+    version = VersionFactory.create(family="mix", params={"members": members})
+    shown = " ".join(approver.get(path(version)).content.decode().split())
+    assert "Mix of models" in shown
+    assert "70.0 % LightGBM: " in shown
+    assert "30.0 % Logistic regression: " in shown
+    assert "weighted by these shares" in shown

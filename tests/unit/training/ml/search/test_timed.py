@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from tests.support import tables
 from training.ml.search import race
 from training.ml.search.cost import Size
-from training.ml.search.estimators import check_parameter
+from training.ml.search.estimators import check_parameter, fit_mix
 from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
 from training.ml.search.pace import CAUTION, Pace
 from training.ml.search.portfolio import PORTFOLIO, RANGES, Setting, in_ranges, settings
 from training.ml.search.race import Contender
 from training.ml.search.recipe import PORTFOLIO_MINUTES, Recipe, RecipeError
 from training.ml.search.tuning import PATIENCE, REFUSED, Step, Tuning
+from training.ml.serve.artifact import digest, dump, libraries, load
 from training.ml.tables.inference import infer
 from training.ml.trainer import Trained, train
 
@@ -108,3 +110,21 @@ def test_a_large_table_is_searched_on_growing_samples(monkeypatch: pytest.Monkey
     assert trained.fits <= 9
     assert len(trained.candidates) >= 3
     assert trained.held_out.rows == 160
+
+
+def test_a_mix_becomes_one_artifact_that_answers_alike_everywhere() -> None:
+    table = tables.mixed()
+    contract = infer(table, "label")
+    X, y = contract.prepare(table), contract.labels_of(table).to_numpy(dtype=object)
+    members = [
+        {"family": BOOSTING, "params": {"n_estimators": 5}, "weight": 0.6},
+        {"family": "logistic_regression", "params": {"C": 0.1}, "weight": 0.4},
+    ]
+    pipeline = fit_mix(contract, members, X, y, 0, threads=lambda family: 2)
+    # one row is not worth a pool of threads
+    assert pipeline.named_steps["model"].estimators_[0].named_steps["model"].n_jobs == 1
+    stored = load(dump(pipeline), digest(dump(pipeline)))
+    assert np.array_equal(stored.predict_proba(X), pipeline.predict_proba(X))
+    assert "lightgbm" in libraries(pipeline)
+    again = clone(pipeline).fit(X, y)
+    assert np.allclose(again.predict_proba(X), pipeline.predict_proba(X))

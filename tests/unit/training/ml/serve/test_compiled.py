@@ -1,6 +1,7 @@
 """The compiled form of a pipeline: the same answers as scikit-learn's, or none."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision
-from training.ml.search.estimators import build_pipeline
-from training.ml.search.families import FAMILIES
+from training.ml.search.estimators import build_pipeline, fit_mix
+from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.serve.loaded_model import SCIKIT_LEARN, LoadedModel, choose_engine
 from training.ml.tables.contract import MANY_LEVELS, Contract, labels
@@ -67,6 +68,50 @@ def test_every_family_answers_as_scikit_learn_on_real_and_on_extreme_rows(family
     for rows in (X, edge_rows(contract, X)):
         assert np.abs(compiled.proba(rows) - pipeline.predict_proba(rows)).max() < 1e-6
         assert agrees(compiled, pipeline, rows, decision_of(contract))
+
+
+MIXED: dict[str, dict[str, Any]] = {
+    BOOSTING: {"n_estimators": 20, "num_leaves": 8},
+    PLAIN_BOOSTING: {"max_iter": 10},
+    "random_forest": {"n_estimators": 10},
+    "logistic_regression": {"C": 1.0},
+}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(
+    "families", [list(MIXED), [BOOSTING, BOOSTING], ["logistic_regression", "random_forest"]], ids=len
+)
+def test_a_mix_answers_as_scikit_learn_on_real_and_on_extreme_rows(families: list[str], classes: int) -> None:
+    frame = table(classes)
+    # a class with few rows
+    frame.loc[frame.index[:ROWS:100], "label"] = "class rare"
+    contract = infer(frame, "label")
+    X, y = contract.prepare(frame), frame["label"].to_numpy(dtype=object)
+    members = [
+        {"family": family, "params": MIXED[family], "weight": weight / 10}
+        for weight, family in enumerate(families, start=1)
+    ]
+    pipeline = fit_mix(contract, members, X[: ROWS // 2], y[: ROWS // 2], 0, threads=lambda family: 1)
+    compiled = compile_pipeline(pipeline, contract)
+    assert compiled
+    for rows in (X, edge_rows(contract, X)):
+        assert np.abs(compiled.proba(rows) - pipeline.predict_proba(rows)).max() < 1e-6
+        assert agrees(compiled, pipeline, rows, decision_of(contract))
+    records = [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in X.head(20).to_dict("records")
+    ]
+    assert np.array_equal(
+        compiled.preprocessor.records(records), compiled.preprocessor.frame(X.head(20)), equal_nan=True
+    )
+    # each member is the estimator alone, fitted on the same rows
+    alone = build_pipeline(contract, families[0], 0)
+    alone.named_steps["model"].set_params(**MIXED[families[0]])
+    alone.fit(X[: ROWS // 2], y[: ROWS // 2])
+    prepared = pipeline.named_steps["preprocessor"].transform(X)
+    member = pipeline.named_steps["model"].estimators_[0]
+    assert np.allclose(member.predict_proba(prepared), alone.predict_proba(X), atol=1e-9)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
