@@ -90,10 +90,11 @@ def _unchanged(X: pd.DataFrame, _: np.random.Generator) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What happens from a week on, and the column that it happens to."""
+    """What happens from a week on, and the column that it happens to; `is_real` if not only the values sent are others."""
 
     change: Change = _unchanged
     column: str = ""
+    is_real: bool = False
     flips: bool = False
     has_season: bool = False
 
@@ -101,8 +102,8 @@ class Scenario:
 SCENARIOS = {
     "nothing": Scenario(),
     "weekly season": Scenario(has_season=True),
-    "shift of 0.25 sd": Scenario(_shifted, MOVED),
-    "new category, 5 %": Scenario(_new_category, "c0"),
+    "shift of 0.25 sd": Scenario(_shifted, MOVED, is_real=True),
+    "new category, 5 %": Scenario(_new_category, "c0", is_real=True),
     "EUR to cents": Scenario(_cents, "n1"),
     "column missing": Scenario(_missing, MOVED),
     "labels flipped": Scenario(flips=True),
@@ -161,11 +162,11 @@ def simulate(scenario: Scenario, rate: int, seed: int) -> Site:
     now = draw(random, len(hour), is_weekend=hour // 24 % 7 >= 5 if scenario.has_season else None)
     is_changed = hour >= CHANGE_WEEK * 7 * 24
     changed = scenario.change(now, random)
-    real = truth_of(random, now if scenario.column == "n1" else changed.fillna({MOVED: 0.0}))
-    now = pd.concat([now[~is_changed], changed[is_changed]], ignore_index=True)
+    sent = pd.concat([now[~is_changed], changed[is_changed]], ignore_index=True)
+    real = truth_of(random, sent if scenario.is_real else now)
     if scenario.flips:
         real = real ^ is_changed
-    prepared = contract.prepare(now)
+    prepared = contract.prepare(sent)
     positive = model.predict_proba(prepared)[:, 1]
     label = np.where(positive >= 0.5, "yes", "no")
     bins = reference.bins

@@ -22,7 +22,7 @@ from tests.support.factories import ApiKeyFactory, trained_version
 from tests.support.portal import staff_client
 from training.models import Version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.dialect, pytest.mark.django_db]
 
 PLANS = ("basic", "plus", "pro")
 
