@@ -22,7 +22,7 @@ def log_rows(
     *,
     ids: Sequence[str],
     features: Sequence[str],
-    values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]],
+    values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]] | None,
     labels: Sequence[str],
     proba: NDArray[np.float64],
     warnings: Sequence[str],
@@ -39,7 +39,8 @@ def log_rows(
 
     Args:
         features, warnings: JSON texts, one for each row.
-        values: the features as records of JSON values, or as columns of a prepared frame.
+        values: the features as records of JSON values, or as columns of a prepared frame; None if another part of the
+            call has those of all its rows.
         proba: shape (rows, classes), in the contract's order of classes.
         seconds: time of each row.
         rows: positions in the batch.

@@ -185,15 +185,15 @@ def _log(
     """Rows of the log for scored records, in pieces."""
     warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
     first, seconds = 0, scored.seconds
+    # with the first part, because finding their bins takes each part as long as all of them
+    values = records if scored.arrays is None else scored.arrays
     for labels, proba, taken in scored.pieces:
         piece = slice(first, first + len(labels))
         yield log_rows(
             live,
             ids=[str(uuid7()) for _ in labels],
             features=[orjson.dumps(record).decode() for record in records[piece]],
-            values=records[piece]
-            if scored.arrays is None
-            else {name: array[piece] for name, array in scored.arrays.items()},
+            values=None if first else values,
             labels=labels,
             proba=proba,
             warnings=warnings[piece],

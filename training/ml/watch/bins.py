@@ -159,37 +159,33 @@ class Binner:
 
     def places(
         self,
-        values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]],
+        values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]] | None,
         labels: Sequence[str],
         confidences: Sequence[float],
     ) -> "list[int] | NDArray[np.intp]":
         """Return the places of accepted rows, given as records or as columns, with labels and the labels' probabilities.
 
         Args:
-            values: records of JSON values, or for each feature the column of a prepared frame, length (rows,).
+            values: records of JSON values, or for each feature the column of a prepared frame, length (rows,); None for
+                the cells alone.
 
         Returns:
             One place for each value and one for each cell, length (rows * (columns + 1),), in any order.
         """
         if isinstance(values, Mapping):
             return self._of_arrays(values, labels, confidences)
-        return self._of_records(values, labels, confidences)
-
-    def by_column(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.intp]:
-        """Return the bin of each value among those of its column, for columns of a prepared frame, shape (rows, columns)."""
-        places = [column.places(arrays[column.name]) for column in self._columns]
-        return np.stack(places, axis=1) - self.bins.offsets[:-1]
-
-    def _of_records(
-        self, records: Sequence[Mapping[str, Any]], labels: Sequence[str], confidences: Sequence[float]
-    ) -> list[int]:
         edges, cells = self.bins.confidence, self._cells
-        places = [column.place(record[column.name]) for record in records for column in self._columns]
+        places = [column.place(record[column.name]) for record in values or () for column in self._columns]
         places += [
             cells[label] + bisect_right(edges, confidence)
             for label, confidence in zip(labels, confidences, strict=True)
         ]
         return places
+
+    def by_column(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.intp]:
+        """Return the bin of each value among those of its column, for columns of a prepared frame, shape (rows, columns)."""
+        places = [column.places(arrays[column.name]) for column in self._columns]
+        return np.stack(places, axis=1) - self.bins.offsets[:-1]
 
     def _of_arrays(
         self, arrays: Mapping[str, NDArray[Any]], labels: Sequence[str], confidences: Sequence[float]
