@@ -182,6 +182,15 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     CLFSITE_BATCH_ROWS: Annotated[Count, _about("maximum rows in one `/predict-batch`")] = 10_000
     CLFSITE_BODY_BYTES: Annotated[Count, _about("maximum request body, except uploads")] = 16 * 1024**2
+    CLFSITE_HEADER_SECONDS: Annotated[
+        Count,
+        _about(
+            "how long a caller may take for the headers of a request, and a connection may wait for the next one"
+        ),
+    ] = 30
+    CLFSITE_BODY_SECONDS: Annotated[
+        Count, _about("how long a caller may take for the body of a request, and for each part of an upload")
+    ] = 60
     CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("maximum size of an uploaded file")] = 200 * 1024**2
     CLFSITE_SOURCE_: Annotated[
         dict[str, Annotated[str, _url("postgresql", "postgres", "sqlite")]],

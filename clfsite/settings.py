@@ -19,7 +19,6 @@ SECRET_KEY_FALLBACKS = ENV.SECRET_KEY_FALLBACKS
 DEBUG = ENV.DEBUG
 ALLOWED_HOSTS = ENV.ALLOWED_HOSTS
 ROOT_URLCONF = "clfsite.urls"
-WSGI_APPLICATION = "clfsite.wsgi.application"
 APPEND_SLASH = False
 # errors below this prefix are pages; all others are problem documents
 PAGES = ("/portal/", "/admin/", "/accounts/", "/help/")
@@ -68,7 +67,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusAfterMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-# for API calls, see `clfsite.wsgi`; they have their own metrics
+# for API calls, see `clfsite.rsgi`; they have their own metrics
 SERVING_MIDDLEWARE = [
     *CORS,
     *(["django.middleware.security.SecurityMiddleware"] if ENV.CLFSITE_HTTPS else []),

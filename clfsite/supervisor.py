@@ -26,7 +26,7 @@ from types import FrameType
 from clfsite.core import logs, shared_memory
 from clfsite.core.jobs.processes import end_group
 from clfsite.takeover import running
-from clfsite.takeover.door import SOCKET, WARM
+from clfsite.takeover.door import SOCKET, THREADS, WARM
 from clfsite.takeover.running import Handover, TakeoverError
 
 logger = logging.getLogger("clfsite.supervisor")
@@ -51,6 +51,8 @@ ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1048576",  # bytes
     "MALLOC_TRIM_THRESHOLD_": "1048576",  # bytes
 }
+# most open connections of a web process
+CONNECTIONS = 4_096
 # seconds between samples of memory; a process is replaced after this number of samples above the limit
 SAMPLE_SECONDS = 15
 SAMPLES = 2
@@ -259,22 +261,23 @@ def is_served(host: str, port: int, name: str) -> bool:
     return True
 
 
-def web_command(host: str, port: int, threads: int, memory: int) -> list[str]:
+def web_command(host: str, port: int, header_seconds: int, memory: int) -> list[str]:
     """The command of a web process. granian starts and gracefully replaces the process that answers.
 
     Args:
         memory: MiB above which it is replaced; 0 for no limit.
     """
     options = (
-        f"--interface wsgi --no-ws --workers 1 --workers-kill-timeout {STOP_SECONDS} --log-level error "
-        f"--host {host} --port {port} --blocking-threads {threads}"
+        f"--interface rsgi --no-ws --workers 1 --workers-kill-timeout {STOP_SECONDS} --log-level error "
+        f"--host {host} --port {port} --backlog {CONNECTIONS} --backpressure {CONNECTIONS} "
+        f"--http1-header-read-timeout {1_000 * header_seconds}"
     )
     if memory:
         options += (
             f" --workers-max-rss {memory} --rss-sample-interval {SAMPLE_SECONDS} --rss-samples {SAMPLES}"
             f" --respawn-interval {OVERLAP_SECONDS}"
         )
-    return ["clfsite.takeover.web", "granian", "clfsite.wsgi:application", *options.split()]
+    return ["clfsite.takeover.web", "granian", "clfsite.rsgi:application", *options.split()]
 
 
 def main() -> None:
@@ -282,7 +285,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="clfsite.supervisor", description="Use `manage.py serve`.")
     for option in ("--host", "--name", "--state"):
         parser.add_argument(option, required=True)
-    for option in ("--port", "--web", "--threads", "--memory"):
+    for option in ("--port", "--web", "--threads", "--header-seconds", "--memory"):
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--no-worker", action="store_true")
     parser.add_argument("--takeover", action="store_true")
@@ -326,8 +329,8 @@ def _serve(options: argparse.Namespace, environment: dict[str, str], folder: Pat
         raise TakeoverError("a server without shared memory cannot take over")
     sockets: list[int | None] = [*handover.sockets()] if handover else []
     sockets += [None] * (options.web - len(sockets))
-    command = web_command(options.host, options.port, options.threads, options.memory)
-    web_environment = {**environment, WARM: "1"} if handover else environment
+    command = web_command(options.host, options.port, options.header_seconds, options.memory)
+    web_environment = {**environment, THREADS: str(options.threads), **({WARM: "1"} if handover else {})}
     web = [
         Kept(f"web process {number}", command, web_environment, listening)
         for number, listening in enumerate(sockets, start=1)

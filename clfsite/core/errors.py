@@ -54,3 +54,15 @@ class Unavailable(ProblemError):
     """The request cannot be executed now, but may succeed later."""
 
     code = "unavailable"
+
+
+class TooSlow(ProblemError):
+    """The request was not complete in time."""
+
+    code = "too_slow"
+
+
+class LengthRequired(ProblemError):
+    """The request does not tell the length of its body."""
+
+    code = "length_required"

@@ -13,9 +13,10 @@ PREFIX = "door-"
 # commands, and the answer to the second
 SHARE, DRAIN, DONE = b"share", b"drain", b"done"
 COMMAND_BYTES = 16
-# variables of a web process from its supervisor: the descriptor of the socket to listen on, and whether to load the
-# models before it accepts connections; without the prefix of the settings, which refuse unknown names
-SOCKET, WARM = "LISTENING_SOCKET", "WARM_START"
+# variables of a web process from its supervisor: the descriptor of the socket to listen on, whether to load the models
+# before it accepts connections, and the number of its threads; without the prefix of the settings, which refuse unknown
+# names
+SOCKET, WARM, THREADS = "LISTENING_SOCKET", "WARM_START", "WEB_THREADS"
 
 
 class Door:

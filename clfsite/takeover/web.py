@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +34,17 @@ class Server(MPServer):
         super().serve(target_loader=load)
 
 
-def load(target: str) -> Callable[..., Any]:
+def load(target: str) -> Any:
     """Load the application in the process that answers, and open its door."""
-    application = load_target(target)
+    application: Any = load_target(target)
     if os.environ.get(WARM):
         from predictions.serving import follower
 
         follower.load()
     if folder := os.environ.get(FOLDER):
         door.open(Path(folder))
-    return closing(application)
-
-
-def closing(application: Callable[..., Any]) -> Callable[..., Any]:
-    """Add to the answers of a draining process that they are the last ones of their connections."""
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        if not door.is_draining:
-            return application(environ, start_response)
-
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, [*headers, ("Connection", "close")], *rest)
-
-        return application(environ, start)
-
-    return answer
+    application.is_draining = lambda: door.is_draining
+    return application
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clfsite.core.web import csv_output
-from clfsite.core.web.metrics import child
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import check_block
 from predictions.log.build import log_columns, write_warnings
@@ -93,7 +92,7 @@ class Answerer:
         )
         places = self._live.loaded.decision.places(proba)
         seconds = time.perf_counter() - began
-        child(metrics.scoring_seconds, self._live.classifier).observe(seconds)
+        metrics.step("score", seconds, self._live.classifier)
         logged = log_columns(
             self._live,
             self._batch,

@@ -19,7 +19,6 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from clfsite.core.errors import ProblemError
 from clfsite.core.jobs import worker
-from clfsite.core.web.metrics import child
 from predictions.batches.answers import Answerer, Answers
 from predictions.batches.models import PendingPart
 from predictions.log import rows as log
@@ -125,7 +124,7 @@ class Scorer:
             if PendingPart.objects.filter(pk=part.pk, claim=self.token).exists():
                 raise
             raise Left from error
-        child(metrics.logging_seconds, self.live.classifier).observe(time.perf_counter() - began)
+        metrics.step("commit", time.perf_counter() - began, self.live.classifier)
         predict.count(self.live, [answers.log_rows], answers.unseen)
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from itertools import chain
 from queue import Empty, SimpleQueue
 
@@ -49,9 +50,9 @@ def record(parts: Parts) -> None:
 
 
 class Waiting:
-    """The rows of one request, and the lock that its thread waits for."""
+    """The rows of one call, which wait for their commit."""
 
-    __slots__ = ("_lock", "deadline", "error", "is_finished", "parts", "was_tried")
+    __slots__ = ("deadline", "error", "is_finished", "parts", "was_tried")
 
     def __init__(self, parts: Parts, deadline: float) -> None:
         self.parts = parts
@@ -59,24 +60,49 @@ class Waiting:
         self.error: Exception | None = None
         self.was_tried = False
         self.is_finished = False
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Record that the rows are stored or not; called by the writer."""
+        if not self.is_finished:
+            self.error, self.is_finished = error, True
+            self.wake()
+
+    def wake(self) -> None:
+        """Continue the call."""
+
+    def failure(self) -> Exception | None:
+        """What the call raises, if the rows are not stored."""
+        error = self.error
+        if error is None or isinstance(error, DatabaseError) or error is self.parts.error:
+            return error
+        failure = Unavailable("the log could not be written, so the prediction may not be stored; try again")
+        failure.__cause__ = error
+        return failure
+
+
+class Blocked(Waiting):
+    """The rows of a call whose thread waits."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, parts: Parts, deadline: float) -> None:
+        super().__init__(parts, deadline)
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to so many seconds, and return whether the rows were written."""
+        """Wait up to so many seconds, and return whether the writer has finished the rows."""
         return self._lock.acquire(timeout=seconds)
 
-    def finish(self, error: Exception | None = None) -> None:
-        if not self.is_finished:
-            self.error, self.is_finished = error, True
-            self._lock.release()
+    def wake(self) -> None:
+        self._lock.release()
 
 
 class GroupCommit:
     """The writing thread of this process and the waiting rows."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[Sequence[Waiting] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._owner = 0
@@ -91,35 +117,52 @@ class GroupCommit:
         return self._rows
 
     def submit(self, parts: Parts) -> None:
-        """Wait until these rows are committed; see `record`."""
+        """Wait in this thread until these rows are committed; see `record`."""
+        seconds = settings.CLFSITE_LOG_SECONDS
+        waiting = Blocked(parts, time.monotonic() + seconds)
+        self.reserve(waiting)
+        try:
+            self.put([waiting])
+            if not waiting.wait(seconds):
+                raise self.lateness()
+        finally:
+            self.release(waiting)
+        if failure := waiting.failure():
+            raise failure
+
+    def reserve(self, waiting: Waiting) -> None:
+        """Count the rows of a call as waiting, before they are put; `release` ends that.
+
+        Raises:
+            Unavailable: too many wait already.
+        """
         if not self._is_running():
             self._start()
-        seconds = settings.CLFSITE_LOG_SECONDS
+        count = len(waiting.parts)
         with self._lock:
-            if self._rows and self._rows + len(parts) > settings.CLFSITE_LOG_ROWS:
+            if self._rows and self._rows + count > settings.CLFSITE_LOG_ROWS:
                 raise Unavailable(
                     f"{self._rows:,} predictions are already waiting for the log; nothing was stored, try "
                     "again"
                 )
-            self._rows += len(parts)
-        waiting = Waiting(parts, time.monotonic() + seconds)
-        try:
-            self._queue.put(waiting)
-            if not waiting.wait(seconds):
-                why = " because a disk is full" if self._is_full else ""
-                raise Unavailable(
-                    f"the log did not confirm the prediction within {seconds:g} s{why}, so it may not be "
-                    "stored; try again with the same Idempotency-Key to avoid a duplicate"
-                )
-        finally:
-            with self._lock:
-                self._rows -= len(parts)
-        if waiting.error and (isinstance(waiting.error, DatabaseError) or waiting.error is parts.error):
-            raise waiting.error
-        if waiting.error:
-            raise Unavailable(
-                "the log could not be written, so the prediction may not be stored; try again"
-            ) from waiting.error
+            self._rows += count
+
+    def release(self, waiting: Waiting) -> None:
+        """Count the rows of a call as waiting no longer."""
+        with self._lock:
+            self._rows -= len(waiting.parts)
+
+    def put(self, calls: Sequence[Waiting]) -> None:
+        """Hand the rows of calls to the writer, which commits them together."""
+        self._queue.put(calls)
+
+    def lateness(self) -> Unavailable:
+        """The error of a call whose deadline has passed."""
+        why = " because a disk is full" if self._is_full else ""
+        return Unavailable(
+            f"the log did not confirm the prediction within {settings.CLFSITE_LOG_SECONDS:g} s{why}, so it may not be "
+            "stored; try again with the same Idempotency-Key to avoid a duplicate"
+        )
 
     def problem(self) -> str:
         """The problem of the writer, or an empty string. A writer that stopped is restarted."""
@@ -163,7 +206,7 @@ class GroupCommit:
                 first = self._next()
                 if first is None:
                     break
-                group.append(first)
+                group += first
             self._gather(group)
             metrics.log_queue_rows.set(self._rows)
             try:
@@ -183,7 +226,7 @@ class GroupCommit:
                 self.is_stuck = False
         connection.close()
 
-    def _next(self) -> Waiting | None:
+    def _next(self) -> Sequence[Waiting] | None:
         """Wait for work, and close a connection that is idle for too long."""
         while True:
             try:
@@ -195,12 +238,12 @@ class GroupCommit:
         """Add the waiting rows, up to the size of one commit."""
         rows = sum(len(waiting.parts) for waiting in group)
         while rows < ROWS_PER_COMMIT and self._queue.qsize():
-            waiting = self._queue.get_nowait()
-            if waiting is None:
+            calls = self._queue.get_nowait()
+            if calls is None:
                 self._queue.put(None)
                 return
-            group.append(waiting)
-            rows += len(waiting.parts)
+            group += calls
+            rows += sum(len(waiting.parts) for waiting in calls)
 
     def _commit(self, group: list[Waiting]) -> list[Waiting]:
         """Write a group in one transaction and wake its requests.

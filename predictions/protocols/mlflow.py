@@ -25,6 +25,7 @@ from predictions.models import Prediction
 from predictions.protocols import mlflow_schema as schema
 from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
+from predictions.serving.api import ScoringView
 from predictions.serving.live_models import Live, live_models
 from predictions.serving.request import check_row_count, model_of, version_of
 from training.ml.files.blocks import rows
@@ -98,25 +99,22 @@ class VersionView(MlflowView):
         return HttpResponse(PROTOCOL_VERSION, content_type="text/plain")
 
 
-class InvocationsView(MlflowView):
+class InvocationsView(MlflowView, ScoringView):
     """Rows in one of MLflow's five formats, answered with labels or probabilities."""
 
     call = "invocations"
-    scopes = {"post": frozenset({"predict"})}
+    function = PREDICT
 
     @extend_schema(**schema.INVOCATIONS)
-    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, list[Any]]:
-        query = _read_query(request)
-        answer = predict.predict(
-            records=query.records,
-            source=Prediction.Source.MLFLOW,
-            caller=caller.name,
-            model=query.live.classifier,
-            version=query.live.number,
-        )
-        if query.function == PREDICT:
-            return {"predictions": answer.labels}
-        return {"predictions": answer.proba}
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> Any:
+        return super().post(request, caller)
+
+    def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
+        live, records, self.function = _read_query(request)
+        return predict.Query(live, records, Prediction.Source.MLFLOW, caller.name)
+
+    def write(self, answer: predict.Answer) -> dict[str, list[Any]]:
+        return {"predictions": answer.labels if self.function == PREDICT else answer.proba}
 
 
 @dataclass(frozen=True)
@@ -127,17 +125,8 @@ class Rows:
     columns: list[str] | None = None
 
 
-@dataclass(frozen=True)
-class Query:
-    """A parsed request: version, rows with the names of the contract, and labels or probabilities."""
-
-    live: Live
-    records: list[dict[str, Any]]
-    function: str = PREDICT
-
-
-def _read_query(request: HttpRequest) -> Query:
-    """Read an invocation of any shape.
+def _read_query(request: HttpRequest) -> tuple[Live, list[dict[str, Any]], str]:
+    """Read an invocation of any shape: version, rows with the names of the contract, and labels or probabilities.
 
     Raises:
         UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.requests.strict_json`. InvalidInput: columns that do not fit.
@@ -147,7 +136,7 @@ def _read_query(request: HttpRequest) -> Query:
     data = read_bytes(request)
     if request.content_type == "text/csv":
         live = live_models.get()
-        return Query(live, _read_csv(data, live.contract))
+        return live, _read_csv(data, live.contract), PREDICT
     body = parse_json(data, nan_is_null=True)
     name, params = _members(body)
     live = live_models.get(model_of(params), version_of(params))
@@ -156,7 +145,7 @@ def _read_query(request: HttpRequest) -> Query:
         raise Malformed(f'"{name}" has no rows; send at least one')
     if table.columns is not None:
         _check_columns(table.columns, live.contract)
-    return Query(live, table.records, _function(params))
+    return live, table.records, _function(params)
 
 
 def _members(body: Any) -> tuple[str, dict[str, Any]]:

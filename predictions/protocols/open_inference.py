@@ -31,6 +31,7 @@ from predictions.protocols.tensors import (
 )
 from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
+from predictions.serving.api import ScoringView
 from predictions.serving.live_models import Live, live_models
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import TEXTS, Contract, Feature, Kind
@@ -78,7 +79,7 @@ class UnknownView(OpenInferenceView):
 
     call = "v2-unknown"
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
+    def enter(self, request: HttpRequest) -> keys.KeyCaller:
         raise NotFound("no such address; /docs lists all addresses")
 
 
@@ -166,26 +167,27 @@ class ModelReadyView(OpenInferenceView):
         return {"name": self.live().classifier, "ready": True}
 
 
-class InferView(OpenInferenceView):
+class InferView(OpenInferenceView, ScoringView):
     """Predict rows that are sent as one tensor per feature."""
 
     call = "v2-infer"
-    scopes = {"post": frozenset({"predict"})}
     media_types = (JSON, BINARY)
+    request_id: str | None = None
+    wanted: Sequence["Wanted"] = ()
 
     @extend_schema(**schema.INFER)
-    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> Any:
+        return super().post(request, caller)
+
+    def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
         live = self.live()
         body, tail = _read_body(request)
-        wanted = _wanted(body)
-        answer = predict.predict(
-            records=_records(live.contract, body["inputs"], tail),
-            source=Prediction.Source.OPEN_INFERENCE,
-            caller=caller.name,
-            model=live.classifier,
-            version=live.number,
-        )
-        return _reply(body.get("id"), answer, wanted)
+        self.request_id, self.wanted = body.get("id"), _wanted(body)
+        records = _records(live.contract, body["inputs"], tail)
+        return predict.Query(live, records, Prediction.Source.OPEN_INFERENCE, caller.name)
+
+    def write(self, answer: predict.Answer) -> HttpResponse:
+        return _reply(self.request_id, answer, self.wanted)
 
 
 @extend_schema_view(get=extend_schema(operation_id="v2_version"))
@@ -333,7 +335,7 @@ def _column(feature: Feature, tensor: Tensor) -> list[Any]:
     return tensor.values
 
 
-def _reply(request_id: str | None, answer: predict.Answer, wanted: list[Wanted]) -> HttpResponse:
+def _reply(request_id: str | None, answer: predict.Answer, wanted: Sequence[Wanted]) -> HttpResponse:
     """The outputs in JSON, or as bytes after the JSON if requested."""
     outputs = []
     raw = []

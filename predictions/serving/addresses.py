@@ -20,7 +20,7 @@ class Address(NamedTuple):
 ADDRESSES = (
     Address("predict", is_scoring=True),
     Address("predict-batch", is_scoring=True),
-    Address("info"),
+    Address("info", is_scoring=True),
     Address("invocations", is_scoring=True),
     Address("ping", is_probe=True),
     Address("version"),

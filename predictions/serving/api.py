@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -19,12 +18,13 @@ from rest_framework import exceptions
 from rest_framework.views import APIView
 
 from clfsite.core.api.schema import problems
-from clfsite.core.errors import Malformed, Unavailable
+from clfsite.core.errors import Malformed
 from clfsite.core.requests.members import check_parameters, read_object
-from clfsite.core.requests.strict_json import accepts, drain, read_bytes, read_json
+from clfsite.core.requests.strict_json import accepts, read_bytes, read_json
 from clfsite.core.web.metrics import child, refused_key
 from clfsite.core.web.problems import MOST_ERRORS
 from predictions.keys import service as keys
+from predictions.log import references
 from predictions.models import Prediction
 from predictions.serving import idempotency, metrics, predict, serializers
 from predictions.serving.live_models import Live, live_models
@@ -41,7 +41,10 @@ ONCE = OpenApiParameter(
 
 
 class ServingView(APIView):
-    """A view whose handler gets Django's own request and the key's caller, and returns JSON values."""
+    """A view whose handler gets Django's own request and the key's caller, and returns JSON values.
+
+    `dispatch` answers in one thread; `predictions.serving.loop` takes the same steps on an event loop.
+    """
 
     call = ""  # its name in metrics
     authentication_classes = [keys.KeyAuthentication]
@@ -54,21 +57,19 @@ class ServingView(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         began = time.perf_counter()
         try:
-            response: HttpResponseBase = self._answer(request)
+            response = self.respond(request, self.enter(request))
         except Exception as error:  # noqa: BLE001  the handler answers every one
-            if isinstance(error, Unavailable | exceptions.Throttled | DatabaseError | InterfaceError):
-                drain(request)
-            response = self.get_exception_handler()(error, {"view": self})
-        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            response["Allow"] = ", ".join(name.upper() for name in self.scopes)
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
-            metrics.refusals_total.labels(str(response.status_code)).inc()
-        child(metrics.call_seconds, self.call, str(response.status_code)).observe(time.perf_counter() - began)
+            response = self.refuse(error)
+        self.count(response.status_code, began)
         return response
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
-        method = (request.method or "").lower()
-        allowed = self.scopes.get(method)
+    def enter(self, request: HttpRequest) -> keys.KeyCaller:
+        """Check all but the body, and return the caller.
+
+        Raises:
+            MethodNotAllowed, NotAcceptable, Malformed: see also `admit`.
+        """
+        allowed = self.scopes.get((request.method or "").lower())
         if allowed is None:
             raise exceptions.MethodNotAllowed(request.method or "")
         caller = self.admit(request, allowed)
@@ -76,15 +77,32 @@ class ServingView(APIView):
             check_parameters(request.GET, self.parameters)
         if not accepts(request, self.media_types):
             raise exceptions.NotAcceptable(f"only {self.media_types[0]} is available; request it in Accept")
-        if idempotency.META in request.META and method == "post":
+        return caller
+
+    def respond(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
+        """Answer a checked request whose body is complete."""
+        if idempotency.META in request.META and request.method == "POST":
             return self._answer_once(request, caller)
         return self._respond(request, caller)
+
+    def refuse(self, error: Exception) -> HttpResponse:
+        """The response to an error."""
+        response: HttpResponse = self.get_exception_handler()(error, {"view": self})
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response["Allow"] = ", ".join(name.upper() for name in self.scopes)
+        return response
+
+    def count(self, status: int, began: float) -> None:
+        """Count and time an answer."""
+        if status >= HTTPStatus.BAD_REQUEST:
+            child(metrics.refusals_total, str(status)).inc()
+        child(metrics.call_seconds, self.call, str(int(status))).observe(time.perf_counter() - began)
 
     def _respond(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
         body = getattr(self, (request.method or "").lower())(request, caller)
         if isinstance(body, HttpResponse):
             return body
-        return HttpResponse(orjson.dumps(body, option=orjson.OPT_UTC_Z), content_type="application/json")
+        return HttpResponse(as_json(body), content_type="application/json")
 
     def _answer_once(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
         read_bytes(request)
@@ -111,11 +129,38 @@ class ServingView(APIView):
         return keys.identify(request)
 
 
-class PredictView(ServingView):
+class ScoringView(ServingView):
+    """A view that answers rows: `read` makes a query of the body, `write` the response of its answer."""
+
+    scopes = {"post": frozenset({"predict"})}
+
+    def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
+        """Read the body.
+
+        Raises:
+            UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.requests.strict_json`.
+            NotFound, Unavailable: see `LiveModels.get`.
+        """
+        raise NotImplementedError
+
+    def write(self, answer: predict.Answer) -> Any:
+        """Return JSON values, or a response."""
+        raise NotImplementedError
+
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> Any:
+        """Answer in this thread."""
+        return self.write(predict.predict(self.read(request, caller)))
+
+
+def as_json(body: Any) -> bytes:
+    """JSON values of an answer as text."""
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+
+
+class PredictView(ScoringView):
     """Scores the row with the active version of the model named, or of the default one, and logs the answer."""
 
     call = "predict"
-    scopes = {"post": frozenset({"predict"})}
 
     @extend_schema(
         operation_id="predict",
@@ -128,7 +173,10 @@ class PredictView(ServingView):
             **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
         },
     )
-    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> Any:
+        return super().post(request, caller)
+
+    def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
         body = read_object(
             read_json(request), required=("features",), optional=("model", "version", "reference")
         )
@@ -137,15 +185,17 @@ class PredictView(ServingView):
                 '"features" is not an object of feature names and values',
                 [{"field": "features", "code": "not_an_object", "message": "expected an object"}],
             )
-        answer = predict.predict(
+        reference = body.get("reference")
+        return predict.Query(
+            live=live_models.get(model_of(body), version_of(body)),
             records=[body["features"]],
             source=Prediction.Source.API,
             caller=caller.name,
-            model=model_of(body),
-            version=version_of(body),
             path="features",
-            reference=body.get("reference"),
+            taken=None if reference is None else references.take([reference]),
         )
+
+    def write(self, answer: predict.Answer) -> dict[str, Any]:
         live, (outcome,) = answer.live, _outcomes(answer)
         return {
             "prediction_id": outcome["prediction_id"],
@@ -156,14 +206,13 @@ class PredictView(ServingView):
         }
 
 
-class PredictBatchView(ServingView):
+class PredictBatchView(ScoringView):
     """Scores the rows of one request; if any row is invalid, all are refused and nothing is logged.
 
     A file of more rows is a batch.
     """
 
     call = "predict-batch"
-    scopes = {"post": frozenset({"predict"})}
 
     @extend_schema(
         operation_id="predict_batch",
@@ -176,17 +225,17 @@ class PredictBatchView(ServingView):
             **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 429, 503),
         },
     )
-    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
+    def post(self, request: HttpRequest, caller: keys.KeyCaller) -> Any:
+        return super().post(request, caller)
+
+    def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
         body = read_object(read_json(request), required=("records",), optional=("model", "version"))
-        answer = predict.predict(
-            records=_records(body["records"]),
-            source=Prediction.Source.API,
-            caller=caller.name,
-            model=model_of(body),
-            version=version_of(body),
-            path="records.{row}",
-            has_references=True,
-        )
+        given, path = _records(body["records"]), "records.{row}"
+        live = live_models.get(model_of(body), version_of(body))
+        records, taken = references.split(given, live.contract, path)
+        return predict.Query(live, records, Prediction.Source.API, caller.name, path, taken)
+
+    def write(self, answer: predict.Answer) -> dict[str, Any]:
         return {
             "model": answer.live.classifier,
             "version": answer.live.number,

@@ -1,104 +1,118 @@
-"""Rows of concurrent requests are scored in one call of the engine. No row waits for further requests.
+"""Calls on an event loop: the rows of one turn are scored in one call of the engine. No row waits for further calls.
 
-A call of the engine costs as much as its rows, and releases Python's lock, so the thread has to wait for the
-lock afterwards. If many requests wait for the log, each adds its rows here. The log's writer, which writes
-all waiting rows in one commit, scores all waiting rows when it needs the first. Model servers call this
-dynamic batching.
+A call of the engine costs more than a row. All calls whose bodies were complete in one turn of the loop are scored
+together at its end, and their rows wait for the same commit. Model servers call this dynamic batching.
 """
 
-import threading
+import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from django.utils import timezone
 
-Score = Callable[[Sequence[Mapping[str, Any]]], tuple[list[str], NDArray[np.float64]]]
+from predictions.log.awaited import AwaitedCommits
+from predictions.log.rows import LogRows, Parts
+from predictions.serving import metrics
+from predictions.serving.predict import Answer, Checked, Piece, Query, check, count, rows_of
 
-# seconds; slower rows are scored by their own request, because the writer would delay other requests
-QUICK_SECONDS = 0.001
-# most calls that wait here, because they are not scored while the log cannot be written
-MOST_CALLS = 256
-
-
-class Piece(NamedTuple):
-    """Answers to some records: length (records,), shape (records, classes), and the seconds that they took."""
-
-    labels: list[str]
-    proba: NDArray[np.float64]
-    seconds: float
+# seconds; rows that take longer are scored in a thread, because they would delay the other calls of the loop
+QUICK_SECONDS = 0.002
 
 
+@dataclass(slots=True)
 class Call:
-    """The records of one request, and their predictions once they are scored."""
+    """The accepted records of a call, and its rows of the log once they are stored.
 
-    __slots__ = ("error", "piece", "records")
+    Attributes:
+        scored: when its rows were handed to the log.
+    """
 
-    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
-        self.records = records
-        self.piece: Piece | None = None
-        self.error: Exception | None = None
+    checked: Checked
+    stored: "asyncio.Future[LogRows]"
+    scored: float = 0.0
 
 
 class Batcher:
-    """The rows that wait for one version."""
+    """The calls of the current turn of a loop."""
 
-    def __init__(self, score: Score) -> None:
-        self._score = score
-        self._waiting: deque[Call] = deque()
-        self._lock = threading.Lock()
-        # seconds for one row, as last measured; None before the first
-        self._seconds = QUICK_SECONDS
+    def __init__(self, loop: asyncio.AbstractEventLoop, threads: Executor) -> None:
+        self._loop = loop
+        self._threads = threads
+        self._commits = AwaitedCommits(loop)
+        self._waiting: list[Call] = []
+        # seconds for one row by version, as last measured
+        self._seconds: dict[int, float] = {}
 
-    def add(self, records: Sequence[Mapping[str, Any]], *, at_once: bool) -> Call:
-        """Queue accepted records to be scored with others, or score them now if requested or if it takes
-        long.
-
-        Raises:
-            Exception: the engine failed on records that are scored now.
-        """
-        call = Call(records)
-        if at_once or len(records) * self._seconds >= QUICK_SECONDS:
-            self._answer([call])
-            return call
+    async def predict(self, query: Query) -> Answer:
+        """Answer and log a few records; see `predictions.serving.predict.predict`."""
+        call = Call(check(query), self._loop.create_future())
+        if not self._waiting:
+            self._loop.call_soon(self._end_turn)
         self._waiting.append(call)
-        if len(self._waiting) >= MOST_CALLS:
-            self.piece(call)
-        return call
+        rows = await call.stored
+        metrics.step("commit", time.perf_counter() - call.scored, query.live.classifier)
+        parts = Parts.of(rows)
+        count(query.live, parts, call.checked.unseen)
+        return Answer(query.live, parts)
 
-    def piece(self, call: Call) -> Piece:
-        """The predictions for a call's records. If they are not scored yet, all waiting records are scored.
-
-        Raises:
-            Exception: the engine failed on these records.
-        """
-        with self._lock:
-            if call.piece is None and call.error is None:
-                self._answer_all([self._waiting.popleft() for _ in range(len(self._waiting))])
-        if call.piece is None:
-            raise call.error or AssertionError("a call was lost")
-        return call.piece
-
-    def _answer_all(self, calls: Sequence[Call]) -> None:
-        """Score calls together, or separately if that fails, because one must not fail another."""
-        try:
-            self._answer(calls)
-        except Exception:  # noqa: BLE001  whichever it is meant for raises it
-            for call in calls:
-                try:
-                    self._answer([call])
-                except Exception as error:  # noqa: BLE001  raised when it is asked for
-                    call.error = error
-
-    def _answer(self, calls: Sequence[Call]) -> None:
-        began = time.perf_counter()
-        labels, proba = self._score(list(chain.from_iterable(call.records for call in calls)))
-        self._seconds = seconds = (time.perf_counter() - began) / len(labels)
-        first = 0
+    def _end_turn(self) -> None:
+        """Score the calls of this turn, those of each activation together."""
+        calls, self._waiting = self._waiting, []
+        together: dict[int, list[Call]] = {}
         for call in calls:
-            part = slice(first, first + len(call.records))
-            call.piece = Piece(labels[part], proba[part], seconds * len(call.records))
-            first = part.stop
+            together.setdefault(id(call.checked.query.live), []).append(call)
+        for same in together.values():
+            version = same[0].checked.query.live.version_id
+            # a version that was not measured yet may be slow
+            seconds = self._seconds.get(version, QUICK_SECONDS) * sum(
+                len(call.checked.records) for call in same
+            )
+            if seconds < QUICK_SECONDS:
+                self._log(same, score(same))
+            else:
+                self._threads.submit(self._score_apart, same)
+
+    def _score_apart(self, calls: Sequence[Call]) -> None:
+        """Score calls in a thread."""
+        self._loop.call_soon_threadsafe(self._log, calls, score(calls))
+
+    def _log(self, calls: Sequence[Call], pieces: Sequence[Piece | Exception]) -> None:
+        """Hand the rows of scored calls to the log."""
+        now, made = timezone.now(), []
+        for call, piece in zip(calls, pieces, strict=True):
+            try:
+                if isinstance(piece, Exception):
+                    raise piece
+                self._seconds[call.checked.query.live.version_id] = piece.seconds / len(piece.labels)
+                call.scored = time.perf_counter()
+                made.append((rows_of(call.checked, piece, 0, now), call.stored))
+            except Exception as error:  # noqa: BLE001  the call raises it
+                call.stored.set_exception(error)
+        self._commits.put(made)
+
+
+def score(calls: Sequence[Call]) -> list[Piece | Exception]:
+    """Score calls of one version together, or separately if that fails, because one must not fail another."""
+    try:
+        return [*_score(calls)]
+    except Exception as error:  # noqa: BLE001  the call that it is meant for raises it
+        if len(calls) == 1:
+            return [error]
+        return [piece for call in calls for piece in score([call])]
+
+
+def _score(calls: Sequence[Call]) -> list[Piece]:
+    began = time.perf_counter()
+    live = calls[0].checked.query.live
+    labels, proba = live.loaded.score(list(chain.from_iterable(call.checked.records for call in calls)))
+    metrics.engine_rows.observe(len(labels))
+    seconds = metrics.step("score", time.perf_counter() - began, live.classifier) / len(labels)
+    pieces, first = [], 0
+    for call in calls:
+        part = slice(first, first + len(call.checked.records))
+        pieces.append(Piece(labels[part], proba[part], seconds * (part.stop - part.start)))
+        first = part.stop
+    return pieces

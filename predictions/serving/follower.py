@@ -1,7 +1,7 @@
 """Threads of each process that follow keys, activations and the state of the database, and store the counts of refused
 records, independent of requests.
 
-Only a web server starts them (`clfsite.wsgi`); other processes look up versions and keys on request.
+Only a web server starts them (`clfsite.rsgi`); other processes look up versions and keys on request.
 """
 
 import gc

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 from django.db.models import Max
+from django.utils.asyncio import async_unsafe
 
 from clfsite.core.errors import Conflict, NotFound, ProblemError, Unavailable
 from predictions.serving import metrics
-from predictions.serving.batcher import Batcher
 from training.ml.tables.contract import Contract
 from training.ml.watch.bins import Binner
 from training.models import Activation, Classifier, Version
@@ -57,11 +57,6 @@ class Live:
     def places(self) -> dict[str, int]:
         """Each class's position among the probabilities."""
         return {label: place for place, label in enumerate(self.contract.classes)}
-
-    @cached_property
-    def batcher(self) -> Batcher:
-        """The batcher for rows of concurrent requests."""
-        return Batcher(self.loaded.score)
 
     def write_shares(self, proba: Sequence[Sequence[float]]) -> list[str]:
         """The probabilities of each row, given in the order of the classes, as a JSON object."""
@@ -142,6 +137,10 @@ class LiveModels:
             self._is_followed or time.monotonic() - self._checked < CHECK_SECONDS
         ):
             return
+        self._look_once()
+
+    @async_unsafe("versions are looked up in a thread")
+    def _look_once(self) -> None:
         # while one thread loads, the others use the previous version
         if not self._lock.acquire(blocking=self._state is None):
             return

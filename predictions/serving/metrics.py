@@ -12,6 +12,8 @@ from prometheus_client import (
     Histogram,
 )
 
+from clfsite.core.web.metrics import child
+
 # classes of one classifier with a series of their own, and characters of a class's name in it
 MOST_LABELS = 20
 LONGEST_LABEL = 60
@@ -29,14 +31,17 @@ refusals_total = Counter("clfsite_refusals_total", "Serving requests refused, by
 call_seconds = Histogram(
     "clfsite_call_seconds", "Time to answer a serving call.", ["call", "status"], buckets=_SECONDS
 )
-scoring_seconds = Histogram(
-    "clfsite_scoring_seconds", "Time to check and score one request.", ["classifier"], buckets=_SECONDS
-)
-logging_seconds = Histogram(
-    "clfsite_logging_seconds",
-    "Time that a request waits for the commit of its predictions.",
-    ["classifier"],
+step_seconds = Histogram(
+    "clfsite_step_seconds",
+    "Time of each step of serving calls: read a body, check its rows, score the rows of an engine call, commit them "
+    "(wait for the log), write the answer.",
+    ["step", "classifier"],
     buckets=_SECONDS,
+)
+engine_rows = Histogram(
+    "clfsite_engine_rows",
+    "Rows that share one call of the engine.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1_024),
 )
 commit_seconds = Histogram(
     "clfsite_log_commit_seconds",
@@ -57,6 +62,12 @@ faulty_classifiers = Gauge(
     "Classifiers whose active version cannot be loaded.",
     multiprocess_mode="livemax",
 )
+
+
+def step(name: str, seconds: float, classifier: str = "") -> float:
+    """Observe the seconds of a step, and return them."""
+    child(step_seconds, name, classifier).observe(seconds)
+    return seconds
 
 
 @lru_cache(4_096)

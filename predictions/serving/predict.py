@@ -1,12 +1,18 @@
-"""The only entry point for predictions: contract check, scoring, log, answer."""
+"""The way of one call, step by step: check, score, rows of the log, commit, answer.
+
+`predict` goes it in one thread. On the event loop, `predictions.serving.batcher` shares its steps among the calls of a
+turn. The views read the call before, and write the answer after.
+"""
 
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 from django.utils import timezone
 from numpy.typing import NDArray
@@ -23,8 +29,7 @@ from predictions.log.rows import LogRows, Parts
 from predictions.models import Prediction
 from predictions.monitoring import refusals
 from predictions.serving import metrics
-from predictions.serving.batcher import Piece
-from predictions.serving.live_models import Live, live_models
+from predictions.serving.live_models import Live
 from training.ml.tables.checks import check_records, read_records
 from training.ml.tables.contract import FeatureProblem
 
@@ -32,10 +37,57 @@ from training.ml.tables.contract import FeatureProblem
 ROWS_FOR_COLUMNS = 100
 # rows that are scored and serialized while the database writes the rows before
 ROWS_OF_PART = 100
-# waiting requests from which rows are scored together; with fewer, a request is faster on its own
-ROWS_OF_A_CROWD = 4
 # seconds; slower scoring is done before the log is called
 LONG_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a call asks for: records of JSON values, and the version that answers them.
+
+    Attributes:
+        path: path of a record in the caller's body, with {row} for its number, used in errors.
+        taken: the caller's own keys of the records, if any record has one.
+    """
+
+    live: Live
+    records: Sequence[dict[str, Any]]
+    source: Prediction.Source
+    caller: str
+    path: str | None = None
+    taken: references.Taken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The accepted records of a call.
+
+    Attributes:
+        warnings: by row if there are any.
+        seconds: of the check.
+        request_id: of the call, as the steps after this one are made outside of its task or thread.
+        arrays: the columns of the records if they were checked by column.
+    """
+
+    query: Query
+    records: Sequence[Mapping[str, Any]]
+    warnings: Mapping[int, Sequence[FeatureProblem]]
+    seconds: float
+    request_id: str | None
+    arrays: Mapping[str, NDArray[Any]] | None = None
+
+    @property
+    def unseen(self) -> list[str]:
+        """The codes of all warnings."""
+        return [warning.code for of_row in self.warnings.values() for warning in of_row]
+
+
+class Piece(NamedTuple):
+    """Predictions of some rows: length (rows,), shape (rows, classes), and the seconds that they took."""
+
+    labels: Sequence[str]
+    proba: NDArray[np.float64]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -57,40 +109,18 @@ class Answer:
         return [list(orjson.loads(text).values()) for text in texts]
 
 
-def predict(
-    *,
-    records: Sequence[dict[str, Any]],
-    source: Prediction.Source,
-    caller: str,
-    model: str | None = None,
-    version: int | None = None,
-    path: str | None = None,
-    reference: Any = None,
-    has_references: bool = False,
-) -> Answer:
-    """Answer and log records of JSON values with the active version, or the pinned one.
-
-    Args:
-        path: path of a record in the caller's body, with {row} for its number, used in errors.
-        reference: the caller's own key of the only record, as a JSON value.
-        has_references: whether the records may have such a key beside the features; see `references.name_in`.
+def predict(query: Query) -> Answer:
+    """Answer and log records in this thread.
 
     Raises:
-        InvalidInput: a record does not fit the contract; nothing was stored. NotFound, Unavailable: see
-        `LiveModels.get`.
+        InvalidInput: a record does not fit the contract; nothing was stored. Unavailable: the log did not take them.
     """
-    live = live_models.get(model, version)
-    taken = None if reference is None else references.take([reference])
-    if has_references:
-        records, taken = references.split(records, live.contract, path or "")
-    rows = read_records(live.contract, records)
-    scored = _score(live, rows, path, taken)
-    known = taken.known if taken else None
-    # here, because the writer of the log works outside of the call
-    request_id = access_log.current_id() or None
-    logged = _log(live, rows, scored, source=source, caller=caller, known=known, request_id=request_id)
-    parts = Parts(len(rows), logged)
-    _commit(live, parts, [warning.code for of_row in scored.warnings.values() for warning in of_row])
+    live, checked = query.live, check(query)
+    parts = Parts(len(checked.records), _log(checked, _pieces(checked)))
+    began = time.perf_counter()
+    group_commit.record(parts)
+    metrics.step("commit", time.perf_counter() - began, live.classifier)
+    count(live, parts, checked.unseen)
     return Answer(live, parts)
 
 
@@ -117,103 +147,81 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
     return Tried(label, probabilities[label], probabilities, warnings)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Accepted records: `warnings` by row if there are any, the seconds of the check, and predictions in pieces.
-
-    `arrays` are the columns of the records if they were checked by column.
-    """
-
-    warnings: Mapping[int, Sequence[FeatureProblem]]
-    seconds: float
-    pieces: Iterable[Piece]
-    arrays: Mapping[str, NDArray[Any]] | None = None
-
-
-def _score(
-    live: Live, records: Sequence[Mapping[str, Any]], path: str | None, taken: references.Taken | None
-) -> _Scored:
-    """Check records and their references, and begin to score them.
+def check(query: Query) -> Checked:
+    """Check the records of a call and their references.
 
     Raises:
         InvalidInput: with every refused feature of every record.
     """
-    began = time.perf_counter()
+    began, live = time.perf_counter(), query.live
+    records = read_records(live.contract, query.records)
+    request_id = access_log.current_id() or None
     if len(records) < ROWS_FOR_COLUMNS:
-        each = _check_each(live, records, path, taken)
+        each = _check_each(live, records, query.path, query.taken)
         warned = {row: warnings for row, warnings in enumerate(each) if warnings}
-        seconds = time.perf_counter() - began
-        call = live.batcher.add(records, at_once=group_commit.log.rows < ROWS_OF_A_CROWD)
-        return _Scored(warned, seconds, map(live.batcher.piece, [call]))
+        seconds = metrics.step("check", time.perf_counter() - began, live.classifier)
+        return Checked(query, records, warned, seconds, request_id)
     checked = check_records(live.contract, records, strict=live.strict)
-    _refuse(live, len(records), checked.errors, path, taken)
-    seconds = time.perf_counter() - began
-    pieces = _pieces(live, checked.arrays, len(records))
-    return _Scored(checked.warnings, seconds, pieces, checked.arrays)
+    _refuse(live, len(records), checked.errors, query.path, query.taken)
+    seconds = metrics.step("check", time.perf_counter() - began, live.classifier)
+    return Checked(query, records, checked.warnings, seconds, request_id, checked.arrays)
 
 
-def _pieces(live: Live, arrays: Mapping[str, NDArray[Any]], count: int) -> Iterable[Piece]:
+def rows_of(checked: Checked, piece: Piece, first: int, now: datetime) -> LogRows:
+    """Rows of the log for a piece of a call, which begins at the row `first`."""
+    query, part = checked.query, slice(first, first + len(piece.labels))
+    taken, records = query.taken.known if query.taken else None, checked.records[part]
+    warned = {row - first: checked.warnings[row] for row in checked.warnings if part.start <= row < part.stop}
+    return log_rows(
+        query.live,
+        ids=[str(uuid7()) for _ in records],
+        features=[orjson.dumps(record).decode() for record in records],
+        # columns with the first part, because finding their bins takes each part as long as all of them
+        values=records if checked.arrays is None else None if first else checked.arrays,
+        labels=piece.labels,
+        proba=piece.proba,
+        warnings=write_warnings(warned, len(records)),
+        seconds=checked.seconds / len(checked.records) + piece.seconds / len(records),
+        source=query.source,
+        caller=query.caller,
+        request_id=checked.request_id,
+        created_at=now,
+        references=taken and taken[part],
+    )
+
+
+def _pieces(checked: Checked) -> Iterable[Piece]:
     """Predictions for accepted rows in pieces. The first piece is scored now, and so are the others if they
     take long.
 
-    The log's writer scores the other pieces, and must not delay other calls.
+    The log's writer scores the other pieces while the database writes, and must not delay other calls.
     """
-    size = ROWS_OF_PART if live.loaded.is_split_well(count) else count
+    live, records, arrays = checked.query.live, checked.records, checked.arrays
+    loaded = live.loaded
+    count = len(records)
+    size = ROWS_OF_PART if arrays is not None and loaded.is_split_well(count) else count
 
     def score(first: int) -> Piece:
         began, part = time.perf_counter(), slice(first, first + size)
-        labels, proba = live.loaded.score_arrays(
-            {name: array[part] for name, array in arrays.items()}, min(size, count - first)
-        )
-        return Piece(labels, proba, time.perf_counter() - began)
+        if arrays is None:
+            labels, proba = loaded.score(records)
+        else:
+            columns = {name: array[part] for name, array in arrays.items()}
+            labels, proba = loaded.score_arrays(columns, min(size, count - first))
+        metrics.engine_rows.observe(len(labels))
+        return Piece(labels, proba, metrics.step("score", time.perf_counter() - began, live.classifier))
 
     piece, others = score(0), map(score, range(size, count, size))
     takes_long = piece.seconds * count / size > LONG_SECONDS
     return chain([piece], list(others) if takes_long else others)
 
 
-def _log(
-    live: Live,
-    records: Sequence[Mapping[str, Any]],
-    scored: _Scored,
-    *,
-    source: Prediction.Source,
-    caller: str,
-    known: Sequence[str | None] | None,
-    request_id: str | None,
-) -> Iterator[LogRows]:
+def _log(checked: Checked, pieces: Iterable[Piece]) -> Iterator[LogRows]:
     """Rows of the log for scored records, in pieces."""
-    warnings, now = write_warnings(scored.warnings, len(records)), timezone.now()
-    first, seconds = 0, scored.seconds
-    # with the first part, because finding their bins takes each part as long as all of them
-    values = records if scored.arrays is None else scored.arrays
-    for labels, proba, taken in scored.pieces:
-        piece = slice(first, first + len(labels))
-        yield log_rows(
-            live,
-            ids=[str(uuid7()) for _ in labels],
-            features=[orjson.dumps(record).decode() for record in records[piece]],
-            values=None if first else values,
-            labels=labels,
-            proba=proba,
-            warnings=warnings[piece],
-            seconds=scored.seconds / len(records) + taken / len(labels),
-            source=source,
-            caller=caller,
-            request_id=request_id,
-            created_at=now,
-            references=known and known[piece],
-        )
-        first, seconds = piece.stop, seconds + taken
-    child(metrics.scoring_seconds, live.classifier).observe(seconds)
-
-
-def _commit(live: Live, parts: Parts, unseen: Sequence[str]) -> None:
-    """Store scored predictions and count them."""
-    began = time.perf_counter()
-    group_commit.record(parts)
-    child(metrics.logging_seconds, live.classifier).observe(time.perf_counter() - began)
-    count(live, parts, unseen)
+    first, now = 0, timezone.now()
+    for piece in pieces:
+        yield rows_of(checked, piece, first, now)
+        first += len(piece.labels)
 
 
 def count(live: Live, blocks: Iterable[LogRows | LogColumns], unseen: Sequence[str]) -> None:

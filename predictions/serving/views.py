@@ -141,12 +141,8 @@ def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None
     """Return the address of the logged prediction, or None if the form has errors."""
 
     def answer() -> str:
-        given = services.predict(
-            records=[form.cleaned_data],
-            source=Prediction.Source.FORM,
-            caller=request.user.get_username(),
-            model=live.classifier,
-        )
+        query = services.Query(live, [form.cleaned_data], Prediction.Source.FORM, request.user.get_username())
+        given = services.predict(query)
         (logged,) = given.parts
         return f"{reverse('predictions:predict')}?{urlencode({'prediction': logged.ids[0]})}"
 

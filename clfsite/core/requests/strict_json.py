@@ -1,20 +1,23 @@
 """Safe reading of JSON bodies: size, depth, duplicate names, numbers and text are checked."""
 
-import contextlib
 import json
 import math
+import zlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
-from django.core.exceptions import BadRequest, RequestDataTooBig
-from django.http import HttpRequest, UnreadablePostError
-from django.http.request import RawPostDataException
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
 from rest_framework import exceptions
 
 from clfsite.core.errors import InvalidInput, Malformed, TooLarge
 
+TOO_LARGE = "the body is larger than the limit (CLFSITE_BODY_BYTES); send fewer rows at once"
+# of zlib: a header and a checksum as gzip has them
+_GZIP = 16 + zlib.MAX_WBITS
 _LONGEST_INTEGER = 400  # digits; a float holds 309
 # levels that orjson can write; far below the limit of Python's stack
 _DEEPEST = 254
@@ -31,7 +34,7 @@ def read_json(request: HttpRequest) -> Any:
     """Return the body's JSON value.
 
     Raises:
-        UnsupportedMediaType: not application/json in UTF-8, or compressed.
+        UnsupportedMediaType: not application/json in UTF-8, or compressed with something else than gzip.
         TooLarge: more than CLFSITE_BODY_BYTES.
         Malformed: not JSON, or JSON with duplicate names, NaN, or text that is not Unicode.
     """
@@ -40,7 +43,7 @@ def read_json(request: HttpRequest) -> Any:
 
 
 def check_media_type(request: HttpRequest, accepted: Sequence[str]) -> None:
-    """Refuse a body with another media type or charset, or a compressed one.
+    """Refuse a body with another media type, charset or compression.
 
     Raises:
         UnsupportedMediaType: says what was sent and what to send.
@@ -52,34 +55,46 @@ def check_media_type(request: HttpRequest, accepted: Sequence[str]) -> None:
     charset = (request.content_params or {}).get("charset", "utf-8").lower().strip('"')
     if charset not in {"utf-8", "utf8"}:
         raise exceptions.UnsupportedMediaType(charset, f"the charset is {charset[:40]}; send UTF-8")
-    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity")
-    if encoding != "identity":
+    encoding = _encoding(request)
+    if encoding not in {"identity", "gzip"}:
         raise exceptions.UnsupportedMediaType(
-            encoding, f"the body is encoded with {encoding[:40]}; send it uncompressed"
+            encoding, f"the body is encoded with {encoding[:40]}; send it uncompressed or with gzip"
         )
 
 
 def read_bytes(request: HttpRequest) -> bytes:
-    """Return the body.
+    """Return the body, unpacked if it is compressed with gzip.
 
     Raises:
-        TooLarge: more than CLFSITE_BODY_BYTES.
+        TooLarge: more than CLFSITE_BODY_BYTES, before or after unpacking. Malformed: not gzip.
     """
     try:
-        return request.body
+        data = request.body
     except RequestDataTooBig as error:
-        raise TooLarge(
-            "the body is larger than the limit (CLFSITE_BODY_BYTES); send fewer rows at once"
-        ) from error
+        raise TooLarge(TOO_LARGE) from error
+    return _unpack(data, settings.CLFSITE_BODY_BYTES) if _encoding(request) == "gzip" else data
 
 
-def drain(request: HttpRequest) -> None:
-    """Read the rest of the body of a known caller, because the server would close the connection otherwise.
+def _encoding(request: HttpRequest) -> str:
+    return str(request.META.get("HTTP_CONTENT_ENCODING", "identity")).strip().lower()
 
-    The site does not wait for callers without a key.
-    """
-    with contextlib.suppress(BadRequest, RequestDataTooBig, RawPostDataException, UnreadablePostError):
-        request.body  # noqa: B018  reading has the effect
+
+def _unpack(data: bytes, most: int) -> bytes:
+    """Unpack one member of gzip or several of up to `most` bytes together."""
+    pieces, left = [], most + 1
+    while data:
+        unpacker = zlib.decompressobj(_GZIP)
+        try:
+            pieces.append(unpacker.decompress(data, left))
+        except zlib.error as error:
+            raise Malformed(f"the body is not gzip: {error}") from error
+        left -= len(pieces[-1])
+        if not left:
+            raise TooLarge(TOO_LARGE)
+        if not unpacker.eof:
+            raise Malformed("the body is not gzip: it ends early")
+        data = unpacker.unused_data
+    return b"".join(pieces)
 
 
 def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) -> Any:

@@ -36,6 +36,8 @@ STATUS: dict[type[errors.ProblemError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
 }
 
 

@@ -90,6 +90,7 @@ class Command(BaseCommand):
             f"--port={port}",
             f"--web={web}",
             f"--threads={threads}",
+            f"--header-seconds={settings.ENV.CLFSITE_HEADER_SECONDS}",
             f"--name={name}",
             f"--state={settings.STATE_DIR}",
             # MiB, at least 1 if there is a limit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from clfsite.wsgi import application
+from clfsite.rsgi import application
 from predictions.log import group_commit
 from predictions.log.rows import Block, write
 

@@ -23,7 +23,7 @@ def failing_server(site: Site, failpoint: Path) -> Iterator[str]:
     """A second web server of the same site that fails where the file says; yields its address."""
     port = free_port()
     beside = Site(site.state, {**site.environment, "CLFSITE_TEST_FAILPOINT": str(failpoint)}, port)
-    options = ("--interface", "wsgi", "--no-ws", "--blocking-threads", "4", "--port", str(port))
+    options = ("--interface", "rsgi", "--no-ws", "--port", str(port))
     process = beside.start(
         "-m", "granian", *options, "--log-level", "warning", "tests.functional.faults.failing:application"
     )

@@ -1,6 +1,5 @@
 """Each call leaves a line in the log with its id, which is also in the answer and in the log of predictions."""
 
-import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -15,11 +14,11 @@ from pytest_django import Settings
 
 from clfsite.core.jobs import worker
 from clfsite.core.requests import access_log
-from clfsite.wsgi import Application
 from predictions.keys import service as keys
 from predictions.log import group_commit
 from predictions.models import Prediction
 from tests.support.factories import ApiKeyFactory, PredictionFactory, UserFactory, tiny, trained_version
+from tests.support.rsgi import ask
 from training.models import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,10 +26,8 @@ SECRET = "clf_shop-secret"
 
 
 @pytest.fixture(autouse=True)
-def _as_json(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_json(settings: Settings) -> None:
     settings.CLFSITE_LOG_FORMAT = "json"
-    # no thread looks at the database
-    monkeypatch.setattr("predictions.serving.follower.start", lambda: None)
 
 
 @pytest.fixture
@@ -43,30 +40,18 @@ class Answered:
     """An answer, and the lines that its call left."""
 
     def __init__(
-        self, capfd: pytest.CaptureFixture[str], path: str, body: Any = None, **environ: str
+        self,
+        capfd: pytest.CaptureFixture[str],
+        path: str,
+        body: Any = None,
+        query: str = "",
+        **headers: str,
     ) -> None:
         data = b"" if body is None else orjson.dumps(body)
-        whole = {
-            "REQUEST_METHOD": "GET" if body is None else "POST",
-            "PATH_INFO": path,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "8000",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "10.1.2.4",
-            "HTTP_HOST": "localhost",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(data)),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(data),
-            **environ,
-        }
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
         capfd.readouterr()
-
-        def start(status: str, headers: list[tuple[str, str]]) -> None:
-            self.status, self.headers = int(status[:3]), dict(headers)
-
-        self.content = b"".join(Application()(whole, start))
+        answer = ask(path, data, query=query, headers={"content-type": "application/json", **named})
+        self.status, self.headers, self.content = answer.status, answer.headers, answer.content
         self.lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
 
     @property
@@ -80,9 +65,9 @@ class Answered:
 def test_id_of_a_prediction_stands_in_answer_log_and_record(capfd: pytest.CaptureFixture[str]) -> None:
     trained_version(activate=True, default=True)
     row = tiny().contract.example
-    bearer = {"HTTP_AUTHORIZATION": f"Bearer {SECRET}"}
-    answer = Answered(capfd, "/predict", {"features": row}, HTTP_X_REQUEST_ID="order-17", **bearer)
-    assert (answer.status, answer.headers["X-Request-ID"]) == (200, "order-17")
+    bearer = {"authorization": f"Bearer {SECRET}"}
+    answer = Answered(capfd, "/predict", {"features": row}, x_request_id="order-17", **bearer)
+    assert (answer.status, answer.headers["x-request-id"]) == (200, "order-17")
     stored = Prediction.objects.get(pk=orjson.loads(answer.content)["prediction_id"])
     assert stored.request_id == "order-17"
     assert (answer.line["caller"], answer.line["status"], answer.line["codes"]) == ("shop", 200, [])
@@ -90,7 +75,7 @@ def test_id_of_a_prediction_stands_in_answer_log_and_record(capfd: pytest.Captur
     # many rows, which PostgreSQL copies
     many = Answered(capfd, "/predict-batch", {"records": [row] * 150}, **bearer)
     group_commit.log.stop()
-    assert Prediction.objects.filter(request_id=many.headers["X-Request-ID"]).count() == 150
+    assert Prediction.objects.filter(request_id=many.headers["x-request-id"]).count() == 150
 
 
 @pytest.mark.usefixtures("key")
@@ -101,8 +86,8 @@ def test_refused_values_leave_their_codes_and_not_the_values(capfd: pytest.Captu
         capfd,
         "/predict",
         {"features": {name: "a-secret-value", "a-secret-name": 1}},
-        HTTP_AUTHORIZATION=f"Bearer {SECRET}",
-        QUERY_STRING="",
+        authorization=f"Bearer {SECRET}",
+        query="",
     )
     document = orjson.loads(answer.content)
     assert (answer.status, document["request_id"]) == (422, answer.line["request_id"])
@@ -124,7 +109,7 @@ def test_refused_keys_are_told_apart_in_the_log_alone(capfd: pytest.CaptureFixtu
         "Bearer clf_reader": (403, "reader", "key_scope"),
     }
     for header, (status, caller, code) in expected.items():
-        answer = Answered(capfd, "/predict", {}, **({"HTTP_AUTHORIZATION": header} if header else {}))
+        answer = Answered(capfd, "/predict", {}, **({"authorization": header} if header else {}))
         line = answer.line
         assert (line["status"], line["caller"], line["codes"]) == (status, caller, [code]), header
         assert "clf_" not in json.dumps(line)
@@ -141,14 +126,14 @@ def test_refused_keys_are_told_apart_in_the_log_alone(capfd: pytest.CaptureFixtu
 def test_addresses_without_an_answer_leave_a_line(
     capfd: pytest.CaptureFixture[str], path: str, status: int, codes: list[str]
 ) -> None:
-    line = Answered(capfd, path, QUERY_STRING="email=someone").line
+    line = Answered(capfd, path, query="email=someone").line
     assert (line["path"], line["status"], line["codes"]) == (path, status, codes)
     assert "someone" not in json.dumps(line)
 
 
 @pytest.mark.parametrize("path", ["/predict", "/info", "/portal/", "/accounts/login/"])
 def test_foreign_host_is_one_line_with_the_address(capfd: pytest.CaptureFixture[str], path: str) -> None:
-    answer = Answered(capfd, path, HTTP_HOST="evil.example.org")
+    answer = Answered(capfd, path, host="evil.example.org")
     assert answer.status == 400
     assert answer.line["level"] == "INFO"
     assert (answer.line["address"], answer.line["host"]) == ("10.1.2.4", "evil.example.org")
@@ -172,11 +157,9 @@ def test_unexpected_error_is_found_by_its_id(
 @pytest.mark.parametrize("path", ["/invocations", "/v2/models/churn/infer"])
 def test_id_stands_in_the_problems_of_other_protocols(capfd: pytest.CaptureFixture[str], path: str) -> None:
     trained_version(activate=True, default=True)
-    answered = Answered(
-        capfd, path, {"wrong": 1}, HTTP_AUTHORIZATION=f"Bearer {SECRET}", HTTP_X_REQUEST_ID="order-17"
-    )
+    answered = Answered(capfd, path, {"wrong": 1}, authorization=f"Bearer {SECRET}", x_request_id="order-17")
     assert answered.status >= 400
-    assert orjson.loads(answered.content)["request_id"] == answered.headers["X-Request-ID"] == "order-17"
+    assert orjson.loads(answered.content)["request_id"] == answered.headers["x-request-id"] == "order-17"
 
 
 def test_a_job_has_the_id_of_its_call_and_so_do_the_lines_of_its_worker(
@@ -189,8 +172,8 @@ def test_a_job_has_the_id_of_its_call_and_so_do_the_lines_of_its_worker(
         capfd,
         "/api/runs",
         {"dataset": dataset.pk, "space": {"n_estimators": [5]}, "folds": 2},
-        HTTP_AUTHORIZATION=f"Bearer {SECRET}",
-        HTTP_X_REQUEST_ID="order-18",
+        authorization=f"Bearer {SECRET}",
+        x_request_id="order-18",
     )
     assert answered.status == 201, answered.content
     body = orjson.loads(answered.content)
@@ -204,7 +187,7 @@ def test_a_job_has_the_id_of_its_call_and_so_do_the_lines_of_its_worker(
 def test_login_stands_in_the_line_of_a_page(capfd: pytest.CaptureFixture[str], client: Client) -> None:
     client.force_login(UserFactory.create(username="ada"))
     assert User.objects.filter(username="ada").exists()
-    answer = Answered(capfd, "/portal/", HTTP_COOKIE=f"sessionid={client.cookies['sessionid'].value}")
+    answer = Answered(capfd, "/portal/", cookie=f"sessionid={client.cookies['sessionid'].value}")
     assert answer.line["caller"] == "ada"
 
 

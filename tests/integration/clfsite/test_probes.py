@@ -1,25 +1,21 @@
 """Health probes answer whoever asks by whatever name; everything else is for the site's own names and a known port."""
 
-import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.files.storage import storages
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.test import Client
 from pytest_django import Settings
 
 from clfsite.core.errors import Conflict
-from clfsite.wsgi import Application
+from clfsite.rsgi import environ_of
 from predictions.keys import service as keys
+from tests.support import rsgi
 from tests.support.factories import trained_version
 from training.versions.registry import verify_version
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 PROBES = ["/health", "/health/live", "/health/ready", "/ping", "/v2/health/live", "/v2/health/ready"]
 OTHERS = [
     "/info",
@@ -36,38 +32,9 @@ HOSTS = ["10.1.2.3:8000", "evil.example.org", "", "[fe80::1]", "localhost:999999
 
 
 def ask(path: str, *, host: str | None, method: str = "GET") -> tuple[int, dict[str, str]]:
-    """The status and headers of an answer of the site as a server calls it."""
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "10.1.2.3",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.0",
-        "REMOTE_ADDR": "10.1.2.4",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        **({} if host is None else {"HTTP_HOST": host}),
-    }
-    answered: dict[str, Any] = {}
-
-    def start(status: str, headers: list[tuple[str, str]]) -> None:
-        answered.update(status=int(status[:3]), headers={name.lower(): value for name, value in headers})
-
-    list(Application()(environ, start))
-    return answered["status"], answered["headers"]
-
-
-@pytest.fixture(autouse=True)
-def _no_follower(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no thread look at the database, and no request close the connection of the test's transaction."""
-    monkeypatch.setattr("predictions.serving.follower.start", lambda: None)
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
+    """The status and headers of an answer of the site."""
+    answer = rsgi.ask(path, method=method, headers={} if host is None else {"host": host})
+    return answer.status, answer.headers
 
 
 @pytest.mark.parametrize("path", PROBES)
@@ -158,3 +125,10 @@ def test_metrics_are_open_to_this_machine_where_nothing_stands_in_front(
 def test_no_key_opens_the_metrics(client: Client) -> None:
     _, key = keys.create(name="caller", scopes=["predict", "read"])
     assert client.get("/metrics", headers={"authorization": f"Bearer {key}"}).status_code == 401
+
+
+def test_a_header_with_underscores_does_not_pass_for_that_of_a_proxy() -> None:
+    scope, _ = rsgi.request("/info", headers={"x_forwarded_for": "10.9.9.9", "x-request-id": "a"})
+    environ = environ_of(scope)
+    assert "HTTP_X_FORWARDED_FOR" not in environ
+    assert environ["HTTP_X_REQUEST_ID"] == "a"

@@ -5,22 +5,20 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from django.contrib.auth.models import User
-from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from clfsite.wsgi import ServingHandler
 from predictions.keys import service as keys
 from predictions.serving import live_models
 from tests.support.factories import tiny, trained_version
+from tests.support.rsgi import Answer, ask
 from tests.support.site import ROOT
 
 SHOP = "https://shop.example.org"
@@ -62,15 +60,14 @@ def test_a_secret_from_an_example_stops_the_start(tmp_path: Path) -> None:
     assert "SECRET_KEY holds 'change-me'" in done.stderr
 
 
-def browser(app: Callable[..., Iterable[bytes]], path: str) -> httpx.Response:
-    """What a browser asks before it lets a page of the shop post there."""
+def browser(path: str) -> Answer:
+    """The answer to what a browser asks before it lets a page of the shop post there."""
     headers = {
-        "Origin": SHOP,
-        "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
+        "origin": SHOP,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,idempotency-key",
     }
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://localhost") as caller:
-        return caller.options(path, headers=headers)
+    return ask(path, method="OPTIONS", headers=headers)
 
 
 @pytest.mark.django_db
@@ -79,21 +76,20 @@ def test_a_listed_origin_may_call_with_a_key_and_without_cookies(path: str, sett
     settings.CORS_ALLOWED_ORIGINS = [SHOP]
     settings.MIDDLEWARE = [CORS, *settings.MIDDLEWARE]
     settings.SERVING_MIDDLEWARE = [CORS, *settings.SERVING_MIDDLEWARE]
-    handler = WSGIHandler() if path.startswith("/api") else ServingHandler()
-    answer = browser(handler, path)
-    assert answer.status_code == 200
+    answer = browser(path)
+    assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == SHOP
     assert "idempotency-key" in answer.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in answer.headers
     settings.CORS_ALLOWED_ORIGINS = ["https://other.example.org"]
-    assert "access-control-allow-origin" not in browser(handler, path).headers
+    assert "access-control-allow-origin" not in browser(path).headers
 
 
 @pytest.mark.django_db
 def test_pages_are_for_their_own_origin_even_where_others_are_listed(settings: Settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = [SHOP]
     settings.MIDDLEWARE = [CORS, *settings.MIDDLEWARE]
-    assert "access-control-allow-origin" not in browser(WSGIHandler(), "/accounts/login/").headers
+    assert "access-control-allow-origin" not in browser("/accounts/login/").headers
 
 
 def test_without_listed_origins_nothing_looks_for_them(settings: Settings) -> None:

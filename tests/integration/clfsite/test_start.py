@@ -23,16 +23,10 @@ atexit.register(lambda: listing.write_text(json.dumps(sorted({name.partition("."
 """
 MANAGE = f"{LISTED}\nsys.argv[0] = 'manage.py'\nrunpy.run_path('manage.py', run_name='__main__')"
 WEB = f"""{LISTED}
-from wsgiref.util import setup_testing_defaults
-
-from clfsite.wsgi import application
+from tests.support.rsgi import ask
 
 for path in ("/accounts/login/", "/portal/", "/docs/", "/health/live", "/health/ready", "/info"):
-    environ = {{"PATH_INFO": path, "HTTP_HOST": "localhost"}}
-    setup_testing_defaults(environ)
-    answers = []
-    body = b"".join(application(environ, lambda status, headers: answers.append(status)))
-    print(path, answers[0])
+    print(path, ask(path).status)
 """
 
 
@@ -86,12 +80,12 @@ def test_command_loads_no_library_that_it_does_not_need(command: list[str], stat
 def test_web_process_without_a_model_answers_and_loads_no_heavy_library(state: Path) -> None:
     printed, loaded = run(WEB, state)
     assert [line.split(maxsplit=1) for line in printed.splitlines()] == [
-        ["/accounts/login/", "200 OK"],
-        ["/portal/", "302 Found"],
-        ["/docs/", "200 OK"],
-        ["/health/live", "200 OK"],
-        ["/health/ready", "503 Service Unavailable"],
-        ["/info", "401 Unauthorized"],
+        ["/accounts/login/", "200"],
+        ["/portal/", "302"],
+        ["/docs/", "200"],
+        ["/health/live", "200"],
+        ["/health/ready", "503"],
+        ["/info", "401"],
     ]
     assert {"django", "rest_framework"} <= loaded
     assert not HEAVY & loaded

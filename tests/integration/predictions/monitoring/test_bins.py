@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from predictions.models import HourlyBin, Prediction
 from predictions.monitoring import bins
 from predictions.serving.live_models import live_models
-from predictions.serving.predict import predict
+from predictions.serving.predict import Query, predict
 from tests.support.factories import VersionFactory, tiny, trained_version
 from training.ml.watch.bins import Binner
 from training.models import Version
@@ -33,7 +33,7 @@ def test_each_value_of_a_call_is_counted_with_its_log(rows: int) -> None:
     version = trained_version(activate=True, default=True)
     live_models.forget()
     records = [{**tiny().contract.example, "tenure": 1 + row % 60} for row in range(rows)]
-    predict(records=records, source=Prediction.Source.API, caller="tests")
+    predict(Query(live_models.get(), records, Prediction.Source.API, "tests"))
     counts, reference = counts_of(version), version.reference
     assert reference.bins.cells(counts).sum() == rows
     assert [reference.bins.of_column(counts, place).sum() for place in range(4)] == [rows] * 4

@@ -10,7 +10,7 @@ from django.utils import timezone
 from predictions.models import HourlyBin, HourlyCount, Prediction, hour_of
 from predictions.monitoring import bins, filling
 from predictions.serving.live_models import live_models
-from predictions.serving.predict import predict
+from predictions.serving.predict import Query, predict
 from tests.support.factories import tiny, trained_version
 from training.models import Version
 
@@ -26,7 +26,7 @@ def version() -> Version:
     live_models.forget()
     for rows in (1, 7, 40):
         records = [{**tiny().contract.example, "tenure": 1 + row, "plan": None} for row in range(rows)]
-        predict(records=records, source=Prediction.Source.API, caller="tests")
+        predict(Query(live_models.get(), records, Prediction.Source.API, "tests"))
     return version
 
 

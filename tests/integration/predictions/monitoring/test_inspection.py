@@ -17,7 +17,7 @@ from predictions.monitoring.inspection import sample, service
 from predictions.monitoring.inspection.look import look
 from predictions.monitoring.inspection.models import Inspection
 from predictions.serving.live_models import live_models
-from predictions.serving.predict import predict
+from predictions.serving.predict import Query, predict
 from tests.support.factories import ApiKeyFactory, trained_version
 from tests.support.portal import staff_client
 from training.models import Version
@@ -45,7 +45,7 @@ def version() -> Version:
         }
         for place in range(600)
     ]
-    predict(records=records, source=Prediction.Source.API, caller="tests")
+    predict(Query(live_models.get(), records, Prediction.Source.API, "tests"))
     rows = list(Prediction.objects.all())
     assert len(rows) == 600
     Feedback.objects.bulk_create(

@@ -17,7 +17,7 @@ from predictions.alerts.rules import look_at
 from predictions.models import ApiKey, HourlyRefusal, Prediction
 from predictions.monitoring import refusals
 from predictions.serving.live_models import live_models
-from predictions.serving.predict import predict
+from predictions.serving.predict import Query, predict
 from tests.support.counted import only, serve
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from tests.support.portal import staff_client
@@ -126,11 +126,11 @@ def test_the_command_prints_findings_or_json(moved: Version) -> None:
 
 def test_refused_records_are_counted_by_reason(client: Client, version: Version) -> None:
     live_models.forget()
-    good = tiny().contract.example
+    live, good = live_models.get(), tiny().contract.example
     for _ in range(3):
         with pytest.raises(InvalidInput):
-            predict(records=[good, {**good, "tenure": "many"}], source=Prediction.Source.API, caller="tests")
-    predict(records=[good], source=Prediction.Source.API, caller="tests")
+            predict(Query(live, [good, {**good, "tenure": "many"}], Prediction.Source.API, "tests"))
+    predict(Query(live, [good], Prediction.Source.API, "tests"))
     refusals.flush()
     assert dict(HourlyRefusal.objects.values_list("code", "predictions")) == {"not_a_number": 3}
     assert ask(client).json()["quality"]["refused"] == pytest.approx(0.75)

@@ -123,7 +123,7 @@ def test_a_body_over_the_limit_is_too_large(post: Post, version: Version, settin
     [
         ("application/x-www-form-urlencoded", {}),
         ("application/grpc", {}),
-        ("application/json", {"content-encoding": "gzip"}),
+        ("application/json", {"content-encoding": "br"}),
         ("", {"content-encoding": "deflate"}),
     ],
 )

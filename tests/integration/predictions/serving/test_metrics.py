@@ -58,13 +58,13 @@ def test_a_key_without_the_scope_of_a_managing_call_is_counted(client: Client) -
     assert sample("clfsite_key_refusals_total", reason="scope") == before + 1
 
 
-def test_scoring_and_logging_are_timed_apart_and_the_commit_for_itself(client: Client) -> None:
+def test_check_score_and_commit_are_timed_apart(client: Client) -> None:
     trained_version(classifier="timed", activate=True, default=True)
     ApiKeyFactory.create(secret="clf_caller")
-    names = ("clfsite_scoring_seconds_count", "clfsite_logging_seconds_count")
-    before = [sample(name, classifier="timed") for name in names]
+    steps, name = ("check", "score", "commit"), "clfsite_step_seconds_count"
+    before = [sample(name, classifier="timed", step=step) for step in steps]
     assert predict(client, "clf_caller") == 200
-    assert [sample(name, classifier="timed") for name in names] == [item + 1 for item in before]
+    assert [sample(name, classifier="timed", step=step) for step in steps] == [item + 1 for item in before]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -165,7 +165,7 @@ def test_an_unknown_classifier_or_prediction_is_not_found(
 
 def series() -> dict[str, float]:
     """What the metrics tell of predictions, scoring and refusals."""
-    kept = ("clfsite_predictions_total", "clfsite_scoring_seconds_count", "clfsite_prediction_warnings_total")
+    kept = ("clfsite_predictions_total", "clfsite_step_seconds_count", "clfsite_prediction_warnings_total")
     lines = metrics.exposition().decode().splitlines()
     return {
         line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line.startswith(kept)

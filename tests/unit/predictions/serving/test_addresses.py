@@ -52,7 +52,7 @@ def test_probes_skip_https_and_calls_are_shared_with_listed_origins(
 
 
 def test_scoring_goes_the_short_way_and_pages_do_not() -> None:
-    for path in ("/predict", "/predict-batch", "/invocations", "/v2/models/churn/infer"):
+    for path in ("/predict", "/predict-batch", "/info", "/invocations", "/v2/models/churn/infer"):
         assert path.startswith(SCORING)
-    for path in ("/portal/predict", "/info", "/v2/health/live", "/api/predictions"):
+    for path in ("/portal/predict", "/v2/health/live", "/api/predictions"):
         assert not path.startswith(SCORING)
