@@ -163,7 +163,7 @@ def main() -> None:
         return
     others = prepare()
     here = Path(sys.prefix)
-    sizes = {"clfsite": megabytes(here), "FLAML and AutoGluon": megabytes(ENVIRONMENT)}
+    sizes = {"clfsite": megabytes(here), " and ".join(others) or "none": megabytes(ENVIRONMENT)}
     print("megabytes: " + ", ".join(f"{side} {size:,.0f}" for side, size in sizes.items()))
     print(
         "| table | side | ROC-AUC | log-loss | seconds | row, ms | model |\n| --- | --- | --- | --- | --- | --- | --- |"
