@@ -179,7 +179,7 @@ def test_a_table_becomes_a_classifier_in_use_within_twenty_clicks(
     expect(page.get_by_text("It finds")).to_have_count(2)
     hand.button("Activate")
     hand.click(page.get_by_role("dialog").get_by_role("button", name="Activate"))
-    expect(page.get_by_text("is now active.")).to_be_visible()
+    expect(page.get_by_text("is now active")).to_be_visible()
     hand.link("Predict")
     hand.button("Predict")
     expect(page.get_by_text("Predicted by version 1")).to_be_visible()
