@@ -75,6 +75,9 @@ bench-serve: $(VENV)/tests var/static/done  ## compare serving with FastAPI and 
 bench-batch: $(VENV)/tests var/static/done  ## score a CSV of 300,000 rows and one of ten times as many, and report rows/s and memory (minutes)
 	@$(BIN)/python -W ignore -m tests.bench.batches
 
+bench-workers: $(VENV)/tests var/static/done  ## score a CSV with one worker and with several, and kill one at work (minutes)
+	@$(BIN)/python -W ignore -m tests.bench.workers
+
 bench-read: $(VENV)/tests  ## read a million rows, against pandas and cell by cell, and report rows/s and memory (minutes)
 	@$(BIN)/python -W ignore -m tests.bench.reading
 
@@ -142,5 +145,5 @@ var/static/done: $(VENV)/runs $(shell find static -type f)
 	@echo "Collecting static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
-.PHONY: always bench-batch bench-read help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
+.PHONY: always bench-batch bench-workers bench-read help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
 	bench bench-train bench-serve bench-pages bench-tables bench-estimates bench-monitoring mutants screenshots fmt settings lock clean

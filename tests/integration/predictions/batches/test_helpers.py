@@ -35,6 +35,9 @@ class Lost(BaseException):
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "ROWS", ROWS // PARTS)
+    # no lease expires because a machine is slow
+    for model in (Batch, PendingPart):
+        monkeypatch.setattr(model, "LEASE", timedelta(hours=1))
 
 
 def waiting() -> Batch:
