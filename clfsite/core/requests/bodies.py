@@ -112,9 +112,7 @@ class Pieces:
         return bytes(line)
 
     async def _next(self) -> bytes:
-        async for piece in self._pieces:
-            return bytes(piece)
-        return b""
+        return bytes(await anext(self._pieces, b""))
 
     def _wait(self, step: Coroutine[Any, Any, bytes]) -> bytes:
         try:
