@@ -7,9 +7,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from django.db import connections
-from granian._granian import RSGIProtocolClosed
+from granian._granian import RSGIProtocolClosed, RSGIProtocolError
 
 from clfsite.rsgi import Application
+
+# bytes of a piece of a body
+PIECE = 1_000
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Protocol:
 
     def __init__(self, body: bytes, is_cut: bool) -> None:
         self._body, self._is_cut = body, is_cut
+        self._is_read = False
         self.answer = Answer()
 
     async def __call__(self) -> bytes:
@@ -33,10 +37,19 @@ class Protocol:
             raise RSGIProtocolClosed
         return self._body
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, which the server gives once."""
+        if self._is_read:
+            raise RSGIProtocolError
+        self._is_read = True
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
         """Pieces as the server gives them: an empty one ends the body, two say that it was cut."""
-        for piece in (self._body, *([b""] * (1 + self._is_cut))):
-            yield piece
+        for begin in range(0, len(self._body), PIECE):
+            yield self._body[begin : begin + PIECE]
+        for _ in range(1 + self._is_cut):
+            yield b""
 
     def response_bytes(self, status: int, headers: Sequence[tuple[str, str]], content: bytes) -> None:
         self.answer = Answer(status, {name.lower(): value for name, value in headers}, content)

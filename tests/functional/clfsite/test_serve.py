@@ -47,3 +47,10 @@ def test_demo_that_is_there_is_served_at_once_and_what_is_missing_is_made(tmp_pa
         assert "Training" not in site.logs()
         with site.client("another-key-for-tests-0123456789") as client:
             assert client.get("/info").status_code == 200
+        with site.client(site.manage("createkey", "uploader", "--scope", "train").strip()) as uploader:
+            # a body of several pieces
+            table = "size,kind\n" + "".join(f"{row % 1_000},{'ab'[row % 2]}\n" for row in range(200_000))
+            answer = uploader.post(
+                "/api/datasets", data={"name": "long", "target": "kind"}, files={"file": table}
+            )
+        assert answer.json().get("rows") == 200_000, answer.text
