@@ -24,12 +24,12 @@ from training.ml.judge.metrics import measure
 from training.ml.judge.names import DEFAULT_THRESHOLD, METRICS
 from training.ml.judge.threshold import choose
 from training.ml.progress import Phase, Progress
-from training.ml.search import timed
+from training.ml.search.auto import timed
+from training.ml.search.auto.race import LARGE_ROWS
 from training.ml.search.calibration import calibrated, choose_calibration
 from training.ml.search.estimators import build_pipeline, can_accelerate, fit_mix
 from training.ml.search.families import FAMILIES, MIX
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
-from training.ml.search.race import LARGE_ROWS
 from training.ml.search.recipe import PORTFOLIO, Recipe, RecipeError
 from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, find
 from training.ml.search.splitting import Folds, Ranks, folds, in_time, split, together

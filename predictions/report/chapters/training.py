@@ -10,7 +10,7 @@ from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Code, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
 from training.ml.judge.aim import Aim
-from training.ml.search.portfolio import RANGES
+from training.ml.search.auto.portfolio import RANGES
 from training.ml.search.recipe import BALANCED, HOLD_OUT, PORTFOLIO, Recipe
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS
 from training.ml.tables.digits import exact

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from training.ml.judge.decision import Decision
 from training.ml.judge.metrics import roc_auc
-from training.ml.search.mixing import MOST_MEMBERS, Mix, choose
+from training.ml.search.auto.mixing import MOST_MEMBERS, Mix, choose
 
 FOLDS, ROWS = 5, 400
 DECISION = Decision(("no", "yes"), "yes", 0.5)

@@ -15,12 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from training.ml.search.auto.pace import Pace
+from training.ml.search.auto.portfolio import Setting
 from training.ml.search.cost import Size
 from training.ml.search.estimators import build_model, build_preprocessor, told_categories
 from training.ml.search.families import BOOSTING, FAMILIES
 from training.ml.search.nested_forests import Given
-from training.ml.search.pace import Pace
-from training.ml.search.portfolio import Setting
 from training.ml.search.searches import BudgetSpent, Task
 
 # rows of the first level of a large table, and how many times as many the next one has

@@ -1,7 +1,7 @@
 """The search `portfolio`: proven settings of all families first, then a search around the best, for as long as it may take.
 
 The budget of minutes is that of the whole training. Each fit is predicted before it is begun, from the fits so far, and
-time is kept for what follows the search, see `Reserve`. A large table is searched on growing samples of its rows.
+time is kept for what follows the search, see `Clock`. A large table is searched on growing samples of its rows.
 """
 
 import math
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from training.ml.judge.importance import BUDGET_SECONDS
 from training.ml.progress import Progress
-from training.ml.search import mixing
+from training.ml.search.auto import mixing
+from training.ml.search.auto.mixing import MOST_MEMBERS, Mix
+from training.ml.search.auto.portfolio import RANGES, settings
+from training.ml.search.auto.race import Contender, Race
+from training.ml.search.auto.tuning import Step, Tuning
 from training.ml.search.families import MIX
-from training.ml.search.mixing import MOST_MEMBERS, Mix
 from training.ml.search.nested_forests import Given
-from training.ml.search.portfolio import RANGES, settings
-from training.ml.search.race import Contender, Race
 from training.ml.search.recipe import HOLD_OUT
 from training.ml.search.searches import BudgetSpent, Candidate, SearchResult, Task
-from training.ml.search.tuning import Step, Tuning
 
 # seconds of what follows a search, of any table and for each held-out row: judging, compiling and saving
 AFTER_SECONDS, AFTER_ROW = 1.0, 40e-6

@@ -4,8 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from training.ml.search import cost
+from training.ml.search.auto.portfolio import Setting, relative_work
 from training.ml.search.cost import Size
-from training.ml.search.portfolio import Setting, relative_work
 
 # how much longer than a fit of the model of `cost` the first one may take
 CAUTION = 2.0

@@ -9,15 +9,15 @@ import pytest
 from sklearn.base import clone
 
 from tests.support import tables
-from training.ml.search import race
+from training.ml.search.auto import race
+from training.ml.search.auto.pace import CAUTION, Pace
+from training.ml.search.auto.portfolio import PORTFOLIO, RANGES, Setting, in_ranges, settings
+from training.ml.search.auto.race import Contender
+from training.ml.search.auto.tuning import PATIENCE, REFUSED, Step, Tuning
 from training.ml.search.cost import Size
 from training.ml.search.estimators import check_parameter, fit_mix
 from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
-from training.ml.search.pace import CAUTION, Pace
-from training.ml.search.portfolio import PORTFOLIO, RANGES, Setting, in_ranges, settings
-from training.ml.search.race import Contender
 from training.ml.search.recipe import PORTFOLIO_MINUTES, Recipe, RecipeError
-from training.ml.search.tuning import PATIENCE, REFUSED, Step, Tuning
 from training.ml.serve.artifact import digest, dump, libraries, load
 from training.ml.tables.inference import infer
 from training.ml.trainer import Trained, train

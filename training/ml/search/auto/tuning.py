@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from training.ml.search.portfolio import RANGES, Setting, draw, in_ranges
-from training.ml.search.race import Contender
+from training.ml.search.auto.portfolio import RANGES, Setting, draw, in_ranges
+from training.ml.search.auto.race import Contender
 
 # settings that are drawn at random before the others are chosen by what came before, known ones included
 STARTUP_TRIALS = 8
