@@ -7,7 +7,7 @@ app_name = "predictions"
 urlpatterns = [
     path("", include("predictions.home.urls")),
     path("", include("predictions.classifiers.urls")),
-    path("", include("predictions.serving.urls")),
+    path("", include("predictions.serving.portal.urls")),
     path("", include("predictions.batches.urls")),
     path("", include("predictions.log.urls")),
     path("", include("predictions.feedback.urls")),

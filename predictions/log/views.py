@@ -19,7 +19,7 @@ from predictions.log import compared_inputs, search
 from predictions.log import export as log_export
 from predictions.log.forms import LogForm
 from predictions.models import Prediction
-from predictions.serving.views import ranked
+from predictions.serving.portal.views import ranked
 
 PER_PAGE = 50
 # the values of ?sort=; in other orders, not all pages of the log would be fast

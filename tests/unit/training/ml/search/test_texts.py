@@ -9,7 +9,7 @@ import pytest
 
 from predictions.batches.counts import charted
 from predictions.protocols.open_inference import datatype_of
-from predictions.serving.forms import FeaturesForm
+from predictions.serving.portal.forms import FeaturesForm
 from training.ml.judge.decision import Decision
 from training.ml.search.families import FAMILIES
 from training.ml.search.recipe import Recipe

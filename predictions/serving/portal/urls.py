@@ -1,6 +1,6 @@
 from django.urls import path
 
-from predictions.serving import views
+from predictions.serving.portal import views
 
 urlpatterns = [
     path("predict", views.predict, name="predict"),

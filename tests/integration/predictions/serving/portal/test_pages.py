@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from clfsite.core.web import metrics
 from predictions.models import HourlyCount, Prediction
-from predictions.serving.forms import FeaturesForm
-from predictions.serving.views import ranked
+from predictions.serving.portal.forms import FeaturesForm
+from predictions.serving.portal.views import ranked
 from tests.support.factories import ClassifierFactory, PredictionFactory, trained_version
 from tests.support.portal import staff_client
 from training.ml.tables.contract import Contract, Feature, Kind

@@ -15,11 +15,11 @@ from clfsite.core.web.charts import CLASS_COLOURS
 from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from predictions.models import Prediction
-from predictions.serving import example_rows
 from predictions.serving import predict as services
-from predictions.serving.example_rows import ExampleRow
-from predictions.serving.forms import FeaturesForm
 from predictions.serving.live_models import Live, live_models
+from predictions.serving.portal import example_rows
+from predictions.serving.portal.example_rows import ExampleRow
+from predictions.serving.portal.forms import FeaturesForm
 from training.models import Version
 
 # most classes on the page; the most probable ones are shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from predictions.serving.forms import FeaturesForm
+from predictions.serving.portal.forms import FeaturesForm
 from training.ml.files.notation import Notation
 from training.ml.tables.contract import Contract, Feature, Kind
 
