@@ -142,12 +142,13 @@ def test_a_body_that_is_longer_or_shorter_than_its_length_is_no_prediction(
     assert b"the body is not JSON" in longer
     assert b" 200 OK" not in longer
     shorter = exchange(site, f"{CALL}Content-Length: {len(body) + 5}\n", body, leave=True)
-    assert b"the body ended 5 bytes before its Content-Length" in shorter
+    assert b"the body ended before its Content-Length" in shorter
     for length in ("-1", "many", f"{len(body)}\nContent-Length: 3"):
         assert exchange(site, f"{CALL}Content-Length: {length}\n", body).startswith(b"HTTP/1.1 400 ")
-    for more, status in (("", 400), ("Transfer-Encoding: chunked\n", 411)):
+    # an empty body, of no length and in chunks
+    for more in ("", "Transfer-Encoding: chunked\n"):
         answer = exchange(site, f"{CALL}{more}Connection: close\n", b"0\r\n\r\n")
-        assert b"HTTP/1.1 %d " % status in answer
+        assert b"HTTP/1.1 400 " in answer
     assert logged_predictions(trainer) == before
     assert exchange(site, f"{CALL}Connection: close\nContent-Length: {len(body)}\n", body).startswith(
         b"HTTP/1.1 200 OK"

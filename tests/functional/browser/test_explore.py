@@ -117,7 +117,8 @@ def test_the_log_is_paged_in_both_directions_narrowed_and_taken_along(open_page:
     assert shares
     assert all(float(share.split("\u202f")[0]) <= 65 for share in shares)
     with page.expect_download() as saved:
-        page.get_by_role("link", name="Export as CSV").click()
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("link", name="CSV", exact=True).click()
     with saved.value.path().open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) >= len(shares)

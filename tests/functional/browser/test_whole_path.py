@@ -15,7 +15,7 @@ from tests.support.site import Site
 pytestmark = [pytest.mark.browser, pytest.mark.site]
 
 ROWS = 200
-TRAINING_MS = 120_000
+TRAINING_MS = 240_000
 PETALS = 240  # rows
 # from the first page of the portal to the accuracy on rows with feedback, the file dialogs among them
 CLICKS = 20

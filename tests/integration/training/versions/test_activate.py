@@ -131,7 +131,7 @@ def test_artifact_of_another_scikit_learn_is_a_conflict_that_says_what_to_do() -
     joblib.dump(tiny().trained.pipeline, buffer)
     written = buffer.getvalue().replace(ours.encode(), other.encode())
     pipeline_of(version).write_bytes(written)
-    version.artifacts["pipeline"]["sha256"] = digest(written)
+    version.artifacts["pipeline"] |= {"sha256": digest(written), "size_bytes": len(written)}
     with pytest.raises(Conflict, match=f"by scikit-learn {other}, this is {ours}; train again, or install"):
         activate(version)
     assert not version.is_active

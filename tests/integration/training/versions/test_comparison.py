@@ -75,7 +75,8 @@ def test_page_shows_what_each_version_is_and_how_it_was_made(viewer: Client, pai
     shown = look(viewer, pair).content.decode()
     for words in (
         "Version 1", "Version 2", "Not active", "Active", "Grid over Random forest", "n_estimators = 5",
-        f"{pair[0].run.dataset}", "60 rows, 12 held out", "yes from 0.5 on", "yes from 0.31 on", "seed 0", "differs",
+        f"{pair[0].run.dataset}", "60 rows, 12 held out", "yes if its probability is at least 0.5",
+        "yes if its probability is at least 0.31", "seed 0", "differs",
     ):  # fmt: skip
         assert words in shown
 

@@ -300,7 +300,7 @@ def test_a_model_card_holds_what_whoever_relies_on_a_version_should_know(approve
         "60 rows, 12 of them held out",
         "n_estimators = 5",
         f"{low:.3f} to {high:.3f}",
-        "yes from a probability of 0.5 on",
+        "yes if its probability is at least 0.5",
         f"scikit-learn {version.libraries['scikit-learn']}",
         f"python {platform.python_version()}",
         "Few held-out rows: no (",

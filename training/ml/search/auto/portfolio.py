@@ -81,7 +81,7 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     "random_forest": {"min_samples_leaf": Range(1, 30), "max_features": Range(0.1, 1.0, linear=True)},
     "extra_trees": {"min_samples_leaf": Range(1, 30), "max_features": Range(0.1, 1.0, linear=True)},
-    "logistic_regression": {"C": Range(1e-3, 100.0)},
+    "logistic_regression": {"C": Range(0.01, 100.0)},
 }
 RANGES[PLAIN_BOOSTING] = {
     PLAIN_NAMES[name]: values for name, values in RANGES[BOOSTING].items() if name in PLAIN_NAMES

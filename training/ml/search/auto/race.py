@@ -33,9 +33,12 @@ JUDGED_ROWS = 20_000
 KEPT_BYTES = 400_000_000
 
 
-@dataclass
+@dataclass(eq=False)
 class Contender:
-    """A setting and how it did: by level and fold, its score and the probabilities of the rows it was judged on."""
+    """A setting and how it did: by level and fold, its score and the probabilities of the rows it was judged on.
+
+    A setting that is tried twice is two contenders.
+    """
 
     setting: Setting
     scores: dict[tuple[int, int], float] = field(default_factory=dict)

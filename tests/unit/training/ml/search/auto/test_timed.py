@@ -88,6 +88,13 @@ def test_a_search_around_a_family_ends_when_nothing_better_comes_or_there_is_no_
     assert not tuning.has_time
 
 
+def test_a_setting_that_is_tried_twice_is_two_contenders() -> None:
+    setting = settings()[0]
+    first, second = (Contender(setting, probas={(0, 0): np.full((2, 2), 0.5)}) for _ in range(2))
+    assert first in [second, first]
+    assert second not in [first]
+
+
 def test_time_that_is_up_leaves_the_first_setting_and_is_told() -> None:
     minutes = count()
     trained = run(
