@@ -20,7 +20,7 @@ from training.ml.judge.curves import reliability
 from training.ml.judge.decision import Decision, arranged
 
 # rows from which a method has enough to learn from; isotonic steps would follow chance in fewer
-FEWEST_ROWS = {"sigmoid": 200, "isotonic": 1_000}
+FEWEST_ROWS = {"sigmoid": 500, "isotonic": 1_000}
 # Probabilities that differ by less are one to a calibrator: a step between two of them would turn the rounding errors of
 # another engine into another probability.
 DIGITS = 5
