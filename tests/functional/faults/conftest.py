@@ -90,7 +90,9 @@ def database_of(site: Site) -> str:
 def example_of(site: Site) -> dict[str, Any]:
     """A row that the site's model takes."""
     with site.client() as caller:
-        result: dict[str, Any] = caller.get("/info").json()["classifiers"][0]["example"]
+        # a version that was just activated is served within two seconds
+        served = wait_for(lambda: caller.get("/info").json()["classifiers"], "an active version")
+        result: dict[str, Any] = served[0]["example"]
     return result
 
 
