@@ -261,7 +261,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "JobStateEnum": "training.models.Run.State",
-        "BatchStateEnum": "predictions.models.Batch.State",
+        "BatchStateEnum": "predictions.batches.models.Batch.State",
         "AlertStateEnum": "predictions.alerts.models.Alert.State",
         "DeliveryStateEnum": "predictions.alerts.models.Delivery.State",
         "ReceiverKindEnum": "predictions.alerts.models.Receiver.Kind",

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from clfsite.core.web.read_only_admin import ReadOnlyAdmin, as_table
+from predictions.batches.models import Batch
 from predictions.keys import service as keys
 from predictions.log.forms import labels
-from predictions.models import ApiKey, Batch, Feedback, Prediction, first_id
+from predictions.models import ApiKey, Feedback, Prediction, first_id
 from training.models import Version
 
 

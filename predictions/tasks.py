@@ -9,8 +9,8 @@ from clfsite.core.jobs import chores, worker
 from clfsite.core.web import sent_forms
 from predictions.alerts import courier, outbox, rules
 from predictions.batches import service as batches
+from predictions.batches.models import Batch
 from predictions.housekeeping import service
-from predictions.models import Batch
 from predictions.monitoring import bins, counts
 from predictions.monitoring.inspection import service as inspection
 from predictions.retraining import service as retraining

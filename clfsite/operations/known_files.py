@@ -10,7 +10,7 @@ from django.db import connection
 
 from clfsite.core.jobs.models import Chore
 from clfsite.core.storage.files import digest
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from training.models import Dataset, Upload, Version
 
 STORAGES = ("datasets", "artifacts", "batches")

@@ -12,7 +12,7 @@ from clfsite.core.errors import ProblemError
 from predictions.alerts import channels
 from predictions.alerts.models import Alert, Delivery, Receiver
 from predictions.alerts.outgoing import NotSentError
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from training.models import Activation, Run, Version
 
 # pauses before the second and later attempts, and with the last one it is given up

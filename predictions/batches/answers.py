@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from clfsite.core.web import csv_output
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import check_block
+from predictions.batches.models import Batch
 from predictions.log.build import log_columns, write_warnings
 from predictions.log.columns import LogColumns
-from predictions.models import Batch
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from training.ml.files.blocks import Block

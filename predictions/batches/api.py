@@ -17,7 +17,7 @@ from clfsite.core.web.actors import actor_of, person_of
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import serializers
 from predictions.batches import service as batches
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from training.models import Version
 
 ROWS = Batch.objects.select_related("version__classifier").defer(

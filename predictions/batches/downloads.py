@@ -12,8 +12,8 @@ from django.utils.text import slugify
 from clfsite.core.errors import Conflict, NotFound
 from clfsite.core.storage.files import CHUNK
 from clfsite.core.web.csv_output import CONTENT_TYPE
+from predictions.batches.models import Batch
 from predictions.batches.service import files
-from predictions.models import Batch
 
 
 def answers(batch: Batch) -> StreamingHttpResponse:

@@ -4,7 +4,7 @@ from django import forms
 from django.http import HttpRequest
 
 from clfsite.core.web.forms import UploadForm
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from predictions.serving.live_models import Live
 
 FITTING = "The one that the columns fit"

@@ -12,7 +12,7 @@ from clfsite.core.api.serializers import (
     StrictIntegerField,
     StrictSerializer,
 )
-from predictions.models import Batch
+from predictions.batches.models import Batch
 
 _EXAMPLE = {
     "id": 31,

@@ -33,9 +33,8 @@ from clfsite.core.storage import space
 from clfsite.core.storage.files import local_path, plain_name, scratch, uploaded_path
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import Verdict, check_columns, check_rows, read_form, recognise
-from predictions.batches.models import PendingPart
+from predictions.batches.models import Batch, PendingPart
 from predictions.batches.scoring import Left, Scorer, plan
-from predictions.models import Batch
 from predictions.monitoring import refusals
 from predictions.serving.live_models import Live, live_models
 

@@ -26,7 +26,7 @@ from predictions.batches import service as batches
 from predictions.batches.answers import own_columns
 from predictions.batches.check import carried
 from predictions.batches.forms import BatchForm, StartForm
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from predictions.serving.live_models import live_models
 from training.ml.tables.contract import Contract
 

@@ -9,11 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from clfsite.core.errors import Conflict, InvalidInput, NotFound
+from predictions.batches.models import Batch
 from predictions.batches.service import files
 from predictions.erasures.models import Erasure
 from predictions.housekeeping.stored import remove_folder
 from predictions.log import references
-from predictions.models import Batch, Feedback, KeptAnswer, Prediction
+from predictions.models import Feedback, KeptAnswer, Prediction
 
 # rows per transaction; short enough for concurrent predictions
 PIECE = 1_000

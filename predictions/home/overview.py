@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from clfsite.core.web.charts import CLASS_COLOURS, spark
 from predictions.alerts.models import Alert
-from predictions.models import Batch, HourlyCount, HourlyLatency, hour_of
+from predictions.batches.models import Batch
+from predictions.models import HourlyCount, HourlyLatency, hour_of
 from predictions.monitoring import counts, quality
 from predictions.monitoring.quality import Score
 from training.models import Activation, Classifier, Run, Version

@@ -6,9 +6,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from predictions.batches.models import Batch
 from predictions.batches.service import files
 from predictions.housekeeping.stored import remove_folder, size_of_folder
-from predictions.models import Batch
 
 # folders that are looked up at once
 FOLDERS = 500

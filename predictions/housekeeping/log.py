@@ -12,8 +12,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from predictions.batches.models import Batch
 from predictions.housekeeping.models import Retention
-from predictions.models import Batch, Feedback, Prediction, first_id, hour_of
+from predictions.models import Feedback, Prediction, first_id, hour_of
 from training.models import Version
 
 # rows that one transaction removes

@@ -13,8 +13,9 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from clfsite.core.storage import files
+from predictions.batches.models import Batch
 from predictions.housekeeping.stored import size_of
-from predictions.models import Batch, HourlyCount
+from predictions.models import HourlyCount
 from training.models import Activation, Classifier, Version
 
 # files that a killed step left are looked for this long

@@ -9,9 +9,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from predictions.batches.models import Batch
 from predictions.log.columns import LogColumns
 from predictions.log.rows import LogRows
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from predictions.serving.live_models import Live
 from training.ml.files.cells.joining import Piece
 from training.ml.tables.contract import FeatureProblem

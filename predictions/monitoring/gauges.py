@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from clfsite.core.jobs.models import Chore, Heartbeat
 from clfsite.core.storage import space
 from predictions.alerts.models import Alert, Delivery
-from predictions.models import Batch, FeedbackCount
+from predictions.batches.models import Batch
+from predictions.models import FeedbackCount
 from predictions.monitoring import quality
 from predictions.monitoring.evaluation.models import LastEvaluation
 from training.models import Activation, Dataset, Run, Version

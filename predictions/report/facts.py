@@ -10,7 +10,8 @@ from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
-from predictions.models import Batch, FeedbackCount, HourlyBin, HourlyCount, HourlyLatency, Prediction
+from predictions.batches.models import Batch
+from predictions.models import FeedbackCount, HourlyBin, HourlyCount, HourlyLatency, Prediction
 from predictions.monitoring import quality
 from predictions.monitoring.counts import DECILES, LATENCY_MS
 from predictions.monitoring.evaluation.evaluate import evaluate

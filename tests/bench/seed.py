@@ -199,7 +199,7 @@ def make(
 
 def make_batch(version: Any, chunk: Columns) -> int:
     """The file that a piece's CSV rows came from."""
-    from predictions.models import Batch
+    from predictions.batches.models import Batch
 
     at = datetime.fromtimestamp(chunk["ms"][0] / 1_000, UTC)
     rows = int((chunk["who"] == 2).sum())

@@ -33,10 +33,11 @@ from clfsite.core.api.permissions import SCOPES
 from predictions.alerts import service
 from predictions.alerts.models import Alert, Receiver, Silence
 from predictions.alerts.service import Finding, sync
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch
 from predictions.feedback.service import give_feedback
 from predictions.keys import service as keys
-from predictions.models import Batch, Feedback, Prediction
+from predictions.models import Feedback, Prediction
 from tests.support.factories import (
     BatchFactory,
     ClassifierFactory,

@@ -23,8 +23,9 @@ from factory.django import DjangoModelFactory, Password
 from factory.helpers import post_generation
 
 from clfsite.core.storage import files
+from predictions.batches.models import Batch
 from predictions.keys import service as keys
-from predictions.models import ApiKey, Batch, Prediction
+from predictions.models import ApiKey, Prediction
 from predictions.monitoring import counts
 from training.ml.search.recipe import Recipe
 from training.ml.serve import artifact

@@ -15,6 +15,7 @@ from clfsite.core.web.lists import M
 from training.archive import service
 
 View = TypeVar("View", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @example({"archived": False})
@@ -41,6 +42,21 @@ class ArchivableCall(DetailCall[M]):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+def deletion(summary: str) -> Callable[[F], F]:
+    """Decorate a DELETE with what the OpenAPI document says of it."""
+    return extend_schema(
+        summary=summary,
+        description="It must be archived, and no other row may refer to it.",
+        request=None,
+        responses={
+            204: None,
+            409: OpenApiResponse(
+                description="It is not archived, or other rows refer to it; nothing was changed."
+            ),
+        },
+    )
+
+
 def archivable(kind: str, serializer: type[serializers.ModelSerializer[Any]]) -> Callable[[View], View]:
     """Decorate an `ArchivableCall` with what the OpenAPI document says of its methods.
 
@@ -57,15 +73,5 @@ def archivable(kind: str, serializer: type[serializers.ModelSerializer[Any]]) ->
                 409: OpenApiResponse(description="It is in use; nothing was changed."),
             },
         ),
-        delete=extend_schema(
-            summary=f"Delete {kind} and its files",
-            description="It must be archived, and no other row may refer to it.",
-            request=None,
-            responses={
-                204: None,
-                409: OpenApiResponse(
-                    description="It is not archived, or other rows refer to it; nothing was changed."
-                ),
-            },
-        ),
+        delete=deletion(f"Delete {kind} and its files"),
     )

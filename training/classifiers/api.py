@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from clfsite.core.api.calls import Call, ListCall
 from training.archive import service as archiving
+from training.archive.api import deletion
 from training.classifiers.serializers import ChangesSerializer, ClassifierSerializer
 from training.classifiers.service import Changes, change_classifier
 from training.models import Classifier
@@ -47,18 +48,8 @@ class ClassifierDetail(Call):
         change_classifier(classifier=classifier, changes=Changes(**form.validated_data))
         return Response(ClassifierSerializer(classifier).data)
 
-    @extend_schema(
-        tags=["versions"],
-        summary="Delete a classifier",
-        description="It must be archived, and no other row may refer to it.",
-        request=None,
-        responses={
-            204: None,
-            409: OpenApiResponse(
-                description="It is not archived, or other rows refer to it; nothing was changed."
-            ),
-        },
-    )
+    @extend_schema(tags=["versions"])
+    @deletion("Delete a classifier")
     def delete(self, request: Request, name: str) -> Response:
         archiving.delete(generics.get_object_or_404(Classifier, name=name))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -32,7 +32,7 @@ from training.ml.search.families import FAMILIES, MIX
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import PORTFOLIO, Recipe, RecipeError
 from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, find
-from training.ml.search.splitting import Folds, Ranks, folds, in_time, split, together
+from training.ml.search.splitting import Ranks, folds, in_time, split, together
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
 from training.ml.tables.contract import Contract, ContractError
@@ -87,6 +87,16 @@ def check(table: pd.DataFrame, contract: Contract, recipe: Recipe) -> None:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """The features and labels of some rows, with their groups or their ranks in time."""
+
+    X: pd.DataFrame
+    y: NDArray[np.object_]
+    groups: Groups | None
+    ranks: Ranks | None
+
+
+@dataclass(frozen=True)
 class _Divided:
     """The features and labels of the labelled rows, and what the splits keep to, with warnings about that."""
 
@@ -95,6 +105,15 @@ class _Divided:
     groups: Groups | None
     ranks: Ranks | None
     warnings: list[str]
+
+    def at(self, rows: NDArray[np.intp]) -> _Part:
+        """Return some rows, by their positions."""
+        return _Part(
+            self.X.iloc[rows],
+            self.y.iloc[rows].to_numpy(dtype=object),
+            None if self.groups is None else self.groups[rows],
+            None if self.ranks is None else self.ranks[rows],
+        )
 
 
 def _divided(labelled: pd.DataFrame, contract: Contract, recipe: Recipe) -> _Divided:
@@ -170,44 +189,31 @@ def train(
     contract = agree(contract, recipe)
     table = table[table[contract.target].notna()]
     divided = _divided(table, contract, recipe)
-    X, y, groups, ranks = divided.X, divided.y, divided.groups, divided.ranks
-    fitting, held_out = split(y, recipe, groups, ranks)
-    together_fit = None if groups is None else groups[fitting]
-    ranks_fit = None if ranks is None else ranks[fitting]
-    X_fit, y_fit = X.iloc[fitting], y.iloc[fitting].to_numpy(dtype=object)
+    fitting, held_out = split(divided.y, recipe, divided.groups, divided.ranks)
+    fit, held = divided.at(fitting), divided.at(held_out)
     with nullcontext() if recipe.search == PORTFOLIO else spread():
-        task = _task(
-            contract,
-            recipe,
-            X_fit,
-            y_fit,
-            folds(y_fit, recipe, together_fit, ranks_fit),
-            jobs=jobs,
-            accelerate=accelerate,
-            clock=clock,
-        )
+        task = _task(contract, recipe, fit, jobs=jobs, accelerate=accelerate, clock=clock)
         search, fits = _search(task, began, report)
         report(Progress(0, 2, phase=Phase.REFIT))
         winner = search.candidates[0]
         proba = _out_of_fold(task, winner) if search.proba is None else search.proba
     report(Progress(1, 2, phase=Phase.REFIT))
     learned = slice(None) if search.rows is None else search.rows
-    pipeline = _fit_winner(contract, recipe, winner, X_fit.iloc[learned], y_fit[learned], jobs)
+    pipeline = _fit_winner(contract, recipe, winner, fit.X.iloc[learned], fit.y[learned], jobs)
     proba, calibration = _calibrate(pipeline, task, proba)
-    proba = arranged(proba, np.unique(y_fit).tolist(), contract.classes)
+    proba = arranged(proba, np.unique(fit.y).tolist(), contract.classes)
     judged = np.isfinite(proba[:, 0])
-    threshold, warnings = _threshold(y_fit[judged], proba[judged], contract, recipe)
+    threshold, warnings = _threshold(fit.y[judged], proba[judged], contract, recipe)
     decision = _decision(contract, threshold)
-    X_held, y_held = X.iloc[held_out], y.iloc[held_out].to_numpy(dtype=object)
     report(Progress(0, 1, phase=Phase.JUDGE))
     cross_validation = _over_folds(task, proba, decision)
     evaluation = evaluate_rows(
         pipeline,
-        X_held,
-        y_held,
+        held.X,
+        held.y,
         decision,
         seed=recipe.seed,
-        groups=None if groups is None else groups[held_out],
+        groups=held.groups,
         jobs=jobs,
         seconds=search.importance_seconds,
         report=report,
@@ -229,11 +235,11 @@ def train(
             *search.warnings,
             *warnings,
         ],
-        golden=record_golden(pipeline, X_held),
-        engine=choose_engine(pipeline, contract, X_held, threshold),
-        reference=_reference(pipeline, X, X_held, y_held, contract, decision),
+        golden=record_golden(pipeline, held.X),
+        engine=choose_engine(pipeline, contract, held.X, threshold),
+        reference=_reference(pipeline, divided.X, held, contract, decision),
         out_of_fold={
-            "trade_off": trade_off(y_fit[judged], proba[judged], decision, recipe.seed),
+            "trade_off": trade_off(fit.y[judged], proba[judged], decision, recipe.seed),
             "calibration": calibration,
         },
     )
@@ -242,17 +248,16 @@ def train(
 def _reference(
     pipeline: Pipeline,
     X: pd.DataFrame,
-    X_held: pd.DataFrame,
-    y_held: NDArray[np.object_],
+    held: _Part,
     contract: Contract,
     decision: Decision,
 ) -> Reference:
-    proba = probabilities(pipeline, X_held, contract.classes)
+    proba = probabilities(pipeline, held.X, contract.classes)
     places = decision.places(proba)
     return describe(
         X,
         contract,
-        truth=y_held.tolist(),
+        truth=held.y.tolist(),
         labels=[contract.classes[place] for place in places],
         confidence=proba[np.arange(len(proba)), places],
     )
@@ -261,9 +266,7 @@ def _reference(
 def _task(
     contract: Contract,
     recipe: Recipe,
-    X: pd.DataFrame,
-    y: NDArray[np.object_],
-    parts: Folds,
+    fit: _Part,
     *,
     jobs: int,
     accelerate: bool,
@@ -274,9 +277,9 @@ def _task(
         pipeline=build_pipeline(contract, next(iter(recipe.spaces)), recipe.seed),
         contract=contract,
         recipe=recipe,
-        X=X,
-        y=y,
-        folds=parts,
+        X=fit.X,
+        y=fit.y,
+        folds=folds(fit.y, recipe, fit.groups, fit.ranks),
         scorer=FoldScorer(recipe.scoring, _decision(contract, DEFAULT_THRESHOLD)),
         jobs=effective_n_jobs(jobs),
         accelerate=accelerate and _may_accelerate(recipe),

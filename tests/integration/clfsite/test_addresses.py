@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from tests.support.factories import ApiKeyFactory, PredictionFactory, trained_version
 from tests.support.portal import staff_client
 from training.models import Dataset

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from django.core.files.base import ContentFile
 
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from predictions.report import render
 from tests.integration.conftest import Post
 from tests.support.factories import RunFactory

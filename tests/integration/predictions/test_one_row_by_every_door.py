@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clfsite.core.web.forms import carry
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from tests.integration.conftest import Post
 from tests.integration.predictions.protocols.tensors import binary
 from tests.support.factories import tiny

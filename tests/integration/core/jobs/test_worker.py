@@ -16,7 +16,7 @@ from django.utils import timezone
 from clfsite import celery
 from clfsite.core.jobs import worker
 from clfsite.core.jobs.models import Heartbeat, clock_ahead
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from predictions.monitoring import gauges
 from tests.integration.conftest import Messages
 from tests.support.factories import RunFactory

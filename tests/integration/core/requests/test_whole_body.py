@@ -9,7 +9,8 @@ from pytest_django import Settings
 
 from clfsite.core.requests.whole_body import CutShort, WholeBody
 from clfsite.rsgi import SHORT
-from predictions.models import Batch, Prediction
+from predictions.batches.models import Batch
+from predictions.models import Prediction
 from tests.support import rsgi
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from training.models import Dataset

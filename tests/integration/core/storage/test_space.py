@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from clfsite.core.storage import space
-from predictions.models import Batch
+from predictions.batches.models import Batch
 from predictions.monitoring import gauges
 from tests.integration.conftest import Files, Post, problem_of
 from tests.support.disk import fill, small_disk

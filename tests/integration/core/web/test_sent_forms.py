@@ -16,7 +16,8 @@ from django.utils import timezone
 from clfsite.core.errors import Conflict
 from clfsite.core.web import sent_forms
 from clfsite.core.web.models import SentForm
-from predictions.models import ApiKey, Batch, Feedback, Prediction
+from predictions.batches.models import Batch
+from predictions.models import ApiKey, Feedback, Prediction
 from tests.support.factories import PASSWORD, DatasetFactory, PredictionFactory, UserFactory, trained_version
 from training.models import Activation, Run
 

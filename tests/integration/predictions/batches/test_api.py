@@ -10,8 +10,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
+from predictions.batches.models import Batch
 from predictions.batches.service import execute_batch
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from tests.integration.conftest import problem_of
 from tests.support.factories import ApiKeyFactory, BatchFactory, trained_version
 from training.models import Version

@@ -15,8 +15,9 @@ from django.urls import reverse
 from clfsite.core.errors import InvalidInput
 from predictions.batches import downloads
 from predictions.batches.check import carried, check_columns, check_rows, features_of
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from tests.support.factories import ApiKeyFactory, tiny
 from tests.support.portal import staff_client
 from training.ml.files.blocks import read_blocks, rows

@@ -12,8 +12,9 @@ from django.core.files.base import ContentFile
 
 from clfsite.core.errors import InvalidInput
 from predictions.batches import downloads as batch_downloads
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch, files
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from tests.support.workbook import workbook
 from training.ml.files.notation import Notation
 from training.models import Version

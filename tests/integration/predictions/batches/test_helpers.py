@@ -15,11 +15,11 @@ from clfsite.core.jobs.models import Heartbeat
 from predictions import tasks
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
-from predictions.batches.models import PendingPart
+from predictions.batches.models import Batch, PendingPart
 from predictions.batches.scoring import Scorer
 from predictions.batches.service import create_batch, execute_batch, help_with_batch
 from predictions.log import rows as log
-from predictions.models import Batch, HourlyCount, Prediction
+from predictions.models import HourlyCount, Prediction
 from training.ml.files import blocks
 from training.models import Version
 

@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from predictions.batches import service as batches
-from predictions.models import Batch, Prediction
+from predictions.batches.models import Batch
+from predictions.models import Prediction
 from tests.support.factories import BatchFactory, ClassifierFactory, VersionFactory, trained_version
 from tests.support.portal import staff_client
 from training.ml.tables.contract import Contract, Feature, Kind

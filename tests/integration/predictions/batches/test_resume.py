@@ -17,10 +17,11 @@ from clfsite.core.storage import space
 from predictions.batches import downloads as batch_downloads
 from predictions.batches import service as batches
 from predictions.batches.check import check_rows
+from predictions.batches.models import Batch
 from predictions.batches.scoring import Scorer
 from predictions.batches.service import create_batch, execute_batch
 from predictions.log import rows as log
-from predictions.models import Batch, HourlyCount, Prediction
+from predictions.models import HourlyCount, Prediction
 from tests.support.factories import BatchFactory
 from training.ml.files import blocks
 from training.models import Version

@@ -10,8 +10,9 @@ from django.core.files.base import ContentFile
 
 from clfsite.core.errors import InvalidInput, NotFound
 from predictions.batches import downloads as batch_downloads
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch, files
-from predictions.models import Batch, Prediction
+from predictions.models import Prediction
 from tests.support.factories import tiny
 from training.ml.files import blocks
 from training.models import Version

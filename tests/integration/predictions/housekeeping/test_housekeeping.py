@@ -29,10 +29,11 @@ from clfsite.core.storage import files
 from clfsite.operations.known_files import check_files
 from predictions.batches import downloads
 from predictions.batches import service as batches
+from predictions.batches.models import Batch, BatchPart
 from predictions.feedback.service import give_feedback
 from predictions.housekeeping import log, service, space
 from predictions.log import search
-from predictions.models import Batch, BatchPart, Feedback, FeedbackCount, HourlyCount, Prediction, first_id
+from predictions.models import Feedback, FeedbackCount, HourlyCount, Prediction, first_id
 from predictions.monitoring import gauges
 from tests.support.factories import (
     ApiKeyFactory,

@@ -14,10 +14,11 @@ from django.test import Client
 from django.urls import reverse
 
 from clfsite.core.errors import Conflict, NotFound
+from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch
 from predictions.log import references
 from predictions.log.references import Named, find, find_all
-from predictions.models import Batch, Feedback, Prediction, first_id
+from predictions.models import Feedback, Prediction, first_id
 from predictions.serving.predict import ROWS_FOR_COLUMNS, ROWS_OF_PART
 from tests.integration.conftest import Post, problem_of
 from tests.support.factories import ApiKeyFactory, PredictionFactory, RunFactory, VersionFactory, tiny

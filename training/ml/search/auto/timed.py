@@ -275,9 +275,10 @@ class Search:
                 has_time &= tuning.has_time
                 continue
             self.contenders.append(contender)
+            is_better = False
             if len(contender.folds(step.level)) == len(step.folds):
                 known.append(contender)
-            is_better = contender in known and contender.score(*step) > top
+                is_better = contender.score(*step) > top
             tuning.tell(contender.score(step.level), is_better=is_better)
             tunings.insert(0 if is_better else len(tunings), tuning)
             tunings = [item for item in tunings if item.has_hope]
