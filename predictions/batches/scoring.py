@@ -1,7 +1,7 @@
 """The parts of a checked file: claimed by any worker, scored, and logged once each.
 
 While one part is logged, the next one is scored. Everything about a prediction, including its id, depends only on the batch
-and the row, so the result is the same whoever scores a part, and however often.
+and the row, so the result is the same no matter which worker scores a part, or how often.
 """
 
 import contextlib

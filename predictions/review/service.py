@@ -12,7 +12,7 @@ from predictions.models import Feedback, Prediction
 from training.ml.judge.sets import label_set
 from training.models import Classifier, Version
 
-# predictions that one page looks at, and unsure ones that it shows; the next page goes on from there
+# predictions that one page looks at, and unsure ones that it shows; the next page continues from there
 LOOKED_AT, SHOWN = 500, 25
 # period of the answers that are counted
 LATELY = timedelta(days=30)
