@@ -3,6 +3,7 @@
 It is never in the state folder, because a disk full of uploads must not stop the metrics.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -64,6 +65,10 @@ def reserve(path: Path, size: int) -> bool:
     except OSError:
         return False
     try:
+        if os.fstat(descriptor).st_size >= size:
+            return True
+        # given up when the file is closed; zeros must not replace what another process has written since
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         before = os.fstat(descriptor).st_size
         if before >= size:
             return True
