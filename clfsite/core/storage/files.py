@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from clfsite.core.errors import Unavailable
+from clfsite.core.storage.timed import TimedFile, within
 
 CHUNK = 1024 * 1024
 
@@ -54,17 +56,12 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
 
         Raises:
             OSError: it is a pipe, a device or a folder. Reading a pipe would block forever.
+            Unavailable: the disk does not answer; so does each read.
         """
         if mode != "rb":
             return cast(File, super()._open(name, mode))  # type: ignore[misc, type-arg]
-        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(f"{name} is not a regular file")
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return File(os.fdopen(descriptor, "rb"), name=name)
+        descriptor = within(lambda: _regular(self.path(name)), name)
+        return File(io.BufferedReader(TimedFile(descriptor, name), CHUNK), name=name)
 
     def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
         path = Path(self.path(name))
@@ -88,6 +85,18 @@ class DurableFileSystemStorage(FileSystemStorage, SafeStorage):
             path.unlink(missing_ok=True)
             raise
         return name
+
+
+def _regular(path: str) -> int:
+    """Open a regular file to read, and return its descriptor."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is not a regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def folder_bytes(folder: Path) -> int:
