@@ -32,9 +32,10 @@ def cell(value: Any) -> Any:
 
 
 def read_back(text: str, known: Container[str]) -> str:
-    """A cell as it was before `cell` put an apostrophe in front, if that is one of the known texts and the cell is none."""
-    plain = unmarked(text)
-    return plain if text not in known and plain in known else text
+    """A cell as it was before apostrophes were put in front, if that is one of the known texts and the cell is none."""
+    plain = text.lstrip("'")
+    is_marked = text not in known and plain in known and plain.startswith(FORMULA_STARTS)
+    return plain if is_marked else text
 
 
 def unmarked(text: str) -> str:
@@ -43,7 +44,7 @@ def unmarked(text: str) -> str:
 
 
 def read_header(names: Collection[str], known: Container[str]) -> list[str]:
-    """The names of a file's columns, each as it was before `header` put an apostrophe in front; see `read_back`."""
+    """The names of a file's columns, each as it was before `header` put apostrophes in front; see `read_back`."""
     plain = [read_back(name, known) for name in names]
     return [name if other in names else other for name, other in zip(names, plain, strict=True)]
 
@@ -55,9 +56,22 @@ def lines(rows: Iterable[Iterable[Any]]) -> list[str]:
 
 def header(names: Iterable[str]) -> str:
     """The names of columns as CSV, without the line end; quoted if one contains a possible delimiter."""
-    listed = list(names)
+    listed = marked_names(list(names))
     is_odd = any(OTHER_DELIMITERS & set(name) for name in listed)
     return _lines([listed], csv.QUOTE_ALL if is_odd else csv.QUOTE_MINIMAL)[0]
+
+
+def marked_names(names: Collection[str]) -> list[str]:
+    """The names of columns as `cell` writes them, with more apostrophes where another column has that name."""
+    taken = {name.casefold() for name in names}
+    result = []
+    for name in names:
+        written = cell(name)
+        while written != name and written.casefold() in taken:
+            written = f"'{written}"
+        taken.add(written.casefold())
+        result.append(written)
+    return result
 
 
 def text(lines: Iterable[str]) -> str:

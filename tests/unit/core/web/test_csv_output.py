@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clfsite.core.web import csv_output
@@ -29,6 +29,8 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 @pytest.mark.promise(14)
 @settings(deadline=None)
 @given(table=tables())
+@example(table=[["=", "'="], ["1", "2"]])
+@example(table=[["'=a", "=A", "=a b"], ["1", "2", "3"]])
 def test_every_reader_finds_the_cells_that_were_written(
     table: list[list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -36,7 +38,9 @@ def test_every_reader_finds_the_cells_that_were_written(
 
     path = tmp_path_factory.getbasetemp() / "written.csv"
     write(path, table)
-    expected = [[csv_output.cell(value) for value in row] for row in table]
+    header, *rows = table
+    expected = [csv_output.marked_names(header), *([csv_output.cell(value) for value in row] for row in rows)]
+    assert csv_output.read_header(expected[0], header) == header
     assert [cells for _, cells in blocks.rows(path)] == expected
     assert [list(row) for block in blocks.read_blocks(path) for row in zip(*block.columns, strict=True)] == (
         expected[1:]
@@ -47,8 +51,8 @@ def test_every_reader_finds_the_cells_that_were_written(
         result = database.read_csv(
             str(path), all_varchar=True, header=True, sep=",", quotechar='"', escapechar='"', comment=""
         )
-        rows = [["" if value is None else value for value in row] for row in result.fetchall()]
-        assert [result.columns, *rows] == expected
+        actual = [["" if value is None else value for value in row] for row in result.fetchall()]
+        assert [result.columns, *actual] == expected
 
 
 def write(path: Path, table: list[list[str]]) -> None:
@@ -83,6 +87,7 @@ def test_a_value_is_written_so_that_no_spreadsheet_runs_it(value: object, writte
     [
         ("'=1+1", {"=1+1"}, "=1+1"),
         ("'+", {"+", "-"}, "+"),
+        ("''=", {"=", "'="}, "="),
         ("'=1+1", {"=1+1", "'=1+1"}, "'=1+1"),
         ("'=1+1", {"basic"}, "'=1+1"),
         ("'basic", {"basic"}, "'basic"),
