@@ -96,6 +96,9 @@ bench-estimates: $(VENV)/tests  ## compare the estimated time of runs with the a
 bench-monitoring: $(VENV)/tests  ## draw thirteen weeks of predictions, and count what monitoring finds and where it is wrong (ten minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.bench.monitoring
 
+bench-soak: $(VENV)/tests var/static/done  ## run everything at once for an hour, and report the memory of every process
+	@$(BIN)/python -W ignore -m tests.bench.soak
+
 bench-pages: $(VENV)/tests var/static/done  ## time the pages over 5 million predictions in PostgreSQL (BENCH_DATABASE_URL, an empty database)
 	@test -n "$(BENCH_DATABASE_URL)" || { echo "BENCH_DATABASE_URL must name a PostgreSQL database that is empty or filled by an earlier call" >&2; exit 1; }
 	@DATABASE_URL=$(BENCH_DATABASE_URL) CLFSITE_STATE_DIR=var/bench WANDB_MODE=disabled $(BIN)/python -W ignore -m tests.bench.seed --keep
@@ -146,4 +149,4 @@ var/static/done: $(VENV)/runs $(shell find static -type f)
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0 && touch $@
 
 .PHONY: always bench-batch bench-workers bench-read help run test test-unit coverage test-sqlite test-postgresql test-browser test-pgbouncer prove check check-ops audit \
-	bench bench-train bench-serve bench-pages bench-tables bench-estimates bench-monitoring mutants screenshots fmt settings lock clean
+	bench bench-train bench-serve bench-pages bench-soak bench-tables bench-estimates bench-monitoring mutants screenshots fmt settings lock clean

@@ -151,3 +151,13 @@ def kept_ledger(path: Any) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def large_bodies() -> list[bytes]:
+    """Bodies that take much to read and hold nothing to score; those with records are for /predict-batch."""
+    bodies: list[object] = [
+        {"features": {f"name_{number}": number for number in range(600_000)}},
+        {"features": [[] for _ in range(3_000_000)]},
+        {"records": [{"a": [1] * 5, "b": "x" * 20} for _ in range(200_000)]},
+    ]
+    return [json.dumps(body).encode() for body in bodies]

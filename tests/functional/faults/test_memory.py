@@ -1,6 +1,5 @@
 """The memory of a web process: given back after large bodies, and bounded by a limit without a lost answer."""
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from tests.functional.faults.conftest import database_of, example_of, kept, web_processes
 from tests.functional.faults.ledger import Ledger, count
-from tests.functional.faults.load import Load
+from tests.functional.faults.load import Load, large_bodies
 from tests.support.site import Site, demo_site, wait_for
 
 pytestmark = [pytest.mark.site, pytest.mark.fault]
@@ -21,17 +20,6 @@ MB = 1e6
 KEPT_MB = 300
 
 
-@pytest.fixture(scope="module")
-def large() -> list[bytes]:
-    """Bodies that take much to read."""
-    bodies: list[object] = [
-        {"features": {f"name_{number}": number for number in range(600_000)}},
-        {"features": [[] for _ in range(3_000_000)]},
-        {"records": [{"a": [1] * 5, "b": "x" * 20} for _ in range(200_000)]},
-    ]
-    return [json.dumps(body).encode() for body in bodies]
-
-
 @pytest.fixture
 def large_site(tmp_path: Path) -> Iterator[Site]:
     with demo_site(tmp_path) as site:
@@ -39,7 +27,9 @@ def large_site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def test_memory_for_large_bodies_is_given_back(large_site: Site, large: list[bytes]) -> None:
+def test_memory_for_large_bodies_is_given_back(large_site: Site) -> None:
+    large = large_bodies()
+
     def send(number: int) -> int:
         body, kind = large[number % 3], {"Content-Type": "application/json"}
         path = "/predict-batch" if b"records" in body[:20] else "/predict"
