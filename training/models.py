@@ -474,16 +474,6 @@ class Version(Archivable):
         return least
 
     @property
-    def decides_as_trained(self) -> bool:
-        """Whether it is not active, or active without another threshold or costs, so its evaluation describes it."""
-        activation = self.classifier.activation
-        if activation is None or activation.version_id != self.pk:
-            return True
-        if self.threshold is None:
-            return not activation.costs_data
-        return activation.threshold in {None, self.threshold}
-
-    @property
     def is_active(self) -> bool:
         activation = self.classifier.activation
         return activation is not None and activation.version_id == self.pk

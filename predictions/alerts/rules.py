@@ -22,7 +22,6 @@ from predictions.monitoring.inspection.models import Inspection
 from training.ml.watch.shift import FLOOR
 from training.ml.watch.whole_table import LEAST_AUC
 from training.models import Activation, Classifier, Version
-from training.versions.costs import accuracy_in_force
 
 logger = logging.getLogger(__name__)
 DAY = timedelta(days=1)
@@ -278,10 +277,10 @@ def _of_week(week: Evaluation) -> Iterator[Finding]:
 
 
 def _accuracy(version: Version, week: Evaluation, now: datetime) -> Iterator[Finding]:
-    held_out = accuracy_in_force(version)
-    score = quality.lately([version.pk], now)[version.pk]
-    if score.accuracy is not None and score.has_dropped(held_out, least=0.0):
-        yield Finding("accuracy", f"{score.beside(held_out)}.", value=held_out - score.accuracy)
+    held_out = week.accuracy.held_out
+    score = quality.lately({version.pk: version.metrics["accuracy"]}, now)[version.pk]
+    if score.accuracy is not None and score.has_dropped_by(0.0):
+        yield Finding("accuracy", f"{score.beside}.", value=held_out - score.accuracy)
     estimated = week.accuracy.estimated
     if week.is_enough and estimated and estimated.holds:
         message = (

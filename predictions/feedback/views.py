@@ -27,7 +27,7 @@ SORTS = {
     "judged": ["judged"],
     "right": ["correct"],
     "live": ["live"],
-    "held_out": ["held_out__metrics__accuracy"],
+    "held_out": ["expected"],
 }
 GIVEN = {
     Change.CREATED: "The true label was saved.",
@@ -75,7 +75,9 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))
     qualities = quality.of_versions(page.object_list)
-    lately = quality.lately([row.version.pk for row in qualities], timezone.now())
+    lately = quality.lately(
+        {row.version.pk: row.version.metrics["accuracy"] for row in qualities}, timezone.now()
+    )
     chosen = next((row for row in qualities if str(row.version.pk) == request.GET.get("version")), None)
     chosen = chosen or next(iter(qualities), None)
     context = {
@@ -83,9 +85,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
         "page": page,
         "sort": sort,
         "qualities": qualities,
-        "dropped": [
-            row for row in qualities if lately[row.version.pk].has_dropped(row.version.metrics["accuracy"])
-        ],
+        "dropped": [row for row in qualities if lately[row.version.pk].has_dropped],
         "chosen": chosen,
         "chart": _confusion(chosen) if chosen else None,
     }

@@ -92,13 +92,9 @@ class Glance:
         return counts.quantile(self.latency, 0.99)
 
     @property
-    def held_out(self) -> float | None:
-        return self.activation.version.metrics["accuracy"] if self.activation else None
-
-    @property
     def has_dropped(self) -> bool:
         """Whether live accuracy has dropped; see `Score.has_dropped`."""
-        return self.held_out is not None and self.score.has_dropped(self.held_out)
+        return self.score.has_dropped
 
 
 @dataclass(frozen=True)
@@ -171,11 +167,10 @@ def _add_traffic(glances: Mapping[int, Glance], now: datetime) -> None:
 
 
 def _add_feedback(glances: Mapping[int, Glance], now: datetime) -> None:
-    active = {
-        glance.activation.version_id: glance for glance in glances.values() if glance.activation is not None
-    }
-    for version, score in quality.lately(active, now).items():
-        active[version].score = score
+    active = {glance.activation.version: glance for glance in glances.values() if glance.activation}
+    scores = quality.lately({version.pk: version.metrics["accuracy"] for version in active}, now)
+    for version, glance in active.items():
+        glance.score = scores[version.pk]
 
 
 def advice(glances: Sequence[Glance], user: User) -> list[Advice]:
@@ -198,13 +193,12 @@ def _advice_on(glance: Glance) -> list[Advice]:
         advised.append(
             Advice("danger", f"The last run of {name} failed", _brief(run.error), url, f"See run {run.pk}")
         )
-    if glance.held_out is not None and glance.has_dropped:
+    if glance.has_dropped:
         advised.append(
             Advice(
                 "warning",
                 f"{name} is less accurate than at training",
-                f"{glance.score.beside(glance.held_out)}. Retrain on newer data, or activate an earlier "
-                "version.",
+                f"{glance.score.beside}. Retrain on newer data, or activate an earlier version.",
                 f"{reverse('predictions:analytics')}?classifier={name}",
                 "See the analytics",
             )

@@ -106,6 +106,11 @@ class Report:
         return {label: sum(series) for label, series in self.by_label.items()}
 
     @property
+    def used(self) -> list[Quality]:
+        """The versions with predictions in the period."""
+        return [known for known in self.qualities if sum(self.by_version[known.version.pk])]
+
+    @property
     def buckets(self) -> Counter[int]:
         return sum(self.latency, Counter())
 
@@ -151,15 +156,14 @@ def report(versions: Sequence[Version], period: Period, now: datetime) -> Report
     )
 
 
-def expected_labels(versions: Sequence[Version], report: Report) -> dict[str, float]:
+def expected_labels(report: Report) -> dict[str, float]:
     """The expected share of each label, from held-out rows, weighted by the predictions of each version."""
     shares: Counter[str] = Counter()
-    for version in versions:
-        answered = sum(report.by_version[version.pk])
-        columns = [sum(column) for column in zip(*version.held_out["confusion"], strict=True)]
-        rows = sum(columns)
-        for label, count in zip(version.contract.classes, columns, strict=True):
-            shares[label] += answered / report.total * count / rows if report.total else 0
+    for known in report.used:
+        weight = sum(report.by_version[known.version.pk]) / report.total
+        columns = [sum(column) for column in zip(*known.expected, strict=True)]
+        for label, count in zip(known.classes, columns, strict=True):
+            shares[label] += weight * count / sum(columns)
     return dict(shares)
 
 
@@ -172,13 +176,18 @@ def moved(expected: dict[str, float], counts: dict[str, int]) -> float | None:
     return sum(abs(counts.get(label, 0) / total - expected.get(label, 0.0)) for label in labels) / 2
 
 
-def mix_has_moved(versions: Sequence[Version], expected: dict[str, float], counts: dict[str, int]) -> bool:
-    """Whether the label mix differs from the expected one, by the rule of the page Monitoring."""
-    rows = sum(version.held_out["rows"] for version in versions)
-    labels = sorted(expected.keys() | counts.keys())
+def mix_has_moved(report: Report, expected: dict[str, float]) -> bool:
+    """Whether the label mix differs from the expected one, by the rule of the page Monitoring.
+
+    If a threshold or costs were changed in the period, a part of the labels was decided otherwise, so nothing is said.
+    """
+    if any(known.since and known.since > report.steps[0] for known in report.used):
+        return False
+    rows = sum(sum(map(sum, known.expected)) for known in report.used)
+    labels = sorted(expected.keys() | report.labels.keys())
     return differs(
         [round(expected.get(label, 0.0) * rows) for label in labels],
-        [counts.get(label, 0) for label in labels],
+        [report.labels.get(label, 0) for label in labels],
     )
 
 

@@ -37,7 +37,7 @@ class ClassifierLive(Call):
                 "judged": row.judged,
                 "correct": row.correct,
                 "accuracy": row.accuracy,
-                "held_out_accuracy": row.version.metrics["accuracy"],
+                "held_out_accuracy": row.held_out,
                 "classes": row.classes,
                 "confusion": row.confusion,
             }

@@ -71,7 +71,7 @@ def _versions() -> Iterator[GaugeMetricFamily]:
     )
     held_out = GaugeMetricFamily(
         "clfsite_held_out_metric",
-        "Metric of the active version on its held-out rows.",
+        "Metric of the active version on its held-out rows; the accuracy by the threshold or costs in force.",
         labels=["classifier", "version", "metric"],
     )
     dropped = GaugeMetricFamily(
@@ -84,13 +84,16 @@ def _versions() -> Iterator[GaugeMetricFamily]:
         "classifier__name", "version", "version__number", "created_at", "version__held_out__metrics"
     )
     rows = list(activations.order_by("classifier__name"))
-    scores = quality.lately([version for _, version, *_ in rows], timezone.now())
+    scores = quality.lately(
+        {version: metrics["accuracy"] for _, version, *_, metrics in rows}, timezone.now()
+    )
     for classifier, version, number, created_at, metrics in rows:
         active.add_metric([classifier], number)
         since.add_metric([classifier], created_at.timestamp())
-        for name, value in metrics.items():
+        score = scores[version]
+        for name, value in {**metrics, "accuracy": score.held_out}.items():
             held_out.add_metric([classifier, str(number), name], value)
-        dropped.add_metric([classifier, str(number)], scores[version].has_dropped(metrics["accuracy"]))
+        dropped.add_metric([classifier, str(number)], score.has_dropped)
     yield from (active, since, held_out, dropped)
 
 

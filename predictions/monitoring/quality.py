@@ -1,16 +1,18 @@
 """Accuracy of versions on predictions with feedback, from counts instead of the log."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, FloatField, OuterRef, QuerySet, Subquery
+from django.db.models import Case, F, FloatField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from clfsite.core.web.numbers import percent
 from predictions.models import FeedbackCount
 from training.ml.watch.shares import share
 from training.models import Version
+from training.versions.decisions import Decided, decided
 
 # period of the predictions for the check of dropped accuracy
 LATELY = timedelta(days=30)
@@ -20,10 +22,17 @@ ENOUGH, DROP = 50, 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """The number of predictions with feedback, and of correct ones."""
+    """The number of predictions with feedback, and of correct ones.
+
+    Attributes:
+        held_out: the accuracy on held-out rows, labelled by the threshold or the costs that decided; None if not compared.
+        since: when the version began to decide so, if it decided otherwise before.
+    """
 
     judged: int = 0
     correct: int = 0
+    held_out: float | None = None
+    since: datetime | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -36,47 +45,82 @@ class Score:
         known = share(self.correct, self.judged)
         return known.low, known.high
 
-    def has_dropped(self, held_out: float, least: float = DROP) -> bool:
+    @property
+    def has_dropped(self) -> bool:
         """Whether the accuracy is significantly lower than on held-out rows, and by at least a share that matters."""
-        if self.accuracy is None or self.judged < ENOUGH:
-            return False
-        return held_out - self.accuracy > least and self.interval[1] < held_out
+        return self.has_dropped_by(DROP)
 
-    def beside(self, held_out: float) -> str:
+    def has_dropped_by(self, least: float) -> bool:
+        """Whether the accuracy is significantly lower than on held-out rows, and by more than a share."""
+        if self.accuracy is None or self.held_out is None or self.judged < ENOUGH:
+            return False
+        return self.held_out - self.accuracy > least and self.interval[1] < self.held_out
+
+    @property
+    def span(self) -> str:
+        """The time of the counted predictions of `lately`, in words."""
+        return f"since {self.since:%Y-%m-%d %H:00} UTC" if self.since else f"in the last {LATELY.days} days"
+
+    @property
+    def beside(self) -> str:
         """A sentence with the recent accuracy and that on held-out rows."""
-        accuracy = percent(self.accuracy)
         return (
-            f"{accuracy} of {self.judged:,} predictions with feedback in the last {LATELY.days} days were correct, "
-            f"against {percent(held_out)} on held-out rows"
+            f"{percent(self.accuracy)} of {self.judged:,} predictions with feedback {self.span} were correct, "
+            f"against {percent(self.held_out)} on held-out rows"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality(Score):
-    """The score of one version; `confusion[i][j]` is the number of rows of class i predicted as j."""
+    """The score of one version; `confusion[i][j]` is the number of rows of class i predicted as j.
+
+    `expected` is the confusion of its held-out rows, labelled as it decides.
+    """
 
     version: Version
     classes: list[str]
     confusion: list[list[int]]
+    held_out: float
+    expected: list[list[int]]
 
 
 def judged(versions: QuerySet[Version]) -> QuerySet[Version]:
-    """The versions with feedback, annotated with `judged`, `correct` and their share `live` for sorting."""
+    """The versions with feedback, annotated with `judged`, `correct`, their share `live` and `expected`, for sorting.
+
+    `expected` is the accuracy on held-out rows, as in `Score.held_out`.
+    """
+    changed = [When(pk=pk, then=Value(of.accuracy)) for pk, of in decided(versions.values("pk")).items()]
+    trained = Cast(KT("held_out__metrics__accuracy"), FloatField())
     score = FeedbackCount.objects.filter(version=OuterRef("pk")).scores("version")
     return (
         versions.annotate(judged=Subquery(score.values("judged")), correct=Subquery(score.values("correct")))
         .filter(judged__gt=0)
-        .annotate(live=Cast("correct", FloatField()) / F("judged"))
+        .annotate(live=Cast("correct", FloatField()) / F("judged"), expected=Case(*changed, default=trained))
     )
 
 
-def lately(versions: Collection[int], now: datetime) -> dict[int, Score]:
-    """The score of each version by its id, over the predictions of the last 30 days."""
-    counts = FeedbackCount.objects.filter(version__in=versions).since(now - LATELY)
-    known = {
-        version: Score(judged=judged, correct=right) for version, judged, right in counts.scores("version")
-    }
-    return {version: known.get(version, Score()) for version in versions}
+def lately(trained: Mapping[int, float], now: datetime) -> dict[int, Score]:
+    """The score of each version by its id, over the predictions of the last 30 days.
+
+    What a version labelled by an earlier threshold or other costs says nothing about how it labels now, so its predictions
+    are counted from the hour of that change on.
+
+    Args:
+        trained: the accuracy on held-out rows at training, by version.
+    """
+    of = decided(trained)
+    changed = {pk: one.since for pk, one in of.items() if one.since and one.since > now - LATELY}
+    counts = FeedbackCount.objects.filter(version__in=trained).since(now - LATELY)
+    known = {version: score for version, *score in counts.scores("version")}
+    for version, since in changed.items():
+        scores = FeedbackCount.objects.filter(version=version).since(since).scores("version")
+        known[version] = next((score for _, *score in scores), [0, 0])
+    scored = {}
+    for version, accuracy in trained.items():
+        judged, correct = known.get(version, (0, 0))
+        held_out = of[version].accuracy if version in of else accuracy
+        scored[version] = Score(judged=judged, correct=correct, held_out=held_out, since=changed.get(version))
+    return scored
 
 
 def of_versions(
@@ -92,10 +136,11 @@ def of_versions(
     sums: dict[int, list[tuple[int, int, int]]] = {}
     for version, truth, predicted, total, _ in counts.scores("version", "truth", "predicted"):
         sums.setdefault(version, []).append((truth, predicted, total))
-    return [_quality(version, sums.get(version.pk, [])) for version in listed]
+    of = decided([version.pk for version in listed])
+    return [_quality(version, sums.get(version.pk, []), of.get(version.pk)) for version in listed]
 
 
-def _quality(version: Version, sums: list[tuple[int, int, int]]) -> Quality:
+def _quality(version: Version, sums: list[tuple[int, int, int]], of: Decided | None) -> Quality:
     classes = list(version.contract.classes)
     confusion = [[0] * len(classes) for _ in classes]
     for truth, predicted, total in sums:
@@ -106,4 +151,7 @@ def _quality(version: Version, sums: list[tuple[int, int, int]]) -> Quality:
         confusion=confusion,
         judged=sum(map(sum, confusion)),
         correct=sum(row[place] for place, row in enumerate(confusion)),
+        held_out=of.accuracy if of else version.metrics["accuracy"],
+        since=of.since if of else None,
+        expected=of.confusion if of else version.held_out["confusion"],
     )

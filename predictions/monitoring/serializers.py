@@ -14,7 +14,9 @@ class QualitySerializer(serializers.Serializer[dict[str, object]]):
     judged = serializers.IntegerField(help_text="Predictions with feedback.")
     correct = serializers.IntegerField()
     accuracy = serializers.FloatField(allow_null=True)
-    held_out_accuracy = serializers.FloatField()
+    held_out_accuracy = serializers.FloatField(
+        help_text="By the threshold or the costs that were given last, if any were."
+    )
     classes = serializers.ListField(child=serializers.CharField())
     confusion = serializers.ListField(
         child=serializers.ListField(child=serializers.IntegerField()),

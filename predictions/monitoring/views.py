@@ -39,8 +39,8 @@ def _dropped(versions: list[Version], now: datetime) -> str:
     """The warning for the active version, if it is shown and its accuracy has dropped."""
     for version in versions:
         if version.active:  # type: ignore[attr-defined]
-            score, held_out = quality.lately([version.pk], now)[version.pk], version.metrics["accuracy"]
-            return score.beside(held_out) if score.has_dropped(held_out) else ""
+            score = quality.lately({version.pk: version.metrics["accuracy"]}, now)[version.pk]
+            return score.beside if score.has_dropped else ""
     return ""
 
 
@@ -48,14 +48,14 @@ def _figures(versions: list[Version], report: Report) -> dict[str, Any]:
     """The numbers and charts of all predictions."""
     used = [version for version in versions if any(report.by_version[version.pk])]
     named = {str(version): report.by_version[version.pk] for version in reversed(used)}
-    expected = analytics.expected_labels(used, report)
+    expected = analytics.expected_labels(report)
     distance = analytics.moved(expected, report.labels)
     buckets = report.buckets
     return {
         "median": counts.quantile(buckets, 0.5),
         "p99": counts.quantile(buckets, 0.99),
         "distance": distance,
-        "is_moved": analytics.mix_has_moved(used, expected, report.labels),
+        "is_moved": analytics.mix_has_moved(report, expected),
         "charts": [
             traffic_charts.volume("volume-version", "Predictions by version", report.steps, named),
             traffic_charts.volume("volume-label", "Predictions by label", report.steps, report.by_label),
@@ -100,7 +100,7 @@ def _judged(used: list[Version], report: Report) -> list[Chart]:
     if not known:
         return []
     judged = {str(quality.version): report.judged[quality.version.pk] for quality in reversed(known)}
-    held_out = {str(quality.version): quality.version.metrics["accuracy"] for quality in known}
+    held_out = {str(quality.version): quality.held_out for quality in known}
     matrices: list[Chart] = [
         {
             **confusion(

@@ -200,8 +200,8 @@ def alerts(site: Site) -> Iterator[tuple[int, str, str]]:
             earlier = moved[-25][days] if len(moved) > 24 else {}
             found |= set(confirmed(moved[-1][days], earlier))
         first = max(hour - int(LATELY / HOUR), 0)
-        score = Score(judged=int(judged[hour] - judged[first]), correct=int(right[hour] - right[first]))
-        if score.judged and score.has_dropped(site.held_out):
+        counted = int(judged[hour] - judged[first]), int(right[hour] - right[first])
+        if Score(judged=counted[0], correct=counted[1], held_out=site.held_out).has_dropped:
             found.add(("accuracy", ""))
         yield from ((hour, *key) for key in found - open_)
         open_ = found

@@ -18,8 +18,13 @@ def serve(
     *,
     seed: int = 0,
     shares: Mapping[str, Sequence[float]] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Count predictions distributed as in training, but for columns with other shares of their bins."""
+    """Count predictions distributed as in training, but for columns with other shares of their bins.
+
+    Args:
+        labels: answered instead of other labels.
+    """
     reference, random = version.reference, np.random.default_rng(seed)
     layout: Bins = reference.bins
     counts = np.zeros(layout.size, dtype=np.int64)
@@ -30,7 +35,11 @@ def serve(
         of_column += random.multinomial(rows, (shares or {}).get(column.name, usual))
     # without cells, each label has one confidence
     cells = np.eye(1, layout.levels) * np.array(reference.predicted)[:, np.newaxis]
-    cells = (cells if reference.cells is None else reference.cells.rows).ravel()
+    cells = cells if reference.cells is None else reference.cells.rows.astype(float)
+    for label, instead in (labels or {}).items():
+        cells[layout.classes.index(instead)] += cells[layout.classes.index(label)]
+        cells[layout.classes.index(label)] = 0
+    cells = cells.ravel()
     counts[layout.offsets[-1] :] += random.multinomial(rows, cells / cells.sum())
     places = np.repeat(np.arange(layout.size), counts)
     ((statement, values),) = bins.statements([bins.Binned(hour, version.pk, places)])

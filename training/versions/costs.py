@@ -61,15 +61,6 @@ def of_held_out(version: Version) -> Mapping[str, Any] | None:
     }
 
 
-def accuracy_in_force(version: Version) -> float:
-    """The accuracy on held-out rows at the threshold that answers; at that of the version where it is not known."""
-    activation, held_out = version.classifier.activation, of_held_out(version)
-    if version.decides_as_trained or activation is None or activation.threshold is None or held_out is None:
-        return version.metrics["accuracy"]
-    confusion = judged.confusion_at(held_out, activation.threshold)
-    return sum(row[place] for place, row in enumerate(confusion)) / sum(map(sum, confusion))
-
-
 def of_labels(version: Version, costs: Costs) -> tuple[float, float] | None:
     """The cost of 1,000 rows with the most probable label and with the cheapest; None where no rows were kept."""
     stored = version.out_of_fold.get("trade_off")

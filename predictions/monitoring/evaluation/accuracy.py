@@ -12,22 +12,27 @@ from predictions.monitoring.evaluation.shifts import MANY_NEW, new_share
 from training.ml.watch.estimate import estimated_accuracy
 from training.ml.watch.reference import Reference
 from training.models import Version
-from training.versions.costs import accuracy_in_force
+from training.versions.decisions import Decided
 
 # share of predictions like which there were no held-out rows, above which the estimated accuracy does not hold
 MOST_UNKNOWN = 0.05
 
 
 def accuracy_of(
-    version: Version, reference: Reference, counts: NDArray[np.int64], since: datetime, until: datetime
+    version: Version,
+    reference: Reference,
+    counts: NDArray[np.int64],
+    since: datetime,
+    until: datetime,
+    decided: Decided | None,
 ) -> Accuracy:
-    held_out = accuracy_in_force(version)
-    (judged,) = quality.of_versions([version], since, until)
+    first = max(since, decided.since) if decided and decided.since else since
+    (judged,) = quality.of_versions([version], first, until)
     measured = None
     if judged.accuracy is not None:
         low, high = judged.interval
-        measured = Measured(judged.accuracy, low, high, judged.judged, judged.has_dropped(held_out))
-    return Accuracy(held_out, _estimated(reference, counts, judged.confusion), measured)
+        measured = Measured(judged.accuracy, low, high, judged.judged, judged.has_dropped)
+    return Accuracy(judged.held_out, _estimated(reference, counts, judged.confusion), measured)
 
 
 def _estimated(

@@ -25,7 +25,13 @@ def data_quality(
     hours: Hours,
     since: datetime,
     until: datetime,
+    predicted: Sequence[int] | NDArray[np.int64],
 ) -> DataQuality:
+    """Look at a window.
+
+    Args:
+        predicted: held-out rows by the label that the version would answer now.
+    """
     bins = reference.bins
     cells = bins.cells(counts)
     rows = int(cells.sum())
@@ -41,7 +47,7 @@ def data_quality(
     reasons = _reasons(version, since, until)
     refused = sum(reasons.values())
     by_class = cells.sum(axis=1)
-    expected = np.array(reference.predicted) / max(sum(reference.predicted), 1) * rows
+    expected = np.array(predicted) / max(sum(predicted), 1) * rows
     return DataQuality(
         refused=refused / (refused + rows) if refused else 0.0,
         reasons=reasons,

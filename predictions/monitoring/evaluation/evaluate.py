@@ -7,6 +7,7 @@ Everything is computed from counts by hour: `HourlyBin` for inputs and predictio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 from django.utils import timezone
 
 from predictions.models import hour_of
@@ -16,6 +17,7 @@ from predictions.monitoring.evaluation.data_quality import data_quality
 from predictions.monitoring.evaluation.facts import Evaluation
 from predictions.monitoring.evaluation.shifts import HOUR, WEEK, WEEKS_BEFORE, distributions
 from training.models import Classifier, Version
+from training.versions.decisions import decided
 
 # share of refused records that needs attention
 MANY_REFUSED = 0.05
@@ -47,8 +49,10 @@ def evaluate(version: Version, *, days: int = 7, until: datetime | None = None) 
     cells = reference.bins.cells(counts)
     predictions = int(cells.sum())
     columns, label_mix, probabilities = distributions(version, reference, hours, since, end)
-    data = data_quality(version, reference, counts, hours, since, end)
-    accuracy = accuracy_of(version, reference, counts, since, end)
+    decision = decided([version.pk]).get(version.pk)
+    predicted = np.array(decision.confusion).sum(axis=0) if decision else reference.predicted
+    data = data_quality(version, reference, counts, hours, since, end, predicted)
+    accuracy = accuracy_of(version, reference, counts, since, end, decision)
     evaluation = Evaluation(
         classifier=version.classifier.name,
         version=version.number,
@@ -61,7 +65,8 @@ def evaluate(version: Version, *, days: int = 7, until: datetime | None = None) 
         quality=data,
         accuracy=accuracy,
     )
-    return _with_problems(evaluation if version.decides_as_trained else _without_labels(evaluation))
+    is_otherwise = decision and (not decision.as_trained or (decision.since and decision.since > since))
+    return _with_problems(_without_labels(evaluation) if is_otherwise else evaluation)
 
 
 def _without_labels(evaluation: Evaluation) -> Evaluation:

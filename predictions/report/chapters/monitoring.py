@@ -36,7 +36,7 @@ def _accuracy(facts: Facts) -> list[Block]:
                 "of a prediction or as a file to see the live accuracy."
             )
         ]
-    held_out = facts.version.metrics["accuracy"]
+    held_out = judged.held_out
     blocks: list[Block] = [
         Text(
             f"There is feedback for {numbers.count(judged.judged, 'prediction')} of this version, and "
@@ -71,20 +71,20 @@ def _accuracy(facts: Facts) -> list[Block]:
 
 def _verdict(facts: Facts) -> str:
     """Whether accuracy has dropped, by the rule of the portal's pages and of the alert."""
-    lately, held_out = facts.monitoring.lately, facts.version.metrics["accuracy"]
+    lately = facts.monitoring.lately
     if lately.judged < quality.ENOUGH:
         return (
-            f"{numbers.count(lately.judged, 'prediction')} with feedback in the last {quality.LATELY.days} "
-            "days are too few to detect a drop in accuracy."
+            f"{numbers.count(lately.judged, 'prediction')} with feedback {lately.span} are too few to detect a drop in "
+            "accuracy."
         )
-    if lately.has_dropped(held_out):
+    if lately.has_dropped:
         return (
-            f"Accuracy has dropped: {lately.beside(held_out)}, which is less than chance explains. Find out "
+            f"Accuracy has dropped: {lately.beside}, which is less than chance explains. Find out "
             "what changed, and retrain on newer rows."
         )
-    if facts.monitoring.quality.interval[0] > held_out:
+    if facts.monitoring.quality.interval[0] > facts.monitoring.quality.held_out:
         return "That is higher than on the held-out rows; rows with feedback may be easier."
-    return f"It has not dropped in the last {quality.LATELY.days} days by more than chance explains."
+    return f"It has not dropped {lately.span} by more than chance explains."
 
 
 def _per_class(facts: Facts) -> str:
@@ -102,17 +102,20 @@ def _label_mix(facts: Facts) -> list[Block]:
     if not served.predictions:
         return [Text("The version has made no predictions yet.")]
     classes = facts.contract.classes
-    confusion, rows = facts.held_out["confusion"], facts.held_out["rows"]
+    confusion = facts.monitoring.quality.expected
+    rows = sum(map(sum, confusion))
     given = [served.labels.get(label, 0) / served.predictions for label in classes]
     expected = [sum(row[place] for row in confusion) / rows for place in range(len(classes))]
     actual = [sum(row) / rows for row in confusion]
     gap, label = max(
         (abs(live - held), name) for live, held, name in zip(given, expected, classes, strict=True)
     )
-    verdict = _mix_verdict(
-        [sum(row[place] for row in confusion) for place in range(len(classes))],
-        [served.labels.get(label, 0) for label in classes],
-    )
+    verdict = "The threshold or the costs were changed, so a part of the labels was decided otherwise."
+    if facts.monitoring.quality.since is None:
+        verdict = _mix_verdict(
+            [sum(row[place] for row in confusion) for place in range(len(classes))],
+            [served.labels.get(label, 0) for label in classes],
+        )
     return [
         Figure(
             charts.label_mix(

@@ -152,8 +152,8 @@ def test_live_accuracy_below_training_is_said_once_it_is_no_chance(version: Vers
     judge(version, right=10, wrong=20)
     glance = glance_of(version)
     assert (glance.score.judged, glance.score.correct) == (70, 30)
-    assert glance.held_out is not None
-    assert glance.held_out > 0.6
+    assert glance.score.held_out is not None
+    assert glance.score.held_out > 0.6
     assert titles(version) == ["churn is less accurate than at training"]
 
 

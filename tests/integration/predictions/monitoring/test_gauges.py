@@ -103,7 +103,7 @@ def test_scrapes_within_a_few_seconds_share_a_few_queries(
     for number in range(5):
         ActivationFactory.create(version__classifier__name=f"classifier-{number}")
     gauges.forget()
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(18):
         first = gauges.exposition()
     with django_assert_num_queries(0):
         assert gauges.exposition() == first
