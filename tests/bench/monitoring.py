@@ -9,7 +9,7 @@ Thirteen weeks of predictions are drawn for a model of twenty inputs, and each h
 import os
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -58,11 +60,16 @@ def draw(
     return pd.DataFrame(data)
 
 
-def truth_of(random: np.random.Generator, X: pd.DataFrame) -> NDArray[np.bool_]:
-    """True labels, which depend on six of the inputs."""
+def chance_of(X: pd.DataFrame) -> NDArray[np.float64]:
+    """The probability of a positive true label, which depends on six of the inputs."""
     score = 1.2 * X["n0"] + 0.8 * np.log(X["n1"] / 20) - 0.7 * X["n3"] + 0.5 * X["n4"]
     score = score + 0.9 * (X["c0"] == "a") + 0.6 * X["b0"] - 0.8
-    return np.asarray(random.random(len(X)) < 1 / (1 + np.exp(-score.to_numpy(dtype=float))))
+    return np.asarray(1 / (1 + np.exp(-score.to_numpy(dtype=float))))
+
+
+def truth_of(random: np.random.Generator, X: pd.DataFrame) -> NDArray[np.bool_]:
+    """True labels."""
+    return np.asarray(random.random(len(X)) < chance_of(X))
 
 
 Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
@@ -121,6 +128,7 @@ class Site:
     hour: NDArray[np.intp]
     counts: NDArray[np.int64]
     is_right: NDArray[np.bool_]
+    chance: NDArray[np.float64]
     judged: NDArray[np.bool_]
     days: dict[int, pd.DataFrame] = field(default_factory=dict)
 
@@ -129,7 +137,8 @@ def simulate(scenario: Scenario, rate: int, seed: int) -> Site:
     """Train on a table, and predict the rows of thirteen weeks."""
     from training.ml.tables import inference
     from training.ml.watch.bins import Binner
-    from training.ml.watch.reference import describe
+    from training.ml.watch.estimate import pooled
+    from training.ml.watch.reference import cells_of, describe
 
     random = np.random.default_rng(seed)
     season = random.random(TABLE) < 2 / 7 if scenario.has_season else None
@@ -146,16 +155,18 @@ def simulate(scenario: Scenario, rate: int, seed: int) -> Site:
     )
     X = contract.prepare(table)
     model.fit(X[:-HELD_OUT], y[:-HELD_OUT])
+    crossed = cross_val_predict(clone(model), X[:-HELD_OUT], y[:-HELD_OUT], method="predict_proba")[:, 1]
     positive = model.predict_proba(X[-HELD_OUT:])[:, 1]
-    labels = np.where(positive >= 0.5, "yes", "no")
-    truth = np.where(y[-HELD_OUT:], "yes", "no")
-    reference = describe(
-        X,
-        contract,
-        truth=truth.tolist(),
-        labels=labels.tolist(),
-        confidence=np.maximum(positive, 1 - positive),
+    (truth, labels, confidence), others = (
+        (
+            np.where(true, "yes", "no").tolist(),
+            np.where(score >= 0.5, "yes", "no").tolist(),
+            np.maximum(score, 1 - score),
+        )
+        for true, score in ((y[-HELD_OUT:], positive), (y[:-HELD_OUT], crossed))
     )
+    reference: Any = describe(X, contract, truth=truth, labels=labels, confidence=confidence)
+    reference = replace(reference, known=pooled(reference.cells, cells_of(reference.bins, *others)))
     of_day = 1 + 0.7 * np.sin(2 * np.pi * (np.arange(HOURS) % 24 - 9) / 24)
     rows = random.poisson(rate * of_day)
     hour = np.repeat(np.arange(HOURS), rows)
@@ -163,9 +174,10 @@ def simulate(scenario: Scenario, rate: int, seed: int) -> Site:
     is_changed = hour >= CHANGE_WEEK * 7 * 24
     changed = scenario.change(now, random)
     sent = pd.concat([now[~is_changed], changed[is_changed]], ignore_index=True)
-    real = truth_of(random, sent if scenario.is_real else now)
+    chance = chance_of(sent if scenario.is_real else now)
+    real = random.random(len(chance)) < chance
     if scenario.flips:
-        real = real ^ is_changed
+        real, chance = real ^ is_changed, np.where(is_changed, 1 - chance, chance)
     prepared = contract.prepare(sent)
     positive = model.predict_proba(prepared)[:, 1]
     label = np.where(positive >= 0.5, "yes", "no")
@@ -179,9 +191,10 @@ def simulate(scenario: Scenario, rate: int, seed: int) -> Site:
     cell = np.where(label == bins.classes[0], 0, 1) * bins.levels + level
     np.add.at(counts, (hour, bins.offsets[-1] + cell), 1)
     is_right = (label == "yes") == real
-    held_out = float((labels == truth).mean())
+    held_out = float(np.mean([one == other for one, other in zip(labels, truth, strict=True)]))
+    chance_right = np.where(label == "yes", chance, 1 - chance)
     judged = random.random(len(hour)) < FEEDBACK
-    return Site(reference, held_out, X, prepared, hour, counts, is_right, judged)
+    return Site(reference, held_out, X, prepared, hour, counts, is_right, chance_right, judged)
 
 
 def alerts(site: Site) -> Iterator[tuple[int, str, str]]:
@@ -290,13 +303,16 @@ def by_day(site: Site, rule: Rule, column: str) -> tuple[int, int, int | None]:
     return false, days, found
 
 
-def estimates(site: Site, rows: int = 1_000) -> tuple[float, float, float]:
-    """The mean error of the estimated and of the held-out accuracy in windows after the change, and how often the
-    interval holds the share that was right.
+def estimates(site: Site, rows: int = 1_000) -> NDArray[np.float64]:
+    """Mean errors in windows after the change, shape (6,).
+
+    Of the estimate, of that from held-out rows alone, and of the held-out accuracy, against the accuracy to be expected of
+    these inputs; then of the estimate against the share that was right, how far this share is from the expected one by
+    chance, and how often the interval of the estimate holds it.
     """
     from training.ml.watch.estimate import estimated_accuracy
 
-    errors, plain, held = [], [], []
+    found = []
     first = int(np.searchsorted(site.hour, CHANGE_WEEK * 7 * 24))
     hours = np.unique(site.hour[first:])
     start = 0
@@ -307,14 +323,16 @@ def estimates(site: Site, rows: int = 1_000) -> tuple[float, float, float]:
             break
         window = hours[start:end]
         cells = site.reference.bins.cells(site.counts[window].sum(axis=0))
-        estimate = estimated_accuracy(site.reference.cells, cells)
-        real = float(site.is_right[(site.hour >= window[0]) & (site.hour <= window[-1])].mean())
-        if estimate:
-            errors.append(abs(estimate.value - real))
-            plain.append(abs(site.held_out - real))
-            held.append(estimate.low <= real <= estimate.high)
+        estimate: Any = estimated_accuracy(site.reference.known, cells)
+        alone: Any = estimated_accuracy(site.reference.cells, cells)
+        within = (site.hour >= window[0]) & (site.hour <= window[-1])
+        real, expected = float(site.is_right[within].mean()), float(site.chance[within].mean())
+        values = (estimate.value, alone.value, site.held_out)
+        errors = [*(value - expected for value in values), estimate.value - real, real - expected]
+        found.append([*map(abs, errors), estimate.low <= real <= estimate.high])
         start = end
-    return float(np.mean(errors)), float(np.mean(plain)), float(np.mean(held))
+    means: NDArray[np.float64] = np.array(found).mean(axis=0)
+    return means
 
 
 def show(name: str, rate: int, seeds: int) -> None:
@@ -352,10 +370,11 @@ def show(name: str, rate: int, seeds: int) -> None:
         ]
         shown = ", ".join(first) if scenario.column else "-"
         print(f"  {other}: alarms on {alarms} of {days} days without a change; found after {shown}")
-    error, plain, held = np.mean(errors, axis=0)
+    error, alone, plain, real, chance, held = 100 * np.mean(errors, axis=0)
     print(
-        f"  accuracy of 1,000 predictions: estimated off by {100 * error:.1f} points, held-out figure by "
-        f"{100 * plain:.1f}; in its interval {100 * held:.0f} %",
+        f"  expected accuracy of 1,000 predictions: estimate off by {error:.2f} points, from held-out rows alone by "
+        f"{alone:.2f}, held-out figure by {plain:.2f}\n"
+        f"  share that was right: estimate off by {real:.2f}, of which chance {chance:.2f}; in its interval {held:.0f} %",
         flush=True,
     )
 
@@ -365,12 +384,12 @@ def main() -> None:
     parser = ArgumentParser(prog="tests.bench.monitoring", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=list(SCENARIOS))
     parser.add_argument("--rate", type=int, nargs="*", default=[25, 100], help="predictions an hour")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[5, 2], help="for each rate")
     options = parser.parse_args()
     django.setup()
     for name in [options.only] if options.only else SCENARIOS:
-        for rate in options.rate:
-            show(name, rate, options.seeds)
+        for rate, seeds in zip(options.rate, options.seeds, strict=False):
+            show(name, rate, seeds)
 
 
 if __name__ == "__main__":

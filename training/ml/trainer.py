@@ -39,7 +39,8 @@ from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.copies import Groups
 from training.ml.tables.findings import leaks_across
 from training.ml.tables.quoting import quote
-from training.ml.watch.reference import Reference, describe
+from training.ml.watch.estimate import pooled
+from training.ml.watch.reference import Reference, cells_of, describe
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def train(
         ],
         golden=record_golden(pipeline, held.X),
         engine=choose_engine(pipeline, contract, held.X, threshold),
-        reference=_reference(pipeline, divided.X, held, contract, decision),
+        reference=_reference(pipeline, divided.X, held, contract, decision, (fit.y[judged], proba[judged])),
         out_of_fold={
             "trade_off": trade_off(fit.y[judged], proba[judged], decision, recipe.seed),
             "calibration": calibration,
@@ -251,16 +252,21 @@ def _reference(
     held: _Part,
     contract: Contract,
     decision: Decision,
+    out_of_fold: tuple[NDArray[np.object_], NDArray[np.float64]],
 ) -> Reference:
     proba = probabilities(pipeline, held.X, contract.classes)
+    labels, confidence = _answered(proba, decision)
+    reference = describe(X, contract, truth=held.y.tolist(), labels=labels, confidence=confidence)
+    y, crossed = out_of_fold
+    labels, confidence = _answered(crossed, decision)
+    known = cells_of(reference.bins, y.tolist(), labels, confidence)
+    return replace(reference, known=pooled(reference.cells, known) if reference.cells else known)
+
+
+def _answered(proba: NDArray[np.float64], decision: Decision) -> tuple[list[str], NDArray[np.float64]]:
+    """The label of each row, and its probability."""
     places = decision.places(proba)
-    return describe(
-        X,
-        contract,
-        truth=held.y.tolist(),
-        labels=[contract.classes[place] for place in places],
-        confidence=proba[np.arange(len(proba)), places],
-    )
+    return [decision.classes[place] for place in places], proba[np.arange(len(proba)), places]
 
 
 def _task(

@@ -10,11 +10,11 @@ from predictions.monitoring import quality
 from predictions.monitoring.evaluation.facts import Accuracy, Estimated, Measured
 from predictions.monitoring.evaluation.shifts import MANY_NEW, new_share
 from training.ml.watch.estimate import estimated_accuracy
-from training.ml.watch.reference import Reference
+from training.ml.watch.reference import Cells, Reference
 from training.models import Version
 from training.versions.decisions import Decided
 
-# share of predictions like which there were no held-out rows, above which the estimated accuracy does not hold
+# share of predictions like which there were no rows, above which the estimated accuracy does not hold
 MOST_UNKNOWN = 0.05
 
 
@@ -41,10 +41,11 @@ def _estimated(
     """The estimate, and whether it holds: the inputs are like training's, and the feedback does not contradict it."""
     bins = reference.bins
     cells = bins.cells(counts)
-    estimate = None if reference.cells is None else estimated_accuracy(reference.cells, cells)
-    if estimate is None or reference.cells is None:
+    known = reference.known or reference.cells
+    estimate = estimated_accuracy(known, cells) if known else None
+    if estimate is None or known is None:
         return None
-    why = _contradiction(reference, cells, np.array(confusion))
+    why = _contradiction(known, cells, np.array(confusion))
     rows = cells.sum()
     unknown = (
         max(
@@ -57,24 +58,24 @@ def _estimated(
     if not why and rows and unknown[0] > MANY_NEW:
         why = f"training knows too little of the values that {unknown[1]} has now"
     if not why and estimate.unknown > MOST_UNKNOWN:
-        why = "the held-out rows had too few predictions like these"
+        why = "training had too few predictions like these"
     return Estimated(estimate.value, estimate.low, estimate.high, not why, why)
 
 
-def _contradiction(reference: Reference, cells: NDArray[np.int64], confusion: NDArray[np.int64]) -> str:
+def _contradiction(known: Cells, cells: NDArray[np.int64], confusion: NDArray[np.int64]) -> str:
     """The reason why feedback says that the estimate is wrong, or an empty text.
 
     Feedback may be given more often for some predicted labels, so the estimate is made for the same mix of labels.
     """
     by_label = confusion.sum(axis=0)
     judged, right = int(by_label.sum()), int(np.trace(confusion))
-    if judged < quality.ENOUGH or reference.cells is None:
+    if judged < quality.ENOUGH:
         return ""
     expected = 0.0
     for place, count in enumerate(by_label):
         only = np.zeros_like(cells)
         only[place] = cells[place]
-        estimate = estimated_accuracy(reference.cells, only)
+        estimate = estimated_accuracy(known, only)
         expected += (estimate.value if estimate else right / judged) * count / judged
     score = quality.Score(judged=judged, correct=right)
     low, high = score.interval

@@ -1,6 +1,6 @@
 """The accuracy that predictions are expected to have before their true labels are known.
 
-Held-out rows tell for each predicted label and confidence how often it was right. The estimate weights these shares by how
+Held-out and cross-validated rows tell for each predicted label and confidence how often it was right. The estimate weights these shares by how
 often the predictions of a window have each label and confidence. It holds while the label depends on the inputs as in training,
 also if other inputs become frequent; it cannot see that the same inputs mean another label now.
 """
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from training.ml.watch.reference import Cells
 from training.ml.watch.shares import NORMAL_95
 
-# held-out rows that the mean probability of a cell, or of its label, counts for
+# rows that the mean probability of a cell, or of its label, counts for
 _PRIOR_ROWS = 10.0
+# standard deviations of the estimate within which the accuracy of held-out rows is not surprising
+_AGREEING = 3.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An accuracy with its 95 % interval, and the share of predictions like which there were no held-out rows."""
+    """An accuracy with its 95 % interval, and the share of predictions like which there were no known rows."""
 
     value: float
     low: float
@@ -32,7 +34,7 @@ class Estimate:
 def right_shares(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how often the predictions of each cell are right, and the variance of this knowledge, both (classes, levels).
 
-    The share of a cell with few held-out rows is drawn towards the mean probability of its predictions, corrected by how much
+    The share of a cell with few rows is drawn towards the mean probability of its predictions, corrected by how much
     all predictions of the confidence are right more or less often than their probabilities say.
     """
     rows, confidence = cells.rows.astype(np.float64), cells.confidence
@@ -48,6 +50,19 @@ def right_shares(cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.float64]
     return shares, shares * (1 - shares) / (rows + _PRIOR_ROWS)
 
 
+def pooled(held_out: Cells, crossed: Cells) -> Cells:
+    """Return the cells of held-out and cross-validated rows, or of the former alone if both do not agree.
+
+    Cross-validated rows are more, but of other models and, if rows are split by time, of earlier times.
+    """
+    expected = estimated_accuracy(crossed, held_out.rows)
+    if expected is None:
+        return held_out
+    difference = held_out.correct.sum() / held_out.rows.sum() - expected.value
+    deviation = (expected.high - expected.low) / 2 / NORMAL_95
+    return held_out + crossed if abs(difference) <= _AGREEING * deviation else held_out
+
+
 def estimated_accuracy(cells: Cells, now: NDArray[Any]) -> Estimate | None:
     """Estimate the accuracy of predictions by label and confidence; None if there are none.
 
@@ -60,7 +75,7 @@ def estimated_accuracy(cells: Cells, now: NDArray[Any]) -> Estimate | None:
     shares, variances = right_shares(cells)
     weights = now / total
     value = float((weights * shares).sum())
-    # what the held-out rows do not tell, and the chance of these very predictions
+    # what the known rows do not tell, and the chance of these very predictions
     variance = float((weights**2 * variances).sum() + (weights * shares * (1 - shares)).sum() / total)
     reach = NORMAL_95 * math.sqrt(variance)
     unknown = float(weights[cells.rows == 0].sum())

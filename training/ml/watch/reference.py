@@ -36,7 +36,7 @@ _DIGITS = 12
 
 @dataclass(frozen=True)
 class Cells:
-    """The held-out rows by predicted label and confidence, each of shape (classes, levels).
+    """Rows by predicted label and confidence, each of shape (classes, levels).
 
     Attributes:
         rows: number of rows.
@@ -47,6 +47,11 @@ class Cells:
     rows: NDArray[np.int64]
     correct: NDArray[np.int64]
     confidence: NDArray[np.float64]
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.rows + other.rows, self.correct + other.correct, self.confidence + other.confidence
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cells as JSON values."""
@@ -69,7 +74,8 @@ class Reference:
 
     Attributes:
         counts: for each column the rows of the table by bin.
-        cells: None where the held-out rows are not known by label and confidence.
+        cells: the held-out rows; None where they are not known by label and confidence.
+        known: these and the cross-validated rows of training, from which accuracy is estimated; None where there are none.
         predicted: the held-out rows by predicted label, shape (classes,); from the confusion where `cells` is None.
     """
 
@@ -77,6 +83,7 @@ class Reference:
     counts: tuple[tuple[int, ...], ...]
     cells: Cells | None
     predicted: tuple[int, ...]
+    known: Cells | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as JSON values."""
@@ -85,6 +92,7 @@ class Reference:
             "counts": [list(counts) for counts in self.counts],
             "cells": self.cells.to_dict() if self.cells else None,
             "predicted": list(self.predicted),
+            "known": self.known.to_dict() if self.known else None,
         }
 
     @classmethod
@@ -95,6 +103,7 @@ class Reference:
             tuple(map(tuple, data["counts"])),
             Cells.from_dict(data["cells"]) if data["cells"] else None,
             tuple(data["predicted"]),
+            Cells.from_dict(data["known"]) if data.get("known") else None,
         )
 
     def with_held_out(self, truth: Sequence[str], labels: Sequence[str], confidence: Sequence[float]) -> Self:
@@ -103,7 +112,7 @@ class Reference:
         Args:
             truth, labels, confidence: true and predicted class, and the probability of the predicted one, by row.
         """
-        cells = _cells(self.bins, truth, labels, np.asarray(confidence, dtype=np.float64))
+        cells = cells_of(self.bins, truth, labels, np.asarray(confidence, dtype=np.float64))
         return replace(self, cells=cells, predicted=tuple(cells.rows.sum(axis=1).tolist()))
 
 
@@ -241,7 +250,10 @@ def _confidence_edges(confidence: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(edges) or EVEN_TENTHS
 
 
-def _cells(bins: Bins, truth: Sequence[str], labels: Sequence[str], confidence: NDArray[np.float64]) -> Cells:
+def cells_of(
+    bins: Bins, truth: Sequence[str], labels: Sequence[str], confidence: NDArray[np.float64]
+) -> Cells:
+    """Return the cells of rows with these true and predicted labels, and the probabilities of the predicted ones."""
     names = {label: place for place, label in enumerate(bins.classes)}
     places = np.array([names[label] for label in labels], dtype=np.intp) * bins.levels
     places += np.searchsorted(bins.confidence, confidence, side="right")

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.ml.watch.bins import Bins
-from training.ml.watch.estimate import estimated_accuracy
+from training.ml.watch.estimate import estimated_accuracy, pooled
 from training.ml.watch.reference import Reference
 
 CLASSES = ("no", "yes")
@@ -66,3 +66,30 @@ def test_predictions_like_none_of_the_held_out_rows_are_told() -> None:
 def test_no_predictions_have_no_accuracy() -> None:
     known = reference(50, np.random.default_rng(0))
     assert estimated_accuracy(known.cells, np.zeros((2, 10))) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_other", [False, True], ids=["alike", "other times"])
+def test_cross_validated_rows_count_if_the_held_out_rows_agree(is_other: bool) -> None:
+    random = np.random.default_rng(0)
+    held_out, crossed = reference(1_000, random).cells, reference(4_000, random).cells
+    assert held_out is not None
+    assert crossed is not None
+    if is_other:
+        crossed.correct[:] //= 2
+    assert pooled(held_out, crossed).rows.sum() == (1_000 if is_other else 5_000)
+
+
+def test_cross_validated_rows_halve_the_error_of_the_estimate() -> None:
+    random = np.random.default_rng(0)
+    _, labels, confidence = draw(200_000, 0.7, random)
+    x = np.log(confidence / (1 - confidence)) / 1.8
+    expected = float((1 / (1 + np.exp(-1.5 * x))).mean())
+    errors: list[list[float]] = []
+    for _ in range(40):
+        known, crossed = reference(1_000, random), reference(4_000, random)
+        now = cells_of(known, labels, confidence)
+        both = (known.cells, pooled(known.cells, crossed.cells))  # type: ignore[arg-type]
+        found = [estimated_accuracy(cells, now) for cells in both]  # type: ignore[arg-type]
+        errors.append([abs(estimate.value - expected) for estimate in found if estimate])
+    alone, together = np.mean(errors, axis=0)
+    assert together < 0.6 * alone
