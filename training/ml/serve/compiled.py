@@ -1,4 +1,4 @@
-"""Compiled pipelines that score one row in microseconds: arrays for the preprocessor, ONNX for the trees.
+"""Compiled pipelines that score one row in microseconds: arrays for the preprocessor, a graph of ONNX for the rest.
 
 A compiled pipeline is used only after `agrees` has compared it with scikit-learn on real and on extreme rows.
 """
@@ -6,14 +6,14 @@ A compiled pipeline is used only after `agrees` has compared it with scikit-lear
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
@@ -24,12 +24,20 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.search.estimators import DATE, JOINED, LARGEST_SCALED, MISSING_CATEGORY, PARTS_LIMITS, PROSE
-from training.ml.serve import onnx_trees
-from training.ml.serve.compiled_trees import boosting, forest, light_boosting, many_rows
-from training.ml.serve.onnx_trees import Matrix
+from training.ml.serve.compiled_trees import (
+    boosting,
+    complemented,
+    forest,
+    interpolated,
+    light_boosting,
+    many_rows,
+    probabilities_of,
+)
+from training.ml.serve.onnx_graph import FEATURES, Graph, Matrix, Predict, running
 from training.ml.tables.contract import LARGEST, MOMENTS, SELECTED_WORDS, Contract, DateParts, Feature, Kind
 from training.ml.tables.date_parts import FEWEST
 
+ENGINE = "onnxruntime"
 TOLERANCE = 1e-6  # difference of a probability
 UNSEEN = "a category that no table holds \u2603"
 FAR_DATES = ("0001-01-01", "1969-12-31T23:59:59.999999", "2024-02-29T12:30:00", "9999-12-31T23:59:59.999999")
@@ -49,7 +57,7 @@ def _scaled(raw: Matrix, medians: Matrix, means: Matrix, scales: Matrix) -> Matr
 
 @dataclass(frozen=True)
 class Block:
-    """The one-hot columns of one categorical feature: the column of each category."""
+    """The one-hot columns of one categorical feature, or its codes: the column or code of each category."""
 
     name: str
     places: Mapping[str, int]
@@ -57,10 +65,15 @@ class Block:
     unknown: int
 
     def place(self, value: Any) -> int:
-        """Return the column of a value, or -1 if all columns of the block stay 0."""
+        """Return the column of a value, or -1 if all columns of the block stay 0, or there is no code."""
         if value is None or value != value:  # noqa: PLR0124  only NaN differs from itself
             return self.missing
         return self.places.get(value, self.unknown)
+
+    def column(self, values: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the column of each value, see `place`."""
+        codes, known = pd.factorize(values, use_na_sentinel=False)
+        return np.array([self.place(value) for value in known], dtype=np.intp)[codes]
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,31 @@ class Levels:
                 for value in values
             ]
         )
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The columns of categories as codes, from column `first` on; a value without a code is missing."""
+
+    blocks: tuple[Block, ...]
+    first: int
+
+    @property
+    def width(self) -> int:
+        return len(self.blocks)
+
+    def of_records(self, records: Sequence[Mapping[str, Any]]) -> Matrix:
+        places = [[block.place(record[block.name]) for block in self.blocks] for record in records]
+        return self._known(np.array(places, dtype=np.float64))
+
+    def of_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Matrix:
+        columns = [block.column(arrays[block.name]) for block in self.blocks]
+        return self._known(np.column_stack(columns).astype(np.float64))
+
+    @staticmethod
+    def _known(places: Matrix) -> Matrix:
+        places[places < 0] = np.nan
+        return places
 
 
 @dataclass(frozen=True)
@@ -203,7 +241,7 @@ class Words:
         return columns
 
 
-Part: TypeAlias = Levels | Moments | JoinedDate | Words
+Part: TypeAlias = Codes | Levels | Moments | JoinedDate | Words
 
 
 @dataclass(frozen=True)
@@ -248,8 +286,7 @@ class Preprocessor:
             self._scale(X, np.column_stack([arrays[name] for name in self.numbers]))
         rows = np.arange(count)
         for block in self.blocks:
-            codes, values = pd.factorize(arrays[block.name], use_na_sentinel=False)
-            places = np.array([block.place(value) for value in values], dtype=np.intp)[codes]
+            places = block.column(arrays[block.name])
             X[rows[places >= 0], places[places >= 0]] = 1.0
         for part in self.parts:
             X[:, part.first : part.first + part.width] = part.of_arrays(arrays)
@@ -297,7 +334,7 @@ class Compiled:
 
     engine: str
     preprocessor: Preprocessor | Joined
-    predict: onnx_trees.Predict
+    predict: Predict
 
     def proba(self, frame: pd.DataFrame) -> Matrix:
         """Return the probabilities of a frame prepared by the contract, shape (rows, classes)."""
@@ -306,82 +343,85 @@ class Compiled:
 
 def compile_pipeline(pipeline: Pipeline, contract: Contract) -> Compiled | None:
     """Compile a fitted pipeline; return None if a step or estimator of it is not supported."""
-    model = pipeline.named_steps["model"]
-    engine, predict = _compile(model)
-    if predict is None:
+    model, fitted = pipeline.named_steps["model"], pipeline.named_steps["preprocessor"]
+    parts = [part for _, part in fitted.transformer_list] if isinstance(fitted, FeatureUnion) else [fitted]
+    prepared = [_preprocessor(part, contract) for part in parts]
+    preprocessor = Joined(tuple(prepared)) if len(parts) > 1 else prepared[0]
+    exported = export(model, preprocessor.width)
+    if exported is None:
         return None
-    predict = _arranging(predict, list(model.classes_), contract.classes)
-    fitted = pipeline.named_steps["preprocessor"]
-    if isinstance(fitted, FeatureUnion):
-        parts = tuple(_preprocessor(part, contract) for _, part in fitted.transformer_list)
-        return Compiled(engine, Joined(parts), predict)
-    return Compiled(engine, _preprocessor(fitted, contract), predict)
+    predict = _arranging(running(exported), list(model.classes_), contract.classes)
+    return Compiled(ENGINE, preprocessor, predict)
 
 
-def _compile(model: Any) -> tuple[str, onnx_trees.Predict | None]:
-    """Return the engine of a fitted model and its function from features to probabilities, None if it is not supported."""
+def export(model: Any, features: int) -> onnx.ModelProto | None:
+    """Return a fitted estimator, calibration and all members of a mix included, as one model of ONNX.
+
+    Its input are rows of the pipeline's preprocessor, its output the probabilities of `predict_proba`. None if an
+    estimator is not supported or too large.
+    """
+    graph = Graph(features)
+    proba = _add(model, graph, FEATURES)
+    return None if proba is None else graph.model(proba, len(model.classes_))
+
+
+def _add(model: Any, graph: Graph, features: str) -> str | None:
+    """Add a fitted model to a graph and return the name of its probabilities; None if it is not supported."""
     if isinstance(model, CalibratedClassifierCV):
         (pair,) = model.calibrated_classifiers_
-        engine, predict = _compile(pair.estimator)
-        return engine, _calibrating(predict, pair.calibrators) if predict else None
-    if isinstance(model, VotingClassifier) and len(model.estimators_) == 1:
-        return _compile(model.estimators_[0])
+        proba = _add(pair.estimator, graph, features)
+        return None if proba is None else _calibrated(proba, pair.calibrators, graph)
     if isinstance(model, VotingClassifier):
-        return "onnxruntime", _mixing(model)
+        return _mixed(model, graph, features)
     if isinstance(model, FrozenEstimator):
-        return _compile(model.estimator)
-    engine, build = _ENGINES.get(type(model).__name__, ("", None))
-    return engine, build(model) if build else None
+        return _add(model.estimator, graph, features)
+    if isinstance(model, Pipeline):
+        columns = model.named_steps["columns"].transformers_[0][2]
+        ends = (np.array([end]) for end in (columns.start, columns.stop, 1))
+        return _add(model.named_steps["model"], graph, graph.add("Slice", features, *ends))
+    add = _SUPPORTED.get(type(model).__name__)
+    return add(model, graph, features) if add else None
 
 
-def _mixing(model: VotingClassifier) -> onnx_trees.Predict | None:
-    """Return the weighted mean of the functions of the members, each of its own columns; None if one is not supported."""
-    members: list[tuple[slice, onnx_trees.Predict]] = []
-    for fitted in model.estimators_:
-        selects = isinstance(fitted, Pipeline)
-        columns = fitted.named_steps["columns"].transformers_[0][2] if selects else slice(None)
-        _, predict = _compile(fitted.named_steps["model"] if selects else fitted)
-        if predict is None:
-            return None
-        members.append((columns, predict))
+def _mixed(model: VotingClassifier, graph: Graph, features: str) -> str | None:
+    """Add the weighted mean of the members' probabilities."""
+    members = [_add(member, graph, features) for member in model.estimators_]
+    known = [name for name in members if name is not None]
+    if len(known) < len(members) or len(members) == 1:
+        return known[0] if known else None
     weights = np.asarray(model.weights) / np.sum(model.weights)
-
-    def mixed(X: Matrix) -> Matrix:
-        parts = (predict(np.ascontiguousarray(X[:, columns])) for columns, predict in members)
-        total: Matrix = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-        return total
-
-    return mixed
+    side_by_side = graph.add("Concat", *known, attributes=[("axis", 1)])
+    return graph.add("MatMul", side_by_side, np.kron(weights[:, None], np.eye(len(model.classes_))))
 
 
-def _calibrating(predict: onnx_trees.Predict, calibrators: Sequence[Any]) -> onnx_trees.Predict:
-    """Wrap a function to return calibrated probabilities, as scikit-learn's `CalibratedClassifierCV` does."""
-    functions = [_calibrator(fitted) for fitted in calibrators]
-
-    def of_two(X: Matrix) -> Matrix:
-        positive = functions[0](predict(X)[:, 1])
-        return np.column_stack([1 - positive, positive])
-
-    def of_many(X: Matrix) -> Matrix:
-        shares = np.column_stack([of(score) for of, score in zip(functions, predict(X).T, strict=True)])
-        total = shares.sum(axis=1, keepdims=True)
-        even = np.full_like(shares, 1 / len(functions))
-        normalised: Matrix = np.divide(shares, total, out=even, where=total != 0)
-        return normalised
-
-    return of_two if len(functions) == 1 else of_many
+def _calibrated(proba: str, calibrators: Sequence[Any], graph: Graph) -> str:
+    """Add calibrated probabilities, as of scikit-learn's `CalibratedClassifierCV`."""
+    if len(calibrators) == 1:
+        return complemented(_calibrator(calibrators[0], _column(proba, 1, graph), graph), graph)
+    columns = [_calibrator(of, _column(proba, place, graph), graph) for place, of in enumerate(calibrators)]
+    shares = graph.add("Concat", *columns, attributes=[("axis", 1)])
+    total = graph.add("ReduceSum", shares, np.array([1]))
+    even = np.full((1, len(columns)), 1 / len(columns))
+    is_zero = graph.add("Equal", total, np.zeros((1, 1)))
+    return graph.add("Where", is_zero, even, graph.add("Div", shares, total))
 
 
-def _calibrator(fitted: Any) -> Callable[[Matrix], Matrix]:
-    """Return the function of a fitted isotonic or sigmoid calibrator from scores to probabilities, shape (rows,)."""
+def _column(proba: str, place: int, graph: Graph) -> str:
+    return graph.add("Gather", proba, np.array([place]), attributes=[("axis", 1)])
+
+
+def _calibrator(fitted: Any, scores: str, graph: Graph) -> str:
+    """Add a fitted isotonic or sigmoid calibrator of scores, shape (rows, 1)."""
     if isinstance(fitted, IsotonicRegression):
-        return lambda scores: np.interp(scores, fitted.X_thresholds_, fitted.y_thresholds_)
-    return lambda scores: expit(-(fitted.a_ * scores + fitted.b_))
+        return interpolated(scores, fitted.X_thresholds_, fitted.y_thresholds_, graph)
+    return graph.add("Sigmoid", graph.add("Sub", graph.add("Mul", scores, _one(-fitted.a_)), _one(fitted.b_)))
 
 
-def _arranging(
-    predict: onnx_trees.Predict, known: Sequence[str], classes: Sequence[str]
-) -> onnx_trees.Predict:
+def _one(value: float) -> Matrix:
+    return np.array([[value]], dtype=np.float64)
+
+
+def _arranging(predict: Predict, known: Sequence[str], classes: Sequence[str]) -> Predict:
     """Wrap a function to return the classes in the contract's order; return it unchanged if the order is the same."""
     if known == list(classes):
         return predict
@@ -480,8 +520,9 @@ def _preprocessor(preprocessor: ColumnTransformer, contract: Contract) -> Prepro
         medians, means, scales = _scaling(transformer)
     width = len(numbers)
     if "codes" in fitted and fitted["codes"][1]:
-        parts += _codes(*fitted["codes"], width)
-        width += len(parts)
+        codes = _codes(*fitted["codes"], width)
+        parts.append(codes)
+        width += codes.width
     transformer, categories = fitted.get("categories", (None, []))
     if categories:
         encoder = transformer.named_steps["encoder"]
@@ -529,16 +570,15 @@ def _scaling(transformer: Pipeline) -> tuple[Matrix, Matrix, Matrix]:
     return medians, scaler.mean_, scaler.scale_
 
 
-def _codes(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:
-    """Yield a column of codes for each category; rare ones share the last code, and an unknown one has none."""
+def _codes(transformer: Pipeline, names: Sequence[str], first: int) -> Codes:
+    """Return the codes of categories; rare ones share the last code, and an unknown one has none."""
     encoder = transformer.named_steps["encoder"]
-    for place, (name, known, rare) in enumerate(
-        zip(names, encoder.categories_, encoder.infrequent_categories_, strict=True)
-    ):
+    blocks = []
+    for name, known, rare in zip(names, encoder.categories_, encoder.infrequent_categories_, strict=True):
         block, _ = _block(name, [str(category) for category in known], rare, 0)
-        vectors = {value: np.array([float(code)]) for value, code in block.places.items()}
-        unknown = np.array([np.nan])
-        yield Levels(name, first + place, vectors, vectors.get(MISSING_CATEGORY, unknown), unknown)
+        missing = block.places.get(MISSING_CATEGORY, -1)
+        blocks.append(replace(block, missing=missing, unknown=-1))
+    return Codes(tuple(blocks), first)
 
 
 def _levels(transformer: Pipeline, names: Sequence[str], first: int) -> Iterator[Levels]:
@@ -565,25 +605,16 @@ def _block(name: str, known: list[str], rare: NDArray[np.object_] | None, first:
     return Block(name, places, places.get(MISSING_CATEGORY, shared), shared), len(frequent) + bool(infrequent)
 
 
-def _linear(model: LogisticRegression) -> onnx_trees.Predict:
-    weights, intercept = model.coef_.T, model.intercept_
-
-    def predict(X: Matrix) -> Matrix:
-        scores = X @ weights + intercept
-        if scores.shape[1] > 1:
-            shares: Matrix = softmax(scores, axis=1)
-            return shares
-        positive = expit(scores[:, 0])
-        return np.column_stack([1 - positive, positive])
-
-    return predict
+def _linear(model: LogisticRegression, graph: Graph, features: str) -> str:
+    scores = graph.add("Add", graph.add("MatMul", features, model.coef_.T), model.intercept_[None, :])
+    return probabilities_of(scores, graph, len(model.intercept_))
 
 
 # by the name of the class, because LightGBM may not be installed
-_ENGINES: Mapping[str, tuple[str, Callable[[Any], onnx_trees.Predict | None]]] = {
-    "RandomForestClassifier": ("onnxruntime", forest),
-    "ExtraTreesClassifier": ("onnxruntime", forest),
-    "HistGradientBoostingClassifier": ("onnxruntime", boosting),
-    "LGBMClassifier": ("onnxruntime", light_boosting),
-    "LogisticRegression": ("numpy", _linear),
+_SUPPORTED: Mapping[str, Callable[[Any, Graph, str], str | None]] = {
+    "RandomForestClassifier": forest,
+    "ExtraTreesClassifier": forest,
+    "HistGradientBoostingClassifier": boosting,
+    "LGBMClassifier": light_boosting,
+    "LogisticRegression": _linear,
 }

@@ -1,4 +1,4 @@
-"""Fitted forests and boosted trees of scikit-learn and LightGBM, as functions from features to probabilities.
+"""Fitted forests and boosted trees of scikit-learn and LightGBM, as parts of a graph from features to probabilities.
 
 scikit-learn's forests compare float32 features with float64 thresholds, all boosted trees float64 features; both are exact
 in double precision.
@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from onnx import TensorProto
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 
-from training.ml.serve.onnx_trees import MAX_NODES, Matrix, Predict, Trees
+from training.ml.serve.onnx_graph import Graph, Matrix, Predict
+from training.ml.serve.onnx_trees import MAX_NODES, Trees
 
 # bits of a word in scikit-learn's sets of categories
 WORD = 32
 
 
-def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | None:
-    """Return a function from scaled features to probabilities, both (rows, ...), or None if the forest is too large."""
+ONE = np.ones((1, 1))
+
+
+def forest(model: RandomForestClassifier | ExtraTreesClassifier, graph: Graph, features: str) -> str | None:
+    """Add a forest to a graph and return the name of its probabilities, or None if the forest is too large."""
     fitted = [estimator.tree_ for estimator in model.estimators_]
     if sum(tree.node_count for tree in fitted) > MAX_NODES:
         return None
@@ -37,14 +41,10 @@ def forest(model: RandomForestClassifier | ExtraTreesClassifier) -> Predict | No
             shares,
             targets,
         )
-    run = trees.session(model.n_features_in_, len(targets)).run
-
-    def predict(X: Matrix) -> Matrix:
-        votes = run(["y"], {"x": X.astype(np.float32).astype(np.float64)})[0]
-        shares: Matrix = np.divide(votes, trees.count, dtype=np.float64)
-        return shares
-
-    return predict
+    rounded = graph.add("Cast", features, attributes=[("to", TensorProto.FLOAT)])
+    doubled = graph.add("Cast", rounded, attributes=[("to", TensorProto.DOUBLE)])
+    votes = trees.add_to(graph, doubled, len(targets))
+    return graph.add("Div", votes, np.array(float(trees.count)))
 
 
 def many_rows(model: Any) -> Predict:
@@ -68,8 +68,8 @@ def many_rows(model: Any) -> Predict:
     return predict
 
 
-def boosting(model: HistGradientBoostingClassifier) -> Predict | None:
-    """Return such a function for histogram gradient boosting, or None if its categories are not codes from 0 on."""
+def boosting(model: HistGradientBoostingClassifier, graph: Graph, features: str) -> str | None:
+    """Add histogram gradient boosting to a graph, see `forest`; None if its categories are not codes from 0 on."""
     baseline = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, -1)
     order = _order(model)
     if order is None:
@@ -93,7 +93,7 @@ def boosting(model: HistGradientBoostingClassifier) -> Predict | None:
                     for node in np.flatnonzero(table["is_categorical"].astype(bool) & ~is_leaf)
                 },
             )
-    return _boosted(trees, model.n_features_in_, baseline)
+    return _boosted(trees, graph, features, baseline)
 
 
 def _order(model: HistGradientBoostingClassifier) -> NDArray[np.intp] | None:
@@ -116,8 +116,8 @@ def _bits(words: NDArray[np.uint32]) -> Matrix:
     return np.flatnonzero(are_set).astype(np.float64)
 
 
-def light_boosting(model: Any) -> Predict | None:
-    """Return such a function for LightGBM's boosting, or None if it is too large."""
+def light_boosting(model: Any, graph: Graph, features: str) -> str | None:
+    """Add LightGBM's boosting to a graph, see `forest`."""
     booster = model.booster_
     count = booster.num_model_per_iteration()
     dumped = booster.dump_model()["tree_info"]
@@ -150,7 +150,7 @@ def light_boosting(model: Any) -> Predict | None:
                 if among[node]
             },
         )
-    return _boosted(trees, model.n_features_in_, np.zeros((1, count)))
+    return _boosted(trees, graph, features, np.zeros((1, count)))
 
 
 def _numbered(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, int]]:
@@ -172,16 +172,61 @@ def _goes_left(split: Mapping[str, Any]) -> bool:
     return bool(split["default_left"] if split["missing_type"] == "NaN" else split["threshold"] >= 0)
 
 
-def _boosted(trees: Trees, features: int, baseline: Matrix) -> Predict:
-    """Return the function from features to probabilities of trees that add to the scores of `baseline`, (1, targets)."""
-    run = trees.session(features, baseline.shape[1]).run
+def _boosted(trees: Trees, graph: Graph, features: str, baseline: Matrix) -> str | None:
+    """Add trees that add to the scores of `baseline`, (1, targets); None if sets of categories made them too large."""
+    if trees.nodes > MAX_NODES:
+        return None
+    scores = graph.add("Add", trees.add_to(graph, features, baseline.shape[1]), baseline)
+    return probabilities_of(scores, graph, baseline.shape[1])
 
-    def predict(X: Matrix) -> Matrix:
-        raw = run(["y"], {"x": X})[0].astype(np.float64) + baseline
-        if raw.shape[1] > 1:
-            shares: Matrix = softmax(raw, axis=1)
-            return shares
-        positive = expit(raw[:, 0])
-        return np.column_stack([1 - positive, positive])
 
-    return predict
+def probabilities_of(scores: str, graph: Graph, targets: int) -> str:
+    """Add the step from scores to probabilities, of two classes if there is one score; return its name."""
+    if targets > 1:
+        return graph.add("Softmax", scores, attributes=[("axis", 1)])
+    return complemented(graph.add("Sigmoid", scores), graph)
+
+
+def complemented(positive: str, graph: Graph) -> str:
+    """Add the probability of the first of two classes to that of the second, (rows, 1), and return the name of both."""
+    return graph.add("Concat", graph.add("Sub", ONE, positive), positive, attributes=[("axis", 1)])
+
+
+def interpolated(scores: str, knots: Matrix, values: Matrix, graph: Graph) -> str:
+    """Add the line through some points, like `numpy.interp`: constant before the first and after the last one.
+
+    Args:
+        scores: the name of numbers of shape (rows, 1), the name of whose values, of the same shape, is returned.
+        knots, values: coordinates of the points, in the order of the knots.
+    """
+    if len(knots) == 1:
+        knots, values = np.append(knots, knots[0] + 1), np.append(values, values[0])
+    inside = graph.add("Min", graph.add("Max", scores, knots[:1]), knots[-1:])
+    # a tree finds the number of the segment
+    trees, order = Trees(), list(_halved(0, len(knots) - 1))
+    left, right, segment = (np.array(part) for part in zip(*order, strict=True))
+    is_leaf = left < 0
+    threshold = np.where(is_leaf, 0.0, knots[segment])
+    trees.add(
+        np.zeros(len(order)), threshold, left, right, is_leaf, segment[:, None].astype(float), np.array([0])
+    )
+    place = graph.add("Cast", trees.add_to(graph, inside, 1), attributes=[("to", TensorProto.INT64)])
+    start, value, slope = (
+        graph.add("Gather", of, place) for of in (knots[:-1], values[:-1], np.diff(values) / np.diff(knots))
+    )
+    return graph.add("Add", value, graph.add("Mul", graph.add("Sub", inside, start), slope))
+
+
+def _halved(low: int, high: int, first: int = 0) -> Iterator[tuple[int, int, int]]:
+    """Yield the nodes of a balanced tree over the segments from `low` to before `high`, the root first.
+
+    A leaf is (-1, -1, its segment); a split is (left, right, the segment whose first knot divides the others).
+    """
+    if high - low == 1:
+        yield -1, -1, low
+        return
+    middle = (low + high + 1) // 2
+    left = list(_halved(low, middle, first + 1))
+    yield first + 1, first + 1 + len(left), middle
+    yield from left
+    yield from _halved(middle, high, first + 1 + len(left))

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
 from training.ml.serve.compiled_trees import many_rows
-from training.ml.serve.onnx_trees import Predict
+from training.ml.serve.onnx_graph import Predict
 from training.ml.tables.contract import Contract
 
 logger = logging.getLogger(__name__)

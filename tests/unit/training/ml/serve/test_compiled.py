@@ -4,16 +4,28 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from training.ml.judge.decision import Decision
+from training.ml.search.calibration import calibrated
 from training.ml.search.estimators import build_pipeline, fit_mix
 from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
-from training.ml.serve.compiled import Compiled, agrees, compile_pipeline, edge_rows, fastest_from
+from training.ml.serve.compiled import (
+    ENGINE,
+    Compiled,
+    agrees,
+    compile_pipeline,
+    edge_rows,
+    export,
+    fastest_from,
+)
+from training.ml.serve.compiled_trees import interpolated
 from training.ml.serve.loaded_model import SCIKIT_LEARN, LoadedModel, choose_engine
+from training.ml.serve.onnx_graph import FEATURES, Graph, running
 from training.ml.tables.contract import MANY_LEVELS, Contract, labels
 from training.ml.tables.inference import infer
 
@@ -114,6 +126,38 @@ def test_a_mix_answers_as_scikit_learn_on_real_and_on_extreme_rows(families: lis
     assert np.allclose(member.predict_proba(prepared), alone.predict_proba(X), atol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_calibrated_mix_is_exported_as_one_graph(method: str, classes: int) -> None:
+    frame = table(classes)
+    contract = infer(frame, "label")
+    X, y = contract.prepare(frame), frame["label"].to_numpy(dtype=object)
+    members = [{"family": family, "params": params, "weight": 0.25} for family, params in MIXED.items()]
+    pipeline = fit_mix(contract, members, X, y, 0, threads=lambda family: 1)
+    mix, prepared = pipeline.named_steps["model"], pipeline.named_steps["preprocessor"].transform(X)
+    model = calibrated(mix, method, y, mix.predict_proba(prepared))
+    exported = export(model, prepared.shape[1])
+    assert exported
+    onnx.checker.check_model(exported, full_check=True)
+    assert [value.name for value in exported.graph.input] == [FEATURES]
+    assert np.abs(running(exported)(prepared) - model.predict_proba(prepared)).max() < 1e-5
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 100])
+def test_a_line_through_points_is_that_of_numpy(count: int) -> None:
+    random = np.random.default_rng(count)
+    # among them two knots that are close together, and ends that are steep
+    knots = np.sort(random.choice(np.arange(100_000), count, replace=False)) / 100_000
+    values = np.sort(random.random(count))
+    graph = Graph(1)
+    predict = running(graph.model(interpolated(FEATURES, knots, values, graph), 1))
+    between = (knots[1:] + knots[:-1]) / 2
+    asked = np.concatenate(
+        [[-1.0, 0.0, 1.0, 2.0], knots, between, np.nextafter(knots, -1), random.random(50)]
+    )
+    assert np.abs(predict(asked[:, None])[:, 0] - np.interp(asked, knots, values)).max() < 1e-9
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_categories_that_share_a_column_are_compiled(family: str) -> None:
     pipeline, contract, X = fitted(family)
@@ -169,7 +213,7 @@ def test_an_unknown_estimator_is_left_to_scikit_learn() -> None:
 def test_an_engine_that_differs_at_load_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     pipeline, contract, X = fitted("logistic_regression")
     engine = choose_engine(pipeline, contract, X, 0.5)
-    assert LoadedModel.load(pipeline, contract, 0.5, engine, [contract.example]).engine == "numpy"
+    assert LoadedModel.load(pipeline, contract, 0.5, engine, [contract.example]).engine == ENGINE
     # a fitted part that the compiled form does not know of
     pipeline.named_steps["preprocessor"].set_params(transformer_weights={"numbers": 2.0})
     assert LoadedModel.load(pipeline, contract, 0.5, engine, [contract.example]).engine == SCIKIT_LEARN
