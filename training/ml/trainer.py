@@ -27,7 +27,7 @@ from training.ml.progress import Phase, Progress
 from training.ml.search.auto import timed
 from training.ml.search.auto.race import LARGE_ROWS
 from training.ml.search.calibration import calibrated, choose_calibration
-from training.ml.search.estimators import build_pipeline, can_accelerate, fit_mix
+from training.ml.search.estimators import build_pipeline, can_accelerate, fit_mix, part_of_mix
 from training.ml.search.families import FAMILIES, MIX
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import PORTFOLIO, Recipe, RecipeError
@@ -35,6 +35,7 @@ from training.ml.search.searches import SHARING, Candidate, SearchResult, Task, 
 from training.ml.search.splitting import Ranks, folds, in_time, split, together
 from training.ml.serve.artifact import record_golden
 from training.ml.serve.loaded_model import choose_engine
+from training.ml.serve.row_time import slowest_beyond
 from training.ml.tables.contract import Contract, ContractError
 from training.ml.tables.copies import Groups
 from training.ml.tables.findings import leaks_across
@@ -200,7 +201,13 @@ def train(
         proba = _out_of_fold(task, winner) if search.proba is None else search.proba
     report(Progress(1, 2, phase=Phase.REFIT))
     learned = slice(None) if search.rows is None else search.rows
-    pipeline = _fit_winner(contract, recipe, winner, fit.X.iloc[learned], fit.y[learned], jobs)
+
+    def fit_winner(winner: Candidate) -> Pipeline:
+        return _fit_winner(contract, recipe, winner, fit.X.iloc[learned], fit.y[learned], jobs)
+
+    pipeline = fit_winner(winner)
+    search, pipeline = _fast_enough(search, pipeline, contract, fit_winner)
+    winner, proba = search.candidates[0], proba if search.proba is None else search.proba
     proba, calibration = _calibrate(pipeline, task, proba)
     proba = arranged(proba, np.unique(fit.y).tolist(), contract.classes)
     judged = np.isfinite(proba[:, 0])
@@ -409,6 +416,28 @@ def _fit_winner(
     if "n_estimators" in known:
         model.set_params(n_jobs=known["n_jobs"])
     return pipeline
+
+
+def _fast_enough(
+    search: SearchResult, pipeline: Pipeline, contract: Contract, fit: Callable[[Candidate], Pipeline]
+) -> tuple[SearchResult, Pipeline]:
+    """Leave members out of a fitted mix until one row does not take too long, or the best setting is left alone."""
+    while search.mixed:
+        slow = slowest_beyond(pipeline, contract, search.mixed.best)
+        if slow is None:
+            break
+        before = _members(search.candidates[0])
+        search = search.mixed.without(slow)
+        winner = search.candidates[0]
+        if winner.family != MIX:
+            return search, fit(winner)
+        weights = [member["weight"] for member in winner.params["members"]]
+        pipeline = part_of_mix(pipeline, dict(zip(map(before.index, _members(winner)), weights, strict=True)))
+    return search, pipeline
+
+
+def _members(mix: Candidate) -> list[tuple[str, dict[str, Any]]]:
+    return [(member["family"], member["params"]) for member in mix.params["members"]]
 
 
 def _over_folds(task: Task, proba: NDArray[np.float64], decision: Decision) -> dict[str, dict[str, float]]:

@@ -27,6 +27,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.utils import Bunch
 
 from training.ml.search.families import FAMILIES
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, DateParts, Feature
@@ -380,3 +381,25 @@ def fit_mix(
     union = [(names[native], fitted) for native, fitted in zip(kinds, preprocessors, strict=True)]
     preprocessor = FeatureUnion(union) if len(union) > 1 else preprocessors[0]
     return Pipeline([("preprocessor", preprocessor), ("model", voting)])
+
+
+def part_of_mix(pipeline: Pipeline, weights: Mapping[int, float]) -> Pipeline:
+    """Return a fitted mix of some members of another one, by their places in it, without fitting any again."""
+    voting, preprocessor = pipeline.named_steps["model"], pipeline.named_steps["preprocessor"]
+    members = [(*voting.estimators[place], voting.estimators_[place]) for place in weights]
+    if isinstance(preprocessor, FeatureUnion):
+        starts = {fitted.named_steps["columns"].transformers_[0][2].start for _, _, fitted in members}
+        if len(starts) == 1:
+            # all take the same columns, so that nobody has to select them
+            preprocessor = preprocessor.transformer_list[0 if starts == {0} else 1][1]
+            members = [
+                (name, model.named_steps["model"], fitted.named_steps["model"])
+                for name, model, fitted in members
+            ]
+    part = VotingClassifier(
+        [(name, model) for name, model, _ in members], voting="soft", weights=list(weights.values())
+    )
+    part.estimators_ = [fitted for _, _, fitted in members]
+    part.named_estimators_ = Bunch(**{name: fitted for name, _, fitted in members})
+    part.le_, part.classes_ = voting.le_, voting.classes_
+    return Pipeline([("preprocessor", preprocessor), ("model", part)])

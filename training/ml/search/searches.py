@@ -56,11 +56,20 @@ Tried = tuple[Mapping[str, Any], float, float, float]
 
 
 @dataclass(frozen=True)
+class Mixed:
+    """What the choice of a mix can be changed by: the place of the best member, and the result without a member."""
+
+    best: int
+    without: Callable[[int], "SearchResult"]
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The candidates, best first, and the out-of-fold probabilities of the best, if the search kept them.
 
     They are NaN for the rows of folds on which it was not judged. `rows` are the positions of the rows to fit the best
-    setting on; None for all. `importance_seconds` is the processor time for the importance of inputs.
+    setting on; None for all. `importance_seconds` is the processor time for the importance of inputs. `mixed` is None unless
+    the best candidate is a mix.
     """
 
     candidates: list[Candidate]
@@ -68,6 +77,7 @@ class SearchResult:
     rows: NDArray[np.intp] | None = None
     importance_seconds: float = BUDGET_SECONDS
     warnings: Sequence[str] = ()
+    mixed: Mixed | None = None
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,12 @@ MOST_MEMBERS, DRAWS = 4, 10
 
 @dataclass(frozen=True)
 class Mix:
-    """The places and weights of the members, the largest first, with the scores and the probabilities by fold."""
+    """The places and weights of the members, the largest first, with the scores and the probabilities by fold.
 
+    `best` is the place of the best setting, which is always a member.
+    """
+
+    best: int
     weights: dict[int, float]
     scores: list[float]
     probas: list[NDArray[np.float64]]
@@ -57,4 +61,4 @@ def choose(
     if len(set(drawn)) == 1 or gain.mean() <= gain.std(ddof=1) / sqrt(len(gain)):
         return None
     weights = {place: count / len(drawn) for place, count in Counter(drawn).most_common()}
-    return Mix(weights, scores, [part / len(drawn) for part in total])
+    return Mix(first, weights, scores, [part / len(drawn) for part in total])

@@ -22,7 +22,7 @@ from training.ml.search.auto.tuning import Step, Tuning
 from training.ml.search.families import MIX
 from training.ml.search.nested_forests import Given
 from training.ml.search.recipe import HOLD_OUT
-from training.ml.search.searches import BudgetSpent, Candidate, SearchResult, Task
+from training.ml.search.searches import BudgetSpent, Candidate, Mixed, SearchResult, Task
 
 # seconds of what follows a search, of any table and for each held-out row: judging, compiling and saving
 AFTER_SECONDS, AFTER_ROW = 1.0, 40e-6
@@ -128,22 +128,15 @@ class Search:
         proba = self._joined(
             best.level, {fold: best.probas[best.level, fold] for fold in best.folds(best.level)}
         )
-        mixed = self._mix(ranked)
-        if mixed:
-            (members, mix) = mixed
-            candidates = [
-                _candidate_of(members, mix),
-                *(replace(candidate, rank=candidate.rank + 1) for candidate in candidates),
-            ]
-            proba = self._joined(self.race.last, dict(enumerate(mix.probas)))
-        self.note(Progress(done, done, candidates[0].mean))
-        found = SearchResult(
+        single = SearchResult(
             candidates,
             proba,
             rows=self._rows(best),
             importance_seconds=min(BUDGET_SECONDS, IMPORTANCE * self.clock.budget / self.race.delay),
             warnings=self._told(),
         )
+        found = self._mixed(single, self._mixable(ranked), lambda: self.clock.is_over)
+        self.note(Progress(done, done, found.candidates[0].mean))
         return found, done
 
     @property
@@ -346,10 +339,10 @@ class Search:
         refits = sum(self._refit(item) for item in best) * MARGIN
         return CHOICE_SECONDS * self.race.delay + refits if refits < MIXED * self.clock.budget else 0.0
 
-    def _mix(self, ranked: Sequence[Contender]) -> tuple[list[Contender], Mix] | None:
-        """Return the members of a mix that beats the best setting, and the mix; None if there is none or no time."""
-        last, folds = self.race.last, self.all_folds
-        complete = [item for item in ranked if item.level == last and item.folds(last) == folds]
+    def _mixable(self, ranked: Sequence[Contender]) -> list[Contender]:
+        """Return the settings that may be members of a mix, none if there is no time for it."""
+        last = self.race.last
+        complete = [item for item in ranked if item.level == last and item.folds(last) == self.all_folds]
         # settings alike add little to each other, so each family has only its best ones
         few: list[Contender] = []
         for item in complete:
@@ -357,19 +350,40 @@ class Search:
                 few.append(item)
         left = MIXED * self.clock.budget if self._mix_seconds() else 0.0
         few = [item for item in few if self._refit(item) * MARGIN * MOST_MEMBERS < 2 * left]
-        if len(few) < 2 or self.clock.is_stopped or self.best not in few:  # noqa: PLR2004
-            return None
-        y = self.task.y
+        return [] if self.clock.is_stopped or self.best not in few else few
+
+    def _mixed(
+        self, single: SearchResult, few: Sequence[Contender], is_over: Callable[[], bool]
+    ) -> SearchResult:
+        """Return a result with a mix of some settings before the others; the same one if none beats the best setting."""
+        if len(few) < 2:  # noqa: PLR2004
+            return single
+        last, folds, y = self.race.last, self.all_folds, self.task.y
         truths = [y[self.race.places(last, fold)] for fold in folds]
 
         def score(fold: int, proba: NDArray[np.float64]) -> float:
             given = Given(self.race.classes, proba, MIX)
             return self.task.scorer(given, self.task.X.iloc[self.race.places(last, fold)], truths[fold])
 
-        mix = mixing.choose(
-            [[item.probas[last, fold] for fold in folds] for item in few], score, lambda: self.clock.is_over
+        mix = mixing.choose([[item.probas[last, fold] for fold in folds] for item in few], score, is_over)
+        if mix is None:
+            return single
+        places = list(mix.weights)
+        members = [few[place] for place in places]
+
+        def without(place: int) -> SearchResult:
+            kept = [member for member in members if member is not members[place]]
+            return self._mixed(single, kept, lambda: False)
+
+        return replace(
+            single,
+            candidates=[
+                _candidate_of(members, mix),
+                *(replace(candidate, rank=candidate.rank + 1) for candidate in single.candidates),
+            ],
+            proba=self._joined(last, dict(enumerate(mix.probas))),
+            mixed=Mixed(places.index(mix.best), without),
         )
-        return None if mix is None else ([few[place] for place in mix.weights], mix)
 
     def _joined(self, level: int, probas: Mapping[int, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the probabilities by fold in the order of the rows, NaN where there are none."""
