@@ -1,6 +1,7 @@
 """Receivers: who is told, checked before they are stored."""
 
 import ipaddress
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,10 +67,11 @@ def _check_addresses(addresses: Sequence[str]) -> None:
 def _check_literal(host: str) -> None:
     """Refuse an address of a network that is not allowed; a name is looked up when a message is sent."""
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        # also as a decimal or hexadecimal number, as the system reads it
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
         return
-    if not is_allowed(address):
+    if not all(is_allowed(ipaddress.ip_address(str(item[4][0]).split("%")[0])) for item in found):
         raise InvalidInput(
             "the address is in a private network; CLFSITE_RECEIVER_NETWORKS lists those that are allowed"
         )

@@ -88,6 +88,9 @@ def test_a_new_receiver_shows_its_secret_once_and_its_address_without_the_end(ap
     [
         ({"target": "http://169.254.169.254/latest"}, "private network"),
         ({"target": "http://[::1]/"}, "private network"),
+        ({"target": "http://2130706433/"}, "private network"),
+        ({"target": "http://0x7f.1/"}, "private network"),
+        ({"target": "http://0/"}, "private network"),
         ({"target": "ftp://example.org"}, "not a URL"),
         ({"kind": "email", "target": "ann@example.org, bob"}, "not a mail address"),
         ({"events": []}, "Choose at least one"),
