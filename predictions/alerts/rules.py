@@ -73,14 +73,19 @@ RULES: dict[str, Rule] = {
         "Refused records", "The contract refused more than this share of the records of a day.", MANY_REFUSED
     ),
     "unseen": Rule(
-        "Unseen values", "More than this share of the values of an input on a day were not in training.", 0.05
+        "Unseen values",
+        "More than this share of the values of an input on a day were not in training, beyond the share of new values that is "
+        "usual.",
+        0.05,
     ),
     "out_of_range": Rule(
         "Values out of range",
         "More than this share of the values of an input on a day are out of its range.",
         0.05,
     ),
-    "constant": Rule("Constant input", "An input had one value on a whole day, and several in training."),
+    "constant": Rule(
+        "Constant input", "An input had one value, or one tenth of those of training, on a whole day."
+    ),
     "silence": Rule("Silence", "No predictions, at a time of the week that always had some."),
     "never_given": Rule("Label never given", "A label of training was not predicted for 7 days."),
 }
@@ -265,9 +270,11 @@ def _of_day(day: Evaluation) -> Iterator[Finding]:
     ):
         for name, share in shares.items():
             message = f"{percent(share)} of the values of {name} of the last day {what}."
-            yield Finding(rule, message, name, share)
+            yield Finding(rule, message, name, data.beyond[rule][name])
     for name in data.constant:
-        yield Finding("constant", f"The input {name} had only one value in the last day.", name)
+        yield Finding(
+            "constant", f"The input {name} had one value, or a narrow range, in the last day.", name
+        )
 
 
 def _of_week(week: Evaluation) -> Iterator[Finding]:

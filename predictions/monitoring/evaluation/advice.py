@@ -91,7 +91,7 @@ def _findings(evaluation: Evaluation) -> Iterator[Finding]:
     if data.constant:
         yield Finding(
             "Constant inputs",
-            f"{', '.join(data.constant[:NAMED])}: always the same value, which training had not.",
+            f"{', '.join(data.constant[:NAMED])}: always one value or a narrow range, unlike in training.",
             "Check the source of these values.",
         )
     if data.never_given:

@@ -57,7 +57,8 @@ class DataQuality:
     Attributes:
         refused: share of records that the contract refused; `reasons` are their numbers by code.
         missing, unseen, out_of_range: by input, the share of predictions; only inputs with any.
-        constant: inputs that always had the same value in the window, and different ones in training.
+        beyond: by these names and by input, how much larger the share is than in training.
+        constant: inputs whose values were all in one bin in the window, and in several in training.
         silent_since: start of the first hour without predictions, if the same hours of the weeks before always had some.
         never_given: classes that training had and no prediction of the window got.
     """
@@ -67,6 +68,7 @@ class DataQuality:
     missing: dict[str, float]
     unseen: dict[str, float]
     out_of_range: dict[str, float]
+    beyond: dict[str, dict[str, float]]
     constant: tuple[str, ...]
     silent_since: datetime | None
     never_given: tuple[str, ...]

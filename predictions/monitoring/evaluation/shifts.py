@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +18,7 @@ from training.ml.watch.reference import Reference
 from training.ml.watch.shift import ENOUGH_ROWS
 from training.models import Version
 
-HOUR, WEEK = timedelta(hours=1), timedelta(weeks=1)
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 # weeks before a window with whose same hours it is compared
 WEEKS_BEFORE = 4
 # A value that only one day of the week has is a seventh of a table of whole weeks, so no day has more than seven times the
@@ -57,11 +57,14 @@ def distributions(
     before = _weeks_before(hours, since, until) if is_short else np.zeros(size, dtype=np.int64)
     compared = [
         _Compared(
-            groups_of(column),
-            np.array(then, dtype=np.int64),
-            bins.of_column(now, place),
-            bins.of_column(before, place),
-            bins.of_column(hours.counts, place),
+            _told_apart(column),
+            *(
+                _compared(column, counts)
+                for counts in (
+                    np.array(then, dtype=np.int64),
+                    *(bins.of_column(counts, place) for counts in (now, before, hours.counts)),
+                )
+            ),
         )
         for place, (column, then) in enumerate(zip(bins.columns, reference.counts, strict=True))
     ]
@@ -79,6 +82,21 @@ def distributions(
     ]
     columns.sort(key=lambda column: (not column.moved, -column.rank, -(column.shift or 0.0)))
     return tuple(columns), judged[-2], judged[-1]
+
+
+def _compared(column: Column, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The counts to compare, shape (..., groups): of dates only early and missing ones apart, because time goes on."""
+    if column.kind is not Kind.DATE:
+        return counts
+    return np.stack([counts[..., 0], counts[..., 1:-1].sum(axis=-1), counts[..., -1]], axis=-1)
+
+
+def _told_apart(column: Column) -> tuple[str, ...]:
+    """The names of the groups that are compared."""
+    names = groups_of(column)
+    if column.kind is not Kind.DATE:
+        return names
+    return (names[0], f"{_day(column.edges[0])} or later", names[-1])
 
 
 def new_share(now: NDArray[np.int64], column: Column, then: Sequence[int]) -> float:
@@ -210,6 +228,10 @@ def _likelihood(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def groups_of(column: Column) -> tuple[str, ...]:
     """The names of a column's bins."""
+    if column.kind is Kind.DATE:
+        days = list(map(_day, column.edges))
+        ranges = tuple(f"{low} to {high}" for low, high in pairwise(days))
+        return (f"before {days[0]}", *ranges, f"after {days[-1]}", "missing")
     if column.is_ordered:
         low, *_, high = column.edges
         ranges = _of_whole_numbers(column.edges) if column.kind is Kind.INTEGER else _ranges(column.edges)
@@ -228,6 +250,10 @@ def _of_whole_numbers(edges: Sequence[float]) -> tuple[str, ...]:
     """The ranges with the highest whole number that is still in each, because bins do not contain their upper edge."""
     ends = ((math.ceil(low), math.ceil(high) - 1) for low, high in pairwise(edges))
     return tuple(_short(low) if low >= high else f"{_short(low)} to {_short(high)}" for low, high in ends)
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds):%Y-%m-%d}"
 
 
 def _short(number: float) -> str:

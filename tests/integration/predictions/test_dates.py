@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 from predictions.batches.models import Batch
 from predictions.batches.service import create_batch, execute_batch
 from predictions.models import Prediction
+from predictions.monitoring.evaluation.evaluate import evaluate
 from predictions.report import render
 from tests.integration.conftest import Post
 from tests.support.factories import RunFactory
@@ -126,3 +127,19 @@ def test_pages_show_dates(dated: Version, post: Post) -> None:
     assert "2021-01-01 to 2021-10-27" in staff.get(f"/portal/versions/{dated.pk}").content.decode()
     made = render.report(dated)
     assert "2021-01-01 to 2021-10-27" in render.as_html(made).decode()
+
+
+def test_later_dates_are_usual_and_earlier_ones_are_told(dated: Version, post: Post) -> None:
+    for year in (2022, 1970):
+        for part in range(2):
+            records = [
+                {"joined": f"{1 + day % 28:02}/{1 + day % 12:02}/{year}", "noise": (day + part) % 7 / 3}
+                for day in range(500)
+            ]
+            assert post("/predict-batch", {"records": records}).status_code == 200
+        found = evaluate(dated)
+        (joined,) = (column for column in found.columns if column.name == "joined")
+        assert joined.groups == ("before 2021-01-01", "2021-01-01 or later", "missing")
+        assert joined.moved == (year == 1970)
+        assert ("joined" in found.quality.out_of_range) == (year == 1970)
+        assert "joined" not in found.quality.constant

@@ -70,9 +70,14 @@ class Column:
         return self.size - 2
 
     @property
-    def outside(self) -> tuple[int, ...]:
+    def ends(self) -> tuple[int, ...]:
         """The bins below and above the values of training; only of ordered columns."""
         return (0, len(self.edges)) if self.is_ordered else ()
+
+    @property
+    def outside(self) -> tuple[int, ...]:
+        """The bins of values that training did not have; later dates than those of training are usual."""
+        return self.ends[:1] if self.kind is Kind.DATE else self.ends
 
     def to_dict(self) -> dict[str, Any]:
         """Return the column as JSON values."""

@@ -77,6 +77,15 @@ def test_an_input_with_one_value_is_told(version: Version) -> None:
     assert ("constant", "spend") in found()
 
 
+def test_as_many_new_values_as_usual_open_no_alert(version: Version) -> None:
+    """A fifth of the values of an input with many values are always new."""
+    place = next(place for place, item in enumerate(version.reference.bins.columns) if item.name == "plan")
+    version.reference_data["counts"][place] = [200, 150, 50, 100, 0]
+    version.save()
+    serve(version, range(24))
+    assert found() == set()
+
+
 def test_a_limit_keeps_small_shifts_from_opening_alerts(version: Version) -> None:
     serve(version, range(48), moved="spend")
     rules.change(version.classifier, "drift", value=1.0, is_on=True)

@@ -120,6 +120,48 @@ def test_silence_where_there_were_always_predictions(version: Version) -> None:
     assert evaluate(version, until=NOW).quality.silent_since is None
 
 
+def test_a_pause_of_rare_calls_is_no_silence_until_it_is_long(version: Version) -> None:
+    for step in range(4, 24 * 22):
+        serve(version, NOW - step * HOUR, 1, seed=step)
+    assert evaluate(version, until=NOW).quality.silent_since is None
+    later = NOW + 8 * HOUR
+    assert evaluate(version, until=later).quality.silent_since == NOW.replace(minute=0) - 3 * HOUR
+
+
+@pytest.mark.parametrize("is_usual", [False, True], ids=["once a week ago", "also on the day before"])
+def test_one_week_is_no_rule_of_when_there_are_predictions(version: Version, is_usual: bool) -> None:
+    serve(version, NOW - HOUR - timedelta(weeks=1), 100)
+    if is_usual:
+        serve(version, NOW - 5 * HOUR, 100)
+    assert (evaluate(version, until=NOW).quality.silent_since is not None) == is_usual
+
+
+@pytest.mark.parametrize(("rare", "is_told"), [(3, False), (600, True)])
+def test_an_input_is_constant_only_if_that_is_no_chance(version: Version, rare: int, is_told: bool) -> None:
+    places = {item.name: place for place, item in enumerate(version.reference.bins.columns)}
+    version.reference_data["counts"][places["member"]] = [2_000 - rare, rare, 0, 0]
+    serve(version, NOW, 1_000, shares={"member": only(4, 0)})
+    assert ("member" in evaluate(version, until=NOW).quality.constant) == is_told
+
+
+def test_values_beyond_the_range_are_not_called_constant(version: Version) -> None:
+    size = version.reference.bins.columns[0].size
+    serve(version, NOW, 1_000, shares={"spend": only(size, size - 2)})
+    found = evaluate(version, until=NOW).quality
+    assert found.out_of_range["spend"] == 1
+    assert found.constant == ()
+
+
+@pytest.mark.parametrize(("rare", "is_told"), [(5, False), (100, True)])
+def test_a_label_is_missed_only_if_that_is_no_chance(version: Version, rare: int, is_told: bool) -> None:
+    no = version.contract.classes.index("no")
+    predicted = [rare, rare]
+    predicted[no] = 1_000 - rare
+    version.reference_data["predicted"] = predicted
+    serve(version, NOW, 1_000, labels={"yes": "no"})
+    assert evaluate(version, until=NOW).quality.never_given == (("yes",) if is_told else ())
+
+
 def test_flipped_labels_contradict_the_estimate(version: Version) -> None:
     serve(version, NOW, 1_000)
     before = evaluate(version, until=NOW).accuracy
