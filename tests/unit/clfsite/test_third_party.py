@@ -38,6 +38,15 @@ def test_figures_are_drawn_by_the_plotly_they_are_made_for() -> None:
     assert vendored()["plotly/plotly-cartesian.min.js"]["version"] == get_plotlyjs_version()
 
 
+def test_no_stylesheet_makes_browsers_restyle_the_page_for_each_text_of_a_chart() -> None:
+    """A pseudo-class inside of `:has()` depends on each element that is added anywhere, as Plotly does to measure."""
+    for path in STATIC.rglob("*.css"):
+        for_screens = (
+            path.read_text().partition("@media print {")[0] if path.name == "print.css" else path.read_text()
+        )
+        assert not re.search(r":has\([^{}),]*:(not|nth|first|last|empty|only)", for_screens), path
+
+
 def test_every_icon_that_a_template_names_is_there() -> None:
     pages = "".join(path.read_text() for path in TEMPLATES.rglob("*.html"))
     named = set(re.findall(r'icon\.html" with name="([\w-]+)"| icon="([\w-]+)"', pages))
