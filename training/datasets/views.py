@@ -104,6 +104,8 @@ def upload_detail(request: StaffRequest, pk: str) -> HttpResponse:
                 dataset = _import(request, form, file, options)
             if dataset:
                 delete_upload(upload)
+                if "train" in request.POST:
+                    return redirect(f"{reverse('training:run-create')}?dataset={dataset.pk}")
                 return redirect("training:dataset-detail", dataset.pk)
     context = {"upload": upload, "preview": shown, "form": form, "options_form": options_form}
     return render(request, "training/datasets/upload_detail.html", context)

@@ -500,8 +500,9 @@ class _Decider:
                 Note(
                     "ambiguous_date",
                     name,
-                    f"the dates can be read as day/month or as month/day; choose one (--date {name}=d/m/y or "
-                    f"--date {name}=m/d/y), otherwise the column is not read as dates",
+                    "the dates can be read as day/month or as month/day, so they are not read as dates. Say which when the "
+                    f"file is uploaded, under Columns of dates: {name}=d/m/y or {name}=m/d/y (in the terminal: --date "
+                    f"{name}=d/m/y)",
                 )
             )
             return None

@@ -143,7 +143,9 @@ def check_header(header: list[str], line: int) -> None:
         if not name.strip():
             problems.append(FileProblem(line, "", f"column {position} has no name; give every column a name"))
         elif name in seen:
-            problems.append(FileProblem(line, name, f"duplicate name, in column {seen[name]} and {position}"))
+            problems.append(
+                FileProblem(line, name, f"duplicate name, in columns {seen[name]} and {position}; rename one")
+            )
         seen.setdefault(name, position)
     if problems:
         raise TableError("the header is invalid", problems[:MAX_PROBLEMS])

@@ -28,7 +28,10 @@ BAD_TABLES = {
     "nul": (b"spend,left\n1,y\0es\n2,no\n", "NUL"),
     "unclosed quote": (b'spend,left\n1,"yes\n2,no\n', "not closed"),
     "short row": (b"spend,left\n1,yes\n2\n", "differ in length"),
-    "duplicate header": (b"spend,spend,left\n1,2,yes\n2,3,no\n", "duplicate name"),
+    "duplicate header": (
+        b"spend,spend,left\n1,2,yes\n2,3,no\n",
+        "duplicate name, in columns 1 and 2; rename one",
+    ),
     "inf": (b"spend,left\n1,yes\ninf,no\n", "not a finite number"),
     "two notations": (b"spend;left\n1,5;yes\n2.5;no\n1,234;no\n", "in two ways"),
     "target absent": (b"spend,gone\n1,yes\n2,no\n", 'no column "left"'),

@@ -50,6 +50,13 @@ def test_a_table_is_stored_and_its_page_follows(trainer: Client) -> None:
     assert f'href="{reverse("training:run-create")}?dataset={dataset.pk}"' in shown
 
 
+def test_a_table_is_saved_and_its_run_asked_for_in_one_step(trainer: Client) -> None:
+    response = upload(trainer, tiny_csv(), train="")
+    dataset = Dataset.objects.get()
+    assert response.redirect_chain[-1][0] == f"{reverse('training:run-create')}?dataset={dataset.pk}"
+    assert response.context["form"].initial["dataset"] == str(dataset.pk)
+
+
 def test_the_same_table_again_is_not_stored_twice(trainer: Client) -> None:
     upload(trainer, tiny_csv())
     assert "This table already exists as customers v1" in upload(trainer, tiny_csv()).content.decode()
