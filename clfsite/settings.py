@@ -253,7 +253,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "predictions", "description": "The log, and true labels."},
         {"name": "batches", "description": "CSV files scored in the background."},
         {"name": "versions", "description": "Versions, activations and metrics."},
-        {"name": "alerts", "description": "Alerts, their limits and silences, and who is told of them."},
+        {"name": "alerts", "description": "Alerts, their limits and silences, and receivers of messages."},
         {"name": "runs", "description": "Training jobs."},
         {"name": "datasets", "description": "Tables to train on."},
         {"name": "MLflow", "description": "The API of MLflow's scoring server."},

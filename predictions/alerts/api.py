@@ -88,7 +88,7 @@ def _changes(summary: str, refusal: str) -> dict[str, Any]:
 
 
 class AlertAcknowledge(AlertChange):
-    """Say that somebody deals with an open alert."""
+    """Say that a person deals with an open alert."""
 
     @extend_schema(**_changes("Acknowledge an alert", "It is not open"))
     def post(self, request: Request, pk: int) -> Response:
@@ -106,7 +106,7 @@ class AlertClose(AlertChange):
 @extend_schema(tags=["alerts"])
 @extend_schema_view(get=extend_schema(summary="Receivers of messages"))
 class ReceiverList(ListCall[Receiver]):
-    """Who is told of alerts and events."""
+    """Who gets messages about alerts and events."""
 
     scopes = {"GET": "activate", "POST": "activate"}
     queryset = Receiver.objects.select_related("classifier")
