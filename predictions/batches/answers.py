@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from clfsite.core.web import csv_output
@@ -23,6 +24,7 @@ from predictions.serving.live_models import Live
 from training.ml.files.blocks import Block
 from training.ml.files.cells.cells import Cells
 from training.ml.files.cells.joining import Piece, content, join
+from training.ml.judge.sets import are_in_set
 from training.ml.tables.checks import Checked
 from training.ml.tables.contract import Contract, Kind
 
@@ -55,6 +57,7 @@ def own_columns(batch: Batch, contract: Contract) -> dict[str, str]:
         "label",
         "probability",
         *(f"probability_{label}" for label in contract.classes),
+        *(["set"] if _set_level(batch) else []),
         *(["warnings"] if has_rows else []),
     ]
     return dict(zip(columns, csv_output.beside(columns, batch.header), strict=True))
@@ -70,6 +73,7 @@ class Answerer:
         self._notations = batch.notations
         self._has_rows = _has_rows(batch)
         self._groups = batch_counts.charted(live.contract)
+        self._least = batch.version.least_probabilities(_set_level(batch))
         classes = live.contract.classes
         self._labels = Cells.of(csv_output.lines([label] for label in classes))
 
@@ -108,7 +112,7 @@ class Answerer:
         )
         return Answers(
             rows=block.rows,
-            content=self._content(block, checked, logged, good),
+            content=self._content(block, checked, logged, good, self._sets(proba)),
             log_rows=logged,
             counts=batch_counts.count(contract, self._groups, arrays, places, proba),
             unseen=[problem.code for warned in checked.warnings.values() for problem in warned],
@@ -121,7 +125,23 @@ class Answerer:
         texts = write_warnings(checked.warnings, checked.rows)
         return [texts[row] for row in good.tolist()]
 
-    def _content(self, block: Block, checked: Checked, logged: LogColumns, good: NDArray[np.intp]) -> bytes:
+    def _sets(self, proba: NDArray[np.float64]) -> list[Piece]:
+        """The cells of the sets of labels, as JSON; none if the batch has no sets."""
+        if self._least is None:
+            return []
+        labels = np.array(self._live.contract.classes, dtype=object)
+        distinct, places = np.unique(are_in_set(proba, self._least), axis=0, return_inverse=True)
+        texts = csv_output.lines([orjson.dumps(labels[row].tolist()).decode()] for row in distinct)
+        return [COMMA, Cells.of(texts).at(places.ravel())]
+
+    def _content(
+        self,
+        block: Block,
+        checked: Checked,
+        logged: LogColumns,
+        good: NDArray[np.intp],
+        sets: Sequence[Piece],
+    ) -> bytes:
         """The block's part of the result; `good` are the valid rows."""
         classes = len(logged.classes)
         number: list[Piece] = [COMMA, Cells.of_numbers(logged.rows + 1)] if self._has_rows else []
@@ -141,6 +161,7 @@ class Answerer:
             COMMA,
             logged.label_shares,
             *shares,
+            *sets,
             *warnings,
             self._rows(block, checked).at(good),
         ]
@@ -181,6 +202,11 @@ def _look_like_formulas(cells: Sequence[str]) -> NDArray[np.bool_]:
 def _has_rows(batch: Batch) -> bool:
     """Whether the result has the number of each row and its warnings."""
     return bool(batch.preview.get("has_rows"))
+
+
+def _set_level(batch: Batch) -> float:
+    """The level of the sets of labels in the result, 0 for none."""
+    return float(batch.preview.get("set_level", 0))
 
 
 def _warning_cells(checked: Checked) -> list[str]:

@@ -157,7 +157,8 @@ class BatchResult(Call):
         summary="The predictions as CSV",
         responses={
             **csv_file(
-                "The prediction of each row, followed by the columns of the file.",
+                "The prediction of each row, followed by the columns of the file. If the classifier lists the labels that "
+                "cannot be excluded, the column set has them as a JSON array, before the warnings.",
                 "prediction_id,row,label,probability,probability_No,probability_Yes,warnings,tenure,contract\r\n"
                 "01936f5e-8a4c-7c3e-9d2b-5f0c00000000,1,No,0.83,0.83,0.17,,5,One year\r\n",
             ),

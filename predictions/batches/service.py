@@ -240,7 +240,8 @@ def _check(batch: Batch, live: Live, path: Path) -> None:
         "rows_total": verdict.rows,
         "rows_bad": verdict.bad,
         "rows_unseen": verdict.unseen,
-        "preview": verdict.preview,
+        # the level stays that of the check, so that all parts of the result have the same columns
+        "preview": verdict.preview | {"set_level": live.set_level if live.least else 0},
         "problems": verdict.problems,
         "problem_count": verdict.problem_count,
     }

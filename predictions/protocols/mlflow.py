@@ -5,7 +5,7 @@ A missing value may be null or, as MLflow's own clients send it, the literal NaN
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
@@ -28,6 +28,7 @@ from predictions.serving import health, predict
 from predictions.serving.api import ScoringView
 from predictions.serving.live_models import Live, live_models
 from predictions.serving.request import check_row_count, model_of, version_of
+from predictions.serving.sets import check_sets, sets_of
 from training.ml.files.blocks import rows
 from training.ml.files.reading import TableError
 from training.ml.tables.checks import read_cell
@@ -38,7 +39,7 @@ PROTOCOL_VERSION = "2.0.0"
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PARAMS = ("model", "version", "pyfunc_predict_fn")
 MAX_QUOTED = 10
-PREDICT, PREDICT_PROBA = "predict", "predict_proba"
+PREDICT, PREDICT_PROBA, PREDICT_SET = FUNCTIONS = ("predict", "predict_proba", "predict_set")
 ERROR_CODES = {
     HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
     HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
@@ -100,7 +101,7 @@ class VersionView(MlflowView):
 
 
 class InvocationsView(MlflowView, ScoringView):
-    """Rows in one of MLflow's five formats, answered with labels or probabilities."""
+    """Rows in one of MLflow's five formats, answered with labels, probabilities or sets of labels."""
 
     call = "invocations"
     function = PREDICT
@@ -111,10 +112,17 @@ class InvocationsView(MlflowView, ScoringView):
 
     def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
         live, records, self.function = _read_query(request)
+        if self.function == PREDICT_SET:
+            check_sets(live)
         return predict.Query(live, records, Prediction.Source.MLFLOW, caller.name)
 
     def write(self, answer: predict.Answer) -> dict[str, list[Any]]:
-        return {"predictions": answer.labels if self.function == PREDICT else answer.proba}
+        shown: dict[str, Callable[[], list[Any]]] = {
+            PREDICT: lambda: answer.labels,
+            PREDICT_PROBA: lambda: answer.proba,
+            PREDICT_SET: lambda: sets_of(answer.live, answer.proba),
+        }
+        return {"predictions": shown[self.function]()}
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ class Rows:
 
 
 def _read_query(request: HttpRequest) -> tuple[Live, list[dict[str, Any]], str]:
-    """Read an invocation of any shape: version, rows with the names of the contract, and labels or probabilities.
+    """Read an invocation of any shape: version, rows with the names of the contract, and what to answer.
 
     Raises:
         UnsupportedMediaType, TooLarge, Malformed: see `clfsite.core.requests.strict_json`. InvalidInput: columns that do not fit.
@@ -162,8 +170,8 @@ def _members(body: Any) -> tuple[str, dict[str, Any]]:
 
 def _function(params: dict[str, Any]) -> str:
     function = params.get("pyfunc_predict_fn", PREDICT)
-    if function not in (PREDICT, PREDICT_PROBA):
-        raise Malformed(f'"pyfunc_predict_fn" is unknown; expected "{PREDICT}" or "{PREDICT_PROBA}"')
+    if function not in FUNCTIONS:
+        raise Malformed(f'"pyfunc_predict_fn" is unknown; expected {" or ".join(map(repr, FUNCTIONS))}')
     return str(function)
 
 

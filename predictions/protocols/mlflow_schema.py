@@ -27,7 +27,7 @@ _PARAMS = {
             "description": "Name of a classifier; if omitted, the default classifier is used.",
         },
         "version": {"type": "integer", "minimum": 1, "description": "Pins a version."},
-        "pyfunc_predict_fn": {"type": "string", "enum": ["predict", "predict_proba"]},
+        "pyfunc_predict_fn": {"type": "string", "enum": ["predict", "predict_proba", "predict_set"]},
     },
     "additionalProperties": False,
 }
@@ -80,7 +80,7 @@ INVOCATIONS: dict[str, Any] = {
         (200, JSON): OpenApiResponse(
             object_of("predictions", predictions={"type": "array", "items": {}}),
             description="One label per row. With predict_proba, one list of probabilities per row, in the "
-            "order of the classes.",
+            "order of the classes; with predict_set, one list of the labels that cannot be excluded.",
         ),
         **problems(_MLFLOW_ERROR, 400, 401, 403, 404, 406, 413, 415, 422, 429, 503),
     },

@@ -1,6 +1,7 @@
 """The Open Inference Protocol v2 over HTTP, for the clients of Triton, KServe and MLServer.
 
-One input tensor per feature, JSON or binary; the outputs are `predict` and `predict_proba`.
+One input tensor per feature, JSON or binary; the outputs are `predict`, `predict_proba` and, if the
+classifier lists the labels that cannot be excluded, `predict_set`.
 """
 
 from collections.abc import Sequence
@@ -33,12 +34,13 @@ from predictions.protocols.view import OPEN, ProtocolView
 from predictions.serving import health, predict
 from predictions.serving.api import ScoringView
 from predictions.serving.live_models import Live, live_models
+from predictions.serving.sets import check_sets
+from training.ml.judge.sets import are_in_set
 from training.ml.tables.checks import read_cell
 from training.ml.tables.contract import TEXTS, Contract, Feature, Kind
 from training.models import Version
 
-PREDICT, PREDICT_PROBA = "predict", "predict_proba"
-OUTPUTS = (PREDICT, PREDICT_PROBA)
+PREDICT, PREDICT_PROBA, PREDICT_SET = OUTPUTS = ("predict", "predict_proba", "predict_set")
 JSON, BINARY = "application/json", "application/octet-stream"
 # Triton's client sends no Content-Type
 REQUEST_TYPES = (JSON, BINARY, "")
@@ -134,7 +136,11 @@ class ModelView(OpenInferenceView):
     def get(self, request: HttpRequest, caller: keys.KeyCaller) -> dict[str, Any]:
         live = self.live()
         numbers = Version.objects.filter(classifier__name=live.classifier).order_by("number")
-        classes = live.contract.classes
+        # the protocol's parameters are single values
+        of_classes = {
+            "shape": [-1, len(live.contract.classes)],
+            "parameters": {"classes": orjson.dumps(live.contract.classes).decode()},
+        }
         return {
             "name": live.classifier,
             "versions": [str(number) for number in numbers.values_list("number", flat=True)],
@@ -145,13 +151,8 @@ class ModelView(OpenInferenceView):
             ],
             "outputs": [
                 {"name": PREDICT, "datatype": "BYTES", "shape": [-1]},
-                {
-                    "name": PREDICT_PROBA,
-                    "datatype": "FP64",
-                    "shape": [-1, len(classes)],
-                    # the protocol's parameters are single values
-                    "parameters": {"classes": orjson.dumps(classes).decode()},
-                },
+                {"name": PREDICT_PROBA, "datatype": "FP64", **of_classes},
+                *([{"name": PREDICT_SET, "datatype": "BOOL", **of_classes}] if live.least else []),
             ],
         }
 
@@ -182,7 +183,7 @@ class InferView(OpenInferenceView, ScoringView):
     def read(self, request: HttpRequest, caller: keys.KeyCaller) -> predict.Query:
         live = self.live()
         body, tail = _read_body(request)
-        self.request_id, self.wanted = body.get("id"), _wanted(body)
+        self.request_id, self.wanted = body.get("id"), _wanted(body, live)
         records = _records(live.contract, body["inputs"], tail)
         return predict.Query(live, records, Prediction.Source.OPEN_INFERENCE, caller.name)
 
@@ -256,10 +257,10 @@ def _read_body(request: HttpRequest) -> tuple[dict[str, Any], Tail]:
     return body, Tail(data[end:])
 
 
-def _wanted(body: dict[str, Any]) -> list[Wanted]:
-    """Return the outputs to send, in the request's order; all of them if it lists none."""
+def _wanted(body: dict[str, Any], live: Live) -> list[Wanted]:
+    """Return the outputs to send, in the request's order; if it lists none, all that the version has."""
     everywhere = _flag(parameters_of(body, "the request"), "binary_data_output", False)
-    outputs = body.get("outputs") or [{"name": name} for name in OUTPUTS]
+    outputs = body.get("outputs") or [{"name": name} for name in OUTPUTS if name != PREDICT_SET or live.least]
     if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
         raise Malformed('"outputs" is not a list of objects with a "name"')
     wanted = []
@@ -268,6 +269,8 @@ def _wanted(body: dict[str, Any]) -> list[Wanted]:
             raise Malformed(
                 f"there is no output {str(output.get('name'))[:60]!r}; expected {' or '.join(OUTPUTS)}"
             )
+        if output["name"] == PREDICT_SET:
+            check_sets(live)
         read_object(output, required=("name",), optional=("parameters",), path=f"outputs.{output['name']}")
         parameters = parameters_of(output, f'the output "{output["name"]}"')
         wanted.append(Wanted(output["name"], _flag(parameters, "binary_data", everywhere)))
@@ -343,7 +346,12 @@ def _reply(request_id: str | None, answer: predict.Answer, wanted: Sequence[Want
         if output.name == PREDICT:
             labels = answer.labels
             head: dict[str, Any] = {"name": PREDICT, "datatype": "BYTES", "shape": [len(labels)]}
-            data, content = labels, write_bytes(labels) if output.binary else b""
+            data: list[Any] = labels
+            content = write_bytes(labels) if output.binary else b""
+        elif output.name == PREDICT_SET:
+            inside = are_in_set(np.array(answer.proba), answer.live.least or ())
+            head = {"name": PREDICT_SET, "datatype": "BOOL", "shape": list(inside.shape)}
+            data, content = inside.ravel().tolist(), inside.tobytes() if output.binary else b""
         else:
             proba = np.array(answer.proba)
             head = {"name": PREDICT_PROBA, "datatype": "FP64", "shape": list(proba.shape)}

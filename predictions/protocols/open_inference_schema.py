@@ -47,7 +47,9 @@ _REQUEST = object_of(
     outputs={
         "type": "array",
         "items": object_of(
-            "name", name={"type": "string", "enum": ["predict", "predict_proba"]}, parameters=_PARAMETERS
+            "name",
+            name={"type": "string", "enum": ["predict", "predict_proba", "predict_set"]},
+            parameters=_PARAMETERS,
         ),
     },
 )

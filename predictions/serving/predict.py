@@ -30,6 +30,7 @@ from predictions.models import Prediction
 from predictions.monitoring import refusals
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
+from predictions.serving.sets import set_of
 from training.ml.tables.checks import check_records, read_records
 from training.ml.tables.contract import FeatureProblem
 
@@ -126,12 +127,13 @@ def predict(query: Query) -> Answer:
 
 @dataclass(frozen=True)
 class Tried:
-    """The prediction for a record that was not logged."""
+    """The prediction for a record that was not logged; `labels` cannot be excluded, None without sets."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
     warnings: list[FeatureProblem]
+    labels: list[str] | None
 
 
 def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
@@ -144,7 +146,7 @@ def explore(*, live: Live, record: Mapping[str, Any]) -> Tried:
     (warnings,) = _check_each(live, records)
     (label,), proba = live.loaded.score(records)
     probabilities = dict(zip(live.contract.classes, proba[0].tolist(), strict=True))
-    return Tried(label, probabilities[label], probabilities, warnings)
+    return Tried(label, probabilities[label], probabilities, warnings, set_of(live, probabilities))
 
 
 def check(query: Query) -> Checked:

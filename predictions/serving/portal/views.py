@@ -20,6 +20,7 @@ from predictions.serving.live_models import Live, live_models
 from predictions.serving.portal import example_rows
 from predictions.serving.portal.example_rows import ExampleRow
 from predictions.serving.portal.forms import FeaturesForm
+from training.ml.judge.sets import label_set
 from training.models import Version
 
 # most classes on the page; the most probable ones are shown
@@ -58,6 +59,8 @@ def predict(request: StaffRequest) -> HttpResponse:
         return redirect(address)
     if shown:
         context |= ranked(shown.label, shown.probabilities)
+        least = shown.version.least_probabilities(live.set_level)
+        context["labels"] = None if least is None else label_set(shown.probabilities, least)
     return render(request, "predictions/serving/predict.html", context)
 
 

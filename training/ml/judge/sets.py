@@ -34,6 +34,11 @@ def _least(own: NDArray[np.float64], level: float) -> float:
     return float(own[rank - 1]) if rank else 0.0
 
 
+def are_in_set(proba: NDArray[np.float64], least: Sequence[float]) -> NDArray[np.bool_]:
+    """Return which classes cannot be excluded, shape (rows, classes), from probabilities in the order of `least`."""
+    return proba >= np.asarray(least)
+
+
 def label_set(shares: Mapping[str, float], least: Sequence[float]) -> list[str]:
     """Return the classes that cannot be excluded; none if the row is unlike the rows of every class.
 

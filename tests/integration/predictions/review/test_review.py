@@ -1,16 +1,25 @@
 """Sets of labels in answers, and the queue of unsure predictions that people answer."""
 
+import csv
+import io
+import json
 from typing import Any
 
+import numpy as np
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 
 from clfsite.core.errors import InvalidInput
+from predictions.batches import downloads
+from predictions.batches.models import Batch
+from predictions.batches.service import create_batch, execute_batch, start_scoring
 from predictions.models import Feedback, FeedbackCount, Prediction
 from predictions.review import service
 from predictions.serving import live_models
 from tests.integration.conftest import Post
+from tests.integration.predictions.protocols.tensors import INFER, tensors
 from tests.support.factories import PredictionFactory, trained_version
 from tests.support.portal import staff_client
 from training.classifiers.service import Changes, change_classifier
@@ -53,6 +62,79 @@ def test_answers_have_sets_only_if_the_classifier_lists_them(
     assert row["set"] == expected
     Classifier.objects.update(set_level=0, review=False)
     assert "set" not in post("/predict", {"features": unsure.contract.example}).json()
+
+
+def in_result(batch: Batch) -> list[list[str]]:
+    """The sets of a result file."""
+    text = downloads.answers(batch).getvalue().decode()
+    return [json.loads(row["set"]) for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def uploaded(records: list[dict[str, Any]], **options: Any) -> Batch:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, records[0])
+    writer.writeheader()
+    writer.writerows(records)
+    return create_batch(source=ContentFile(text.getvalue().encode()), caller="tests", **options)
+
+
+@pytest.mark.parametrize("bound", [0.3, 0.7])
+def test_every_door_gives_the_same_sets(unsure: Version, post: Post, bound: float) -> None:
+    Version.objects.update(held_out={**unsure.held_out, "sets": {"0.9": [bound, bound]}})
+    example = unsure.contract.example
+    records = [{**example, "spend": spend, "tenure": 5} for spend in (0.5, 20.0, 50.0, 80.0, 99.0)]
+    answers = post("/predict-batch", {"records": records}).json()["predictions"]
+    sets = [answer["set"] for answer in answers]
+    assert sets == [
+        [label for label, share in answer["probabilities"].items() if share >= bound] for answer in answers
+    ]
+    asked = {"dataframe_records": records, "params": {"pyfunc_predict_fn": "predict_set"}}
+    assert post("/invocations", asked).json()["predictions"] == sets
+    of_classes = [[label in labels for label in unsure.contract.classes] for labels in sets]
+    outputs = post(INFER, {"inputs": tensors(records)}).json()["outputs"]
+    assert outputs[2] == {
+        "name": "predict_set",
+        "datatype": "BOOL",
+        "shape": [5, 2],
+        "data": [inside for row in of_classes for inside in row],
+    }
+    wanted = [{"name": "predict_set", "parameters": {"binary_data": True}}]
+    response = post(INFER, {"inputs": tensors(records), "outputs": wanted})
+    data = response.content[int(response.headers["Inference-Header-Content-Length"]) :]
+    assert np.frombuffer(data, dtype=bool).reshape(5, 2).tolist() == of_classes
+    batch = uploaded(records)
+    execute_batch(batch)
+    assert in_result(Batch.objects.get(pk=batch.pk)) == sets
+    staff = staff_client("predictions.add_prediction")
+    for record, labels in zip(records, sets, strict=True):
+        fields = {f"feature-{name}": str(value).lower() for name, value in record.items()}
+        shown = '<strong class="digest">' + ", ".join(labels) if labels else "Unlike the rows of every class"
+        tried = staff.post(reverse("predictions:predict-what-if"), fields).content.decode()
+        assert shown in tried
+        assert shown in staff.post(reverse("predictions:predict"), fields, follow=True).content.decode()
+
+
+def test_without_a_level_no_door_gives_sets(unsure: Version, post: Post, analyst: Client) -> None:
+    example = unsure.contract.example
+    held = uploaded([example], hold=True)
+    execute_batch(held)
+    Classifier.objects.update(set_level=0, review=False)
+    live_models.live_models.forget()
+    asked = {"dataframe_records": [example], "params": {"pyfunc_predict_fn": "predict_set"}}
+    refusals = [post("/invocations", asked)]
+    wanted = [{"name": "predict_set"}]
+    refusals.append(post(INFER, {"inputs": tensors([example]), "outputs": wanted}))
+    for refusal in refusals:
+        assert refusal.status_code == 400
+        assert "does not list the labels that cannot be excluded: choose a level" in refusal.content.decode()
+    assert len(post(INFER, {"inputs": tensors([example])}).json()["outputs"]) == 2
+    batch = uploaded([example])
+    execute_batch(batch)
+    assert b",set," not in downloads.answers(Batch.objects.get(pk=batch.pk)).getvalue()
+    # the file that was checked before keeps its columns
+    start_scoring(batch=Batch.objects.get(pk=held.pk), mode=held.mode)
+    execute_batch(Batch.objects.get(pk=held.pk))
+    assert len(in_result(Batch.objects.get(pk=held.pk))) == 1
 
 
 def test_the_queue_has_the_unsure_predictions_without_a_label(unsure: Version, analyst: Client) -> None:
