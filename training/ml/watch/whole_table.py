@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,9 @@ def _encoded(parts: Sequence[NDArray[Any]], contract: Contract, name: str) -> ND
         return lengths_of(values)
     if feature.kind in WRITTEN:
         column = pd.Series(values, dtype=object)
-        order = {value: float(place) for place, value in enumerate(column.value_counts().index)}
+        counts = column.value_counts()
+        # Equally frequent values are ordered by a checksum: in the order of the rows, rare ones would tell the table.
+        ranked = sorted(counts.index, key=lambda value: (-counts[value], crc32(str(value).encode())))
+        order = {value: float(place) for place, value in enumerate(ranked)}
         return np.asarray(column.map(order), dtype=np.float64)
     return np.asarray(values, dtype=np.float64)

@@ -47,3 +47,16 @@ def test_new_categories_are_found(contract: Contract) -> None:
     found = compare(contract.prepare(draw(600, seed=1)), contract.prepare(now), contract)
     assert found is not None
     assert found.columns[0] == "plan"
+
+
+@pytest.mark.parametrize("is_growing", [False, True], ids=["many cities", "always new numbers"])
+def test_rare_values_do_not_tell_the_table(is_growing: bool, contract: Contract) -> None:
+    parts = []
+    for seed in (1, 2):
+        part, random = draw(1_000, seed), np.random.default_rng(seed)
+        rare = 1_000 * seed + np.arange(1_000) if is_growing else (3 * random.pareto(0.6, 1_000)).astype(int)
+        part["plan"] = pd.Series(rare).astype(str).to_numpy()
+        parts.append(contract.prepare(part))
+    found = compare(parts[0], parts[1], contract)
+    assert found is not None
+    assert not found.differs
