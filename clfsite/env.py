@@ -229,6 +229,13 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     CLFSITE_LOG_ROWS: Annotated[
         Count, _about("maximum predictions waiting for the log in one process before the answer is 503")
     ] = 50_000
+    CLFSITE_COMPILED: Annotated[
+        Switch,
+        _about(
+            "`false` leaves forests of a grid and all scoring to scikit-learn, without the site's own faster code",
+            see="without-compiled-models",
+        ),
+    ] = True
     CLFSITE_UNSAFE_DATABASE: Annotated[
         Switch,
         _about("`true` allows a PostgreSQL with `fsync`, `full_page_writes` or `synchronous_commit` off"),

@@ -165,6 +165,7 @@ def train(
     *,
     jobs: int = -1,
     accelerate: bool = True,
+    compiles: bool = True,
     report: Callable[[Progress], None] = lambda progress: None,
     clock: Callable[[], float] = time.monotonic,
     began: float | None = None,
@@ -178,6 +179,7 @@ def train(
         recipe: the settings of the training.
         jobs: number of parallel processes; -1 for all cores.
         accelerate: search with scikit-learn-intelex if it is installed; the winner is fitted by scikit-learn.
+        compiles: use this package's own code for forests of a grid and for scoring; without, scikit-learn does both.
         report: called when a phase begins, and about twice a second if it is counted, possibly from another thread.
         clock: a clock in seconds, used only for the recipe's budget of minutes.
         began: the time on the clock at which a budget of the whole training began; None for now.
@@ -194,7 +196,15 @@ def train(
     fitting, held_out = split(divided.y, recipe, divided.groups, divided.ranks)
     fit, held = divided.at(fitting), divided.at(held_out)
     with nullcontext() if recipe.search == PORTFOLIO else spread():
-        task = _task(contract, recipe, fit, jobs=jobs, accelerate=accelerate, clock=clock)
+        task = _task(
+            contract,
+            recipe,
+            fit,
+            jobs=jobs,
+            accelerate=accelerate,
+            clock=clock,
+            shares_fits=compiles,
+        )
         search, fits = _search(task, began, report)
         report(Progress(0, 2, phase=Phase.REFIT))
         winner = search.candidates[0]
@@ -206,7 +216,7 @@ def train(
         return _fit_winner(contract, recipe, winner, fit.X.iloc[learned], fit.y[learned], jobs)
 
     pipeline = fit_winner(winner)
-    search, pipeline = _fast_enough(search, pipeline, contract, fit_winner)
+    search, pipeline = _fast_enough(search, pipeline, contract, fit_winner, compiles=compiles)
     winner, proba = search.candidates[0], proba if search.proba is None else search.proba
     proba, calibration = _calibrate(pipeline, task, proba)
     proba = arranged(proba, np.unique(fit.y).tolist(), contract.classes)
@@ -244,7 +254,7 @@ def train(
             *warnings,
         ],
         golden=record_golden(pipeline, held.X),
-        engine=choose_engine(pipeline, contract, held.X, threshold),
+        engine=choose_engine(pipeline, contract, held.X, threshold, compiles=compiles),
         reference=_reference(pipeline, divided.X, held, contract, decision, (fit.y[judged], proba[judged])),
         out_of_fold={
             "trade_off": trade_off(fit.y[judged], proba[judged], decision, recipe.seed),
@@ -284,6 +294,7 @@ def _task(
     jobs: int,
     accelerate: bool,
     clock: Callable[[], float],
+    shares_fits: bool = True,
 ) -> Task:
     """Return the task of the search; the number of jobs is computed in the current joblib context."""
     return Task(
@@ -297,6 +308,7 @@ def _task(
         jobs=effective_n_jobs(jobs),
         accelerate=accelerate and _may_accelerate(recipe),
         clock=clock,
+        shares_fits=shares_fits,
     )
 
 
@@ -419,11 +431,16 @@ def _fit_winner(
 
 
 def _fast_enough(
-    search: SearchResult, pipeline: Pipeline, contract: Contract, fit: Callable[[Candidate], Pipeline]
+    search: SearchResult,
+    pipeline: Pipeline,
+    contract: Contract,
+    fit: Callable[[Candidate], Pipeline],
+    *,
+    compiles: bool = True,
 ) -> tuple[SearchResult, Pipeline]:
     """Leave members out of a fitted mix until one row does not take too long, or the best setting is left alone."""
     while search.mixed:
-        slow = slowest_beyond(pipeline, contract, search.mixed.best)
+        slow = slowest_beyond(pipeline, contract, search.mixed.best, compiles=compiles)
         if slow is None:
             break
         before = _members(search.candidates[0])

@@ -58,6 +58,7 @@ def execute_run(
             report=note,
             clock=StoppableClock(run),
             began=began,
+            compiles=settings.CLFSITE_COMPILED,
             spread=_cluster,
         )
         note(Progress(0, 1, phase=Phase.SAVE))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
@@ -104,4 +105,5 @@ def load_model(version: Version) -> LoadedModel:
     """
     pipeline = verify_version(version)
     records = version.golden["records"]
-    return LoadedModel.load(pipeline, version.contract, version.threshold, version.engine, records)
+    engine = version.engine if settings.CLFSITE_COMPILED else {}
+    return LoadedModel.load(pipeline, version.contract, version.threshold, engine, records)

@@ -94,6 +94,8 @@ class Task:
     jobs: int
     accelerate: bool
     clock: Callable[[], float]
+    # whether one fit may serve several settings of a forest, see `nested_forests`
+    shares_fits: bool = True
 
     @property
     def ends(self) -> float:
@@ -195,7 +197,8 @@ def _listed(task: Task) -> SearchResult:
         settings = list(ParameterSampler(task.grids(), recipe.candidates, random_state=recipe.seed))
     else:
         settings = list(ParameterGrid(task.grids()))
-    forests = [type(task.model(family)) for family in recipe.spaces if FAMILIES[family].nests]
+    nesting = [family for family in recipe.spaces if FAMILIES[family].nests and task.shares_fits]
+    forests = [type(task.model(family)) for family in nesting]
     groups, rest = nested_forests.group(settings, forests=forests)
     tried, proba = _shared(task, groups, settings, is_over)
     if rest and not (tried and is_over()):

@@ -23,18 +23,26 @@ SCIKIT_LEARN = "scikit-learn"
 
 
 def choose_engine(
-    pipeline: Pipeline, contract: Contract, held_out: pd.DataFrame, threshold: float | None
+    pipeline: Pipeline,
+    contract: Contract,
+    held_out: pd.DataFrame,
+    threshold: float | None,
+    *,
+    compiles: bool = True,
 ) -> dict[str, Any]:
     """Compile a pipeline and accept the result only if its predictions match those of scikit-learn.
 
     Args:
         held_out: prepared rows, shape (rows, features). All of them are compared, and also rows made from them with
             missing, unseen and extreme values.
+        compiles: whether to compile it at all.
 
     Returns:
         JSON values: `name` of the engine, `scikit_learn_from` (rows of a batch from which scikit-learn is faster, or
         None), and `reason` if the pipeline was not compiled.
     """
+    if not compiles:
+        return _plain("compiled models are switched off")
     try:
         compiled = compile_pipeline(pipeline, contract)
     except Exception as error:  # noqa: BLE001  other releases of scikit-learn may raise anything here

@@ -15,24 +15,27 @@ MOST_TIMES = 4.0
 CALLS, ENOUGH_SECONDS = 200, 0.2
 
 
-def slowest_beyond(pipeline: Pipeline, contract: Contract, best: int, most: float = MOST_TIMES) -> int | None:
+def slowest_beyond(pipeline: Pipeline, contract: Contract, best: int, *, compiles: bool = True) -> int | None:
     """Return the place of the member to leave out of a mix that takes too long for one row; None if it does not.
 
     Args:
         pipeline: fitted by `fit_mix`.
         best: the place of the best member, which is never left out.
-        most: times of that member alone.
+        compiles: whether it is served compiled; without, by scikit-learn.
     """
-    limit = most * _seconds(part_of_mix(pipeline, {best: 1.0}), contract)
-    if _seconds(pipeline, contract) <= limit:
+
+    def seconds(of: Pipeline) -> float:
+        return _seconds(of, contract, compiles=compiles)
+
+    if seconds(pipeline) <= MOST_TIMES * seconds(part_of_mix(pipeline, {best: 1.0})):
         return None
     others = set(range(len(pipeline.named_steps["model"].estimators_))) - {best}
-    return max(others, key=lambda place: _seconds(part_of_mix(pipeline, {place: 1.0}), contract))
+    return max(others, key=lambda place: seconds(part_of_mix(pipeline, {place: 1.0})))
 
 
-def _seconds(pipeline: Pipeline, contract: Contract) -> float:
+def _seconds(pipeline: Pipeline, contract: Contract, *, compiles: bool) -> float:
     """Return the seconds for one row, in the form in which it is served."""
-    compiled, record = compile_pipeline(pipeline, contract), contract.example
+    compiled, record = compile_pipeline(pipeline, contract) if compiles else None, contract.example
     if compiled is None:
         frame = contract.frame([record])
         return _fastest(lambda: pipeline.predict_proba(frame))

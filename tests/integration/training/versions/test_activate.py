@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import joblib
+import numpy as np
 import pytest
 import sklearn
 from django.core.files.storage import storages
@@ -19,6 +21,7 @@ from training.ml.judge.costs import Costs
 from training.ml.serve.artifact import digest
 from training.models import Activation, Version
 from training.versions import costs as costs_of
+from training.versions.registry import load_model
 from training.versions.service import activate_version
 
 pytestmark = pytest.mark.dialect
@@ -220,3 +223,17 @@ def test_version_of_many_classes_takes_costs_and_no_threshold() -> None:
     version.threshold = None
     with pytest.raises(InvalidInput, match="more than two classes"):
         decide(version, 0.3)
+
+
+@pytest.mark.django_db
+def test_scikit_learn_answers_where_compiled_models_are_switched_off(settings: Any) -> None:
+    version = trained_version()
+    records = [version.contract.example, *version.golden["records"]]
+    labels, proba = load_model(version).score(records)
+    assert load_model(version).engine == "onnxruntime"
+    settings.CLFSITE_COMPILED = False
+    plain = load_model(version)
+    assert plain.engine == "scikit-learn"
+    plain_labels, plain_proba = plain.score(records)
+    assert plain_labels == labels
+    assert np.abs(plain_proba - proba).max() < 1e-6

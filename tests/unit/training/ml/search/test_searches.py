@@ -232,3 +232,24 @@ def test_scorer_that_cannot_judge_these_labels_is_refused_by_its_name(scoring: s
 def test_text_that_hardly_ever_stands_is_learned_without_it() -> None:
     table = tables.numbers().assign(rare=pd.Series(["x", "y"]))
     assert run(table[["rare", "label"]]).held_out.rows == 18
+
+
+@pytest.mark.parametrize("family", ["random_forest", "extra_trees"])
+def test_without_code_of_its_own_a_grid_of_forests_gives_the_same_model(family: str) -> None:
+    table = tables.mixed()
+    contract = infer(table, "label")
+    space = {"n_estimators": [5, 10], "min_samples_leaf": [1, 4]}
+    recipe = Recipe(family, "grid", folds=3, space=space)
+    own, plain = (
+        train(table, contract, recipe, jobs=1, accelerate=False, compiles=compiles)
+        for compiles in (True, False)
+    )
+    assert [candidate.params for candidate in own.candidates] == [
+        candidate.params for candidate in plain.candidates
+    ]
+    for one, other in zip(own.candidates, plain.candidates, strict=True):
+        assert one.mean == pytest.approx(other.mean, abs=1e-12)
+    X = contract.prepare(table)
+    assert np.array_equal(own.pipeline.predict_proba(X), plain.pipeline.predict_proba(X))
+    assert (own.engine["name"], plain.engine["name"]) == ("onnxruntime", "scikit-learn")
+    assert plain.engine["reason"] == "compiled models are switched off"
