@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from training.ml.progress import Phase, Progress
 # seconds of processor time; fewer rows and shuffles are used if a model is slow or has many features
 BUDGET_SECONDS = 30.0
 REPORT_SECONDS = 0.5
+# rows that are scored in one call; wide tables have several features in it
+ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -70,23 +73,30 @@ def importance(
     kept = _sample(y, classes, seed, effort.rows)
     rows, truth = X.iloc[kept].reset_index(drop=True), y[kept]
     score = roc_auc(truth, probabilities(pipeline, rows, classes), decision)
-    many = pd.concat([rows] * effort.repeats, ignore_index=True)
+    at_once = max(1, ROWS_AT_ONCE // (len(rows) * effort.repeats))
+    names = list(map(str, X.columns))
 
-    def falls(place: int, name: str) -> NDArray[np.float64]:
-        random = np.random.default_rng([seed, place])
-        shuffled = np.concatenate([random.permutation(len(rows)) for _ in range(effort.repeats)])
+    def falls(first: int) -> list[NDArray[np.float64]]:
+        some = names[first : first + at_once]
         # All shuffles are scored in one call, because the overhead of the pipeline exceeds the cost of the rows.
-        mixed = many.copy(deep=False)
-        mixed[name] = many[name].take(shuffled).array
-        proba = probabilities(pipeline, mixed, classes)
-        return np.array([score - roc_auc(truth, part, decision) for part in np.split(proba, effort.repeats)])
+        mixed = pd.concat([rows] * effort.repeats * len(some), ignore_index=True)
+        for number, name in enumerate(some):
+            random = np.random.default_rng([seed, first + number])
+            shuffled = np.concatenate([random.permutation(len(rows)) for _ in range(effort.repeats)])
+            start = number * len(shuffled)
+            order = np.arange(len(mixed))
+            order[start : start + len(shuffled)] = start + shuffled
+            mixed[name] = mixed[name].take(order).array
+        parts = np.split(probabilities(pipeline, mixed, classes), effort.repeats * len(some))
+        lost = [score - roc_auc(truth, part, decision) for part in parts]
+        return np.split(np.array(lost), len(some))
 
     # Threads are enough because trees release Python's lock, and processes would take seconds to start.
     results = Parallel(n_jobs=jobs, require="sharedmem", return_as="generator")(
-        delayed(falls)(place, str(name)) for place, name in enumerate(X.columns)
+        delayed(falls)(first) for first in range(0, total, at_once)
     )
     measured, reported = [], time.monotonic()
-    for name, fall in zip(X.columns, results, strict=True):
+    for name, fall in zip(names, chain.from_iterable(results), strict=True):
         measured.append({"feature": name, "mean": float(fall.mean()), "std": float(fall.std())})
         if time.monotonic() - reported >= REPORT_SECONDS:
             reported = time.monotonic()

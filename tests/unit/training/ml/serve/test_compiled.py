@@ -236,3 +236,18 @@ def test_large_batches_go_to_whichever_engine_was_faster() -> None:
     result, proba = model.score([contract.example] * 100)
     assert asked == [99]
     assert len(result) == len(proba) == 100
+
+
+def test_the_edge_rows_of_a_wide_table_are_few_and_have_every_value() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(40, 300)), columns=[f"x{place}" for place in range(300)])
+    frame["colour"] = random.choice(["red", "green"], 40)
+    frame["label"] = np.where(frame["x0"] > 0, "yes", "no")
+    contract = infer(frame, "label")
+    edges = edge_rows(contract, contract.prepare(frame))
+    assert len(edges) == 3_002
+    assert edges.isna().any().all()
+    numbers = edges.drop(columns="colour")
+    assert (numbers.min() == -1e30).all()
+    assert (numbers.max() == 1e30).all()
+    assert len(edges["colour"].unique()) == 4
