@@ -107,6 +107,14 @@ def test_time_that_is_up_leaves_the_first_setting_and_is_told() -> None:
     assert 0 < trained.cross_validation["roc_auc"]["mean"] <= 1
 
 
+def test_a_search_that_finds_nothing_better_ends_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.ml.search.auto.tuning.PATIENCE", 1)
+    trained = run(tables.numbers(), Recipe("auto", folds=2, max_minutes=60))
+    assert trained.warnings == ["the search ended early, because many settings in a row were no better"]
+    # the whole portfolio on both folds, and settings around the best of it
+    assert trained.fits > 2 * len(settings())
+
+
 def test_a_large_table_is_searched_on_growing_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "FIRST_ROWS", 40)
     random = np.random.default_rng(0)
