@@ -9,10 +9,10 @@
       linecolor: css("--chart-grid"),
       zerolinecolor: css("--chart-grid"),
       automargin: true,
+      // There is room for all labels, and looking for cut ones would take half of the time of a chart.
+      ticklabeloverflow: "allow",
       // invisible ticks keep a distance between the axis and its labels
-      ticks: "outside",
-      ticklen: 6,
-      tickcolor: "rgba(0,0,0,0)",
+      ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)",
       title: { standoff: 12 },
     };
     const sequential = [[0, css("--chart-low")], [1, css("--chart-1")]];
