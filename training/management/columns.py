@@ -15,6 +15,7 @@ from training.ml.files.options import DATES, Options
 from training.ml.files.reading import TableError
 from training.ml.tables.contract import Contract, Feature, Kind
 from training.ml.tables.corrections import Choice, Corrections, Spellings
+from training.ml.tables.digits import exact
 from training.models import Dataset
 
 # warnings that are printed; a table may have thousands of columns with one each
@@ -207,11 +208,13 @@ def describe_positive(label: str) -> str:
 def show_contract(contract: Contract, title: str, console: Console) -> None:
     """Print the inputs of a classifier, and the columns that are left out."""
     # Long names are wrapped instead of cut, because they are copied into options.
-    columns = [Column(name, overflow="fold") for name in ("input", "kind", "values", "missing", "default")]
+    columns = [
+        Column(name, overflow="fold") for name in ("input", "kind", "values", "missing", "form starts with")
+    ]
     inputs = Table(*columns, title=title, title_justify="left")
     for feature in contract.features:
         missing = "accepted" if feature.missing else "refused"
-        inputs.add_row(feature.name, feature.kind, _values(feature), missing, str(feature.default))
+        inputs.add_row(feature.name, feature.kind, _values(feature), missing, exact(feature.default))
     console.print(inputs)
     show_left_out(contract, console)
 

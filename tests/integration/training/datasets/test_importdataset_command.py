@@ -44,6 +44,10 @@ def test_dataset_is_shown_with_its_contract_and_what_is_left_out(csv: Path) -> N
     assert "churn v1: 60 rows, 7 columns" in out
     for words in ("[/spend]", "basic, plus, pro", "true, false", "accepted", "refused", "classes: no, yes"):
         assert words in out
+    # a boolean is written as in the values beside it, and a default is not what an absent value means
+    assert "form starts" in out
+    assert "True" not in out
+    assert "False" not in out
     assert "left out id: identifier-like: 60 consecutive whole numbers" in out
     assert "churn v1 is stored" in out
     assert [line.split(":")[1].strip() for line in err.splitlines()] == ["number", "id"]
