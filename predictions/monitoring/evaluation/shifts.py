@@ -32,13 +32,17 @@ _ROWS_BEFORE = 100
 
 @dataclass(frozen=True)
 class _Compared:
-    """One distribution by bin, of training, the window, and the same hours of the weeks before."""
+    """One distribution by bin, of training, the window, and the same hours of the weeks before.
+
+    `also` is that of cross-validated rows beside the held-out ones, which may be few; it has to agree that something moved.
+    """
 
     groups: tuple[str, ...]
     then: NDArray[np.int64]
     now: NDArray[np.int64]
     before: NDArray[np.int64]
     by_hour: NDArray[np.int64]
+    also: NDArray[np.int64] | None = None
 
     @property
     def beyond_season(self) -> float:
@@ -130,12 +134,12 @@ def _weeks_covered(hours: Hours, until: datetime) -> float:
 def _label_mix(
     reference: Reference, now: NDArray[np.int64], before: NDArray[np.int64], hours: Hours
 ) -> _Compared:
-    bins = reference.bins
-    return _Compared(
-        bins.classes,
-        np.array(reference.predicted, dtype=np.int64),
-        *(bins.cells(counts).sum(axis=-1) for counts in (now, before, hours.counts)),
+    then = np.array(reference.predicted, dtype=np.int64)
+    window, past, by_hour = (
+        reference.bins.cells(counts).sum(axis=-1) for counts in (now, before, hours.counts)
     )
+    known = reference.known.rows.sum(axis=-1) if reference.known else then
+    return _Compared(reference.bins.classes, then, window, past, by_hour, known)
 
 
 def _probabilities(
@@ -149,7 +153,8 @@ def _probabilities(
         else reference.cells.rows
     )
     ranges = _ranges((0.0, *bins.confidence, 1.0))
-    parts = [then, *(bins.cells(counts) for counts in (now, before, hours.counts))]
+    known = reference.known.rows if reference.known else then
+    parts = [then, *(bins.cells(counts) for counts in (now, before, hours.counts)), known]
     if len(bins.classes) == 2:  # noqa: PLR2004
         groups = tuple(f"{label}, {group}" for label in bins.classes for group in ranges)
         return _Compared(
@@ -172,6 +177,9 @@ def _judge(
     ):
         is_enough = item.now.sum() >= ENOUGH_ROWS and item.then.sum() > 0
         moved = is_enough and is_found and distance.matters
+        if moved and item.also is not None:
+            other = shift.distance(item.also, item.now)
+            moved = other.matters and other.p <= shift.RATE
         if has_past:
             moved = moved and is_found_before and past.matters
         excludes_season = has_past or (not is_short and weeks >= 1) or item.beyond_season > BEYOND_SEASON

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from predictions.models import FeedbackCount, HourlyBin
@@ -160,6 +161,27 @@ def test_a_label_is_missed_only_if_that_is_no_chance(version: Version, rare: int
     version.reference_data["predicted"] = predicted
     serve(version, NOW, 1_000, labels={"yes": "no"})
     assert evaluate(version, until=NOW).quality.never_given == (("yes",) if is_told else ())
+
+
+@pytest.mark.parametrize(
+    "agree", [False, True], ids=["few held-out rows are odd", "both sets of rows differ"]
+)
+def test_labels_moved_only_if_held_out_and_cross_validated_rows_say_so(version: Version, agree: bool) -> None:
+    """Held-out rows may be odd by chance, and then every window differs from them."""
+    levels, spread = version.reference.bins.levels, np.linspace(0.5, 1.5, version.reference.bins.levels)
+    held_out, usual = (np.round(100 * weights).astype(int) for weights in (spread, np.ones(levels)))
+    for name, rows in (("cells", held_out), ("known", held_out if agree else usual)):
+        cells = [rows.tolist()] * 2
+        version.reference_data[name] = {"rows": cells, "correct": cells, "confidence": cells}
+    version.reference_data["predicted"] = [int(held_out.sum())] * 2
+    served = {
+        **version.reference_data,
+        "cells": {**version.reference_data["cells"], "rows": [usual.tolist()] * 2},
+    }
+    seen, version.reference_data = version.reference_data, served
+    serve(version, NOW, 5_000)
+    version.reference_data = seen
+    assert evaluate(version, until=NOW).probabilities.moved == agree
 
 
 def test_flipped_labels_contradict_the_estimate(version: Version) -> None:
