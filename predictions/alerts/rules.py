@@ -65,8 +65,8 @@ RULES: dict[str, Rule] = {
     ),
     "estimated_accuracy": Rule(
         "Estimated accuracy",
-        "The accuracy that is expected of the last 7 days is lower than on held-out rows by at least this share, with its whole "
-        "interval. Only where the estimate holds.",
+        "The accuracy that is expected of the last 7 days is lower than on the rows it is estimated from by at least this share, "
+        "with its whole interval. Only where the estimate holds.",
         quality.DROP,
     ),
     "refused": Rule(
@@ -292,9 +292,9 @@ def _accuracy(version: Version, week: Evaluation, now: datetime) -> Iterator[Fin
     if week.is_enough and estimated and estimated.holds:
         message = (
             f"The accuracy expected of the last 7 days is {percent(estimated.value)} ({percent(estimated.low)} to "
-            f"{percent(estimated.high)}), against {percent(held_out)} on held-out rows."
+            f"{percent(estimated.high)}), against {percent(estimated.usual)} on rows of training that were predicted unseen."
         )
-        yield Finding("estimated_accuracy", message, value=held_out - estimated.high)
+        yield Finding("estimated_accuracy", message, value=estimated.usual - estimated.high)
 
 
 def _span(days: int) -> str:

@@ -59,7 +59,8 @@ def _estimated(
         why = f"training knows too little of the values that {unknown[1]} has now"
     if not why and estimate.unknown > MOST_UNKNOWN:
         why = "training had too few predictions like these"
-    return Estimated(estimate.value, estimate.low, estimate.high, not why, why)
+    usual = float(known.correct.sum() / known.rows.sum())
+    return Estimated(estimate.value, estimate.low, estimate.high, usual, not why, why)
 
 
 def _contradiction(known: Cells, cells: NDArray[np.int64], confusion: NDArray[np.int64]) -> str:

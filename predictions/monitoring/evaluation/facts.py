@@ -76,11 +76,17 @@ class DataQuality:
 
 @dataclass(frozen=True)
 class Estimated:
-    """The accuracy that is expected without true labels, with its 95 % interval; `why` says why it does not hold."""
+    """The accuracy that is expected without true labels, with its 95 % interval.
+
+    Attributes:
+        usual: the accuracy of the rows that it is estimated from.
+        why: why it does not hold.
+    """
 
     value: float
     low: float
     high: float
+    usual: float
     holds: bool
     why: str = ""
 

@@ -86,6 +86,27 @@ def test_as_many_new_values_as_usual_open_no_alert(version: Version) -> None:
     assert found() == set()
 
 
+def test_estimated_accuracy_is_compared_with_the_rows_that_it_is_estimated_from(version: Version) -> None:
+    """Held-out rows that were easy by chance open no alert; predictions of low confidence do."""
+    size = (len(version.contract.classes), version.reference.bins.levels)
+    rows = np.full(size, 500)
+    correct = np.broadcast_to(np.linspace(250, 450, size[1]).astype(int), size)
+    cells = {"rows": rows.tolist(), "correct": correct.tolist(), "confidence": correct.tolist()}
+    version.reference_data |= {"cells": cells, "known": cells}
+    version.held_out["metrics"]["accuracy"] = 0.95
+    version.save()
+    serve(version, range(24))
+    assert ("estimated_accuracy", "") not in found()
+    # from now on, half of the predictions are of the lowest confidence
+    lowest = np.zeros(size, dtype=int)
+    lowest[:, 0] = 500
+    version.reference_data["cells"] = {**cells, "rows": lowest.tolist()}
+    version.save()
+    serve(version, range(24))
+    assert ("estimated_accuracy", "") in found()
+    assert "against 70.0" in Alert.objects.get(rule="estimated_accuracy").message
+
+
 def test_a_limit_keeps_small_shifts_from_opening_alerts(version: Version) -> None:
     serve(version, range(48), moved="spend")
     rules.change(version.classifier, "drift", value=1.0, is_on=True)
