@@ -84,7 +84,7 @@ class Everything:
             for number in itertools.count():
                 try:
                     outcome = act(caller, number)
-                except httpx.HTTPError as error:
+                except (httpx.HTTPError, OSError) as error:
                     outcome = type(error).__name__
                 self.outcomes[f"{act.__name__}: {outcome}"] += 1
                 if self._stop.wait(pause):
@@ -100,7 +100,9 @@ class Everything:
 
     def pinned(self, caller: httpx.Client, number: int) -> str:
         """A row for any version that there is."""
-        versions = caller.get("/api/versions").json()["results"]
+        listed = caller.get("/api/versions")
+        listed.raise_for_status()
+        versions = listed.json()["results"]
         body = {"features": self._row(number), "version": versions[number % len(versions)]["number"]}
         return str(caller.post("/predict", json=body).status_code)
 
@@ -169,8 +171,7 @@ class Everything:
     def judge(self, caller: httpx.Client, number: int) -> str:
         """The true label of the newest prediction."""
         newest = caller.get("/api/predictions")
-        if not newest.is_success:
-            return newest.text[:200]
+        newest.raise_for_status()
         address = f"/api/predictions/{newest.json()['results'][0]['id']}/feedback"
         return str(caller.post(address, json={"label": "Yes"}).status_code)
 
@@ -237,7 +238,7 @@ def main(minutes: float) -> None:
         print("calls of the ledger by status:", load.by_status())
         for outcome, times in sorted(everything.outcomes.items()):
             print(f"  {outcome}: {times:,}")
-        comparison = compare(ledger, database_of(site), before)
+        comparison = compare(ledger, database_of(site), before, caller="demo")
         print(
             f"{comparison.acknowledged:,} acknowledged, {len(comparison.faults)} faults {comparison.faults[:5]}"
         )

@@ -16,6 +16,7 @@ QUERIES = {
     "predictions": """
         SELECT p.id, v.number, p.label, p.probabilities, p.features
         FROM predictions_prediction p JOIN training_version v ON v.id = p.version_id
+        WHERE %s IN ('', p.caller)
     """,
     "by caller": "SELECT caller, COUNT(*) FROM predictions_prediction GROUP BY caller",
     "counted": "SELECT COALESCE(SUM(predictions), 0) FROM predictions_hourlycount",
@@ -62,15 +63,17 @@ class Comparison:
     faults: list[str] = field(default_factory=list)
 
 
-def compare(ledger: Ledger, database_url: str, before: int = 0) -> Comparison:
+def compare(ledger: Ledger, database_url: str, before: int = 0, caller: str = "") -> Comparison:
     """Look for every acknowledged answer in the log: there once, and the very same; and for counts that add up.
 
     Args:
         before: how many predictions the log held when the ledger was begun.
+        caller: whose predictions are in the ledger, if others have too many to read them all.
     """
-    answer, actual = ledger.read(), _read(database_url)
-    rows = {str(row[0]).replace("-", ""): row for row in actual["predictions"]}
-    result = Comparison(len(answer), len(rows) - before)
+    answer, logged_rows = ledger.read(), count(database_url)
+    predictions = _query(database_url, QUERIES["predictions"], caller)
+    rows = {str(row[0]).replace("-", ""): row for row in predictions}
+    result = Comparison(len(answer), logged_rows - before)
     ids = Counter(line["id"].replace("-", "") for line in answer)
     names = Counter(line["name"] for line in answer if line["name"])
     faults = [f"{id_} was given to {times} callers" for id_, times in ids.items() if times > 1]
@@ -88,11 +91,10 @@ def compare(ledger: Ledger, database_url: str, before: int = 0) -> Comparison:
             for name in logged
             if logged[name] != line[name]
         ]
-    faults += [
-        f"{name} {actual[name][0][0]} predictions, the log has {len(rows)}"
-        for name in ("counted", "timed")
-        if actual[name][0][0] != len(rows)
-    ]
+    for name in ("counted", "timed"):
+        [[number]] = _query(database_url, QUERIES[name])
+        if number != logged_rows:
+            faults.append(f"{name} {number} predictions, the log has {logged_rows}")
     result.faults = faults
     return result
 
@@ -103,16 +105,12 @@ def count(database_url: str, caller: str = "") -> int:
     return counts.get(caller, 0) if caller else sum(counts.values())
 
 
-def _read(database_url: str) -> dict[str, list[Any]]:
-    return {name: _query(database_url, QUERIES[name]) for name in ("predictions", "counted", "timed")}
-
-
-def _query(database_url: str, query: str) -> list[Any]:
+def _query(database_url: str, query: str, *values: str) -> list[Any]:
     if database_url.startswith("sqlite"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=20)) as connection:
-            return connection.execute(query).fetchall()
+            return connection.execute(query.replace("%s", "?"), values).fetchall()
     with closing(psycopg2.connect(database_url, connect_timeout=5)) as server, server.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(query, values)
         return list(cursor.fetchall())
 
 
