@@ -191,6 +191,13 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     CLFSITE_BODY_SECONDS: Annotated[
         Count, _about("how long a caller may take for the body of a request, and for each part of an upload")
     ] = 60
+    CLFSITE_BODIES_PER_ADDRESS: Annotated[
+        CountOrNone,
+        _about(
+            "bodies that one address may be sending to a web process at the same time; 0: no limit. Behind proxies the "
+            "address is that of the caller, see `CLFSITE_PROXIES`"
+        ),
+    ] = 0
     CLFSITE_UPLOAD_BYTES: Annotated[Count, _about("maximum size of an uploaded file")] = 200 * 1024**2
     CLFSITE_SOURCE_: Annotated[
         dict[str, Annotated[str, _url("postgresql", "postgres", "sqlite")]],

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
@@ -22,8 +22,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clfsite.settings")
 django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402  after the setup
+from django.contrib.auth import get_user  # noqa: E402
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.core.handlers.exception import convert_exception_to_response  # noqa: E402
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.http import HttpResponse  # noqa: E402
 from django.http.response import ResponseHeaders  # noqa: E402
 from django.urls import ResolverMatch, get_resolver  # noqa: E402
@@ -37,11 +40,14 @@ from clfsite.core.requests import access_log, bodies  # noqa: E402
 from clfsite.core.requests.whole_body import WholeBody  # noqa: E402
 from clfsite.core.web.problems import exception_handler  # noqa: E402
 from clfsite.takeover.door import THREADS  # noqa: E402
+from predictions.keys import service as keys  # noqa: E402
 from predictions.serving import follower  # noqa: E402
 from predictions.serving.loop import Serving, match_of  # noqa: E402
 
 # bytes; a page's body is read before it takes a thread, or in pieces by its thread if it is larger
 SHORT = 1024**2
+# bytes; answers of unknown length are sent in pieces of at least this size
+PIECE = 64 * 1024
 
 Headers = list[tuple[str, str]]
 JSON = ("Content-Type", "application/json")
@@ -68,9 +74,12 @@ class Application:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer on a loop, with threads for what takes long."""
         self._loop = loop
-        self._threads = ThreadPoolExecutor(int(os.environ.get(THREADS, "16")), "call")
+        threads = int(os.environ.get(THREADS, "16"))
+        self._threads = ThreadPoolExecutor(threads, "call")
+        # for uploads and downloads, which take as long as the caller's network
+        self._long_threads = ThreadPoolExecutor(threads, "long call")
         self._serving = Serving(loop, self._threads)
-        self._bodies = bodies.Reader(loop, settings.CLFSITE_BODY_SECONDS)
+        self._bodies = bodies.Reader(loop, settings.CLFSITE_BODY_SECONDS, settings.CLFSITE_BODIES_PER_ADDRESS)
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request, with the id of its call in the answer and in the log."""
@@ -87,27 +96,35 @@ class Application:
             more.append(("Connection", "close"))
         with suppress(ProtocolClosed):
             if match := match_of(scope.path):
-                status, headers, content = await self._serve(match, environ, scope, protocol)
+                status, headers, content = await self._serve(match, call, environ, scope, protocol)
                 access_log.end(call, status)
                 protocol.response_bytes(status, [*headers, *more], content)
             else:
                 await self._page(call, environ, more, scope, protocol)
 
     async def _serve(
-        self, match: ResolverMatch, environ: dict[str, Any], scope: Scope, protocol: HTTPProtocol
+        self,
+        match: ResolverMatch,
+        call: access_log.Call,
+        environ: dict[str, Any],
+        scope: Scope,
+        protocol: HTTPProtocol,
     ) -> tuple[int, Iterable[tuple[str, str]], bytes]:
         """Answer a serving call, which needs no session, no user and no page headers."""
         request = ServingRequest(environ, scope.path)
         # what the middleware refuses or adds depends on the request alone
         checked = self._checks(request)
+        checked.headers.setdefault(*NO_SNIFF)
         if not isinstance(checked, Passed):
-            return checked.status_code, [*checked.items(), NO_SNIFF], checked.content
+            return checked.status_code, checked.items(), checked.content
         answer = await self._serving.answer(
-            match, request, lambda: self._bodies.read(scope, protocol, settings.CLFSITE_BODY_BYTES)
+            match,
+            request,
+            lambda: self._bodies.read(scope, protocol, settings.CLFSITE_BODY_BYTES, call.address),
         )
         if not isinstance(answer, HttpResponse):
-            return HTTPStatus.OK, [JSON, NO_SNIFF, *checked.items()], answer
-        for name, value in (NO_SNIFF, *checked.items()):
+            return HTTPStatus.OK, [JSON, *checked.items()], answer
+        for name, value in checked.items():
             answer.headers[name] = value
         return answer.status_code, answer.items(), answer.content
 
@@ -119,58 +136,56 @@ class Application:
         scope: Scope,
         protocol: HTTPProtocol,
     ) -> None:
-        """Answer everything else in a thread."""
+        """Answer everything else in a thread, which waits for no caller unless it is one for what takes long."""
+        context, threads = contextvars.copy_context(), self._threads
         try:
-            environ["wsgi.input"] = await self._input(environ, scope, protocol)
+            length = int(environ["CONTENT_LENGTH"] or 0)
+            if "HTTP_TRANSFER_ENCODING" in environ and not environ["CONTENT_LENGTH"]:
+                # Django cannot tell the end of such a body from a disconnected caller, see also `bodies.read`
+                raise LengthRequired(
+                    "bodies without a Content-Length are only accepted by calls for predictions; send a Content-Length"
+                )
+            if length > SHORT and await self._loop.run_in_executor(threads, context.run, is_known, environ):
+                threads = self._long_threads
+                pieces = bodies.Pieces(protocol, self._loop, settings.CLFSITE_BODY_SECONDS)
+                environ["wsgi.input"] = WholeBody(pieces, length)
+            else:
+                # a stranger could send for hours what is refused without being read
+                body = (
+                    b"" if length > SHORT else await self._bodies.read(scope, protocol, SHORT, call.address)
+                )
+                environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         except Exception as error:  # noqa: BLE001  answered like that of a serving call
-            response = exception_handler(error, {})
-            access_log.end(call, response.status_code)
-            protocol.response_bytes(response.status_code, [*response.items(), *more], response.content)
+            refusal = exception_handler(error, {})
+            access_log.end(call, refusal.status_code)
+            protocol.response_bytes(refusal.status_code, [*refusal.items(), *more], refusal.content)
             return
-        context = contextvars.copy_context()
-        whole = await self._loop.run_in_executor(
-            self._threads, context.run, self._run, call, environ, more, protocol
+        response, headers, content = await self._loop.run_in_executor(
+            threads, context.run, self._run, environ
         )
-        if whole:
-            access_log.end(call, whole[0])
-            protocol.response_bytes(*whole)
-
-    async def _input(self, environ: dict[str, Any], scope: Scope, protocol: HTTPProtocol) -> Any:
-        """The body as a file for Django.
-
-        Raises:
-            LengthRequired: Django cannot tell the end of such a body from a disconnected caller. See also `bodies.read`.
-        """
-        length = environ.get("CONTENT_LENGTH", "")
-        if not length and "HTTP_TRANSFER_ENCODING" in environ:
-            raise LengthRequired(
-                "bodies without a Content-Length are only accepted by calls for predictions; send a Content-Length"
+        access_log.end(call, response.status_code)
+        headers += more
+        if content is not None:
+            protocol.response_bytes(response.status_code, headers, content)
+        else:
+            await self._loop.run_in_executor(
+                self._long_threads, context.run, self._stream, response, headers, protocol
             )
-        if int(length or 0) <= SHORT:
-            body = await self._bodies.read(scope, protocol, SHORT)
-            environ["CONTENT_LENGTH"] = str(len(body))
-            return io.BytesIO(body)
-        return WholeBody(bodies.Pieces(protocol, self._loop, settings.CLFSITE_BODY_SECONDS), int(length))
 
-    def _run(
-        self, call: access_log.Call, environ: dict[str, Any], more: Headers, protocol: HTTPProtocol
-    ) -> tuple[int, Headers, bytes] | None:
-        """Let Django answer, in a thread; None if the answer was sent in pieces."""
+    def _run(self, environ: dict[str, Any]) -> tuple[Any, Headers, bytes | None]:
+        """Let Django answer: a response, its headers, and its content unless it is to be sent in pieces."""
         started: list[Headers] = []
 
         def started_with(_status: str, headers: Headers, *_details: Any) -> Any:
             started.append(headers)
 
-        response = self._pages(environ, started_with)
+        response: Any = self._pages(environ, started_with)
+        if response.streaming and int(response.headers.get("Content-Length", SHORT)) >= SHORT:
+            return response, started[0], None
         try:
-            headers = [*started[0], *more]
-            if not response.streaming or int(response.headers.get("Content-Length", SHORT)) < SHORT:
-                return response.status_code, headers, b"".join(response)
-            access_log.end(call, response.status_code)
-            self._stream(response, headers, protocol)
+            return response, started[0], b"".join(response)
         finally:
             response.close()
-        return None
 
     def _stream(self, response: Any, headers: Headers, protocol: HTTPProtocol) -> None:
         """Send an answer in pieces, each when the caller has taken the one before."""
@@ -179,11 +194,27 @@ class Application:
             return protocol.response_stream(response.status_code, headers)
 
         async def send(piece: bytes) -> None:
-            await transport.send_bytes(piece)
+            async with asyncio.timeout(settings.CLFSITE_BODY_SECONDS):
+                await transport.send_bytes(piece)
 
-        transport = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        for piece in response:
-            asyncio.run_coroutine_threadsafe(send(piece), self._loop).result()
+        try:
+            transport = asyncio.run_coroutine_threadsafe(start(), self._loop).result()
+            for piece in _large(response):
+                asyncio.run_coroutine_threadsafe(send(piece), self._loop).result()
+        finally:
+            response.close()
+
+
+def _large(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces, because each takes a turn of the loop; an export has one for each row."""
+    large = bytearray()
+    for piece in pieces:
+        large += piece
+        if len(large) >= PIECE:
+            yield bytes(large)
+            large.clear()
+    if large:
+        yield bytes(large)
 
 
 def environ_of(scope: Scope) -> dict[str, Any]:
@@ -236,6 +267,17 @@ class Passed(HttpResponse):
 
     def __init__(self) -> None:
         self.headers = ResponseHeaders({})
+
+
+def is_known(environ: dict[str, Any]) -> bool:
+    """Whether a request has a valid key or comes from a person who is logged in."""
+    connection.close_if_unusable_or_obsolete()
+    scheme, _, key = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme:
+        return scheme.lower() == "bearer" and keys.is_valid(key)
+    request = WSGIRequest(environ)
+    request.session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    return bool(get_user(request).is_authenticated)
 
 
 def _checks() -> Any:

@@ -268,7 +268,7 @@ def web_command(host: str, port: int, header_seconds: int, memory: int) -> list[
         memory: MiB above which it is replaced; 0 for no limit.
     """
     options = (
-        f"--interface rsgi --no-ws --workers 1 --workers-kill-timeout {STOP_SECONDS} --log-level error "
+        f"--interface rsgi --http 1 --no-ws --workers 1 --workers-kill-timeout {STOP_SECONDS} --log-level error "
         f"--host {host} --port {port} --backlog {CONNECTIONS} --backpressure {CONNECTIONS} "
         f"--http1-header-read-timeout {1_000 * header_seconds}"
     )

@@ -177,6 +177,15 @@ def recognise(key: str) -> KeyCaller:
     return caller
 
 
+def is_valid(key: str) -> bool:
+    """Whether a key is known and neither expired nor revoked; this counts as no call."""
+    try:
+        _recognise(key)
+    except AuthenticationFailed:
+        return False
+    return True
+
+
 def _recognise(key: str) -> KeyCaller:
     if len(key) > MAX_LENGTH:
         raise refused("the API key is not valid")

@@ -53,6 +53,7 @@ class Protocol:
 
     def response_bytes(self, status: int, headers: Sequence[tuple[str, str]], content: bytes) -> None:
         self.answer = Answer(status, {name.lower(): value for name, value in headers}, content)
+        assert len(self.answer.headers) == len(headers), f"a header stands twice: {headers}"
 
     def response_stream(self, status: int, headers: Sequence[tuple[str, str]]) -> "Protocol":
         self.response_bytes(status, headers, b"")

@@ -11,6 +11,7 @@ from typing import Any
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 from granian.rsgi import Scope
+from rest_framework.exceptions import ErrorDetail, Throttled
 
 from clfsite.core.errors import TooLarge, TooSlow
 from clfsite.core.requests.strict_json import TOO_LARGE
@@ -21,28 +22,32 @@ LOOK_SECONDS = 0.5
 
 
 class Reader:
-    """Reads the bodies of one loop, each within so many seconds."""
+    """Reads the bodies of one loop, each within so many seconds, and so many at a time from one address (0: no limit)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, per_address: int = 0) -> None:
         self._loop = loop
         self._seconds = seconds
-        # since when each task reads; one timer looks at all of them, because one for each would cost more than reading
-        self._since: dict[asyncio.Task[Any], float] = {}
+        self._per_address = per_address
+        # since when each task reads, and from which address; one timer looks at all of them, because one for each would
+        # cost more than reading
+        self._since: dict[asyncio.Task[Any], tuple[float, str]] = {}
         self._is_looking = False
 
-    async def read(self, scope: Scope, protocol: HTTPProtocol, most: int) -> bytes:
+    async def read(self, scope: Scope, protocol: HTTPProtocol, most: int, address: str = "") -> bytes:
         """Return a body of up to `most` bytes.
 
         Raises:
             TooLarge, TooSlow: more than so many bytes, or more seconds. CutShort: the caller disconnected.
+            Throttled: the address sends too many bodies at the moment.
         """
         length = scope.headers.get("content-length")
         if length is None and "transfer-encoding" not in scope.headers and scope.http_version.startswith("1"):
             return b""
         if length is not None and int(length) > most:
             raise TooLarge(TOO_LARGE)
+        self._check(address)
         task: Any = asyncio.current_task()
-        self._since[task] = self._loop.time()
+        self._since[task] = self._loop.time(), address
         if not self._is_looking:
             self._look()
         try:
@@ -59,10 +64,21 @@ class Reader:
         finally:
             self._since.pop(task, None)
 
+    def _check(self, address: str) -> None:
+        if not 0 < self._per_address <= len(self._since):
+            return
+        if sum(other == address for _, other in self._since.values()) >= self._per_address:
+            error = Throttled(wait=LOOK_SECONDS)
+            error.detail = ErrorDetail(
+                f"{address} is sending {self._per_address} bodies already (CLFSITE_BODIES_PER_ADDRESS); try again when one of "
+                "them was answered"
+            )
+            raise error
+
     def _look(self) -> None:
         """Cancel the tasks that have read for too long, and look again if any reads."""
         late = self._loop.time() - self._seconds
-        for task in [task for task, since in self._since.items() if since < late]:
+        for task in [task for task, (since, _) in self._since.items() if since < late]:
             del self._since[task]
             task.cancel()
         self._is_looking = bool(self._since)
