@@ -27,7 +27,7 @@ from training.models import Activation, Classifier, Dataset, Run, Version
 # a migration makes transactions of its own
 pytestmark = [pytest.mark.dialect, pytest.mark.django_db(transaction=True)]
 
-DUMPS = Path(__file__).parents[2] / "support" / "old_site"
+DUMPS = Path(__file__).parents[3] / "support" / "old_site"
 # what the callers of the old site sent
 KEY, REVOKED, EXPIRED = (
     "clf_an-old-key-that-goes-on-working",
