@@ -17,7 +17,9 @@ from training.ml.serve.onnx_graph import ML_DOMAIN, Graph, Matrix
 
 # nodes; larger models would come close to the limit of 2 GB of a protocol buffer
 MAX_NODES = 5_000_000
-LEAF, AT_MOST, EQUAL = "LEAF", "BRANCH_LEQ", "BRANCH_EQ"
+# what a node does, as a place among the names in ONNX; numbers, because a large forest has millions of nodes
+LEAF, AT_MOST, EQUAL = range(3)
+MODES = np.array(["LEAF", "BRANCH_LEQ", "BRANCH_EQ"])
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Trees:
     threshold: list[Matrix] = field(default_factory=list)
     left: list[NDArray[np.int64]] = field(default_factory=list)
     right: list[NDArray[np.int64]] = field(default_factory=list)
-    mode: list[NDArray[np.str_]] = field(default_factory=list)
+    mode: list[NDArray[np.int8]] = field(default_factory=list)
     leaf_tree: list[NDArray[np.int64]] = field(default_factory=list)
     leaf_node: list[NDArray[np.int64]] = field(default_factory=list)
     leaf_target: list[NDArray[np.int64]] = field(default_factory=list)
@@ -79,7 +81,7 @@ class Trees:
         self.leaf_weight.append(weights[leaves[rows], columns])
         if missing_left is None:
             missing_left = np.zeros(len(feature), dtype=bool)
-        mode = np.where(is_leaf, LEAF, AT_MOST)
+        mode = np.where(is_leaf, LEAF, AT_MOST).astype(np.int8)
         feature, threshold, left, right = (
             np.where(is_leaf, 0, values) for values in (feature, threshold, left, right)
         )
@@ -94,7 +96,7 @@ class Trees:
             )
             threshold, right = np.append(threshold, codes[1:]), np.append(right, following[1:])
             mode, missing_left = (
-                np.append(mode, np.full(len(added), EQUAL)),
+                np.append(mode, np.full(len(added), EQUAL, dtype=np.int8)),
                 np.append(missing_left, np.zeros(len(added), dtype=bool)),
             )
         self.tree.append(np.full(len(feature), tree))
@@ -125,9 +127,9 @@ class Trees:
             ("target_treeids", self.leaf_tree),
             ("target_nodeids", self.leaf_node),
             ("target_ids", self.leaf_target),
-            ("nodes_modes", self.mode),
         ):
             yield name, np.concatenate(parts).tolist()
+        yield "nodes_modes", MODES[np.concatenate(self.mode)].tolist()
         missing_left = np.concatenate(self.missing_left)
         if missing_left.any():
             yield "nodes_missing_value_tracks_true", missing_left.astype(np.int64).tolist()
