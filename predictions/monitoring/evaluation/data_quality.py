@@ -30,13 +30,7 @@ def data_quality(
     hours: Hours,
     since: datetime,
     until: datetime,
-    predicted: Sequence[int] | NDArray[np.int64],
 ) -> DataQuality:
-    """Look at a window.
-
-    Args:
-        predicted: held-out rows by the label that the version would answer now.
-    """
     bins = reference.bins
     cells = bins.cells(counts)
     rows = int(cells.sum())
@@ -67,8 +61,8 @@ def data_quality(
         silent_since=_silent_since(hours, bins.cells(hours.counts).sum(axis=(1, 2)), until),
         never_given=tuple(
             label
-            for label, given, usual in zip(bins.classes, by_class, predicted, strict=True)
-            if not given and _is_missed(int(usual), int(sum(predicted)), rows)
+            for label, given, usual in zip(bins.classes, by_class, reference.predicted, strict=True)
+            if not given and _is_missed(usual, sum(reference.predicted), rows)
         ),
     )
 

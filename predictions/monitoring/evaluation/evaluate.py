@@ -41,6 +41,10 @@ def evaluate(version: Version, *, days: int = 7, until: datetime | None = None) 
     """
     end = until or timezone.now()
     reference = version.reference
+    decision = decided([version.pk]).get(version.pk)
+    if decision:
+        predicted = np.array(decision.confusion).sum(axis=0)
+        reference = replace(reference, predicted=tuple(predicted.tolist()))
     since = hour_of(end - timedelta(days=days)) + HOUR
     hours = binned.read(
         version.pk, reference.bins.size, since - WEEKS_BEFORE * WEEK, end if until else end + HOUR
@@ -49,9 +53,7 @@ def evaluate(version: Version, *, days: int = 7, until: datetime | None = None) 
     cells = reference.bins.cells(counts)
     predictions = int(cells.sum())
     columns, label_mix, probabilities = distributions(version, reference, hours, since, end)
-    decision = decided([version.pk]).get(version.pk)
-    predicted = np.array(decision.confusion).sum(axis=0) if decision else reference.predicted
-    data = data_quality(version, reference, counts, hours, since, end, predicted)
+    data = data_quality(version, reference, counts, hours, since, end)
     accuracy = accuracy_of(version, reference, counts, since, end, decision)
     evaluation = Evaluation(
         classifier=version.classifier.name,

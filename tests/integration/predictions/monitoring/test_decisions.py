@@ -143,7 +143,9 @@ def test_a_drop_under_the_threshold_in_force_is_told_everywhere() -> None:
 def test_a_label_that_the_threshold_in_force_rules_out_is_not_missed() -> None:
     version = changed(of_two(), threshold=1.0)
     serve(version, timezone.now(), 1_000, labels={"yes": "no"})
-    assert report_facts.collect(version).monitoring.evaluation.quality.never_given == ()
+    found = report_facts.collect(version).monitoring.evaluation
+    assert found.quality.never_given == ()
+    assert dict(zip(found.label_mix.groups, found.label_mix.then, strict=True)) == {"no": 1, "yes": 0}
 
 
 def test_a_threshold_that_was_taken_back_counts_since_then() -> None:
