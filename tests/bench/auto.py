@@ -10,11 +10,13 @@ portfolio (`tests.bench.portfolio`).
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -148,6 +150,20 @@ def megabytes(environment: Path) -> float:
     return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
 
 
+def megabytes_here() -> float:
+    """The size of the packages that an installed site needs, without those of its tests."""
+    names = re.findall(r"^([A-Za-z0-9._-]+)==", Path("requirements.txt").read_text(), re.MULTILINE)
+    files = [file for name in names for file in _files(name)]
+    return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
+
+
+def _files(package: str) -> list[Path]:
+    try:
+        return [Path(str(file.locate())) for file in distribution(package).files or ()]
+    except PackageNotFoundError:  # a package for other machines
+        return []
+
+
 def show(name: str, side: str, found: dict[str, Any]) -> None:
     print(
         f"| {name} | {side} | {found['auc']:.4f} | {found['log_loss']:.4f} | {found['seconds']:.0f} "
@@ -188,8 +204,7 @@ def main() -> None:
         print(json.dumps(ours(options.side, options.minutes)))
         return
     others = prepare()
-    here = Path(sys.prefix)
-    sizes = {"clfsite": megabytes(here), " and ".join(others) or "none": megabytes(ENVIRONMENT)}
+    sizes = {"clfsite": megabytes_here(), " and ".join(others) or "none": megabytes(ENVIRONMENT)}
     print("megabytes: " + ", ".join(f"{side} {size:,.0f}" for side, size in sizes.items()))
     print(
         "| table | side | ROC-AUC | log-loss | seconds | row, ms | model |\n| --- | --- | --- | --- | --- | --- | --- |"
