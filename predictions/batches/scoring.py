@@ -109,7 +109,7 @@ class Scorer:
         began = time.perf_counter()
         try:
             with transaction.atomic():
-                log.write([answers.log_rows], len(answers.log_rows))
+                log.write([answers.log_rows])
                 self.batch.parts.create(
                     number=part.number,
                     rows=len(answers.log_rows),
@@ -124,7 +124,7 @@ class Scorer:
                 raise
             raise Left from error
         metrics.step("commit", time.perf_counter() - began, self.live.classifier)
-        predict.count(self.live, [answers.log_rows], answers.unseen)
+        predict.count(self.live, answers.log_rows, answers.unseen)
 
 
 def plan(batch: Batch, path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from predictions.log.group_commit import Waiting, log
-from predictions.log.rows import LogRows, Parts
+from predictions.log.rows import LogRows
 
 # seconds between looks for calls whose deadline has passed
 SWEEP_SECONDS = 0.1
@@ -20,13 +20,12 @@ SWEEP_SECONDS = 0.1
 class Awaited(Waiting):
     """The rows of a call that awaits `stored`, which becomes the rows or the error."""
 
-    __slots__ = ("_commits", "rows", "stored")
+    __slots__ = ("_commits", "stored")
 
     def __init__(
         self, commits: "AwaitedCommits", rows: LogRows, stored: "asyncio.Future[LogRows]", deadline: float
     ) -> None:
-        super().__init__(Parts.of(rows), deadline)
-        self.rows = rows
+        super().__init__(rows, deadline)
         self.stored = stored
         self._commits = commits
 

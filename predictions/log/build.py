@@ -1,8 +1,9 @@
-"""The only builder of log rows: scored rows of a request or of a file become rows of the log, column by column."""
+"""The only builder of log rows: scored rows of a call or of a file become rows of the log, column by column."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ def log_rows(
     live: Live,
     *,
     ids: Sequence[str],
-    features: Sequence[str],
-    values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]] | None,
+    features: Sequence[Mapping[str, Any]],
+    arrays: Mapping[str, NDArray[Any]] | None,
     labels: Sequence[str],
     proba: NDArray[np.float64],
     warnings: Sequence[str],
@@ -31,20 +32,17 @@ def log_rows(
     source: Prediction.Source,
     caller: str,
     created_at: datetime,
-    request_id: str | None = None,
-    batch_id: int | None = None,
-    rows: Sequence[int] | None = None,
-    references: Sequence[str | None] | None = None,
+    request_id: str | None,
+    references: Sequence[str | None] | None,
 ) -> LogRows:
-    """The predictions of a version as rows of the log, for all sources.
+    """The predictions of a version for the records of a call, for the log.
 
     Args:
-        features, warnings: JSON texts, one for each row.
-        values: the features as records of JSON values, or as columns of a prepared frame; None if another part of the
-            call has those of all its rows.
+        features: records of JSON values.
+        arrays: the same as columns of a prepared frame, if they were checked by column.
         proba: shape (rows, classes), in the contract's order of classes.
+        warnings: JSON texts, one for each row.
         seconds: time of each row.
-        rows: positions in the batch.
         references: the callers' own keys, None for a row without one.
     """
     shares, places = proba.tolist(), live.places
@@ -62,10 +60,8 @@ def log_rows(
         caller=caller,
         created_at=created_at,
         request_id=request_id,
-        batch_id=batch_id,
-        rows=rows,
         references=references,
-        places=live.binner.places(values, labels, probability),
+        places=partial(live.binner.places, features if arrays is None else arrays, labels, probability),
         activation_id=live.activation_id,
     )
 

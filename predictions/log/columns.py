@@ -139,8 +139,8 @@ class LogColumns:
             strict=False,
         )
 
-    def lines(self) -> bytes:
-        """The rows in COPY's text format, in the order of COLUMNS."""
+    def lines(self) -> Iterator[bytes]:
+        """The rows in COPY's text format, in the order of COLUMNS, in one piece."""
         same = "\t".join(
             (
                 str(self.version_id),
@@ -170,7 +170,7 @@ class LogColumns:
             NULL.encode() if self.references is None else Cells.of(map(nullable, self.references)),
             f"\t{NULL if self.activation_id is None else self.activation_id}".encode(),
         ]
-        return content(join(pieces, len(self)))
+        yield content(join(pieces, len(self)))
 
 
 def _written(values: NDArray[np.float64]) -> Cells:

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from itertools import chain
 from queue import Empty, SimpleQueue
 
 from django.conf import settings
@@ -23,7 +22,7 @@ from django.db import (
 
 from clfsite.core.errors import Unavailable
 from clfsite.core.storage import database, space
-from predictions.log.rows import Parts, write
+from predictions.log.rows import LogRows, write
 from predictions.serving import metrics
 
 logger = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ IDLE_SECONDS = 30.0
 FAULT_SECONDS = 10.0
 
 
-def record(parts: Parts) -> None:
+def record(rows: LogRows) -> None:
     """Commit the rows of a call, all or none. When this returns, they survive a crash.
 
     Within a transaction of the caller, they become part of that transaction.
@@ -44,18 +43,18 @@ def record(parts: Parts) -> None:
         Unavailable: the database did not store them in time. DatabaseError: it refuses these rows.
     """
     if connection.in_atomic_block:
-        write(parts, len(parts))
+        write([rows])
     else:
-        log.submit(parts)
+        log.submit(rows)
 
 
 class Waiting:
     """The rows of one call, which wait for their commit."""
 
-    __slots__ = ("deadline", "error", "is_finished", "parts", "was_tried")
+    __slots__ = ("deadline", "error", "is_finished", "rows", "was_tried")
 
-    def __init__(self, parts: Parts, deadline: float) -> None:
-        self.parts = parts
+    def __init__(self, rows: LogRows, deadline: float) -> None:
+        self.rows = rows
         self.deadline = deadline
         self.error: Exception | None = None
         self.was_tried = False
@@ -73,7 +72,7 @@ class Waiting:
     def failure(self) -> Exception | None:
         """What the call raises, if the rows are not stored."""
         error = self.error
-        if error is None or isinstance(error, DatabaseError) or error is self.parts.error:
+        if error is None or isinstance(error, DatabaseError):
             return error
         failure = Unavailable("the log could not be written, so the prediction may not be stored; try again")
         failure.__cause__ = error
@@ -85,8 +84,8 @@ class Blocked(Waiting):
 
     __slots__ = ("_lock",)
 
-    def __init__(self, parts: Parts, deadline: float) -> None:
-        super().__init__(parts, deadline)
+    def __init__(self, rows: LogRows, deadline: float) -> None:
+        super().__init__(rows, deadline)
         self._lock = threading.Lock()
         self._lock.acquire()
 
@@ -116,10 +115,10 @@ class GroupCommit:
         """The number of waiting rows."""
         return self._rows
 
-    def submit(self, parts: Parts) -> None:
+    def submit(self, rows: LogRows) -> None:
         """Wait in this thread until these rows are committed; see `record`."""
         seconds = settings.CLFSITE_LOG_SECONDS
-        waiting = Blocked(parts, time.monotonic() + seconds)
+        waiting = Blocked(rows, time.monotonic() + seconds)
         self.reserve(waiting)
         try:
             self.put([waiting])
@@ -138,7 +137,7 @@ class GroupCommit:
         """
         if not self._is_running():
             self._start()
-        count = len(waiting.parts)
+        count = len(waiting.rows)
         with self._lock:
             if self._rows and self._rows + count > settings.CLFSITE_LOG_ROWS:
                 raise Unavailable(
@@ -150,7 +149,7 @@ class GroupCommit:
     def release(self, waiting: Waiting) -> None:
         """Count the rows of a call as waiting no longer."""
         with self._lock:
-            self._rows -= len(waiting.parts)
+            self._rows -= len(waiting.rows)
 
     def put(self, calls: Sequence[Waiting]) -> None:
         """Hand the rows of calls to the writer, which commits them together."""
@@ -209,14 +208,7 @@ class GroupCommit:
                 group += first
             self._gather(group)
             metrics.log_queue_rows.set(self._rows)
-            try:
-                group = self._commit(group)
-            except Exception as error:
-                logger.exception("the log could not be written")
-                self._failed_at = time.monotonic()
-                for waiting in group:
-                    waiting.finish(error)
-                group = []
+            group = self._commit(group)
             if not group and not self._queue.qsize():
                 metrics.log_queue_rows.set(0)
             if group:
@@ -236,14 +228,14 @@ class GroupCommit:
 
     def _gather(self, group: list[Waiting]) -> None:
         """Add the waiting rows, up to the size of one commit."""
-        rows = sum(len(waiting.parts) for waiting in group)
+        rows = sum(len(waiting.rows) for waiting in group)
         while rows < ROWS_PER_COMMIT and self._queue.qsize():
             calls = self._queue.get_nowait()
             if calls is None:
                 self._queue.put(None)
                 return
             group += calls
-            rows += sum(len(waiting.parts) for waiting in calls)
+            rows += sum(len(waiting.rows) for waiting in calls)
 
     def _commit(self, group: list[Waiting]) -> list[Waiting]:
         """Write a group in one transaction and wake its requests.
@@ -255,29 +247,20 @@ class GroupCommit:
         group = [waiting for waiting in group if waiting.deadline > now]
         if not group:
             return []
-        began, rows = time.perf_counter(), sum(len(waiting.parts) for waiting in group)
+        began, blocks = time.perf_counter(), [waiting.rows for waiting in group]
         try:
-            write(chain.from_iterable(waiting.parts for waiting in group), rows)
-        except Exception as error:  # noqa: BLE001  other errors are raised again there
+            write(blocks)
+        except Exception as error:  # noqa: BLE001  the calls that it is meant for raise it
             return self._go_on(group, error)
         metrics.commit_seconds.observe(time.perf_counter() - began)
-        metrics.commit_rows.observe(rows)
+        metrics.commit_rows.observe(sum(map(len, blocks)))
         self._failed_at = -FAULT_SECONDS
         for waiting in group:
             waiting.finish()
         return []
 
     def _go_on(self, group: list[Waiting], error: Exception) -> list[Waiting]:
-        """Deal with a commit that failed; see `_commit`.
-
-        Raises:
-            Exception: the cause is neither the database nor a part that could not be made.
-        """
-        broken = [waiting for waiting in group if waiting.parts.error]
-        if broken:
-            for waiting in broken:
-                waiting.finish(waiting.parts.error)
-            return self._commit([waiting for waiting in group if not waiting.parts.error])
+        """Deal with a commit that failed; see `_commit`."""
         if reason := database.outage(error):
             logger.warning("the log cannot be written at the moment, %s: %s", reason, str(error).strip())
             self._reason = reason
@@ -287,17 +270,18 @@ class GroupCommit:
             for waiting in group:
                 waiting.was_tried = True
             return group
-        if isinstance(error, DatabaseError):
-            return self._narrow(group, error)
-        raise error
+        return self._narrow(group, error)
 
-    def _narrow(self, group: list[Waiting], error: DatabaseError) -> list[Waiting]:
-        """Find the request with the refused rows by bisection, because only that one may fail; see `_commit`."""
+    def _narrow(self, group: list[Waiting], error: Exception) -> list[Waiting]:
+        """Find the request whose rows cannot be stored by bisection, because only that one may fail; see `_commit`."""
         if len(group) > 1:
             middle = len(group) // 2
             return self._commit(group[:middle]) + self._commit(group[middle:])
         # if an earlier attempt got no answer, an existing row means that it was committed
         was_committed = group[0].was_tried and isinstance(error, IntegrityError)
+        if not isinstance(error, DatabaseError):
+            logger.error("the log could not be written", exc_info=error)
+            self._failed_at = time.monotonic()
         group[0].finish(None if was_committed else error)
         return []
 

@@ -1,13 +1,14 @@
 """Writing rows of the log without the ORM, column by column, with the hourly counts in the same transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, repeat
-from typing import Any, Protocol, Self, TypeAlias
+from itertools import chain, islice, repeat
+from typing import Any, Protocol
 
 import numpy as np
-from django.db import connection, transaction
+import orjson
+from django.db import DatabaseError, connection, transaction
 from numpy.typing import NDArray
 
 from predictions.models import Prediction
@@ -20,13 +21,14 @@ COLUMNS = (
 )  # fmt: skip
 # rows; from here on COPY is faster than INSERT in PostgreSQL
 ROWS_FOR_COPY = 100
+# rows that PostgreSQL gets at once, and inserts while the next ones are written out
+ROWS_OF_PIECE = 100
 _TABLE = Prediction._meta.db_table
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _ROW = f"({', '.join(['%s'] * len(COLUMNS))})"
 _INSERT = f"INSERT INTO {_TABLE} ({_NAMES}) VALUES "  # noqa: S608  names of our own
 # of COPY's text format
 NULL = r"\N"
-_Counts: TypeAlias = tuple[counts.Counted, bins.Binned]
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -46,21 +48,22 @@ class Block(Protocol):
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of COLUMNS, with values for the database driver."""
 
-    def lines(self) -> bytes:
-        """The rows in COPY's text format, in the order of COLUMNS."""
+    def lines(self) -> Iterator[bytes]:
+        """The rows in COPY's text format, in the order of COLUMNS, in pieces."""
 
 
 @dataclass(slots=True)
 class LogRows:
     """Predictions to log, as parallel sequences with one item per row; see `Prediction` for the fields.
 
-    Ids are texts with hyphens; features, probabilities and warnings are JSON texts without white space
-    between values; single values apply to all rows. `rows` are positions in a batch; `references` are None
-    if no row has one. `places` are those of all values among the bins of the version, see `training.ml.watch.bins`.
+    Ids are texts with hyphens; features are JSON values; probabilities and warnings are JSON texts without white space
+    between values; single values apply to all rows. `references` are None if no row has one. `places` returns those of all
+    values among the bins of the version, see `training.ml.watch.bins`. The writer writes out the features and finds the
+    places, mostly while the database inserts other rows.
     """
 
     ids: Sequence[str]
-    features: Sequence[str]
+    features: Sequence[Mapping[str, Any]]
     labels: Sequence[str]
     probability: Sequence[float]
     probabilities: Sequence[str]
@@ -71,10 +74,8 @@ class LogRows:
     caller: str
     created_at: datetime
     request_id: str | None = None
-    batch_id: int | None = None
-    rows: Sequence[int] | None = None
     references: Sequence[str | None] | None = None
-    places: Sequence[int] | NDArray[np.intp] = ()
+    places: Callable[[], Sequence[int] | NDArray[np.intp]] = tuple
     activation_id: int | None = None
 
     def __len__(self) -> int:
@@ -89,7 +90,7 @@ class LogRows:
     @property
     def binned(self) -> bins.Binned:
         """The data for the counts by bin."""
-        return bins.Binned(self.created_at, self.version_id, self.places)
+        return bins.Binned(self.created_at, self.version_id, self.places())
 
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of COLUMNS, with values for the database driver."""
@@ -97,17 +98,17 @@ class LogRows:
         # all finite sequences are as long as the ids
         return zip(
             self.ids if has_uuids else [key.replace("-", "") for key in self.ids],
-            self.features,
+            map(_json, self.features),
             self.labels,
             self.probability,
             self.probabilities,
             self.warnings,
-            repeat(None) if self.rows is None else self.rows,
+            repeat(None),
             repeat(self.version_id),
             repeat(self.latency_ms),
             repeat(self.source),
             repeat(self.caller),
-            repeat(self.batch_id),
+            repeat(None),
             repeat(self.request_id),
             repeat(connection.ops.adapt_datetimefield_value(self.created_at)),
             repeat(None) if self.references is None else self.references,
@@ -115,94 +116,53 @@ class LogRows:
             strict=False,
         )
 
-    def lines(self) -> bytes:
-        """The rows in COPY's text format, in the order of COLUMNS."""
+    def lines(self) -> Iterator[bytes]:
+        """The rows in COPY's text format, in the order of COLUMNS, in pieces."""
         labels = {label: escaped(label) for label in set(self.labels)}
         warnings = {warning: escaped(warning) for warning in set(self.warnings)}
-        batch = NULL if self.batch_id is None else str(self.batch_id)
-        request = self.request_id or NULL
         tail = (
+            NULL,
             str(self.version_id),
             repr(self.latency_ms),
             self.source,
             escaped(self.caller),
-            batch,
-            request,
+            NULL,
+            self.request_id or NULL,
+            self.created_at.isoformat(),
         )
         rows = zip(
             self.ids,
-            map(escaped_json, self.features),
+            map(escaped_json, map(_json, self.features)),
             map(labels.__getitem__, self.labels),
             map(repr, self.probability),
             map(escaped_json, self.probabilities),
             map(warnings.__getitem__, self.warnings),
-            repeat(NULL) if self.rows is None else map(str, self.rows),
-            repeat("\t".join((*tail, self.created_at.isoformat()))),
+            repeat("\t".join(tail)),
             repeat(NULL) if self.references is None else map(nullable, self.references),
             repeat(NULL if self.activation_id is None else str(self.activation_id)),
             # the zip stops with the ids
             strict=False,
         )
-        return "".join([f"{line}\n" for line in map("\t".join, rows)]).encode()
+        lines = map("\t".join, rows)
+        while piece := "\n".join(islice(lines, ROWS_OF_PIECE)):
+            yield f"{piece}\n".encode()
 
 
-class Parts:
-    """The rows of one call in parts. Each part is made on demand: the database writes one while the next is
-    made.
-
-    A second iteration, for example after a failed commit, returns the same parts.
-    """
-
-    def __init__(self, count: int, parts: Iterable[LogRows]) -> None:
-        """Take the total number of rows, and the parts, which only one thread at a time may request."""
-        self._count = count
-        self._coming = iter(parts)
-        self._made: list[LogRows] = []
-        self.error: Exception | None = None
-
-    @classmethod
-    def of(cls, *made: LogRows) -> Self:
-        """Create from finished parts."""
-        return cls(sum(map(len, made)), made)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[LogRows]:
-        yield from self._made
-        while part := self._next():
-            yield part
-
-    def _next(self) -> LogRows | None:
-        # a failed iterator stops when it is used again, which must not look like the end of the parts
-        if self.error:
-            raise self.error
-        try:
-            part = next(self._coming, None)
-        except Exception as error:
-            self.error = error
-            raise
-        if part:
-            self._made.append(part)
-        return part
-
-
-def write(blocks: Iterable[Block], count: int) -> None:
+def write(blocks: Sequence[Block]) -> None:
     """Insert and count blocks of rows in the open transaction, or in a new one: all or none.
 
     Raises:
-        IntegrityError: a row already exists. DatabaseError: the database is down or refuses a row, or a block
-        could not be made.
+        IntegrityError: a row already exists. DatabaseError: the database is down or refuses a row.
     """
-    if not count:
+    rows = sum(map(len, blocks))
+    if not rows:
         return
-    if connection.vendor == "postgresql" and count < ROWS_FOR_COPY:
-        _write_at_once(list(blocks))
-        return
-    # SQLite blocks other writers during a transaction, so everything is made before it
-    store, blocks = (_copy, blocks) if connection.vendor == "postgresql" else (_insert, list(blocks))
-    with transaction.atomic():
-        _count(store(blocks))
+    if connection.vendor != "postgresql":
+        _insert(blocks)
+    elif rows < ROWS_FOR_COPY:
+        _write_at_once(blocks)
+    else:
+        _copy(blocks)
 
 
 def _write_at_once(blocks: Sequence[Block]) -> None:
@@ -210,63 +170,72 @@ def _write_at_once(blocks: Sequence[Block]) -> None:
     rows = [row for block in blocks for row in block.values()]
     statements = [
         (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
-        *_counting([(block.counted, block.binned) for block in blocks]),
+        *_counting(blocks),
     ]
     with connection.cursor() as cursor:
         cursor.execute(*counts.joined(statements))
 
 
-def _counting(blocks: Sequence[_Counts]) -> list[tuple[str, list[Any]]]:
+def _insert(blocks: Sequence[Block]) -> None:
+    # SQLite blocks other writers during a transaction, so everything is made before it
+    rows, counting = [row for block in blocks for row in block.values()], _counting(blocks)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(_INSERT + _ROW, rows)
+        counts.execute(cursor, counting)
+
+
+def _copy(blocks: Sequence[Block]) -> None:
+    """Write blocks with COPY. A piece is written out, and all is counted, while PostgreSQL inserts the pieces before.
+
+    With the text format, PostgreSQL inserts rows after each 64 KB; with the binary format, it would collect 1,000 rows
+    first.
+    """
+    counting: list[tuple[str, list[Any]]] = []
+
+    def pieces() -> Iterator[bytes]:
+        for block in blocks:
+            yield from block.lines()
+        counting.extend(_counting(blocks))
+
+    feed = _Feed(pieces())
+    with transaction.atomic(), connection.cursor() as cursor:
+        try:
+            with connection.wrap_database_errors:
+                cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", feed)
+        except DatabaseError as error:
+            # psycopg2 raises an error of the feed as one of the database
+            if feed.error:
+                raise feed.error from error
+            raise
+        counts.execute(cursor, counting)
+
+
+def _counting(blocks: Sequence[Block]) -> list[tuple[str, list[Any]]]:
     """The statements that count blocks by hour and by bin."""
     return [
-        *counts.statements(counted for counted, _ in blocks),
-        *bins.statements(binned for _, binned in blocks),
+        *counts.statements(block.counted for block in blocks),
+        *bins.statements(block.binned for block in blocks),
     ]
-
-
-def _count(blocks: Sequence[_Counts]) -> None:
-    with connection.cursor() as cursor:
-        counts.execute(cursor, _counting(blocks))
-
-
-def _insert(blocks: Iterable[Block]) -> list[_Counts]:
-    counted = []
-    with connection.cursor() as cursor:
-        for block in blocks:
-            cursor.executemany(_INSERT + _ROW, list(block.values()))
-            counted.append((block.counted, block.binned))
-    return counted
-
-
-def _copy(blocks: Iterable[Block]) -> list[_Counts]:
-    counted: list[_Counts] = []
-    with connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN", _Feed(_stream(blocks, counted)))
-    return counted
 
 
 class _Feed:
     """The input of COPY."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.error: Exception | None = None
 
     def read(self, _size: int) -> bytes:
-        """The next chunk, of any size; empty at the end."""
-        return next(self._chunks, b"")
+        """The next piece, of any size; empty at the end."""
+        try:
+            return next(self._pieces, b"")
+        except Exception as error:
+            self.error = error
+            raise
 
 
-def _stream(blocks: Iterable[Block], counted: list[_Counts]) -> Iterator[bytes]:
-    """Blocks in COPY's text format. Each block is counted, and the next one made, while PostgreSQL reads the
-    previous one.
-
-    With the text format, PostgreSQL inserts rows after each 64 KB; with the binary format, it would collect
-    1,000 rows first. A block is sent in one piece, because this thread has to wait for the interpreter for
-    each further piece.
-    """
-    for block in blocks:
-        yield block.lines()
-        counted.append((block.counted, block.binned))
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def escaped(text: str) -> str:

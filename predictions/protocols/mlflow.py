@@ -118,7 +118,7 @@ class InvocationsView(MlflowView, ScoringView):
 
     def write(self, answer: predict.Answer) -> dict[str, list[Any]]:
         shown: dict[str, Callable[[], list[Any]]] = {
-            PREDICT: lambda: answer.labels,
+            PREDICT: lambda: [*answer.rows.labels],
             PREDICT_PROBA: lambda: answer.proba,
             PREDICT_SET: lambda: sets_of(answer.live, answer.proba),
         }

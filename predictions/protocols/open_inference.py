@@ -344,7 +344,7 @@ def _reply(request_id: str | None, answer: predict.Answer, wanted: Sequence[Want
     raw = []
     for output in wanted:
         if output.name == PREDICT:
-            labels = answer.labels
+            labels = [*answer.rows.labels]
             head: dict[str, Any] = {"name": PREDICT, "datatype": "BYTES", "shape": [len(labels)]}
             data: list[Any] = labels
             content = write_bytes(labels) if output.binary else b""

@@ -6,7 +6,6 @@ than scoring a row.
 
 import time
 from http import HTTPStatus
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -283,6 +282,7 @@ def describe(live: Live) -> dict[str, Any]:
 
 def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
     """The answer for each row, with its reference if it has one. JSON texts of the log are reused."""
+    rows = answer.rows
     outcomes = [
         {
             "prediction_id": key,
@@ -291,15 +291,13 @@ def _outcomes(answer: predict.Answer) -> list[dict[str, Any]]:
             "probabilities": orjson.Fragment(probabilities),
             "warnings": orjson.Fragment(warnings),
         }
-        for part in answer.parts
         for key, label, probability, probabilities, warnings in zip(
-            part.ids, part.labels, part.probability, part.probabilities, part.warnings, strict=True
+            rows.ids, rows.labels, rows.probability, rows.probabilities, rows.warnings, strict=True
         )
     ]
-    add_sets(answer.live, outcomes, chain.from_iterable(part.probabilities for part in answer.parts))
-    if any(part.references for part in answer.parts):
-        known = chain.from_iterable(part.references or [None] * len(part) for part in answer.parts)
-        for outcome, reference in zip(outcomes, known, strict=True):
+    add_sets(answer.live, outcomes, rows.probabilities)
+    if rows.references:
+        for outcome, reference in zip(outcomes, rows.references, strict=True):
             if reference is not None:
                 outcome["reference"] = reference
     return outcomes

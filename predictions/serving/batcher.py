@@ -14,9 +14,9 @@ from itertools import chain
 from django.utils import timezone
 
 from predictions.log.awaited import AwaitedCommits
-from predictions.log.rows import LogRows, Parts
+from predictions.log.rows import LogRows
 from predictions.serving import metrics
-from predictions.serving.predict import Answer, Checked, Piece, Query, check, count, rows_of
+from predictions.serving.predict import Answer, Checked, Query, Scored, check, count, rows_of
 
 # seconds; rows that take longer are scored in a thread, because they would delay the other calls of the loop
 QUICK_SECONDS = 0.002
@@ -54,9 +54,8 @@ class Batcher:
         self._waiting.append(call)
         rows = await call.stored
         metrics.step("commit", time.perf_counter() - call.scored, query.live.classifier)
-        parts = Parts.of(rows)
-        count(query.live, parts, call.checked.unseen)
-        return Answer(query.live, parts)
+        count(query.live, rows, call.checked.unseen)
+        return Answer(query.live, rows)
 
     def _end_turn(self) -> None:
         """Score the calls of this turn, those of each activation together."""
@@ -79,40 +78,40 @@ class Batcher:
         """Score calls in a thread."""
         self._loop.call_soon_threadsafe(self._log, calls, score(calls))
 
-    def _log(self, calls: Sequence[Call], pieces: Sequence[Piece | Exception]) -> None:
+    def _log(self, calls: Sequence[Call], scored: Sequence[Scored | Exception]) -> None:
         """Hand the rows of scored calls to the log."""
         now, made = timezone.now(), []
-        for call, piece in zip(calls, pieces, strict=True):
+        for call, item in zip(calls, scored, strict=True):
             try:
-                if isinstance(piece, Exception):
-                    raise piece
-                self._seconds[call.checked.query.live.version_id] = piece.seconds / len(piece.labels)
+                if isinstance(item, Exception):
+                    raise item
+                self._seconds[call.checked.query.live.version_id] = item.seconds / len(item.labels)
                 call.scored = time.perf_counter()
-                made.append((rows_of(call.checked, piece, 0, now), call.stored))
+                made.append((rows_of(call.checked, item, now), call.stored))
             except Exception as error:  # noqa: BLE001  the call raises it
                 call.stored.set_exception(error)
         self._commits.put(made)
 
 
-def score(calls: Sequence[Call]) -> list[Piece | Exception]:
+def score(calls: Sequence[Call]) -> list[Scored | Exception]:
     """Score calls of one version together, or separately if that fails, because one must not fail another."""
     try:
         return [*_score(calls)]
     except Exception as error:  # noqa: BLE001  the call that it is meant for raises it
         if len(calls) == 1:
             return [error]
-        return [piece for call in calls for piece in score([call])]
+        return [item for call in calls for item in score([call])]
 
 
-def _score(calls: Sequence[Call]) -> list[Piece]:
+def _score(calls: Sequence[Call]) -> list[Scored]:
     began = time.perf_counter()
     live = calls[0].checked.query.live
     labels, proba = live.loaded.score(list(chain.from_iterable(call.checked.records for call in calls)))
     metrics.engine_rows.observe(len(labels))
     seconds = metrics.step("score", time.perf_counter() - began, live.classifier) / len(labels)
-    pieces, first = [], 0
+    scored, first = [], 0
     for call in calls:
         part = slice(first, first + len(call.checked.records))
-        pieces.append(Piece(labels[part], proba[part], seconds * (part.stop - part.start)))
+        scored.append(Scored(labels[part], proba[part], seconds * (part.stop - part.start)))
         first = part.stop
-    return pieces
+    return scored

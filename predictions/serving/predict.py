@@ -6,10 +6,10 @@ turn. The views read the call before, and write the answer after.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from clfsite.core.web.problems import MOST_ERRORS
 from predictions.log import group_commit, references
 from predictions.log.build import log_rows, write_warnings
 from predictions.log.columns import LogColumns
-from predictions.log.rows import LogRows, Parts
+from predictions.log.rows import LogRows
 from predictions.models import Prediction
 from predictions.monitoring import refusals
 from predictions.serving import metrics
@@ -36,10 +36,6 @@ from training.ml.tables.contract import FeatureProblem
 
 # records; from here on checks by column are faster than checks by record
 ROWS_FOR_COLUMNS = 100
-# rows that are scored and serialized while the database writes the rows before
-ROWS_OF_PART = 100
-# seconds; slower scoring is done before the log is called
-LONG_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +79,8 @@ class Checked:
         return [warning.code for of_row in self.warnings.values() for warning in of_row]
 
 
-class Piece(NamedTuple):
-    """Predictions of some rows: length (rows,), shape (rows, classes), and the seconds that they took."""
+class Scored(NamedTuple):
+    """Predictions of the rows of a call: length (rows,), shape (rows, classes), and the seconds that they took."""
 
     labels: Sequence[str]
     proba: NDArray[np.float64]
@@ -96,18 +92,12 @@ class Answer:
     """Logged predictions in the order of the records, with their version."""
 
     live: Live
-    parts: Parts
-
-    @property
-    def labels(self) -> list[str]:
-        """The label of each record."""
-        return list(chain.from_iterable(part.labels for part in self.parts))
+    rows: LogRows
 
     @property
     def proba(self) -> list[list[float]]:
         """Probabilities by record and class, in the contract's order of classes."""
-        texts = chain.from_iterable(part.probabilities for part in self.parts)
-        return [list(orjson.loads(text).values()) for text in texts]
+        return [list(orjson.loads(text).values()) for text in self.rows.probabilities]
 
 
 def predict(query: Query) -> Answer:
@@ -117,12 +107,12 @@ def predict(query: Query) -> Answer:
         InvalidInput: a record does not fit the contract; nothing was stored. Unavailable: the log did not take them.
     """
     live, checked = query.live, check(query)
-    parts = Parts(len(checked.records), _log(checked, _pieces(checked)))
+    rows = rows_of(checked, score(checked), timezone.now())
     began = time.perf_counter()
-    group_commit.record(parts)
+    group_commit.record(rows)
     metrics.step("commit", time.perf_counter() - began, live.classifier)
-    count(live, parts, checked.unseen)
-    return Answer(live, parts)
+    count(live, rows, checked.unseen)
+    return Answer(live, rows)
 
 
 @dataclass(frozen=True)
@@ -169,70 +159,43 @@ def check(query: Query) -> Checked:
     return Checked(query, records, checked.warnings, seconds, request_id, checked.arrays)
 
 
-def rows_of(checked: Checked, piece: Piece, first: int, now: datetime) -> LogRows:
-    """Rows of the log for a piece of a call, which begins at the row `first`."""
-    query, part = checked.query, slice(first, first + len(piece.labels))
-    taken, records = query.taken.known if query.taken else None, checked.records[part]
-    warned = {row - first: checked.warnings[row] for row in checked.warnings if part.start <= row < part.stop}
+def score(checked: Checked) -> Scored:
+    """Score the accepted records of a call in one call of the engine."""
+    began, live, arrays = time.perf_counter(), checked.query.live, checked.arrays
+    if arrays is None:
+        labels, proba = live.loaded.score(checked.records)
+    else:
+        labels, proba = live.loaded.score_arrays(arrays, len(checked.records))
+    metrics.engine_rows.observe(len(labels))
+    return Scored(labels, proba, metrics.step("score", time.perf_counter() - began, live.classifier))
+
+
+def rows_of(checked: Checked, scored: Scored, now: datetime) -> LogRows:
+    """The rows of a call for the log."""
+    query, records = checked.query, checked.records
     return log_rows(
         query.live,
         ids=[str(uuid7()) for _ in records],
-        features=[orjson.dumps(record).decode() for record in records],
-        # columns with the first part, because finding their bins takes each part as long as all of them
-        values=records if checked.arrays is None else None if first else checked.arrays,
-        labels=piece.labels,
-        proba=piece.proba,
-        warnings=write_warnings(warned, len(records)),
-        seconds=checked.seconds / len(checked.records) + piece.seconds / len(records),
+        features=records,
+        arrays=checked.arrays,
+        labels=scored.labels,
+        proba=scored.proba,
+        warnings=write_warnings(checked.warnings, len(records)),
+        seconds=(checked.seconds + scored.seconds) / len(records),
         source=query.source,
         caller=query.caller,
         request_id=checked.request_id,
         created_at=now,
-        references=taken and taken[part],
+        references=query.taken.known if query.taken else None,
     )
 
 
-def _pieces(checked: Checked) -> Iterable[Piece]:
-    """Predictions for accepted rows in pieces. The first piece is scored now, and so are the others if they
-    take long.
-
-    The log's writer scores the other pieces while the database writes, and must not delay other calls.
-    """
-    live, records, arrays = checked.query.live, checked.records, checked.arrays
-    loaded = live.loaded
-    count = len(records)
-    size = ROWS_OF_PART if arrays is not None and loaded.is_split_well(count) else count
-
-    def score(first: int) -> Piece:
-        began, part = time.perf_counter(), slice(first, first + size)
-        if arrays is None:
-            labels, proba = loaded.score(records)
-        else:
-            columns = {name: array[part] for name, array in arrays.items()}
-            labels, proba = loaded.score_arrays(columns, min(size, count - first))
-        metrics.engine_rows.observe(len(labels))
-        return Piece(labels, proba, metrics.step("score", time.perf_counter() - began, live.classifier))
-
-    piece, others = score(0), map(score, range(size, count, size))
-    takes_long = piece.seconds * count / size > LONG_SECONDS
-    return chain([piece], list(others) if takes_long else others)
-
-
-def _log(checked: Checked, pieces: Iterable[Piece]) -> Iterator[LogRows]:
-    """Rows of the log for scored records, in pieces."""
-    first, now = 0, timezone.now()
-    for piece in pieces:
-        yield rows_of(checked, piece, first, now)
-        first += len(piece.labels)
-
-
-def count(live: Live, blocks: Iterable[LogRows | LogColumns], unseen: Sequence[str]) -> None:
+def count(live: Live, rows: LogRows | LogColumns, unseen: Sequence[str]) -> None:
     """Count logged predictions, and their values outside the training data by the code of the warning."""
     version, classes = str(live.number), live.contract.classes
-    for block in blocks:
-        for label, number in Counter(block.labels).items():
-            shown = metrics.shown(label, classes)
-            child(metrics.predictions_total, live.classifier, version, shown, block.source).inc(number)
+    for label, number in Counter(rows.labels).items():
+        shown = metrics.shown(label, classes)
+        child(metrics.predictions_total, live.classifier, version, shown, rows.source).inc(number)
     for code, number in Counter(unseen).items():
         child(metrics.warnings_total, live.classifier, code).inc(number)
 

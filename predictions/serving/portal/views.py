@@ -145,9 +145,8 @@ def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None
 
     def answer() -> str:
         query = services.Query(live, [form.cleaned_data], Prediction.Source.FORM, request.user.get_username())
-        given = services.predict(query)
-        (logged,) = given.parts
-        return f"{reverse('predictions:predict')}?{urlencode({'prediction': logged.ids[0]})}"
+        (key,) = services.predict(query).rows.ids
+        return f"{reverse('predictions:predict')}?{urlencode({'prediction': key})}"
 
     try:
         return send_once(request, answer)

@@ -5,7 +5,7 @@ The file that CLFSITE_TEST_FAILPOINT names says once where, in one word.
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -31,13 +31,13 @@ def reached(*points: str) -> str:
         return point
 
 
-def write_or_fail(blocks: Iterable[Block], count: int) -> None:
+def write_or_fail(blocks: Sequence[Block]) -> None:
     point = reached("after-write", "raise", "end-thread")
     if point == "raise":
         raise RuntimeError("the writer fails, as a test asked for it")
     if point == "end-thread":
         raise SystemExit
-    write(blocks, count)
+    write(blocks)
     if point == "after-write":
         os._exit(1)
 

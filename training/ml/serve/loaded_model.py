@@ -142,10 +142,6 @@ class LoadedModel:
             proba = self._predict(self.compiled, self.compiled.preprocessor.arrays(arrays, count))
         return self.labels(proba), proba
 
-    def is_split_well(self, rows: int) -> bool:
-        """Return whether rows may be scored in parts without loss of time, because a compiled call has little overhead."""
-        return self.compiled is not None and not self._is_large(rows)
-
     def _predict(self, compiled: Compiled, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of scaled features with the engine that is faster for this number of rows."""
         if self._is_large(len(X)):

@@ -164,15 +164,14 @@ class Binner:
 
     def places(
         self,
-        values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]] | None,
+        values: Sequence[Mapping[str, Any]] | Mapping[str, NDArray[Any]],
         labels: Sequence[str],
         confidences: Sequence[float],
     ) -> "list[int] | NDArray[np.intp]":
         """Return the places of accepted rows, given as records or as columns, with labels and the labels' probabilities.
 
         Args:
-            values: records of JSON values, or for each feature the column of a prepared frame, length (rows,); None for
-                the cells alone.
+            values: records of JSON values, or for each feature the column of a prepared frame, length (rows,).
 
         Returns:
             One place for each value and one for each cell, length (rows * (columns + 1),), in any order.
@@ -180,7 +179,7 @@ class Binner:
         if isinstance(values, Mapping):
             return self._of_arrays(values, labels, confidences)
         edges, cells = self.bins.confidence, self._cells
-        places = [column.place(record[column.name]) for record in values or () for column in self._columns]
+        places = [column.place(record[column.name]) for record in values for column in self._columns]
         places += [
             cells[label] + bisect_right(edges, confidence)
             for label, confidence in zip(labels, confidences, strict=True)

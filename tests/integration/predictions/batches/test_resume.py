@@ -197,8 +197,8 @@ def test_a_batch_cancelled_while_it_was_scored_is_resumed(
 ) -> None:
     batch, write = waiting(), log.write
 
-    def cancelled(written: Sequence[log.LogRows], count: int) -> None:
-        write(written, count)
+    def cancelled(written: Sequence[log.LogRows]) -> None:
+        write(written)
         Batch.objects.get(pk=batch.pk).request_cancel()
 
     with monkeypatch.context() as patched:
@@ -304,8 +304,8 @@ def test_a_row_of_a_batch_stands_once_in_the_log(version: Version) -> None:
 def test_a_batch_is_cancelled_between_two_parts(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = waiting()
 
-    def cancelled(written: Sequence[log.LogRows], count: int) -> None:
-        write(written, count)
+    def cancelled(written: Sequence[log.LogRows]) -> None:
+        write(written)
         Batch.objects.get(pk=batch.pk).request_cancel()
 
     write = log.write
@@ -320,8 +320,8 @@ def test_a_worker_that_ends_gives_its_batch_back(version: Version, monkeypatch: 
     batch = waiting()
     stopping, write = threading.Event(), log.write
 
-    def ending(written: Sequence[log.LogRows], count: int) -> None:
-        write(written, count)
+    def ending(written: Sequence[log.LogRows]) -> None:
+        write(written)
         stopping.set()
 
     with monkeypatch.context() as patched:

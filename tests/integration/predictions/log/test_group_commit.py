@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from uuid_utils import uuid7
 
 from clfsite.core.errors import Unavailable
 from predictions.log import group_commit
-from predictions.log.rows import ROWS_FOR_COPY, LogRows, Parts, write
+from predictions.log.rows import ROWS_FOR_COPY, ROWS_OF_PIECE, LogRows, write
 from predictions.models import HourlyCount, Prediction
 from predictions.serving import metrics
 from tests.support.factories import VersionFactory
@@ -44,7 +44,7 @@ WARNINGS = [{"code": "unknown"}]
 def log_rows(version: Version, rows: int = 1) -> LogRows:
     return LogRows(
         ids=[str(uuid7()) for _ in range(rows)],
-        features=[json.dumps(FEATURES)] * rows,
+        features=[FEATURES] * rows,
         labels=["yes"] * rows,
         probability=[0.8] * rows,
         probabilities=[json.dumps(PROBABILITIES)] * rows,
@@ -62,10 +62,6 @@ def refused(version: Version) -> LogRows:
     return replace(log_rows(version), version_id=version.pk + 1_000_000)
 
 
-def record(made: LogRows) -> None:
-    group_commit.record(Parts.of(made))
-
-
 def commits() -> float:
     """How many commits of the log this process has made."""
     samples = [sample for metric in metrics.commit_rows.collect() for sample in metric.samples]
@@ -76,12 +72,12 @@ def counted() -> int:
     return HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] or 0
 
 
-@pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY + 1])
+@pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY + ROWS_OF_PIECE + 1])
 def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
     made = replace(
         log_rows(version, rows), labels=[r"\N", "a\tb\r\n\\.", r"\."][:rows] + ["yes"] * (rows - 3)
     )
-    record(made)
+    group_commit.record(made)
     assert Prediction.objects.count() == counted() == rows
     assert list(Prediction.objects.order_by("id").values_list("label", flat=True)) == made.labels
     for key in (made.ids[0], made.ids[-1]):
@@ -96,7 +92,7 @@ def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
 def test_blocks_of_different_requests_are_written_at_once(version: Version, rows: int) -> None:
     other = VersionFactory.create()
     blocks = [log_rows(version, rows), replace(log_rows(other, 2), labels=["no", "yes"])]
-    write(blocks, rows + 2)
+    write(blocks)
     result = Prediction.objects.order_by("version_id", "-label").values_list("version_id", "label")
     assert list(result) == [(version.pk, "yes")] * rows + [(other.pk, "yes"), (other.pk, "no")]
     assert counted() == rows + 2
@@ -107,7 +103,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
     def work() -> None:
         for _ in range(10):
-            record(log_rows(version))
+            group_commit.record(log_rows(version))
         connections.close_all()
 
     threads = [threading.Thread(target=work) for _ in range(16)]
@@ -121,7 +117,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
 def test_rows_of_a_transaction_go_with_it(version: Version) -> None:
     with transaction.atomic():
-        record(log_rows(version))
+        group_commit.record(log_rows(version))
         transaction.set_rollback(True)
     assert Prediction.objects.count() == counted() == 0
 
@@ -135,7 +131,7 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
     def work(made: LogRows) -> None:
         gate.wait()
         try:
-            record(made)
+            group_commit.record(made)
         except IntegrityError as error:
             errors.append(error)
         connections.close_all()
@@ -149,34 +145,35 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
     assert [str(row.pk) for row in Prediction.objects.all()] == good.ids
 
 
-def test_a_group_with_a_refused_row_is_narrowed_down(version: Version) -> None:
+@pytest.mark.parametrize("size", [1, ROWS_FOR_COPY])
+def test_a_group_with_a_refused_row_is_narrowed_down(version: Version, size: int) -> None:
     deadline = time.monotonic() + 60
-    rows = [refused(version) if number == 4 else log_rows(version) for number in range(7)]
-    group = [group_commit.Waiting(Parts.of(row), deadline) for row in rows]
+    rows = [log_rows(version, size) for _ in range(7)]
+    rows[4] = replace(rows[4], ids=rows[3].ids)
+    group = [group_commit.Waiting(row, deadline) for row in rows]
     assert group_commit.GroupCommit()._commit(group) == []
     assert [waiting.error is not None for waiting in group] == [number == 4 for number in range(7)]
-    assert Prediction.objects.count() == counted() == 6
+    assert isinstance(group[4].error, IntegrityError)
+    assert Prediction.objects.count() == counted() == 6 * size
 
 
 @pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY])
-def test_a_part_that_cannot_be_made_fails_its_own_call_and_is_not_left_out(
-    version: Version, rows: int
-) -> None:
-    def broken() -> Iterator[LogRows]:
-        yield log_rows(version, rows)
+@pytest.mark.parametrize("fault", ["features", "places"])
+def test_a_call_whose_rows_cannot_be_written_out_fails_alone(version: Version, rows: int, fault: str) -> None:
+    def lost() -> list[int]:
         raise ValueError("no such place")
 
+    whole = log_rows(version, rows)
+    broken = (
+        replace(whole, places=lost)
+        if fault == "places"
+        else replace(whole, features=[*whole.features[1:], {"tenure": object()}])
+    )
     deadline = time.monotonic() + 60
-    good, bad = Parts.of(log_rows(version, rows)), Parts(rows + 1, broken())
-    group = [group_commit.Waiting(item, deadline) for item in (good, bad, Parts.of(log_rows(version)))]
+    group = [group_commit.Waiting(item, deadline) for item in (whole, broken, log_rows(version))]
     assert group_commit.GroupCommit()._commit(group) == []
-    assert [str(waiting.error) for waiting in group] == ["None", "no such place", "None"]
-    assert Prediction.objects.count() == counted() == rows + 1
-    for _ in range(2):
-        with pytest.raises(ValueError, match="no such place"):
-            group_commit.record(Parts(rows + 1, broken()))
-        with pytest.raises(ValueError, match="no such place"):
-            list(bad)
+    assert [bool(waiting.error) for waiting in group] == [False, True, False]
+    assert isinstance(group[1].failure(), Unavailable)
     assert Prediction.objects.count() == counted() == rows + 1
 
 
@@ -185,14 +182,14 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
 ) -> None:
     lost: list[bool] = []
 
-    def write_and_lose(blocks: Iterable[LogRows], count: int) -> None:
-        write(blocks, count)
+    def write_and_lose(blocks: Sequence[LogRows]) -> None:
+        write(blocks)
         if not lost:
             lost.append(True)
             raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(group_commit, "write", write_and_lose)
-    record(log_rows(version, 2))
+    group_commit.record(log_rows(version, 2))
     assert lost
     assert Prediction.objects.count() == counted() == 2
 
@@ -217,46 +214,46 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
     began = time.monotonic()
     try:
         with pytest.raises(Unavailable, match="did not confirm"):
-            record(log_rows(version))
+            group_commit.record(log_rows(version))
         assert time.monotonic() - began < 3
     finally:
         release.set()
         holder.join()
     settings.CLFSITE_LOG_SECONDS = 10
     after = log_rows(version)
-    record(after)
+    group_commit.record(after)
     assert Prediction.objects.filter(pk=after.ids[0]).exists()
 
 
 def test_more_rows_than_may_wait_are_refused_at_once(version: Version, settings: Settings) -> None:
     settings.CLFSITE_LOG_ROWS = 10
     log = group_commit.GroupCommit()
-    log.submit(Parts.of(log_rows(version)))
+    log.submit(log_rows(version))
     log._rows = 10
     with pytest.raises(Unavailable, match="already waiting for the log"):
-        log.submit(Parts.of(log_rows(version)))
+        log.submit(log_rows(version))
     log.stop()
 
 
 def test_a_broken_connection_is_replaced(version: Version) -> None:
-    record(log_rows(version))
+    group_commit.record(log_rows(version))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-    record(log_rows(version))
+    group_commit.record(log_rows(version))
     assert Prediction.objects.count() == counted() == 2
 
 
 def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
-    record(log_rows(version))
+    group_commit.record(log_rows(version))
     first = group_commit.log._thread
     group_commit.log.stop()
     # what a fork inherits: the thread's object, and not the thread
     group_commit.log._owner = -1
-    record(log_rows(version))
+    group_commit.record(log_rows(version))
     assert group_commit.log._thread is not first
     assert Prediction.objects.count() == 2
 
@@ -270,9 +267,9 @@ def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "write", fail)
         with pytest.raises(Unavailable, match="could not be written"):
-            record(log_rows(version))
+            group_commit.record(log_rows(version))
     assert "could not be written" in group_commit.log.problem()
-    record(log_rows(version))
+    group_commit.record(log_rows(version))
     assert group_commit.log.problem() == ""
 
 
@@ -290,8 +287,8 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
-            record(log_rows(version))
+            group_commit.record(log_rows(version))
     assert "was restarted" in group_commit.log.problem()
     assert group_commit.log.problem() == ""
-    record(log_rows(version))
+    group_commit.record(log_rows(version))
     assert Prediction.objects.count() == counted() == 1

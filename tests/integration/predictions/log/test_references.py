@@ -19,7 +19,7 @@ from predictions.batches.service import create_batch, execute_batch
 from predictions.log import references
 from predictions.log.references import Named, find, find_all
 from predictions.models import Feedback, Prediction, first_id
-from predictions.serving.predict import ROWS_FOR_COLUMNS, ROWS_OF_PART
+from predictions.serving.predict import ROWS_FOR_COLUMNS
 from tests.integration.conftest import Post, problem_of
 from tests.support.factories import ApiKeyFactory, PredictionFactory, RunFactory, VersionFactory, tiny
 from tests.support.portal import staff_client
@@ -83,7 +83,7 @@ def test_a_reference_is_returned_and_logged(post: Post, version: Version, exampl
     assert Prediction.objects.filter(reference=None).count() == 2
 
 
-@pytest.mark.parametrize("count", [3, ROWS_FOR_COLUMNS + ROWS_OF_PART + 1])
+@pytest.mark.parametrize("count", [3, ROWS_FOR_COLUMNS + 1])
 def test_each_record_of_a_batch_has_its_own(
     count: int, post: Post, version: Version, example: dict[str, Any]
 ) -> None:

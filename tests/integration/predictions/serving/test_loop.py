@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -87,7 +87,7 @@ def test_a_database_that_is_away_is_told_within_the_deadline(
 ) -> None:
     settings.CLFSITE_LOG_SECONDS = 1
 
-    def away(blocks: Iterable[LogRows], count: int) -> None:
+    def away(blocks: Sequence[LogRows]) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from predictions.log.rows import ROWS_OF_PIECE
 from predictions.models import Prediction
-from predictions.serving import predict
-from predictions.serving.predict import ROWS_FOR_COLUMNS, ROWS_OF_PART
+from predictions.serving.predict import ROWS_FOR_COLUMNS
 from tests.integration.conftest import Post, problem_of
 from training.models import Classifier, Version
 
@@ -63,15 +63,13 @@ def test_a_long_batch_is_judged_and_answered_as_a_short_one(
         assert one["warnings"] == other["warnings"]
 
 
-@pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["all before the log", "some at a time"])
-def test_the_answers_do_not_depend_on_when_rows_are_scored(
-    post: Post, version: Version, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch, seconds: float
+def test_a_row_gets_the_same_answer_in_a_batch_as_alone(
+    post: Post, version: Version, example: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(predict, "LONG_SECONDS", seconds)
     records = [{**example, "tenure": row % 72, "spend": None if row % 7 else 20.5} for row in range(350)]
     answers = post("/predict-batch", {"records": records}).json()["predictions"]
     assert len(answers) == len({answer["prediction_id"] for answer in answers}) == 350
-    for row in (0, ROWS_OF_PART - 1, ROWS_OF_PART, 349):
+    for row in (0, ROWS_OF_PIECE - 1, ROWS_OF_PIECE, 349):
         logged = Prediction.objects.get(pk=answers[row]["prediction_id"])
         alone = post("/predict", {"features": records[row]}).json()
         assert logged.features == records[row]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from predictions.log.columns import LogColumns
-from predictions.log.rows import LogRows
+from predictions.log.rows import COLUMNS, LogRows
 from training.ml.files.cells.cells import Cells
 from training.ml.files.cells.joining import Piece
 
@@ -15,7 +15,10 @@ PREFIX = "0190a1b2-c3d4-7e5f-8a9b-0c1d"
 CLASSES = ("no\ttab", "a \\ back", "\u20ac")
 PROBA = np.array([[0.25, 0.5, 0.25], [1e-5, 0.99998, 1e-5], [0.0, 0.0, 1.0]])
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-JSON = ['{"a":"\\\\","b":1.50}', '{"a":"x","b":null}', '{"a":"\\t","b":-3}']
+FEATURES: list[dict[str, Any]] = [{"a": "\\", "b": 1.5}, {"a": "x", "b": None}, {"a": "\t", "b": -3}]
+BATCH, NUMBERS = 9, [0, 15, 4_000_000_000]
+# of the columns that only rows of a file have
+ROW, BATCH_ID = COLUMNS.index("row"), COLUMNS.index("batch_id")
 
 
 def pair(warnings: list[str] | None, references: list[str | None] | None) -> tuple[LogColumns, LogRows]:
@@ -23,7 +26,6 @@ def pair(warnings: list[str] | None, references: list[str | None] | None) -> tup
     same: dict[str, Any] = {
         "version_id": 3,
         "latency_ms": 0.5,
-        "batch_id": 9,
         "caller": "a\\b",
         "created_at": WHEN,
         "activation_id": 4,
@@ -32,7 +34,7 @@ def pair(warnings: list[str] | None, references: list[str | None] | None) -> tup
         b'{"a":',
         Cells.of(['"\\\\"', '"x"', '"\\t"']),
         b',"b":',
-        Cells.of(["1.50", "null", "-3"]),
+        Cells.of(["1.5", "null", "-3"]),
         b"}",
     ]
     columns = LogColumns(
@@ -42,14 +44,15 @@ def pair(warnings: list[str] | None, references: list[str | None] | None) -> tup
         places=places,
         proba=PROBA,
         warnings=warnings,
-        rows=np.array([0, 15, 4_000_000_000]),
+        rows=np.array(NUMBERS),
         references=references,
         binned_at=np.array([1, 2]),
+        batch_id=BATCH,
         **same,
     )
     rows = LogRows(
-        ids=[f"{PREFIX}{row:08x}" for row in (0, 15, 4_000_000_000)],
-        features=JSON,
+        ids=[f"{PREFIX}{row:08x}" for row in NUMBERS],
+        features=FEATURES,
         labels=[CLASSES[place] for place in places],
         probability=[0.5, 0.99998, 1.0],
         probabilities=[
@@ -57,10 +60,9 @@ def pair(warnings: list[str] | None, references: list[str | None] | None) -> tup
             for row in PROBA.tolist()
         ],
         warnings=warnings or ["[]"] * 3,
-        rows=[0, 15, 4_000_000_000],
         references=references,
         source="csv",
-        places=[1, 2],
+        places=lambda: [1, 2],
         **same,
     )
     return columns, rows
@@ -72,8 +74,13 @@ def test_columns_are_written_as_rows_are(
     warnings: list[str] | None, references: list[str | None] | None
 ) -> None:
     columns, rows = pair(warnings, references)
-    assert columns.lines() == rows.lines()
-    assert list(columns.values()) == list(rows.values())
+    written = [line.split(b"\t") for line in b"".join(rows.lines()).split(b"\n")[:-1]]
+    values = [list(row) for row in rows.values()]
+    for number, line, row in zip(NUMBERS, written, values, strict=True):
+        line[ROW], line[BATCH_ID] = str(number).encode(), str(BATCH).encode()
+        row[ROW], row[BATCH_ID] = number, BATCH
+    assert b"".join(columns.lines()) == b"".join(b"\t".join(line) + b"\n" for line in written)
+    assert [list(row) for row in columns.values()] == values
     assert columns.counted == rows.counted
     assert columns.labels == rows.labels
     assert len(columns) == len(rows)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from predictions.models import Prediction
 from predictions.serving.batcher import Call, score
-from predictions.serving.predict import Checked, Piece, Query
+from predictions.serving.predict import Checked, Query, Scored
 
 
 class Engine:
@@ -34,20 +34,20 @@ class Engine:
 
 def test_calls_of_a_turn_are_scored_in_one_call() -> None:
     engine = Engine()
-    pieces = score([engine.call(1), engine.call(2, 3), engine.call(4)])
+    scored = score([engine.call(1), engine.call(2, 3), engine.call(4)])
     assert engine.sizes == [4]
-    for piece, values in zip(pieces, ((1,), (2, 3), (4,)), strict=True):
-        assert isinstance(piece, Piece)
-        assert piece.labels == [str(value) for value in values]
-        assert piece.proba[:, 1].tolist() == list(values)
-        assert piece.seconds > 0
+    for item, values in zip(scored, ((1,), (2, 3), (4,)), strict=True):
+        assert isinstance(item, Scored)
+        assert item.labels == [str(value) for value in values]
+        assert item.proba[:, 1].tolist() == list(values)
+        assert item.seconds > 0
 
 
 def test_a_row_that_the_engine_refuses_fails_alone() -> None:
     engine = Engine()
     good, bad, other = score([engine.call(1), engine.call(-1), engine.call(2)])
-    assert isinstance(good, Piece)
-    assert isinstance(other, Piece)
+    assert isinstance(good, Scored)
+    assert isinstance(other, Scored)
     assert (good.labels, other.labels) == (["1"], ["2"])
     assert isinstance(bad, ValueError)
     assert engine.sizes == [3, 1, 1, 1]
