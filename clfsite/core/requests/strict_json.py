@@ -4,6 +4,7 @@ import json
 import math
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,8 @@ def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) 
         InvalidInput: a number is not finite, if all have to be.
         Malformed: not JSON, or JSON with duplicate names, Infinity, or text that is not Unicode.
     """
-    count = data.count(b"[") + data.count(b"{")
+    # each takes two bytes
+    count = data.count(b"[") + data.count(b"{") if len(data) > 2 * _MOST_CONTAINERS else 0
     if count > _MOST_CONTAINERS:
         raise Malformed(
             f"the body holds {count:,} lists and objects; at most {_MOST_CONTAINERS:,} are accepted; send "
@@ -118,6 +120,8 @@ def parse_json(data: bytes, *, nan_is_null: bool = False, finite: bool = False) 
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         return _read_slowly(data, error, nan_is_null, finite)
+    if len(data) > _LONG and _has_all_names(value, data):
+        return value
     try:
         written = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
@@ -154,15 +158,33 @@ def accepts(request: HttpRequest, media_types: Collection[str]) -> bool:
     return False
 
 
+def _has_all_names(value: Any, data: bytes) -> bool:
+    """Whether the colons of a document prove that no name was dropped as a duplicate.
+
+    They do if all objects are in lists of the outermost one, nothing is nested deeper, and no text has one of these
+    characters.
+    """
+    if not isinstance(value, dict):
+        return False
+    lists = [inner for inner in value.values() if isinstance(inner, list)]
+    objects = [value, *chain.from_iterable(lists)]
+    if any(type(item) is not dict for item in objects):
+        return False
+    expected = {"[": len(lists), "{": len(objects), ":": sum(map(len, objects))}
+    return all(_count(data, character) == number for character, number in expected.items())
+
+
+def _count(data: bytes, character: str) -> int:
+    """The number of a character, fifty times as fast as `bytes.count` where there are many."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord(character)))
+
+
 def _count_quotes(data: bytes) -> int:
     """The number of quotes that delimit texts in a JSON document."""
     if b"\\" in data:
         for escape, nothing in _NO_ESCAPES:
             data = data.replace(escape, nothing)
-    if len(data) < _LONG:
-        return data.count(b'"')
-    # fifty times as fast where there are many
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord('"')))
+    return data.count(b'"') if len(data) < _LONG else _count(data, '"')
 
 
 def _read_slowly(

@@ -8,9 +8,12 @@ import pytest
 from clfsite.core.errors import InvalidInput, Malformed
 from clfsite.core.requests.strict_json import parse_json
 
+# white space at the end, so that the body counts as long
+SPACE = pytest.mark.parametrize("space", [b"", b" " * 5_000], ids=["short", "long"])
 ROWS: list[dict[str, Any]] = [{"size": 1.5, "count": 2, "old": None, "new": True}] * 3
 
 
+@SPACE
 @pytest.mark.parametrize(
     "value",
     [
@@ -24,10 +27,11 @@ ROWS: list[dict[str, Any]] = [{"size": 1.5, "count": 2, "old": None, "new": True
         [ROWS, {}],
     ],
 )
-def test_what_is_read_is_what_was_written(value: Any) -> None:
-    assert parse_json(json.dumps(value, indent=1).encode()) == value
+def test_what_is_read_is_what_was_written(value: Any, space: bytes) -> None:
+    assert parse_json(json.dumps(value, indent=1).encode() + space) == value
 
 
+@SPACE
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -38,9 +42,9 @@ def test_what_is_read_is_what_was_written(value: Any) -> None:
         (b'{"records": [{"size": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}]}", "nested too deeply"),
     ],
 )
-def test_rows_of_numbers_are_looked_at_as_closely_as_others(body: bytes, why: str) -> None:
+def test_rows_of_numbers_are_looked_at_as_closely_as_others(body: bytes, why: str, space: bytes) -> None:
     with pytest.raises(Malformed, match=why):
-        parse_json(body)
+        parse_json(body + space)
 
 
 @pytest.mark.parametrize("item", ["[]", "{}", "[[]]", '{"a":{}}'])
@@ -50,12 +54,15 @@ def test_more_lists_and_objects_than_any_row_needs_are_counted_and_not_made(item
         parse_json(body)
 
 
-@pytest.mark.parametrize("text", ['"', "\\", '\\"', '\\\\"', "\n", 'a"b\\c', "\u2028", "é", "[{", "\x7f"])
-def test_escapes_hide_no_name_that_stands_twice(text: str) -> None:
+@SPACE
+@pytest.mark.parametrize(
+    "text", ['"', "\\", '\\"', '\\\\"', "\n", 'a"b\\c', "\u2028", "é", "[{", ":", "\x7f"]
+)
+def test_escapes_hide_no_name_that_stands_twice(text: str, space: bytes) -> None:
     name, value = json.dumps(text), json.dumps({text: [text, text]})
-    assert parse_json(value.encode()) == {text: [text, text]}
+    assert parse_json(value.encode() + space) == {text: [text, text]}
     with pytest.raises(Malformed, match="duplicate name"):
-        parse_json(f"{{{name}: {name}, {name}: {name}}}".encode())
+        parse_json(f"{{{name}: {name}, {name}: {name}}}".encode() + space)
 
 
 def test_a_number_that_no_float_holds_is_refused_with_its_place_where_all_have_to_be_finite() -> None:
