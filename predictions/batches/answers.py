@@ -17,8 +17,8 @@ from clfsite.core.web import csv_output
 from predictions.batches import counts as batch_counts
 from predictions.batches.check import check_block
 from predictions.batches.models import Batch
-from predictions.log.build import log_columns, write_warnings
-from predictions.log.columns import LogColumns
+from predictions.log.writing.build import log_columns, write_warnings
+from predictions.log.writing.columns import LogColumns
 from predictions.serving import metrics
 from predictions.serving.live_models import Live
 from training.ml.files.blocks import Block

@@ -21,7 +21,7 @@ from clfsite.core.errors import ProblemError
 from clfsite.core.jobs import worker
 from predictions.batches.answers import Answerer, Answers
 from predictions.batches.models import Batch, PendingPart
-from predictions.log import rows as log
+from predictions.log.writing import rows as log
 from predictions.serving import metrics, predict
 from predictions.serving.live_models import Live
 from training.datasets.service import as_invalid_input

@@ -13,8 +13,8 @@ from itertools import chain
 
 from django.utils import timezone
 
-from predictions.log.awaited import AwaitedCommits
-from predictions.log.rows import LogRows
+from predictions.log.writing.awaited import AwaitedCommits
+from predictions.log.writing.rows import LogRows
 from predictions.serving import metrics
 from predictions.serving.predict import Answer, Checked, Query, Scored, check, count, rows_of
 

@@ -16,7 +16,7 @@ from clfsite.core.jobs.models import Heartbeat
 from clfsite.core.storage import database, space
 from clfsite.core.web import metrics
 from clfsite.core.web.problems import RETRY_SECONDS, problem, reading_alone
-from predictions.log import group_commit
+from predictions.log.writing import group_commit
 from predictions.models import Prediction
 from predictions.monitoring import gauges
 from predictions.serving.live_models import live_models

@@ -22,10 +22,11 @@ from clfsite.core.errors import InvalidInput
 from clfsite.core.requests import access_log
 from clfsite.core.web.metrics import child
 from clfsite.core.web.problems import MOST_ERRORS
-from predictions.log import group_commit, references
-from predictions.log.build import log_rows, write_warnings
-from predictions.log.columns import LogColumns
-from predictions.log.rows import LogRows
+from predictions.log import references
+from predictions.log.writing import group_commit
+from predictions.log.writing.build import log_rows, write_warnings
+from predictions.log.writing.columns import LogColumns
+from predictions.log.writing.rows import LogRows
 from predictions.models import Prediction
 from predictions.monitoring import refusals
 from predictions.serving import metrics

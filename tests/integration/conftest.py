@@ -19,7 +19,7 @@ from pytest_django import Settings
 from clfsite.celery import app as celery_app
 from clfsite.core.jobs import site
 from predictions.keys import service as keys
-from predictions.log import group_commit
+from predictions.log.writing import group_commit
 from predictions.monitoring import gauges, refusals
 from predictions.serving import live_models
 from tests.support import bucket as buckets

@@ -11,8 +11,8 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from clfsite.rsgi import application
-from predictions.log import group_commit
-from predictions.log.rows import Block, write
+from predictions.log.writing import group_commit
+from predictions.log.writing.rows import Block, write
 
 __all__ = ["application"]
 

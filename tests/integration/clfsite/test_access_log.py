@@ -15,7 +15,7 @@ from pytest_django import Settings
 from clfsite.core.jobs import worker
 from clfsite.core.requests import access_log
 from predictions.keys import service as keys
-from predictions.log import group_commit
+from predictions.log.writing import group_commit
 from predictions.models import Prediction
 from tests.support.factories import ApiKeyFactory, PredictionFactory, UserFactory, tiny, trained_version
 from tests.support.rsgi import ask

@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from clfsite.operations.backup import MANIFEST, create_backup
 from predictions.batches.models import Batch
-from predictions.log import group_commit
+from predictions.log.writing import group_commit
 from predictions.models import ApiKey, Feedback, Prediction
 from tests.support.factories import tiny, trained_version
 from training.models import Activation, Classifier, Dataset, Run, Version

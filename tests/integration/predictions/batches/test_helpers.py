@@ -18,7 +18,7 @@ from predictions.batches import service as batches
 from predictions.batches.models import Batch, PendingPart
 from predictions.batches.scoring import Scorer
 from predictions.batches.service import create_batch, execute_batch, help_with_batch
-from predictions.log import rows as log
+from predictions.log.writing import rows as log
 from predictions.models import HourlyCount, Prediction
 from training.ml.files import blocks
 from training.models import Version

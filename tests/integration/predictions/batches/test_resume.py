@@ -20,7 +20,7 @@ from predictions.batches.check import check_rows
 from predictions.batches.models import Batch
 from predictions.batches.scoring import Scorer
 from predictions.batches.service import create_batch, execute_batch
-from predictions.log import rows as log
+from predictions.log.writing import rows as log
 from predictions.models import HourlyCount, Prediction
 from tests.support.factories import BatchFactory
 from training.ml.files import blocks

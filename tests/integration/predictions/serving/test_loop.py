@@ -10,8 +10,8 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from predictions.keys import service as keys
-from predictions.log import group_commit
-from predictions.log.rows import LogRows
+from predictions.log.writing import group_commit
+from predictions.log.writing.rows import LogRows
 from predictions.models import Prediction
 from predictions.serving import metrics
 from predictions.serving.live_models import live_models

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from predictions.log.rows import ROWS_OF_PIECE
+from predictions.log.writing.rows import ROWS_OF_PIECE
 from predictions.models import Prediction
 from predictions.serving.predict import ROWS_FOR_COLUMNS
 from tests.integration.conftest import Post, problem_of

@@ -22,7 +22,7 @@ from django.db import (
 
 from clfsite.core.errors import Unavailable
 from clfsite.core.storage import database, space
-from predictions.log.rows import LogRows, write
+from predictions.log.writing.rows import LogRows, write
 from predictions.serving import metrics
 
 logger = logging.getLogger(__name__)

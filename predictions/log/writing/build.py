@@ -11,8 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from predictions.batches.models import Batch
-from predictions.log.columns import LogColumns
-from predictions.log.rows import LogRows
+from predictions.log.writing.columns import LogColumns
+from predictions.log.writing.rows import LogRows
 from predictions.models import Prediction
 from predictions.serving.live_models import Live
 from training.ml.files.cells.joining import Piece

@@ -12,7 +12,7 @@ import orjson
 from django.db import connection
 from numpy.typing import NDArray
 
-from predictions.log.rows import NULL, escaped, nullable
+from predictions.log.writing.rows import NULL, escaped, nullable
 from predictions.models import Prediction
 from predictions.monitoring import bins, counts
 from training.ml.files.cells.cells import HEAD, Cells

@@ -14,8 +14,8 @@ from pytest_django import Settings
 from uuid_utils import uuid7
 
 from clfsite.core.errors import Unavailable
-from predictions.log import group_commit
-from predictions.log.rows import ROWS_FOR_COPY, ROWS_OF_PIECE, LogRows, write
+from predictions.log.writing import group_commit
+from predictions.log.writing.rows import ROWS_FOR_COPY, ROWS_OF_PIECE, LogRows, write
 from predictions.models import HourlyCount, Prediction
 from predictions.serving import metrics
 from tests.support.factories import VersionFactory

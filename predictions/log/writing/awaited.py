@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from predictions.log.group_commit import Waiting, log
-from predictions.log.rows import LogRows
+from predictions.log.writing.group_commit import Waiting, log
+from predictions.log.writing.rows import LogRows
 
 # seconds between looks for calls whose deadline has passed
 SWEEP_SECONDS = 0.1

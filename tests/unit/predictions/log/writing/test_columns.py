@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from predictions.log.columns import LogColumns
-from predictions.log.rows import COLUMNS, LogRows
+from predictions.log.writing.columns import LogColumns
+from predictions.log.writing.rows import COLUMNS, LogRows
 from training.ml.files.cells.cells import Cells
 from training.ml.files.cells.joining import Piece
 
