@@ -285,7 +285,7 @@ def _of_week(week: Evaluation) -> Iterator[Finding]:
 
 def _accuracy(version: Version, week: Evaluation, now: datetime) -> Iterator[Finding]:
     held_out = week.accuracy.held_out
-    score = quality.lately({version.pk: version.metrics["accuracy"]}, now)[version.pk]
+    score = quality.lately(quality.trained([version]), now)[version.pk]
     if score.accuracy is not None and score.has_dropped_by(0.0):
         yield Finding("accuracy", f"{score.beside}.", value=held_out - score.accuracy)
     estimated = week.accuracy.estimated

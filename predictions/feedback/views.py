@@ -75,9 +75,7 @@ def feedback_list(request: StaffRequest) -> HttpResponse:
     sort, judged = sorted_by(judged, request, SORTS, first="-version", within="classifier__name")
     page = Paginator(judged, PER_PAGE).get_page(request.GET.get("page"))
     qualities = quality.of_versions(page.object_list)
-    lately = quality.lately(
-        {row.version.pk: row.version.metrics["accuracy"] for row in qualities}, timezone.now()
-    )
+    lately = quality.lately(quality.trained(row.version for row in qualities), timezone.now())
     chosen = next((row for row in qualities if str(row.version.pk) == request.GET.get("version")), None)
     chosen = chosen or next(iter(qualities), None)
     context = {

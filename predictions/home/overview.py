@@ -168,7 +168,7 @@ def _add_traffic(glances: Mapping[int, Glance], now: datetime) -> None:
 
 def _add_feedback(glances: Mapping[int, Glance], now: datetime) -> None:
     active = {glance.activation.version: glance for glance in glances.values() if glance.activation}
-    scores = quality.lately({version.pk: version.metrics["accuracy"] for version in active}, now)
+    scores = quality.lately(quality.trained(active), now)
     for version, glance in active.items():
         glance.score = scores[version.pk]
 

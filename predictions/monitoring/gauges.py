@@ -81,13 +81,18 @@ def _versions() -> Iterator[GaugeMetricFamily]:
     )
     # the other columns of a version are large
     activations = Activation.objects.in_force().values_list(
-        "classifier__name", "version", "version__number", "created_at", "version__held_out__metrics"
+        "classifier__name",
+        "version",
+        "version__number",
+        "created_at",
+        "version__held_out__metrics",
+        "version__held_out__rows",
     )
     rows = list(activations.order_by("classifier__name"))
     scores = quality.lately(
-        {version: metrics["accuracy"] for _, version, *_, metrics in rows}, timezone.now()
+        {version: (metrics["accuracy"], held) for _, version, *_, metrics, held in rows}, timezone.now()
     )
-    for classifier, version, number, created_at, metrics in rows:
+    for classifier, version, number, created_at, metrics, _ in rows:
         active.add_metric([classifier], number)
         since.add_metric([classifier], created_at.timestamp())
         score = scores[version]

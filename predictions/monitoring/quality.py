@@ -10,7 +10,7 @@ from django.db.models.functions import Cast
 
 from clfsite.core.web.numbers import percent
 from predictions.models import FeedbackCount
-from training.ml.watch.shares import share
+from training.ml.watch.shares import is_below, share
 from training.models import Version
 from training.versions.decisions import Decided, decided
 
@@ -18,6 +18,8 @@ from training.versions.decisions import Decided, decided
 LATELY = timedelta(days=30)
 # least predictions with feedback for the check, and least drop in accuracy (share) that matters
 ENOUGH, DROP = 50, 0.03
+# standard deviations of a difference that counts as a drop: it is looked at every hour, so 95 % would often be chance
+SURELY = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,14 @@ class Score:
 
     Attributes:
         held_out: the accuracy on held-out rows, labelled by the threshold or the costs that decided; None if not compared.
+        rows: the number of these rows.
         since: when the version began to decide so, if it decided otherwise before.
     """
 
     judged: int = 0
     correct: int = 0
     held_out: float | None = None
+    rows: int = 0
     since: datetime | None = None
 
     @property
@@ -54,7 +58,9 @@ class Score:
         """Whether the accuracy is significantly lower than on held-out rows, and by more than a share."""
         if self.accuracy is None or self.held_out is None or self.judged < ENOUGH:
             return False
-        return self.held_out - self.accuracy > least and self.interval[1] < self.held_out
+        live = share(self.correct, self.judged, SURELY)
+        before = share(round(self.held_out * self.rows), self.rows, SURELY)
+        return self.held_out - self.accuracy > least and is_below(live, before)
 
     @property
     def span(self) -> str:
@@ -99,27 +105,34 @@ def judged(versions: QuerySet[Version]) -> QuerySet[Version]:
     )
 
 
-def lately(trained: Mapping[int, float], now: datetime) -> dict[int, Score]:
+def trained(versions: Iterable[Version]) -> dict[int, tuple[float, int]]:
+    """The accuracy of versions on held-out rows at training, and the number of these rows."""
+    return {version.pk: (version.metrics["accuracy"], version.held_out["rows"]) for version in versions}
+
+
+def lately(held_out_rows: Mapping[int, tuple[float, int]], now: datetime) -> dict[int, Score]:
     """The score of each version by its id, over the predictions of the last 30 days.
 
     What a version labelled by an earlier threshold or other costs says nothing about how it labels now, so its predictions
     are counted from the hour of that change on.
 
     Args:
-        trained: the accuracy on held-out rows at training, by version.
+        held_out_rows: the accuracy on held-out rows at training, and their number, by version; see `trained`.
     """
-    of = decided(trained)
+    of = decided(held_out_rows)
     changed = {pk: one.since for pk, one in of.items() if one.since and one.since > now - LATELY}
-    counts = FeedbackCount.objects.filter(version__in=trained).since(now - LATELY)
+    counts = FeedbackCount.objects.filter(version__in=held_out_rows).since(now - LATELY)
     known = {version: score for version, *score in counts.scores("version")}
     for version, since in changed.items():
         scores = FeedbackCount.objects.filter(version=version).since(since).scores("version")
         known[version] = next((score for _, *score in scores), [0, 0])
     scored = {}
-    for version, accuracy in trained.items():
+    for version, (accuracy, rows) in held_out_rows.items():
         judged, correct = known.get(version, (0, 0))
         held_out = of[version].accuracy if version in of else accuracy
-        scored[version] = Score(judged=judged, correct=correct, held_out=held_out, since=changed.get(version))
+        scored[version] = Score(
+            judged=judged, correct=correct, held_out=held_out, rows=rows, since=changed.get(version)
+        )
     return scored
 
 
@@ -152,6 +165,7 @@ def _quality(version: Version, sums: list[tuple[int, int, int]], of: Decided | N
         judged=sum(map(sum, confusion)),
         correct=sum(row[place] for place, row in enumerate(confusion)),
         held_out=of.accuracy if of else version.metrics["accuracy"],
+        rows=version.held_out["rows"],
         since=of.since if of else None,
         expected=of.confusion if of else version.held_out["confusion"],
     )

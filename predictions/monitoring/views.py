@@ -39,7 +39,7 @@ def _dropped(versions: list[Version], now: datetime) -> str:
     """The warning for the active version, if it is shown and its accuracy has dropped."""
     for version in versions:
         if version.active:  # type: ignore[attr-defined]
-            score = quality.lately({version.pk: version.metrics["accuracy"]}, now)[version.pk]
+            score = quality.lately(quality.trained([version]), now)[version.pk]
             return score.beside if score.has_dropped else ""
     return ""
 

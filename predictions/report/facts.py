@@ -180,7 +180,7 @@ def _monitoring(version: Version, judged: Quality) -> Monitoring:
     warned = [warnings for warnings in rows if warnings]
     return Monitoring(
         quality=judged,
-        lately=quality.lately({version.pk: version.metrics["accuracy"]}, timezone.now())[version.pk],
+        lately=quality.lately(quality.trained([version]), timezone.now())[version.pk],
         days={day: Score(judged=judged, correct=right) for day, judged, right in days.order_by("day")},
         looked_at=len(rows),
         warned=len(warned),

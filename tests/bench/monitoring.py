@@ -214,7 +214,7 @@ def alerts(site: Site) -> Iterator[tuple[int, str, str]]:
             found |= set(confirmed(moved[-1][days], earlier))
         first = max(hour - int(LATELY / HOUR), 0)
         counted = int(judged[hour] - judged[first]), int(right[hour] - right[first])
-        if Score(judged=counted[0], correct=counted[1], held_out=site.held_out).has_dropped:
+        if Score(judged=counted[0], correct=counted[1], held_out=site.held_out, rows=HELD_OUT).has_dropped:
             found.add(("accuracy", ""))
         yield from ((hour, *key) for key in found - open_)
         open_ = found

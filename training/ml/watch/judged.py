@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.ml.watch.bins import Bins
-from training.ml.watch.shares import NORMAL_95, Share, around, share
+from training.ml.watch.shares import NORMAL_95, Share, around, is_below, share
 
 # predictions with a true label from which a segment is judged
 ENOUGH = 50
@@ -127,14 +127,8 @@ def segments(bins: Bins, places: NDArray[np.intp], is_right: NDArray[np.bool_]) 
     for column, place, hits, count in found:
         accuracy = share(hits, count, deviations)
         others = share(right_total - hits, total - count, deviations)
-        judged.append(Segment(column, int(place), accuracy, _is_below(accuracy, others)))
+        judged.append(Segment(column, int(place), accuracy, is_below(accuracy, others)))
     return sorted(judged, key=lambda segment: (segment.accuracy.high, segment.accuracy.value))
-
-
-def _is_below(lower: Share, higher: Share) -> bool:
-    """Whether a share is below another one, by Newcombe's interval of their difference, from the intervals of both."""
-    reach = math.hypot(lower.high - lower.value, higher.value - higher.low)
-    return lower.value + reach < higher.value
 
 
 @dataclass(frozen=True)

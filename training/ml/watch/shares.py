@@ -33,3 +33,9 @@ def around(value: float, variance: float, rows: int) -> Share:
     """Return an estimate with the 95 % interval of its variance."""
     reach = NORMAL_95 * math.sqrt(variance)
     return Share(value, max(value - reach, 0.0), min(value + reach, 1.0), rows)
+
+
+def is_below(lower: Share, higher: Share) -> bool:
+    """Whether a share is below another one, by Newcombe's interval of their difference, from the intervals of both."""
+    reach = math.hypot(lower.high - lower.value, higher.value - higher.low)
+    return lower.value + reach < higher.value

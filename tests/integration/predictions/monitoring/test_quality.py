@@ -115,15 +115,22 @@ def test_metrics_without_feedback_name_no_version(client: Client, db: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("right", "of", "days_ago", "is_drop"),
-    [(40, 80, 3, True), (78, 80, 3, False), (20, 40, 3, False), (40, 80, 40, False)],
-    ids=["dropped", "as at training", "too few", "long ago"],
+    ("held_out", "right", "of", "days_ago", "is_drop"),
+    [
+        (400, 40, 80, 3, True),
+        (400, 78, 80, 3, False),
+        (400, 20, 40, 3, False),
+        (400, 40, 80, 40, False),
+        (12, 40, 80, 3, False),
+    ],
+    ids=["dropped", "as at training", "too few", "long ago", "few held out"],
 )
 def test_pages_report_and_alert_agree_whether_accuracy_has_dropped(
-    right: int, of: int, days_ago: int, is_drop: bool
+    held_out: int, right: int, of: int, days_ago: int, is_drop: bool
 ) -> None:
     version = VersionFactory.create(classifier__name="churn")
     version.held_out["metrics"]["accuracy"] = 0.95
+    version.held_out["rows"] = held_out
     version.save()
     ActivationFactory.create(version=version)
     PredictionFactory.create(version=version)
