@@ -2,11 +2,11 @@
 
     python -m tests.run all|unit|coverage|faults [OPTION OF PYTEST ...]
 
-`all` runs every test on one database, PostgreSQL where it answers and SQLite otherwise, and on SQLite once more those
-marked `dialect`. If no more than five tests fail, they run once more by themselves: what passes then is named as unsteady
-and does not fail the whole, as a busy machine can hold up any test that waits for processes. `coverage` runs the same once
-and reports which lines and branches of the site no test reached. `faults` runs the fault tests with the other tests of the
-promises, and prints which promises hold.
+`all` runs every test on one database, PostgreSQL where it answers and SQLite otherwise. Those marked `dialect` run on SQLite
+as well, meanwhile and in one process, because the tests that start sites often wait. If no more than five tests fail, they run
+once more by themselves: what passes then is named as unsteady and does not fail the whole, as a busy machine can hold up any
+test that waits for processes. `coverage` runs the same once and reports which lines and branches of the site no test reached.
+`faults` runs the fault tests with the other tests of the promises, and prints which promises hold.
 """
 
 import json
@@ -14,7 +14,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -22,11 +25,12 @@ from tests.support import services
 
 # in the order of tests/conftest.py
 SIDE_BY_SIDE = ["-n", "logical", "--no-loadscope-reorder"]
+DIALECT = ["-m", "dialect and not fault", "tests/integration"]
 FAULT_SECONDS = 870
 ENDING_SECONDS = 30
 # more are no accident
 FEW = 5
-FAILED = Path(".pytest_cache/v/cache/lastfailed")
+CACHE = Path(".pytest_cache")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,45 +50,55 @@ def main(arguments: list[str]) -> int:
         # the training that is killed and the site that is harmed have nothing in common
         marks = ["-m", "fault or promise", "-p", "tests.support.promises", "--durations", "10"]
         return _run(database, *marks, *options, seconds=FAULT_SECONDS)
-    run = _run_again_what_fails
-    if kind == "coverage":
-        run = _run
-        options += ["--cov", "--cov-report", "term-missing:skip-covered"]
     print(f"Every test, on {database}", flush=True)
-    status = run(database, *options)
-    if database != "SQLite":
-        print("What depends on the database, on SQLite", flush=True)
-        if kind == "coverage":
-            options.append("--cov-append")
-        dialect = ["-m", "dialect and not fault", *options, "tests/integration"]
-        status = run("SQLite", *dialect) or status
+    if kind == "coverage":
+        options += ["--cov", "--cov-report", "term-missing:skip-covered"]
+        status = _run(database, *options)
+        if database != "SQLite":
+            status = _run("SQLite", *DIALECT, *options, "--cov-append") or status
+        return status
+    if database == "SQLite":
+        return _run_again_what_fails(database, *options)
+    with tempfile.TemporaryFile("w+") as output, ThreadPoolExecutor(1) as beside:
+        again = beside.submit(_run_again_what_fails, "SQLite", *DIALECT, *options, "-n", "0", output=output)
+        status = _run_again_what_fails(database, *options)
+        status = again.result() or status
+        output.seek(0)
+        print(f"What depends on the database, on SQLite\n{output.read()}", flush=True)
     return status
 
 
-def _run_again_what_fails(database: str, *options: str) -> int:
-    """Run pytest once, and the tests that failed once more if they are few."""
-    FAILED.unlink(missing_ok=True)
-    status = _run(database, *options)
+def _run_again_what_fails(database: str, *options: str, output: IO[str] | None = None) -> int:
+    """Run pytest once, and the tests that failed once more if they are few; say so on the terminal or in a file."""
+    cache = CACHE / database if output else CACHE
+    last_failed = cache / "v" / "cache" / "lastfailed"
+    last_failed.unlink(missing_ok=True)
+    options = (*options, "--override-ini", f"cache_dir={cache}")
+    status = _run(database, *options, output=output)
     failed = (
-        json.loads(FAILED.read_text()) if status == pytest.ExitCode.TESTS_FAILED and FAILED.exists() else []
+        json.loads(last_failed.read_text())
+        if status == pytest.ExitCode.TESTS_FAILED and last_failed.exists()
+        else []
     )
     if not 0 < len(failed) <= FEW:
         return status
-    print(f"Once more, one by one, what failed: {len(failed)}", flush=True)
-    status = _run(database, *options, "--last-failed", "--numprocesses", "0")
+    print(f"Once more, one by one, what failed: {len(failed)}", file=output, flush=True)
+    status = _run(database, *options, "--last-failed", "--numprocesses", "0", output=output)
     if not status:
-        print("\n".join(f"unsteady: failed first, passed alone: {name}" for name in failed), flush=True)
+        lines = (f"unsteady: failed first, passed alone: {name}" for name in failed)
+        print("\n".join(lines), file=output, flush=True)
     return status
 
 
-def _run(database: str, *options: str, seconds: float | None = None) -> int:
-    """Run pytest once on this database, and no longer than so many seconds."""
+def _run(database: str, *options: str, seconds: float | None = None, output: IO[str] | None = None) -> int:
+    """Run pytest once on this database, and no longer than so many seconds; its output goes to the terminal or a file."""
     environment = {
         name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "CELERY_BROKER_URL"}
     }
     if database == "PostgreSQL":
         environment["DATABASE_URL"] = services.DATABASE_URL
-    tests = subprocess.Popen([sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *options], env=environment)
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *options]
+    tests = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
         return tests.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -13,8 +13,6 @@ class Command(BaseCommand):
         "Check settings, database, queue, folders, space, schema, clock, workers and keys, and say what to do. "
         "Exits with status 1 if something is wrong; a warning alone is 0."
     )
-    # the database may be down
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object only")

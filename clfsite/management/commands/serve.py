@@ -28,8 +28,6 @@ WEB_PROCESSES = 2
 
 class Command(BaseCommand):
     help = "Serve the site and start a Celery worker, unless --no-worker is given. SIGTERM stops both gracefully."
-    # the checks are about the code, and would load all pages here; each web process loads them, too
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")

@@ -28,6 +28,7 @@ from predictions.alerts import outbox
 from predictions.alerts.models import Delivery, Receiver
 from predictions.alerts.service import Finding, silence, sync
 from predictions.batches import service as batches
+from predictions.monitoring.inspection.service import inspect
 from predictions.roles import ROLES
 from training.archive.service import archive
 from training.datasets.uploads import store_upload
@@ -81,6 +82,10 @@ serving = Version.objects.get(pk=first.pk)
 sync(serving, [Finding("upstream", "Prices arrive in cents since yesterday, not in euros.", "price")], set())
 silence(first.classifier, until=timezone.now() + timedelta(days=1), reason="A campaign", actor="demo", rule="accuracy")
 call_command("housekeeping")
+# what a worker does every six hours, here with a protected input
+serving.contract_data["protected"] = [serving.contract.categories[0]]
+serving.save()
+inspect(serving)
 AccessAttempt.objects.create(
     username="nobody", ip_address="203.0.113.7", failures_since_start=5, user_agent="Mozilla/5.0 (X11; Linux x86_64)",
     path_info="/accounts/login/",
@@ -92,16 +97,6 @@ for role in [*ROLES, ""]:
     person.groups.set(Group.objects.filter(name=role))
 """
 # a run that nobody renews would be begun anew, and be over before its picture is taken
-# what a worker does every six hours, for an active version with a protected input
-INSPECT = """
-from predictions.monitoring.inspection.service import inspect
-from training.models import Activation, Version
-for activation in Activation.objects.in_force():
-    version = Version.objects.select_related("classifier", "run__dataset").get(pk=activation.version_id)
-    version.contract_data["protected"] = [version.contract.categories[0]]
-    version.save()
-    inspect(version)
-"""
 RENEW = """
 import time
 from training.models import Run
@@ -286,6 +281,8 @@ def enliven(site: Site, password: str) -> Lively:
         writer = csv.DictWriter(target, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows[:BATCHED])
+    with site.client() as client:
+        prediction = _ask(client, rows)
     site.manage(
         "shell",
         "--no-imports",
@@ -301,9 +298,7 @@ def enliven(site: Site, password: str) -> Lively:
     # not before, or it would take up the run that is to be seen under way
     site.start("-m", *WORKER)
     with site.client() as client:
-        known = _ids(client)
-        known["prediction"] = _ask(client, rows)
-    site.manage("shell", "--no-imports", "-c", INSPECT)
+        known = {**_ids(client), "prediction": prediction}
     return Lively(site, password, known)
 
 

@@ -75,6 +75,8 @@ def test_command_loads_no_library_that_it_does_not_need(command: list[str], stat
     assert printed or command == ["migrate", "--check"]
     assert "django" in loaded
     assert not HEAVY & loaded
+    # which the pages load, and only the check looks at these
+    assert ("uritemplate" in loaded) == (command == ["check"])
 
 
 def test_web_process_without_a_model_answers_and_loads_no_heavy_library(state: Path) -> None:

@@ -30,6 +30,8 @@ AFTER_SECONDS, AFTER_ROW = 1.0, 40e-6
 AFTER_PASSES = 5
 # part of the budget in which the importance of inputs is measured, at most
 IMPORTANCE = 0.06
+# part of the time of the search that the first fit may take
+FIRST = 0.1
 # parts of the time of the search after which the portfolio was judged on samples, on all rows, and on all folds
 SAMPLES, PROVEN, COMPLETE = 0.3, 0.5, 0.7
 # part of the budget in which the members of a mix are fitted, beside the best setting, and seconds to choose them
@@ -177,7 +179,7 @@ class Search:
 
     def _portfolio(self) -> None:
         """Judge the portfolio on samples, and the better part of it on all rows."""
-        field = [Contender(setting) for setting in settings()]
+        field = self._field()
         self.contenders = list(field)
         for level in range(self.race.last):
             limit = self._limit(SAMPLES * (level + 1) / self.race.last)
@@ -195,6 +197,17 @@ class Search:
         for contender in sorted(started, key=lambda item: -item.score(*self._start(last))):
             if self._is_cheap(contender):
                 self._judge(contender, Step(last, self.all_folds), until=self._limit(COMPLETE))
+
+    def _field(self) -> list[Contender]:
+        """The portfolio in its order, begun with the cheapest setting if the first may take too long, as with many classes."""
+        field = [Contender(setting) for setting in settings()]
+
+        def seconds(contender: Contender) -> float:
+            return self.race.predict(contender.setting, 0)
+
+        if seconds(field[0]) > FIRST * self.whole:
+            field.insert(0, field.pop(field.index(min(field, key=seconds))))
+        return field
 
     def _is_cheap(self, contender: Contender) -> bool:
         """Whether a part of the time is enough to judge a few settings like this one on all folds."""

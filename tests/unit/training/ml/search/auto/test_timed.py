@@ -13,6 +13,7 @@ from training.ml.search.auto import race
 from training.ml.search.auto.pace import CAUTION, Pace
 from training.ml.search.auto.portfolio import PORTFOLIO, RANGES, Setting, in_ranges, settings
 from training.ml.search.auto.race import Contender
+from training.ml.search.auto.timed import Search
 from training.ml.search.auto.tuning import PATIENCE, REFUSED, Step, Tuning
 from training.ml.search.cost import Size
 from training.ml.search.estimators import check_parameter, fit_mix
@@ -20,7 +21,7 @@ from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
 from training.ml.search.recipe import PORTFOLIO_MINUTES, Recipe, RecipeError
 from training.ml.serve.artifact import digest, dump, libraries, load
 from training.ml.tables.inference import infer
-from training.ml.trainer import Trained, train
+from training.ml.trainer import Trained, _Part, _task, train
 
 SMALL = Setting(BOOSTING, {"n_estimators": 50, "num_leaves": 4})
 
@@ -106,6 +107,14 @@ def test_time_that_is_up_leaves_the_first_setting_and_is_told() -> None:
     assert 0 < trained.cross_validation["roc_auc"]["mean"] <= 1
 
 
+def test_a_search_that_finds_nothing_better_ends_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.ml.search.auto.tuning.PATIENCE", 1)
+    trained = run(tables.numbers(), Recipe("auto", folds=2, max_minutes=60))
+    assert trained.warnings == ["the search ended early, because many settings in a row were no better"]
+    # the whole portfolio on both folds, and settings around the best of it
+    assert trained.fits > 2 * len(settings())
+
+
 def test_a_large_table_is_searched_on_growing_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "FIRST_ROWS", 40)
     random = np.random.default_rng(0)
@@ -117,6 +126,23 @@ def test_a_large_table_is_searched_on_growing_samples(monkeypatch: pytest.Monkey
     assert trained.fits <= 9
     assert len(trained.candidates) >= 3
     assert trained.held_out.rows == 160
+
+
+def test_the_portfolio_begins_with_its_cheapest_setting_where_the_first_takes_too_long() -> None:
+    random = np.random.default_rng(0)
+    label = np.repeat([f"class {number:02}" for number in range(40)], 12)
+    table = pd.DataFrame({"a": random.normal(size=len(label)), "label": label})
+    contract = infer(table, "label")
+    part = _Part(contract.prepare(table), label.astype(object), None, None)
+
+    def first(minutes: float) -> Setting:
+        task = _task(
+            contract, Recipe("auto", max_minutes=minutes), part, jobs=1, accelerate=False, clock=lambda: 0.0
+        )
+        return Search(task, 0.0, lambda progress: None)._field()[0].setting
+
+    assert first(600) == PORTFOLIO[0]
+    assert first(0.5).family == "logistic_regression"
 
 
 def test_a_mix_becomes_one_artifact_that_answers_alike_everywhere() -> None:
