@@ -61,7 +61,7 @@ BAD: dict[str, Bad] = {
     "C21 short row": Bad(WHOLE + b"1,2\n", "2 cells where the header has 4", 5),
     "C21 short row behind a quoted line end": Bad(HEADER + b'1,2,true,"p\nq"\n1\n', "1 cells", 4),
     "C22 huge field": Bad(WHOLE + b"1,2,true," + b"z" * 200_000 + b"\n", "field larger than", 5),
-    "C23 duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "in column 1 and 2", 1, "spend"),
+    "C23 duplicate header": Bad(b"spend,spend,member,plan\n1,2,true,pro\n", "in columns 1 and 2", 1, "spend"),
     "C24 blank header": Bad(b"spend,,member,plan\n1,2,true,pro\n", "no column for tenure", 1, "tenure"),
     "C25 10,001 columns": Bad(
         ",".join(f"c{place}" for place in range(10_001)).encode() + b"\n1", "10,001 columns"

@@ -63,7 +63,7 @@ BAD: dict[str, Bad] = {
     "C21 short row": Bad(b"a,left\n1,x\n2\n", "1 cells where the header has 2", 3),
     "C21 short row behind a quoted line end": Bad(b'a,left\n"p\nq",x\n2\n', "1 cells", 4),
     "C22 huge field": Bad(b"a,left\n1,x\n" + b"z" * 200_000 + b",y\n", "field larger than", 3),
-    "C23 duplicate header": Bad(b"a,a,left\n1,2,x\n", "in column 1 and 2", 1, "a"),
+    "C23 duplicate header": Bad(b"a,a,left\n1,2,x\n", "in columns 1 and 2", 1, "a"),
     "C25 10,001 columns": Bad(
         ",".join([*(f"c{place}" for place in range(10_000)), "left"]).encode() + b"\n1", "10,001 columns"
     ),

@@ -150,7 +150,7 @@ def test_huge_field_is_refused_by_its_line(read: Read) -> None:
 def test_duplicate_name_is_given_with_both_places(read: Read) -> None:
     error = refusal(read, "a,b,a\n1,2,3\n")
     assert error.problems[0].column == "a"
-    assert "column 1 and 3" in str(error)
+    assert "columns 1 and 3" in str(error)
 
 
 @pytest.mark.parametrize("name", ["", "  "], ids=repr)
