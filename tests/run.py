@@ -1,4 +1,4 @@
-"""What `make test`, `make test-unit`, `make coverage` and `make prove` run, with a process of tests for each core.
+"""What `make test`, `make test-unit`, `make coverage` and `make prove` run, with processes of tests side by side.
 
     python -m tests.run all|unit|coverage|faults [OPTION OF PYTEST ...]
 
@@ -25,6 +25,8 @@ from tests.support import services
 
 # in the order of tests/conftest.py
 SIDE_BY_SIDE = ["-n", "logical", "--no-loadscope-reorder"]
+# tests of sites wait often
+ONE_MORE = ["-n", str((os.cpu_count() or 1) + 1)]
 DIALECT = ["-m", "dialect and not fault", "tests/integration"]
 FAULT_SECONDS = 870
 ENDING_SECONDS = 30
@@ -58,10 +60,10 @@ def main(arguments: list[str]) -> int:
             status = _run("SQLite", *DIALECT, *options, "--cov-append") or status
         return status
     if database == "SQLite":
-        return _run_again_what_fails(database, *options)
+        return _run_again_what_fails(database, *ONE_MORE, *options)
     with tempfile.TemporaryFile("w+") as output, ThreadPoolExecutor(1) as beside:
         again = beside.submit(_run_again_what_fails, "SQLite", *DIALECT, *options, "-n", "0", output=output)
-        status = _run_again_what_fails(database, *options)
+        status = _run_again_what_fails(database, *ONE_MORE, *options)
         status = again.result() or status
         output.seek(0)
         print(f"What depends on the database, on SQLite\n{output.read()}", flush=True)
@@ -98,6 +100,9 @@ def _run(database: str, *options: str, seconds: float | None = None, output: IO[
     if database == "PostgreSQL":
         environment["DATABASE_URL"] = services.DATABASE_URL
     command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *options]
+    if output:
+        # takes the time that the others do not need
+        command = ["nice", "-n", "10", *command]
     tests = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
         return tests.wait(seconds)
