@@ -137,29 +137,15 @@ class Application:
         protocol: HTTPProtocol,
     ) -> None:
         """Answer everything else in a thread, which waits for no caller unless it is one for what takes long."""
-        context, threads = contextvars.copy_context(), self._threads
+        context = contextvars.copy_context()
         try:
-            length = int(environ["CONTENT_LENGTH"] or 0)
-            if "HTTP_TRANSFER_ENCODING" in environ and not environ["CONTENT_LENGTH"]:
-                # Django cannot tell the end of such a body from a disconnected caller, see also `bodies.read`
-                raise LengthRequired(
-                    "bodies without a Content-Length are only accepted by calls for predictions; send a Content-Length"
-                )
-            if length > SHORT and await self._loop.run_in_executor(threads, context.run, is_known, environ):
-                threads = self._long_threads
-                pieces = bodies.Pieces(protocol, self._loop, settings.CLFSITE_BODY_SECONDS)
-                environ["wsgi.input"] = WholeBody(pieces, length)
-            else:
-                # a stranger could send for hours what is refused without being read
-                body = (
-                    b"" if length > SHORT else await self._bodies.read(scope, protocol, SHORT, call.address)
-                )
-                environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+            is_long = await self._take_body(context, call, environ, scope, protocol)
         except Exception as error:  # noqa: BLE001  answered like that of a serving call
             refusal = exception_handler(error, {})
             access_log.end(call, refusal.status_code)
             protocol.response_bytes(refusal.status_code, [*refusal.items(), *more], refusal.content)
             return
+        threads = self._long_threads if is_long else self._threads
         response, headers, content = await self._loop.run_in_executor(
             threads, context.run, self._run, environ
         )
@@ -171,6 +157,36 @@ class Application:
             await self._loop.run_in_executor(
                 self._long_threads, context.run, self._stream, response, headers, protocol
             )
+
+    async def _take_body(
+        self,
+        context: contextvars.Context,
+        call: access_log.Call,
+        environ: dict[str, Any],
+        scope: Scope,
+        protocol: HTTPProtocol,
+    ) -> bool:
+        """Put the body into the environment as a file for Django, and return whether its thread has to wait for it.
+
+        Raises:
+            LengthRequired: Django cannot tell the end of such a body from a disconnected caller. See also `bodies.read`.
+        """
+        length = environ["CONTENT_LENGTH"]
+        if not length and "HTTP_TRANSFER_ENCODING" in environ:
+            raise LengthRequired(
+                "bodies without a Content-Length are only accepted by calls for predictions; send a Content-Length"
+            )
+        if int(length or 0) <= SHORT:
+            body = await self._bodies.read(scope, protocol, SHORT, call.address)
+        elif await self._loop.run_in_executor(self._threads, context.run, is_known, environ):
+            pieces = bodies.Pieces(protocol, self._loop, settings.CLFSITE_BODY_SECONDS)
+            environ["wsgi.input"] = WholeBody(pieces, int(length))
+            return True
+        else:
+            # a stranger could send for hours what is refused without being read
+            body = b""
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+        return False
 
     def _run(self, environ: dict[str, Any]) -> tuple[Any, Headers, bytes | None]:
         """Let Django answer: a response, its headers, and its content unless it is to be sent in pieces."""
