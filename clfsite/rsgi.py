@@ -38,6 +38,7 @@ from granian.rsgi import Scope  # noqa: E402
 from clfsite.core.errors import LengthRequired  # noqa: E402
 from clfsite.core.requests import access_log, bodies  # noqa: E402
 from clfsite.core.requests.whole_body import WholeBody  # noqa: E402
+from clfsite.core.web.deferred import deferred  # noqa: E402
 from clfsite.core.web.problems import exception_handler  # noqa: E402
 from clfsite.takeover.door import THREADS  # noqa: E402
 from predictions.keys import service as keys  # noqa: E402
@@ -70,6 +71,12 @@ class Application:
         self.start(loop)
         # the database may not answer, which must not delay the calls that do not need it
         threading.Thread(target=follower.start, name="start", daemon=True).start()
+        self._serving.open()
+        deferred.start(loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the process; called once by the server, after the last answer."""
+        deferred.flush()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer on a loop, with threads for what takes long."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from django.db import connection, transaction
 from django.utils import timezone
 
+from clfsite.core.storage.database import dialect
 from predictions.models import HourlyCount, HourlyLatency, HourlyRefusal, hour_of
 
 SHARDS = 8
@@ -104,10 +105,10 @@ def upsert(
         f"ON CONFLICT ({', '.join(columns)}) DO UPDATE SET predictions = {table}.predictions + excluded.predictions"
     )
     # always in the same order, because otherwise two writers can deadlock
-    values = []
+    values, adapted = [], dialect().ops.adapt_datetimefield_value
     for key in sorted(counts):
         hour, *rest = key
-        values += [connection.ops.adapt_datetimefield_value(hour), *rest, counts[key]]
+        values += [adapted(hour), *rest, counts[key]]
     return statement, values
 
 

@@ -20,6 +20,7 @@ from clfsite.core.api.schema import problems
 from clfsite.core.errors import Malformed
 from clfsite.core.requests.members import check_parameters, read_object
 from clfsite.core.requests.strict_json import accepts, read_bytes, read_json
+from clfsite.core.web.deferred import deferred
 from clfsite.core.web.metrics import child, refused_key
 from clfsite.core.web.problems import MOST_ERRORS
 from predictions.keys import service as keys
@@ -94,8 +95,8 @@ class ServingView(APIView):
     def count(self, status: int, began: float) -> None:
         """Count and time an answer."""
         if status >= HTTPStatus.BAD_REQUEST:
-            child(metrics.refusals_total, str(status)).inc()
-        child(metrics.call_seconds, self.call, str(int(status))).observe(time.perf_counter() - began)
+            deferred.change(child(metrics.refusals_total, str(status)))
+        deferred.change(child(metrics.call_seconds, self.call, str(int(status))), time.perf_counter() - began)
 
     def _respond(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
         body = getattr(self, (request.method or "").lower())(request, caller)

@@ -13,6 +13,7 @@ from itertools import chain
 
 from django.utils import timezone
 
+from clfsite.core.web.deferred import deferred
 from predictions.log.writing.awaited import AwaitedCommits
 from predictions.log.writing.rows import LogRows
 from predictions.serving import metrics
@@ -41,7 +42,7 @@ class Batcher:
     def __init__(self, loop: asyncio.AbstractEventLoop, threads: Executor) -> None:
         self._loop = loop
         self._threads = threads
-        self._commits = AwaitedCommits(loop)
+        self.commits = AwaitedCommits(loop)
         self._waiting: list[Call] = []
         # seconds for one row by version, as last measured
         self._seconds: dict[int, float] = {}
@@ -90,7 +91,7 @@ class Batcher:
                 made.append((rows_of(call.checked, item, now), call.stored))
             except Exception as error:  # noqa: BLE001  the call raises it
                 call.stored.set_exception(error)
-        self._commits.put(made)
+        self.commits.put(made)
 
 
 def score(calls: Sequence[Call]) -> list[Scored | Exception]:
@@ -107,7 +108,7 @@ def _score(calls: Sequence[Call]) -> list[Scored]:
     began = time.perf_counter()
     live = calls[0].checked.query.live
     labels, proba = live.loaded.score(list(chain.from_iterable(call.checked.records for call in calls)))
-    metrics.engine_rows.observe(len(labels))
+    deferred.change(metrics.engine_rows, len(labels))
     seconds = metrics.step("score", time.perf_counter() - began, live.classifier) / len(labels)
     scored, first = [], 0
     for call in calls:

@@ -38,6 +38,10 @@ class Serving:
         self._threads = threads
         self._batcher = Batcher(loop, threads)
 
+    def open(self) -> None:
+        """Let small calls be committed by the loop itself."""
+        self._batcher.commits.open()
+
     async def answer(self, match: ResolverMatch, request: HttpRequest, read: Read) -> HttpResponse | bytes:
         """Answer a request for an address of `match_of`.
 

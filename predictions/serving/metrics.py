@@ -6,12 +6,9 @@ only microseconds, so series are looked up once and kept.
 
 from functools import lru_cache
 
-from prometheus_client import (
-    Counter,
-    Gauge,
-    Histogram,
-)
+from prometheus_client import Gauge
 
+from clfsite.core.web.deferred import Counter, Histogram, deferred
 from clfsite.core.web.metrics import child
 
 # classes of one classifier with a series of their own, and characters of a class's name in it
@@ -66,7 +63,7 @@ faulty_classifiers = Gauge(
 
 def step(name: str, seconds: float, classifier: str = "") -> float:
     """Observe the seconds of a step, and return them."""
-    child(step_seconds, name, classifier).observe(seconds)
+    deferred.change(child(step_seconds, name, classifier), seconds)
     return seconds
 
 

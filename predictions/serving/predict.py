@@ -20,6 +20,7 @@ from uuid_utils import uuid7
 
 from clfsite.core.errors import InvalidInput
 from clfsite.core.requests import access_log
+from clfsite.core.web.deferred import deferred
 from clfsite.core.web.metrics import child
 from clfsite.core.web.problems import MOST_ERRORS
 from predictions.log import references
@@ -167,7 +168,7 @@ def score(checked: Checked) -> Scored:
         labels, proba = live.loaded.score(checked.records)
     else:
         labels, proba = live.loaded.score_arrays(arrays, len(checked.records))
-    metrics.engine_rows.observe(len(labels))
+    deferred.change(metrics.engine_rows, len(labels))
     return Scored(labels, proba, metrics.step("score", time.perf_counter() - began, live.classifier))
 
 
@@ -196,9 +197,10 @@ def count(live: Live, rows: LogRows | LogColumns, unseen: Sequence[str]) -> None
     version, classes = str(live.number), live.contract.classes
     for label, number in Counter(rows.labels).items():
         shown = metrics.shown(label, classes)
-        child(metrics.predictions_total, live.classifier, version, shown, rows.source).inc(number)
+        series = child(metrics.predictions_total, live.classifier, version, shown, rows.source)
+        deferred.change(series, number)
     for code, number in Counter(unseen).items():
-        child(metrics.warnings_total, live.classifier, code).inc(number)
+        deferred.change(child(metrics.warnings_total, live.classifier, code), number)
 
 
 def _check_each(

@@ -5,11 +5,19 @@ import os
 import socket
 import threading
 import weakref
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+)
 
 # an unreachable server is noticed within about a minute, also by an idle connection
 OPTIONS = {
@@ -46,6 +54,15 @@ class Connection(psycopg2.extensions.connection):  # type: ignore[misc]
             )
         super().__init__(*args, **kwargs)
         _open.add(self)
+
+
+@cache
+def dialect() -> Any:
+    """A connection that is never opened, to ask for the features and the forms of values of the database.
+
+    On an event loop Django makes a new connection object for each task that asks, which takes longer than to score a row.
+    """
+    return connections.create_connection(DEFAULT_DB_ALIAS)
 
 
 def cut(prober: threading.Thread) -> None:

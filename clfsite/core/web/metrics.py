@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from clfsite.core.requests import access_log
 from clfsite.core.shared_memory import FOLDER, is_alive, reserve
+from clfsite.core.web.deferred import deferred
 
 # bytes of a new file of values
 FIRST_SIZE = 65_536
@@ -92,6 +93,7 @@ def refused_key(reason: str) -> None:
 
 def exposition() -> bytes:
     """The metrics in Prometheus' text format, of this process or of all with the same folder."""
+    deferred.flush()
     if FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     _bury(Path(os.environ[FOLDER]))

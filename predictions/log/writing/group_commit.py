@@ -22,6 +22,7 @@ from django.db import (
 
 from clfsite.core.errors import Unavailable
 from clfsite.core.storage import database, space
+from clfsite.core.web.deferred import deferred
 from predictions.log.writing.rows import LogRows, write
 from predictions.serving import metrics
 
@@ -252,8 +253,8 @@ class GroupCommit:
             write(blocks)
         except Exception as error:  # noqa: BLE001  the calls that it is meant for raise it
             return self._go_on(group, error)
-        metrics.commit_seconds.observe(time.perf_counter() - began)
-        metrics.commit_rows.observe(sum(map(len, blocks)))
+        deferred.change(metrics.commit_seconds, time.perf_counter() - began)
+        deferred.change(metrics.commit_rows, sum(map(len, blocks)))
         self._failed_at = -FAULT_SECONDS
         for waiting in group:
             waiting.finish()

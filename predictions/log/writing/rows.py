@@ -11,6 +11,7 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 from numpy.typing import NDArray
 
+from clfsite.core.storage.database import dialect
 from predictions.models import Prediction
 from predictions.monitoring import bins, counts
 
@@ -94,10 +95,12 @@ class LogRows:
 
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of COLUMNS, with values for the database driver."""
-        has_uuids = connection.features.has_native_uuid_field
+        database = dialect()
         # all finite sequences are as long as the ids
         return zip(
-            self.ids if has_uuids else [key.replace("-", "") for key in self.ids],
+            self.ids
+            if database.features.has_native_uuid_field
+            else [key.replace("-", "") for key in self.ids],
             map(_json, self.features),
             self.labels,
             self.probability,
@@ -110,7 +113,7 @@ class LogRows:
             repeat(self.caller),
             repeat(None),
             repeat(self.request_id),
-            repeat(connection.ops.adapt_datetimefield_value(self.created_at)),
+            repeat(database.ops.adapt_datetimefield_value(self.created_at)),
             repeat(None) if self.references is None else self.references,
             repeat(self.activation_id),
             strict=False,
@@ -160,20 +163,20 @@ def write(blocks: Sequence[Block]) -> None:
     if connection.vendor != "postgresql":
         _insert(blocks)
     elif rows < ROWS_FOR_COPY:
-        _write_at_once(blocks)
+        with connection.cursor() as cursor:
+            cursor.execute(*at_once(blocks))
     else:
         _copy(blocks)
 
 
-def _write_at_once(blocks: Sequence[Block]) -> None:
-    """Send rows and counts as one message, which PostgreSQL executes as one transaction if none is open."""
+def at_once(blocks: Sequence[Block]) -> tuple[str, list[Any]]:
+    """Rows and counts as one message with all values, which PostgreSQL executes as one transaction if none is open."""
     rows = [row for block in blocks for row in block.values()]
     statements = [
         (_INSERT + ", ".join([_ROW] * len(rows)), list(chain.from_iterable(rows))),
         *_counting(blocks),
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(*counts.joined(statements))
+    return counts.joined(statements)
 
 
 def _insert(blocks: Sequence[Block]) -> None:
