@@ -9,15 +9,17 @@ import contextvars
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import ResolverMatch, get_resolver
 
+from clfsite.core.storage import database
 from predictions.keys.service import KeyCaller
 from predictions.serving import idempotency, metrics
 from predictions.serving.addresses import SCORING
@@ -26,6 +28,8 @@ from predictions.serving.batcher import Batcher
 
 # bytes; larger bodies take more than about a millisecond to read and to check
 QUICK_BYTES = 32_768
+# how long the short body of a refused call is waited for
+REFUSED_SECONDS = 1.0
 T = TypeVar("T")
 Read = Callable[[], Awaitable[bytes]]
 
@@ -56,7 +60,7 @@ class Serving:
         view.setup(request, *match.args, **match.kwargs)
         request.resolver_match = match
         try:
-            caller = await self._anywhere(partial(view.enter, request))
+            caller = await self._enter(view, request, read)
             # of Django's request, which would read it from a stream
             request._body = await read()
             metrics.step("read", time.perf_counter() - began)
@@ -65,6 +69,18 @@ class Serving:
             answer = view.refuse(error)
         view.count(answer.status_code if isinstance(answer, HttpResponse) else HTTPStatus.OK, began)
         return answer
+
+    async def _enter(self, view: ServingView, request: HttpRequest, read: Read) -> KeyCaller:
+        """Check all but the body; a short one is read even so, because the server closes connections with an unread body."""
+        try:
+            return await self._anywhere(partial(view.enter, request))
+        except Exception:
+            if int(request.META["CONTENT_LENGTH"] or 0) <= QUICK_BYTES:
+                # only the refusal matters
+                with suppress(Exception):
+                    async with asyncio.timeout(REFUSED_SECONDS):
+                        await read()
+            raise
 
     async def _respond(
         self, view: ServingView, request: HttpRequest, caller: KeyCaller
@@ -104,7 +120,12 @@ _SLOW = (idempotency.META, "HTTP_CONTENT_ENCODING")
 
 def _with_connection(step: Callable[[], T]) -> T:
     connection.close_if_unusable_or_obsolete()
-    return step()
+    try:
+        return step()
+    except DatabaseError as error:
+        # closes this thread's connection if it is of no use; the loop answers the error
+        database.outage(error)
+        raise
 
 
 def match_of(path: str) -> ResolverMatch | None:

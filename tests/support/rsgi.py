@@ -29,10 +29,15 @@ class Protocol:
 
     def __init__(self, body: bytes, is_cut: bool) -> None:
         self._body, self._is_cut = body, is_cut
-        self._is_read = False
+        self._is_read = self.was_asked = False
+        # seconds until the body is there
+        self.delay = 0.0
         self.answer = Answer()
 
     async def __call__(self) -> bytes:
+        self.was_asked = True
+        if self.delay:
+            await asyncio.sleep(self.delay)
         if self._is_cut:
             raise RSGIProtocolClosed
         return self._body

@@ -1,5 +1,6 @@
 """PostgreSQL settings of the site: commits survive a crash, and no thread waits forever for a frozen server."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -90,16 +91,25 @@ def restore() -> None:
 def outage(error: BaseException | None) -> str:
     """Say why the database cannot serve any request now; "" for other errors, such as one about the rows.
 
-    A connection to a server that only allows reading is closed, so that the next one may reach the new primary.
+    The thread's connection to a server that only allows reading is closed, so that the next one may reach the new primary.
+    An event loop has no connection to close.
     """
     if isinstance(error, OperationalError | InterfaceError):
         return AWAY
     if not isinstance(error, DatabaseError):
         return ""
     reason = _UNABLE.get(getattr(error.__cause__, "pgcode", None) or "", "")
-    if reason == READ_ONLY and not connection.in_atomic_block:
+    if reason == READ_ONLY and not _is_on_loop() and not connection.in_atomic_block:
         connection.close()
     return reason
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def read_only() -> str:

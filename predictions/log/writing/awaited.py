@@ -128,6 +128,7 @@ class AwaitedCommits:
 
     def _sweep(self) -> None:
         """End the calls whose deadline has passed, and look again if any wait."""
+        self._own.look()
         now = time.monotonic()
         while self._waiting and (self._waiting[0].stored.done() or self._waiting[0].deadline <= now):
             self._waiting.popleft().end(log.lateness())

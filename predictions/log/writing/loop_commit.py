@@ -72,12 +72,19 @@ class LoopCommit(Generic[Call]):
 
     def send(self, group: Sequence[Call]) -> None:
         """Send the rows of calls; `committed` or `failed` gets them later."""
-        self.group, self._began = group, time.perf_counter()
+        began = time.perf_counter()
         try:
             self._cursor.execute(*at_once([waiting.rows for waiting in group]))
         except Exception as error:  # noqa: BLE001  the writer finds the rows that it is about
-            self._loop.call_soon(self._give_up, error)
-        else:
+            self._give_up(error, group)
+            return
+        # only now, because a group of an idle connection counts as committed
+        self.group, self._began = group, began
+        self._go_on()
+
+    def look(self) -> None:
+        """Look after a group that is under way, because uvloop is silent about a socket with an error, such as a reset."""
+        if self.group:
             self._go_on()
 
     def _dial(self) -> None:
@@ -103,6 +110,9 @@ class LoopCommit(Generic[Call]):
 
     def _go_on(self) -> None:
         """Take the connection as far as it goes now, and wait for its socket."""
+        if not self.is_open:
+            # libpq may go on with another socket
+            self._forget()
         try:
             state = self._connection.poll()
             self._watch(state)
@@ -135,14 +145,14 @@ class LoopCommit(Generic[Call]):
             (self._loop.remove_writer if wanted == POLL_WRITE else self._loop.remove_reader)(socket)
             self._watched = None
 
-    def _give_up(self, error: Exception) -> None:
-        """Leave the group to the writer, and connect again."""
+    def _give_up(self, error: Exception, unsent: Sequence[Call] = ()) -> None:
+        """Leave the group that is under way, or could not be sent, to the writer, and connect again."""
         if self.is_open:
             logger.warning("the log's connection of the event loop is opened again: %s", str(error).strip())
         self._forget()
         self._connection.close()
         self._connection = self._cursor = None
-        group, self.group = self.group, ()
+        group, self.group = unsent or self.group, ()
         for waiting in group:
             # without an answer, the rows may be stored
             waiting.was_tried = isinstance(error, _AWAY)

@@ -186,7 +186,8 @@ def test_a_postgresql_that_only_allows_reading_is_a_503_and_forgotten_when_it_wr
         since = time.monotonic()
         allow_writing(postgres, "on")
         try:
-            wait_for(lambda: len(load.refused(since)) > 3, "refused calls", DEADLINE_SECONDS)
+            # of four callers, one may have asked right before
+            wait_for(lambda: len(load.refused(since)) >= 3, "refused calls", DEADLINE_SECONDS)
             answer = httpx.get(f"{site.url}/health/ready", trust_env=False)
         finally:
             allow_writing(postgres, "off")

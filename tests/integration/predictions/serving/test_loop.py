@@ -13,8 +13,9 @@ from predictions.keys import service as keys
 from predictions.log.writing import group_commit
 from predictions.log.writing.rows import LogRows
 from predictions.models import Prediction
-from predictions.serving import metrics
+from predictions.serving import loop, metrics
 from predictions.serving.live_models import live_models
+from predictions.serving.loop import QUICK_BYTES
 from tests.support.factories import ApiKeyFactory, tiny, trained_version
 from tests.support.rsgi import ask, ask_all, request
 
@@ -99,3 +100,20 @@ def test_a_database_that_is_away_is_told_within_the_deadline(
     assert b"did not confirm the prediction within 1 s" in answer.content
     assert group_commit.log.rows == 0
     assert ask("/predict", body(), headers=HEADERS).status == 200
+
+
+def test_the_short_body_of_a_refused_call_is_read_so_that_its_connection_stays_open() -> None:
+    unknown = {**HEADERS, "authorization": "Bearer clf_no"}
+    short, long = (request("/predict", data, headers=unknown) for data in (body(), b" " * (QUICK_BYTES + 1)))
+    assert [answer.status for answer in ask_all([short, long])] == [401, 401]
+    assert short[1].was_asked
+    assert not long[1].was_asked
+
+
+def test_a_refused_call_waits_only_so_long_for_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REFUSED_SECONDS", 0.1)
+    scope, protocol = request("/predict", body(), headers={**HEADERS, "authorization": "Bearer clf_no"})
+    protocol.delay = 30
+    began = time.monotonic()
+    assert [answer.status for answer in ask_all([(scope, protocol)])] == [401]
+    assert time.monotonic() - began < 10
