@@ -26,8 +26,6 @@ from tests.support.factories import (
 )
 from training.models import Activation, Classifier, Version
 
-pytestmark = pytest.mark.dialect
-
 LOG = reverse("admin:predictions_prediction_changelist")
 VERSIONS = reverse("admin:training_version_changelist")
 CLASSIFIERS = reverse("admin:training_classifier_changelist")

@@ -23,8 +23,6 @@ from predictions.models import HourlyCount, Prediction
 from training.ml.files import blocks
 from training.models import Version
 
-pytestmark = pytest.mark.dialect
-
 ROWS, PARTS = 60, 6
 
 

@@ -12,7 +12,7 @@ from tests.support.factories import PredictionFactory, VersionFactory
 from tests.support.portal import staff_client
 from training.models import Version
 
-pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+pytestmark = pytest.mark.django_db
 
 FEEDBACK = reverse("predictions:feedback-list")
 LOG = reverse("predictions:prediction-list")

@@ -31,8 +31,6 @@ from tests.support.factories import (
 from tests.support.portal import staff_client
 from training.models import Run, Version
 
-pytestmark = pytest.mark.dialect
-
 HOME = reverse("predictions:home")
 
 

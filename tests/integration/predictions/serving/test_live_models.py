@@ -21,8 +21,6 @@ from training.models import Activation, Version
 from training.versions import registry
 from training.versions.service import activate_version
 
-pytestmark = pytest.mark.dialect
-
 
 def artifact_of(version: Version) -> Path:
     """The pipeline's file."""

@@ -21,7 +21,7 @@ from training.versions.service import activate_version
 RECIPE = Recipe(estimator="logistic_regression", folds=2, space={"C": [1.0]})
 
 # the search reports from a thread of its own, which would not see an open transaction
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def upload(content: str, name: str = "shops", **options: Any) -> Dataset:

@@ -19,8 +19,6 @@ from training.datasets.frames import load_table
 from training.datasets.service import import_dataset
 from training.models import Dataset
 
-pytestmark = pytest.mark.dialect
-
 BAD_TABLES = {
     "0 bytes": (b"", "the file is empty"),
     "header only": (b"spend,left\n", "a header and no rows"),

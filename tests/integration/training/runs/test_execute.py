@@ -20,7 +20,7 @@ from training.runs.execution import StoppableClock, execute_run
 from training.versions import registry
 
 # the search reports from a thread of its own, which would not see an open transaction
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def execute(run: Run) -> Version:

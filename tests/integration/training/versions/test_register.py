@@ -21,7 +21,7 @@ from training.models import Run, Version
 from training.versions.registry import register_version
 
 PARTS = ("pipeline", "model", "preprocessor")
-pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
