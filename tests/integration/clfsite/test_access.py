@@ -243,6 +243,9 @@ def test_a_role_opens_and_posts_to_its_pages_and_no_others(
     for name, (needs, to_post) in ACCESS.items():
         path = reverse(name, args=arguments.get(name, []))
         for method in METHODS:
+            if method == "HEAD" and not needs and role != next(iter(ROLES)):
+                # takes as long as GET, and is the same for all
+                continue
             wanted = [needs] if method in {"GET", "HEAD"} else [needs, to_post]
             refused = role == NOBODY or any(ROLE_OF[item] != role for item in wanted if item)
             status = call(client, method, path)

@@ -21,7 +21,7 @@ from tests.support.factories import (
 )
 from training.models import Activation, Dataset, Run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+pytestmark = pytest.mark.django_db
 
 CSV_CASES: dict[str, tuple[bytes, str]] = {
     "0 bytes": (b"", "empty"),

@@ -17,8 +17,6 @@ from tests.integration.conftest import problem_of
 from tests.support.factories import ApiKeyFactory, BatchFactory, trained_version
 from training.models import Version
 
-pytestmark = pytest.mark.dialect
-
 HEADER = "spend,tenure,member,plan"
 GOOD = f"{HEADER}\n100,5,true,pro\n120.25,40,false,basic\n"
 MIXED = f"{HEADER}\n100,5,true,pro\nmuch,5,true,pro\n100,5\n120.25,40,false,basic\n"

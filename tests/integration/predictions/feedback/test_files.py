@@ -18,7 +18,7 @@ from tests.integration.conftest import problem_of
 from tests.support.factories import ApiKeyFactory, PredictionFactory, VersionFactory, tiny
 from training.models import Version
 
-pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from training.datasets.service import import_dataset
 from training.models import Dataset, Run, Version
 from training.runs.service import request_retrain
 
-pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
