@@ -59,6 +59,10 @@ class Contender:
         """The mean score at a level over these folds, or over all on which it was judged."""
         return float(np.mean([self.scores[level, fold] for fold in folds or self.folds(level)]))
 
+    def spread(self, level: int) -> float:
+        """The standard deviation of the scores at a level over the folds."""
+        return float(np.std([self.scores[level, fold] for fold in self.folds(level)]))
+
     @property
     def order(self) -> tuple[int, int, float]:
         """The sort key of contenders: the one judged on the most rows and folds counts more, then the better one."""

@@ -42,6 +42,8 @@ MARGIN, SHORT = 1.2, 0.05
 KEPT = 0.5
 # families around whose settings the search goes on
 FAMILIES_SEARCHED = 2
+# how far the score of a family may be behind that of the best one
+WITHIN_REACH = 0.03
 # fits that a search at a level has time for, at least; if it has less, the level before is searched
 TRIALS = 12
 # settings that are judged on all folds at the end, if there is time
@@ -125,7 +127,10 @@ class Search:
         self._tune()
         self._complete()
         best, done = self.best, self.race.fits
-        ranked = sorted(self._judged(), key=lambda contender: contender.order, reverse=True)[:SHOWN]
+        # the best one first, although others may have been judged on more folds
+        ranked = sorted(
+            self._judged(), key=lambda contender: (contender is best, *contender.order), reverse=True
+        )[:SHOWN]
         candidates = [_candidate(contender, rank) for rank, contender in enumerate(ranked, start=1)]
         proba = self._joined(
             best.level, {fold: best.probas[best.level, fold] for fold in best.folds(best.level)}
@@ -143,8 +148,14 @@ class Search:
 
     @property
     def best(self) -> Contender:
-        """The best setting so far: of those judged on the most rows and folds."""
-        return max(self._judged(), key=lambda contender: contender.order)
+        """The best setting so far: of those judged on the most rows and folds, unless another is clearly better on fewer folds."""
+        best = max(self._judged(), key=lambda contender: contender.order)
+        level = best.level
+        for contender in self._judged():
+            shared = [fold for fold in best.folds(level) if fold in contender.folds(level)]
+            if shared and contender.score(level, shared) - best.score(level, shared) > best.spread(level):
+                best = contender
+        return best
 
     def _judged(self) -> list[Contender]:
         return [contender for contender in self.contenders if contender.level >= 0]
@@ -229,7 +240,7 @@ class Search:
             until: the seconds that are to be left after it.
         """
         missing = [fold for fold in step.folds if (step.level, fold) not in contender.scores]
-        for wave in _waves(missing, self.task.jobs):
+        for wave in _waves(missing, len(self.race.first_folds(step.level))):
             seconds = self.race.predict(contender.setting, step.level) * len(wave)
             is_first = not self._judged()
             if not self._has_fits(len(wave)):
@@ -320,9 +331,11 @@ class Search:
         return possible[-1]
 
     def _families(self, step: Step) -> list[str]:
-        """The families of the best settings at a step, the best one first."""
+        """The families of the best settings at a step, the best one first, without those that are far behind."""
         ordered = sorted(self._known(step), key=lambda contender: -contender.score(*step))
-        families = dict.fromkeys(contender.setting.family for contender in ordered)
+        least = ordered[0].score(*step) - WITHIN_REACH
+        near = [contender for contender in ordered if contender.score(*step) >= least]
+        families = dict.fromkeys(contender.setting.family for contender in near)
         return [family for family in families if family in RANGES][:FAMILIES_SEARCHED]
 
     def _try(self, contender: Contender, step: Step, known: Sequence[Contender], *, until: float) -> bool:

@@ -161,3 +161,28 @@ def test_a_mix_becomes_one_artifact_that_answers_alike_everywhere() -> None:
     assert "lightgbm" in libraries(pipeline)
     again = clone(pipeline).fit(X, y)
     assert np.allclose(again.predict_proba(X), pipeline.predict_proba(X))
+
+
+def judged(scores: list[float], level: int = 1) -> Contender:
+    """A setting with these scores on the first folds of a level."""
+    setting = Setting(BOOSTING, {})
+    return Contender(setting, scores={(level, fold): score for fold, score in enumerate(scores)})
+
+
+def test_a_setting_that_is_clearly_better_on_fewer_folds_is_the_best() -> None:
+    search = object.__new__(Search)
+    complete, better, chance = judged([0.910, 0.912, 0.908]), judged([0.950]), judged([0.911])
+    search.contenders = [complete, chance, judged([0.99], level=0), judged([], level=0)]
+    assert search.best is complete
+    search.contenders.append(better)
+    assert search.best is better
+
+
+def test_a_family_that_is_far_behind_is_not_searched() -> None:
+    search = object.__new__(Search)
+    step = Step(1, [0])
+    search.contenders = [
+        Contender(Setting(family, {}), scores={(1, 0): score})
+        for family, score in (("lightgbm", 0.95), ("logistic_regression", 0.83), ("extra_trees", 0.94))
+    ]
+    assert search._families(step) == ["lightgbm", "extra_trees"]
