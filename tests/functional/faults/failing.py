@@ -53,6 +53,6 @@ def commit_or_fail(self: BaseDatabaseWrapper) -> None:
 
 
 # the faults are the writer's, which gets all calls so
-LoopCommit.open = lambda _self: None  # type: ignore[method-assign]
+LoopCommit.open = lambda _self: None  # type: ignore[method-assign, assignment]
 group_commit.write = write_or_fail  # type: ignore[attr-defined]
 BaseDatabaseWrapper._commit = commit_or_fail  # type: ignore[attr-defined]
