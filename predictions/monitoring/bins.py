@@ -4,10 +4,8 @@
 are the counts of all places, or, after a 0, pairs of 32 bits of those places that have any: the place and its count.
 """
 
-import struct
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +22,6 @@ _PAIR = np.dtype("<u4")
 _HEAD = 4  # bytes
 # bytes of a count, and the numbers that they can hold
 _WIDTHS = (2, 4, 8)
-# places that are counted in plain Python; fewer than two bytes can count
-_FEW = 10_000
 
 
 class Binned(NamedTuple):
@@ -63,7 +59,8 @@ def statements(blocks: Iterable[Binned]) -> list[tuple[str, list[Any]]]:
     """The statement that stores the bins of logged predictions, with its values; empty if there are none."""
     rows: list[Any] = []
     for (hour, version), places in _by_hour(blocks).items():
-        rows += [dialect().ops.adapt_datetimefield_value(hour), version, _packed(places)]
+        counts = np.bincount(np.concatenate(places))
+        rows += [dialect().ops.adapt_datetimefield_value(hour), version, pack(counts)]
     if not rows:
         return []
     values = ", ".join(["(%s, %s, %s)"] * (len(rows) // 3))
@@ -74,22 +71,8 @@ def _by_hour(blocks: Iterable[Binned]) -> dict[tuple[datetime, int], list[Any]]:
     grouped: dict[tuple[datetime, int], list[Any]] = {}
     for created_at, version, places in blocks:
         if len(places):
-            grouped.setdefault((hour_of(created_at), version), []).append(places)
+            grouped.setdefault((hour_of(created_at), version), []).append(np.asarray(places, dtype=np.intp))
     return grouped
-
-
-def _packed(places: Sequence[Sequence[int] | NDArray[np.intp]]) -> bytes:
-    """Count places and return the counts as bytes; of a few lists without numpy, whose calls take longer than counting."""
-    if any(isinstance(each, np.ndarray) for each in places) or sum(map(len, places)) > _FEW:
-        return pack(np.bincount(np.concatenate([np.asarray(each, dtype=np.intp) for each in places])))
-    counts: dict[int, int] = {}
-    for place in chain.from_iterable(places):
-        counts[place] = counts.get(place, 0) + 1
-    size = 1 + max(counts)
-    if 2 * len(counts) * _PAIR.itemsize <= size * _WIDTHS[0]:
-        return bytes(_HEAD) + struct.pack(f"<{2 * len(counts)}I", *chain.from_iterable(counts.items()))
-    dense = map(counts.get, range(size), repeat(0))
-    return _WIDTHS[0].to_bytes(_HEAD, "little") + struct.pack(f"<{size}H", *dense)
 
 
 def merge(version: int, hour: datetime) -> None:

@@ -62,10 +62,6 @@ class AwaitedCommits:
         """Let the loop commit by itself where it can."""
         self._own.open()
 
-    def close(self) -> None:
-        """Leave all calls to the writer."""
-        self._own.close()
-
     def put(self, calls: Sequence[tuple[LogRows, "asyncio.Future[LogRows]"]]) -> None:
         """Commit the rows of calls together; each call awaits its future. On the loop."""
         deadline = time.monotonic() + settings.CLFSITE_LOG_SECONDS
@@ -114,7 +110,7 @@ class AwaitedCommits:
         self._send()
 
     def note(self, waiting: Awaited) -> None:
-        """Continue a call soon; in the writer's thread or on the loop."""
+        """Continue a call soon; in the writer's thread."""
         self._finished.append(waiting)
         if not self._is_told:
             self._is_told = True

@@ -64,12 +64,6 @@ class LoopCommit(Generic[Call]):
             # looking up the server's name would stop the loop
             threading.Thread(target=self._dial, name="connect the log", daemon=True).start()
 
-    def close(self) -> None:
-        """Close the connection for good."""
-        self._forget()
-        if self._connection:
-            self._connection.close()
-
     def send(self, group: Sequence[Call]) -> None:
         """Send the rows of calls; `committed` or `failed` gets them later."""
         began = time.perf_counter()

@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,29 @@ def commits() -> float:
 
 def counted() -> int:
     return HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] or 0
+
+
+@contextmanager
+def locked_log() -> Iterator[Callable[[], None]]:
+    """Let nobody write the log until the block ends, or until the function that it gets is called."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("LOCK TABLE predictions_prediction IN ACCESS EXCLUSIVE MODE")
+            held.set()
+            release.wait(30)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    try:
+        yield release.set
+    finally:
+        release.set()
+        holder.join()
 
 
 @pytest.mark.parametrize("rows", [1, ROWS_FOR_COPY + ROWS_OF_PIECE + 1])
@@ -198,27 +222,11 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
     version: Version, settings: Settings
 ) -> None:
     settings.CLFSITE_LOG_SECONDS = 1
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute("LOCK TABLE predictions_prediction IN ACCESS EXCLUSIVE MODE")
-            held.set()
-            release.wait(30)
-        connections.close_all()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait(10)
-    began = time.monotonic()
-    try:
+    with locked_log():
+        began = time.monotonic()
         with pytest.raises(Unavailable, match="did not confirm"):
             group_commit.record(log_rows(version))
         assert time.monotonic() - began < 3
-    finally:
-        release.set()
-        holder.join()
     settings.CLFSITE_LOG_SECONDS = 10
     after = log_rows(version)
     group_commit.record(after)

@@ -1,7 +1,6 @@
 """Commits on the event loop: without the writer's thread, and with it where anything goes wrong."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, connections
 from pytest_django import Settings
 
 from clfsite.core.errors import Unavailable
@@ -17,7 +16,7 @@ from predictions.log.writing import group_commit, loop_commit
 from predictions.log.writing.awaited import AwaitedCommits
 from predictions.log.writing.rows import ROWS_FOR_COPY, LogRows
 from predictions.models import Prediction
-from tests.integration.predictions.log.writing.test_group_commit import counted, log_rows
+from tests.integration.predictions.log.writing.test_group_commit import counted, locked_log, log_rows
 from tests.support.factories import VersionFactory
 from training.models import Version
 
@@ -60,7 +59,10 @@ def run(work: Callable[[AwaitedCommits], Awaitable[Any]]) -> Any:
         try:
             return await asyncio.wait_for(work(commits), 20)
         finally:
-            commits.close()
+            commits._own._forget()
+            # none while it is opened again
+            if left := commits._own._connection:
+                left.close()
 
     return asyncio.run(main())
 
@@ -165,18 +167,6 @@ def test_calls_are_told_in_time_that_the_database_does_not_answer(
     version: Version, settings: Settings
 ) -> None:
     settings.CLFSITE_LOG_SECONDS = 1
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE predictions_prediction IN ACCESS EXCLUSIVE MODE")
-            held.set()
-            release.wait(30)
-        connections.close_all()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert held.wait(10)
 
     async def work(commits: AwaitedCommits) -> Any:
         began = time.monotonic()
@@ -184,15 +174,12 @@ def test_calls_are_told_in_time_that_the_database_does_not_answer(
         late = await asyncio.gather(put(commits, [log_rows(version)]), put(commits, [log_rows(version)]))
         assert 0.9 < time.monotonic() - began < 3
         await end_session(commits)
-        release.set()
+        release()
         settings.CLFSITE_LOG_SECONDS = 10
         return late, await put(commits, [log_rows(version)])
 
-    try:
+    with locked_log() as release:
         late, after = run(work)
-    finally:
-        release.set()
-        holder.join()
     for (answer,) in late:
         assert isinstance(answer, Unavailable)
         assert "did not confirm" in str(answer)
