@@ -27,7 +27,7 @@ from training.ml.progress import Phase, Progress
 from training.ml.search.auto import timed
 from training.ml.search.auto.race import LARGE_ROWS
 from training.ml.search.calibration import calibrated, choose_calibration
-from training.ml.search.estimators import build_pipeline, can_accelerate, fit_mix, part_of_mix
+from training.ml.search.estimators import build_pipeline, can_accelerate, fit_mix, part_of_mix, set_threads
 from training.ml.search.families import FAMILIES, MIX
 from training.ml.search.fold_scoring import FoldScorer, check_scoring, journal
 from training.ml.search.recipe import PORTFOLIO, Recipe, RecipeError
@@ -409,6 +409,10 @@ def _fit_winner(
 
     Boosting of few rows takes longer with several threads, which wait for each other after every split.
     """
+
+    def threads(family: str) -> int:
+        return jobs if FAMILIES[family].nests or len(y) >= LARGE_ROWS else 1
+
     if winner.family == MIX:
         return fit_mix(
             contract,
@@ -417,16 +421,13 @@ def _fit_winner(
             y,
             recipe.seed,
             class_weight=recipe.class_weight,
-            threads=lambda family: jobs if FAMILIES[family].nests or len(y) >= LARGE_ROWS else 1,
+            threads=threads,
         )
     pipeline = build_pipeline(contract, winner.family, recipe.seed, class_weight=recipe.class_weight)
-    model = pipeline.named_steps["model"].set_params(**winner.params)
-    known = model.get_params()
-    if "n_estimators" in known and (FAMILIES[winner.family].nests or len(y) >= LARGE_ROWS):
-        model.set_params(n_jobs=jobs)
+    pipeline.named_steps["model"].set_params(**winner.params)
+    set_threads(pipeline, winner.family, threads(winner.family))
     pipeline.fit(X, y)
-    if "n_estimators" in known:
-        model.set_params(n_jobs=known["n_jobs"])
+    set_threads(pipeline, winner.family)
     return pipeline
 
 

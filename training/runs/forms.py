@@ -71,7 +71,10 @@ class RunForm(forms.Form):
         widget=forms.RadioSelect,
     )
     estimator = forms.ChoiceField(
-        choices=[*((key, family.title) for key, family in FAMILIES.items()), (AUTO, "All of them")],
+        choices=[
+            *((key, family.title) for key, family in FAMILIES.items() if family.is_offered),
+            (AUTO, "All of them"),
+        ],
         help_text="The kind of model. A random forest works well on most tables; logistic regression is the "
         "fastest.",
     )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
+from training.ml.search.families import BOOSTING, CATBOOST, FAMILIES, PLAIN_BOOSTING
 from training.ml.search.recipe import HOLD_OUT, PORTFOLIO, Recipe
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, Kind
 
@@ -41,6 +41,7 @@ SAMPLES = {
     "extra_trees": (3_000, 10),
     "hist_gradient_boosting": (3_000, 10),
     "lightgbm": (3_000, 10),
+    "catboost": (3_000, 10),
     "logistic_regression": (20_000, 40),
 }
 # cost of the fit that is measured, as a part of the mean over settings and tables: boosting has 100 iterations of the larger
@@ -48,6 +49,7 @@ SAMPLES = {
 OF_MEAN = {
     "hist_gradient_boosting": 100 / ITERATIONS / SIZES,
     "lightgbm": 100 / ITERATIONS,
+    "catboost": 1_000 / ITERATIONS,
     "logistic_regression": 0.23,
 }
 
@@ -97,6 +99,10 @@ def fit_seconds(family: str, size: Size) -> float:
         overhead = (1.1e-3 + 5.4e-5 * features) * math.sqrt(min(1.0, rows / 1_000))
         seconds = trees * SIZES * (overhead + 1.1e-8 * rows * features)
         return seconds * LIGHTGBM if family == "lightgbm" else seconds
+    if family == CATBOOST:
+        # the scores of several classes share a tree
+        work = 1.0 if classes == 2 else 0.7 * classes  # noqa: PLR2004
+        return ITERATIONS * work * features * (1.1e-4 + 9.0e-9 * rows)
     return 0.005 + 6.0e-8 * rows * features * classes
 
 

@@ -29,7 +29,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import Bunch
 
-from training.ml.search.families import FAMILIES
+from training.ml.search.families import CATBOOST, FAMILIES
 from training.ml.tables.contract import MANY_LEVELS, SELECTED_WORDS, Contract, DateParts, Feature
 from training.ml.tables.date_parts import PARTS
 from training.ml.tables.times import ISO
@@ -68,7 +68,19 @@ def build_model(
     """Return an unfitted estimator of a family."""
     entry = FAMILIES[family]
     name = entry.accelerated if accelerate and entry.accelerated and can_accelerate() else entry.estimator
-    return resolve_name(name)(**entry.fixed, random_state=seed, class_weight=class_weight)
+    weights = entry.balanced if class_weight else {}
+    return resolve_name(name)(**entry.fixed, random_state=seed, **weights)
+
+
+def set_threads(model: Any, family: str, count: int | None = None) -> None:
+    """Set the threads for the fits of an estimator of a family, by itself or at the end of a pipeline; without, as built.
+
+    Families whose fits take one thread are left alone, and a fitted CatBoost, which refuses other parameters.
+    """
+    estimator = model.named_steps["model"] if isinstance(model, Pipeline) else model
+    name, built = FAMILIES[family].threads, FAMILIES[family].fixed
+    if name and not (family == CATBOOST and estimator.is_fitted()):
+        estimator.set_params(**{name: built.get(name) if count is None else count})
 
 
 def check_parameter(family: str, name: str, value: Any) -> None:
@@ -311,7 +323,7 @@ def build_pipeline(
 ) -> Pipeline:
     """Return an unfitted pipeline of two steps, `preprocessor` and `model`.
 
-    It consists only of classes of scikit-learn and, for that family, of LightGBM, so its artifact loads with these alone.
+    It consists only of classes of scikit-learn and of the family's library, so its artifact loads with these alone.
     The pipeline takes frames of shape (rows, features) with the contract's column names.
     """
     model = build_model(family, seed, class_weight=class_weight).set_params(
@@ -360,23 +372,12 @@ def fit_mix(
             )
         named.append((f"{family}_{place}", model))
     voting = VotingClassifier(named, voting="soft", weights=[member["weight"] for member in members])
-    jobs = {
-        f"{name}__{path}": threads(member["family"])
-        for (name, model), member in zip(named, members, strict=True)
-        for path in ("n_jobs", "model__n_jobs")
-        if path in model.get_params() and "n_estimators" in build_model(member["family"], 0).get_params()
-    }
-    before = {name: voting.get_params()[name] for name in jobs}
-    voting.set_params(**jobs).fit(np.hstack(prepared), y)
-    voting.set_params(**before)
-    for fitted, (name, _) in zip(voting.estimators_, named, strict=True):
-        fitted.set_params(
-            **{
-                path.removeprefix(f"{name}__"): value
-                for path, value in before.items()
-                if path.startswith(f"{name}__")
-            }
-        )
+    for member, (_, model) in zip(members, named, strict=True):
+        set_threads(model, member["family"], threads(member["family"]))
+    voting.fit(np.hstack(prepared), y)
+    for member, (_, model), fitted in zip(members, named, voting.estimators_, strict=True):
+        set_threads(model, member["family"])
+        set_threads(fitted, member["family"])
     names = {True: "native", False: "scaled"}
     union = [(names[native], fitted) for native, fitted in zip(kinds, preprocessors, strict=True)]
     preprocessor = FeatureUnion(union) if len(union) > 1 else preprocessors[0]

@@ -6,6 +6,7 @@ Estimators are imported only when one is built, because forms and commands list 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
 
@@ -14,6 +15,8 @@ AUTO = "auto"
 MIX = "mix"
 # LightGBM, and what takes its place where it is not installed
 BOOSTING, PLAIN_BOOSTING = "lightgbm", "hist_gradient_boosting"
+# tried where it is installed, which no list of requirements asks for
+CATBOOST = "catboost"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Family:
     always fitted by scikit-learn itself. `nests` is true if a forest of fewer and shallower trees is a part of a larger
     one, see `nested_forests`. `native` is the name of the parameter that takes the columns of categories, for boosting that
     splits categories and missing values itself; the others get categories as columns of 0 and 1 and no missing values.
+    `threads` is the name of the parameter for the threads of a fit, if it takes several. `balanced` is the parameter that
+    gives every class the same weight. `taken` are the parameters that a space may have, if not all of the estimator are
+    harmless and compiled. `extra` is the name of a package that a site has only if somebody installed it.
     """
 
     title: str
@@ -34,6 +40,15 @@ class Family:
     accelerated: str | None = None
     nests: bool = False
     native: str = ""
+    threads: str = ""
+    balanced: Mapping[str, str] = field(default_factory=lambda: {"class_weight": "balanced"})
+    taken: Sequence[str] = ()
+    extra: str = ""
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether a form offers the family, which must not wait for an import."""
+        return not self.extra or find_spec(self.extra) is not None
 
     @cached_property
     def is_installed(self) -> bool:
@@ -61,6 +76,7 @@ FAMILIES: dict[str, Family] = {
         _FOREST_SPACE,
         accelerated="sklearnex.ensemble.RandomForestClassifier",
         nests=True,
+        threads="n_jobs",
     ),
     "extra_trees": Family(
         "Extra trees",
@@ -68,6 +84,7 @@ FAMILIES: dict[str, Family] = {
         _FOREST_SPACE,
         accelerated="sklearnex.ensemble.ExtraTreesClassifier",
         nests=True,
+        threads="n_jobs",
     ),
     PLAIN_BOOSTING: Family(
         "Histogram gradient boosting",
@@ -82,6 +99,27 @@ FAMILIES: dict[str, Family] = {
         # one thread, as searches fit side by side; the same rows give the same trees with any number of threads
         fixed={"n_jobs": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True},
         native="categorical_column",
+        threads="n_jobs",
+    ),
+    CATBOOST: Family(
+        "CatBoost",
+        "catboost.CatBoostClassifier",
+        {"learning_rate": [0.03, 0.1], "depth": [4, 6], "n_estimators": [100, 200]},
+        # one thread, as for LightGBM
+        fixed={"thread_count": 1, "verbose": False, "allow_writing_files": False},
+        threads="thread_count",
+        balanced={"auto_class_weights": "Balanced"},
+        taken=(
+            "learning_rate",
+            "depth",
+            "n_estimators",
+            "l2_leaf_reg",
+            "random_strength",
+            "bagging_temperature",
+            "rsm",
+            "border_count",
+        ),
+        extra="catboost",
     ),
     "logistic_regression": Family(
         "Logistic regression",

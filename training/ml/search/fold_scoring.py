@@ -99,7 +99,8 @@ class Numbered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return pd.Index(self.classes).get_indexer(pd.Index(y))
 
     def predict(self, X: pd.DataFrame) -> NDArray[np.intp]:
-        return self.number(self.pipeline.predict(X))
+        # CatBoost's labels of three classes and more are a column
+        return self.number(np.ravel(self.pipeline.predict(X)))
 
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
         return probabilities(self.pipeline, X, self.classes)

@@ -187,7 +187,7 @@ def _check_space(family: str, space: Space) -> None:
 
     if not FAMILIES[family].is_installed:
         raise RecipeError(f"{FAMILIES[family].title} is not installed here; choose another estimator")
-    known = build_model(family, 0).get_params()
+    known = FAMILIES[family].taken or build_model(family, 0).get_params()
     for name, values in space.items():
         if name not in known:
             raise RecipeError(f"{family} has no parameter {name!r}; it has {', '.join(sorted(known))}")

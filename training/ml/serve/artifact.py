@@ -20,7 +20,7 @@ from training.ml.tables.contract import Contract
 COMPRESSION = ("zlib", 1)
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib")
 # needed by the models that have a part of them
-OPTIONAL_LIBRARIES = ("lightgbm",)
+OPTIONAL_LIBRARIES = ("lightgbm", "catboost")
 TOLERANCE = 1e-9  # difference of a probability
 GOLDEN_ROWS = 20
 

@@ -26,6 +26,7 @@ from training.ml.judge.decision import Decision, arranged, probabilities
 from training.ml.search.estimators import DATE, JOINED, LARGEST_SCALED, MISSING_CATEGORY, PARTS_LIMITS, PROSE
 from training.ml.serve.compiled_trees import (
     boosting,
+    cat_boosting,
     complemented,
     forest,
     interpolated,
@@ -617,11 +618,12 @@ def _linear(model: LogisticRegression, graph: Graph, features: str) -> str:
     return probabilities_of(scores, graph, len(model.intercept_))
 
 
-# by the name of the class, because LightGBM may not be installed
+# by the name of the class, because LightGBM and CatBoost may not be installed
 _SUPPORTED: Mapping[str, Callable[[Any, Graph, str], str | None]] = {
     "RandomForestClassifier": forest,
     "ExtraTreesClassifier": forest,
     "HistGradientBoostingClassifier": boosting,
     "LGBMClassifier": light_boosting,
+    "CatBoostClassifier": cat_boosting,
     "LogisticRegression": _linear,
 }

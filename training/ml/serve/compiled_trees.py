@@ -1,10 +1,13 @@
-"""Fitted forests and boosted trees of scikit-learn and LightGBM, as parts of a graph from features to probabilities.
+"""Fitted forests and boosted trees of scikit-learn, LightGBM and CatBoost, as parts of a graph from features to probabilities.
 
-scikit-learn's forests compare float32 features with float64 thresholds, all boosted trees float64 features; both are exact
-in double precision.
+scikit-learn's forests and CatBoost compare float32 features with thresholds, the other boosted trees float64 features; both
+are exact in double precision.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -41,10 +44,14 @@ def forest(model: RandomForestClassifier | ExtraTreesClassifier, graph: Graph, f
             shares,
             targets,
         )
-    rounded = graph.add("Cast", features, attributes=[("to", TensorProto.FLOAT)])
-    doubled = graph.add("Cast", rounded, attributes=[("to", TensorProto.DOUBLE)])
-    votes = trees.add_to(graph, doubled, len(targets))
+    votes = trees.add_to(graph, _rounded(graph, features), len(targets))
     return graph.add("Div", votes, np.array(float(trees.count)))
+
+
+def _rounded(graph: Graph, features: str) -> str:
+    """Add the rounding of features to float32."""
+    rounded = graph.add("Cast", features, attributes=[("to", TensorProto.FLOAT)])
+    return graph.add("Cast", rounded, attributes=[("to", TensorProto.DOUBLE)])
 
 
 def many_rows(model: Any) -> Predict:
@@ -151,6 +158,40 @@ def light_boosting(model: Any, graph: Graph, features: str) -> str | None:
             },
         )
     return _boosted(trees, graph, features, np.zeros((1, count)))
+
+
+def cat_boosting(model: Any, graph: Graph, features: str) -> str | None:
+    """Add CatBoost's boosting to a graph, see `forest`.
+
+    All nodes of one depth of its trees have the same split; the bits of a leaf's number are the answers of the splits.
+    """
+    with TemporaryDirectory() as folder:
+        model.save_model(f"{folder}/model", format="json")
+        dumped = json.loads(Path(folder, "model").read_bytes())
+    columns = np.array([column["flat_feature_index"] for column in dumped["features_info"]["float_features"]])
+    trees, baseline = Trees(), np.array(dumped["scale_and_bias"][1], dtype=np.float64).reshape(1, -1)
+    scale, targets = dumped["scale_and_bias"][0], np.arange(baseline.shape[1])
+    for tree in dumped["oblivious_trees"]:
+        # the split of the highest bit first
+        splits = (tree["splits"] or [])[::-1]
+        inner = 2 ** len(splits) - 1
+        depth = np.log2(np.arange(1, inner + 1)).astype(np.intp)
+        number = np.arange(2 * inner + 1)
+        leaves = np.zeros(inner + 1)
+        borders = np.array([split["border"] for split in splits], dtype=np.float32)
+        asked = columns[[split["float_feature_index"] for split in splits]]
+        trees.add(
+            np.append(asked[depth], leaves),
+            np.append(borders[depth].astype(np.float64), leaves),
+            2 * number + 1,
+            2 * number + 2,
+            number >= inner,
+            np.vstack(
+                [np.zeros((inner, len(targets))), scale * np.reshape(tree["leaf_values"], (-1, len(targets)))]
+            ),
+            targets,
+        )
+    return _boosted(trees, graph, _rounded(graph, features), baseline)
 
 
 def _numbered(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, int]]:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
+from training.ml.search.families import BOOSTING, CATBOOST, FAMILIES, PLAIN_BOOSTING
 
 if TYPE_CHECKING:
     import optuna
 
-# trees of a fit, and leaves of a tree, to which the work of a setting is compared
-USUAL_TREES, USUAL_LEAVES = 150, 31
+# trees of a fit, and leaves and depth of a tree, to which the work of a setting is compared
+USUAL_TREES, USUAL_LEAVES, USUAL_DEPTH = 150, 31, 5
 DIGITS = 3  # of the numbers that a search chooses
 # parameters of LightGBM by their names in scikit-learn's boosting; the others have no counterpart
 PLAIN_NAMES = {
@@ -62,6 +62,8 @@ PORTFOLIO = (
     Setting(
         BOOSTING, {"learning_rate": 0.05, "num_leaves": 31, "n_estimators": 300, "colsample_bytree": 0.6}
     ),
+    # where CatBoost is installed; not chosen over tables
+    Setting(CATBOOST, {"learning_rate": 0.05, "depth": 6, "n_estimators": 300}),
     Setting("random_forest", {**_TREES, "min_samples_leaf": 10}),
     Setting(BOOSTING, {**_SLOW, "num_leaves": 4, "n_estimators": 200}),
     Setting("random_forest", {**_TREES}),
@@ -79,6 +81,12 @@ RANGES: dict[str, dict[str, Range]] = {
         "colsample_bytree": Range(0.3, 1.0, linear=True),
         "reg_lambda": Range(1e-3, 30.0),
     },
+    CATBOOST: {
+        "learning_rate": Range(0.02, 0.2),
+        "n_estimators": Range(50, 600),
+        "depth": Range(2, 8, linear=True),
+        "l2_leaf_reg": Range(0.5, 30.0),
+    },
     "random_forest": {"min_samples_leaf": Range(1, 30), "max_features": Range(0.1, 1.0, linear=True)},
     "extra_trees": {"min_samples_leaf": Range(1, 30), "max_features": Range(0.1, 1.0, linear=True)},
     "logistic_regression": {"C": Range(0.01, 100.0)},
@@ -89,6 +97,7 @@ RANGES[PLAIN_BOOSTING] = {
 # the libraries' own values of parameters with ranges
 DEFAULTS: dict[str, dict[str, Any]] = {
     BOOSTING: {"n_estimators": 100, "min_child_samples": 20, "colsample_bytree": 1.0, "reg_lambda": 0.0},
+    CATBOOST: {"l2_leaf_reg": 3.0},
     PLAIN_BOOSTING: {"max_iter": 100, "min_samples_leaf": 20, "max_features": 1.0, "l2_regularization": 0.0},
     "random_forest": {"min_samples_leaf": 1, "max_features": 0.3},
     "extra_trees": {"min_samples_leaf": 1, "max_features": 0.3},
@@ -101,10 +110,12 @@ FIXED: dict[str, dict[str, Any]] = {
 
 
 def settings() -> list[Setting]:
-    """Return the portfolio in its order; without LightGBM, scikit-learn's boosting has its settings."""
-    if FAMILIES[BOOSTING].is_installed:
-        return list(PORTFOLIO)
-    return [_plain(setting) if setting.family == BOOSTING else setting for setting in PORTFOLIO]
+    """Return the portfolio in its order, of installed families; without LightGBM, scikit-learn's boosting has its settings."""
+    has_boosting = FAMILIES[BOOSTING].is_installed
+    known = [
+        setting if setting.family != BOOSTING or has_boosting else _plain(setting) for setting in PORTFOLIO
+    ]
+    return [setting for setting in known if FAMILIES[setting.family].is_installed]
 
 
 def _plain(setting: Setting) -> Setting:
@@ -136,6 +147,10 @@ def relative_work(setting: Setting, features: int) -> float:
         usual = 1 / math.sqrt(features)
         share = params.get("max_features", usual)
         return float(params["n_estimators"] / USUAL_TREES * (0.3 + 0.7 * share / usual))
+    if setting.family == CATBOOST:
+        return float(
+            params["n_estimators"] / USUAL_TREES * (0.4 + 0.6 * 2 ** (params["depth"] - USUAL_DEPTH))
+        )
     if family.native:
         trees = params["n_estimators" if setting.family == BOOSTING else "max_iter"]
         leaves = params.get("num_leaves", params.get("max_leaf_nodes", USUAL_LEAVES))

@@ -18,8 +18,8 @@ from threadpoolctl import ThreadpoolController
 from training.ml.search.auto.pace import Pace
 from training.ml.search.auto.portfolio import Setting
 from training.ml.search.cost import Size
-from training.ml.search.estimators import build_model, build_preprocessor, told_categories
-from training.ml.search.families import BOOSTING, FAMILIES
+from training.ml.search.estimators import build_model, build_preprocessor, set_threads, told_categories
+from training.ml.search.families import BOOSTING, CATBOOST, FAMILIES
 from training.ml.search.nested_forests import Given
 from training.ml.search.searches import BudgetSpent, Task
 
@@ -84,7 +84,7 @@ class Race:
     """The judging of settings on the folds of a task.
 
     Args:
-        over: returns whether the time for fits is used up; LightGBM looks at it after each tree.
+        over: returns whether the time for fits is used up; LightGBM and CatBoost look at it after each tree.
         report: called after each fit.
     """
 
@@ -165,20 +165,17 @@ class Race:
         task = self.task
         model = build_model(setting.family, task.recipe.seed, class_weight=task.recipe.class_weight)
         model.set_params(**told_categories(task.contract, setting.family), **setting.params)
-        if "n_jobs" in model.get_params() and "n_estimators" in model.get_params():
-            model.set_params(n_jobs=threads)
-        watched = {"callbacks": [self._stop]} if setting.family == BOOSTING else {}
+        set_threads(model, setting.family, threads)
+        watched = {"callbacks": [_Watch(self.over)]} if setting.family in {BOOSTING, CATBOOST} else {}
         began, used = time.perf_counter(), time.thread_time()
         model.fit(rows.X, rows.codes, **watched)
+        if setting.family == CATBOOST and self.over():
+            raise BudgetSpent
         if threads == 1:
             self.delays.append((time.perf_counter() - began) / max(time.thread_time() - used, 1e-3))
         began = time.perf_counter()
         proba = model.predict_proba(rows.test)
         return proba, (time.perf_counter() - began) / len(rows.test)
-
-    def _stop(self, _progress: Any) -> None:
-        if self.over():
-            raise BudgetSpent
 
     def ordered(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Order rows so that the first ones of any number have about the mix of classes of all."""
@@ -208,6 +205,22 @@ class Race:
         while len(self._kept) > 1 and sum(_bytes(kept) for kept in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
         return rows
+
+
+class _Watch:
+    """What LightGBM and CatBoost call after each tree: it ends a fit when the time is over."""
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self._over = over
+
+    def __call__(self, _progress: Any) -> None:
+        """Raise BudgetSpent for LightGBM."""
+        if self._over():
+            raise BudgetSpent
+
+    def after_iteration(self, _progress: Any) -> bool:
+        """Return whether CatBoost goes on."""
+        return not self._over()
 
 
 def _bytes(rows: Rows) -> int:

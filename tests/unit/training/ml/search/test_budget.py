@@ -69,6 +69,7 @@ def test_auto_searches_every_family_and_names_the_winner() -> None:
         "extra_trees": {"n_estimators": [3]},
         "hist_gradient_boosting": {"max_iter": [3]},
         "lightgbm": {"n_estimators": [3]},
+        "catboost": {"n_estimators": [3]},
         "logistic_regression": {"C": [1.0]},
     }
     trained = run(Recipe("auto", folds=3, space=space))

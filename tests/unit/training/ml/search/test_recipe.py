@@ -56,6 +56,16 @@ def test_value_that_the_estimator_cannot_take_is_refused(space: dict[str, list[A
         Recipe(space=space).check()
 
 
+@pytest.mark.parametrize("name", ["train_dir", "snapshot_file", "grow_policy", "task_type"])
+def test_catboost_takes_only_parameters_that_write_no_file_and_are_compiled(name: str) -> None:
+    with pytest.raises(
+        RecipeError, match=f"catboost has no parameter '{name}'; it has bagging_temperature, "
+    ):
+        Recipe("catboost", space={name: ["x"]}).check()
+    with pytest.raises(RecipeError, match="catboost cannot take depth=17: "):
+        Recipe("catboost", space={"depth": [4, 17]}).check()
+
+
 def test_largest_seed_is_taken() -> None:
     assert Recipe(seed=2**32 - 1).check().seed == 2**32 - 1
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from training.ml.judge.decision import Decision
 from training.ml.search.calibration import calibrated
 from training.ml.search.estimators import build_pipeline, fit_mix
-from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
+from training.ml.search.families import BOOSTING, CATBOOST, FAMILIES, PLAIN_BOOSTING
 from training.ml.serve.compiled import (
     ENGINE,
     Compiled,
@@ -84,6 +84,7 @@ def test_every_family_answers_as_scikit_learn_on_real_and_on_extreme_rows(family
 
 MIXED: dict[str, dict[str, Any]] = {
     BOOSTING: {"n_estimators": 20, "num_leaves": 8},
+    CATBOOST: {"n_estimators": 20, "depth": 3},
     PLAIN_BOOSTING: {"max_iter": 10},
     "random_forest": {"n_estimators": 10},
     "logistic_regression": {"C": 1.0},

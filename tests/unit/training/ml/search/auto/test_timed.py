@@ -1,5 +1,6 @@
 """The search `portfolio`: its settings, its clock, and how it ends."""
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -17,7 +18,7 @@ from training.ml.search.auto.timed import Search
 from training.ml.search.auto.tuning import PATIENCE, REFUSED, Step, Tuning
 from training.ml.search.cost import Size
 from training.ml.search.estimators import check_parameter, fit_mix
-from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING
+from training.ml.search.families import AUTO, BOOSTING, CATBOOST, FAMILIES, PLAIN_BOOSTING, families_of
 from training.ml.search.recipe import PORTFOLIO_MINUTES, Recipe, RecipeError
 from training.ml.serve.artifact import digest, dump, libraries, load
 from training.ml.tables.inference import infer
@@ -58,6 +59,19 @@ def test_without_lightgbm_the_boosting_of_scikit_learn_takes_its_place(
     for setting in plain:
         for name, value in setting.params.items():
             check_parameter(setting.family, name, value)
+
+
+def test_without_catboost_it_is_left_out_not_offered_and_refused_when_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(
+        FAMILIES, CATBOOST, replace(FAMILIES[CATBOOST], estimator="none_such.Boost", extra="none_such")
+    )
+    assert settings() == [setting for setting in PORTFOLIO if setting.family != CATBOOST]
+    assert CATBOOST not in families_of(AUTO)
+    assert not FAMILIES[CATBOOST].is_offered
+    with pytest.raises(RecipeError, match="CatBoost is not installed here; choose another estimator"):
+        Recipe(estimator=CATBOOST).check()
 
 
 def test_fits_are_predicted_from_those_before() -> None:
