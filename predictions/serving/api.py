@@ -99,10 +99,7 @@ class ServingView(APIView):
         deferred.change(child(metrics.call_seconds, self.call, str(int(status))), time.perf_counter() - began)
 
     def _respond(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
-        body = getattr(self, (request.method or "").lower())(request, caller)
-        if isinstance(body, HttpResponse):
-            return body
-        return HttpResponse(as_json(body), content_type="application/json")
+        return as_response(getattr(self, (request.method or "").lower())(request, caller))
 
     def _answer_once(self, request: HttpRequest, caller: keys.KeyCaller) -> HttpResponse:
         read_bytes(request)
@@ -149,7 +146,16 @@ class ScoringView(ServingView):
 
     def post(self, request: HttpRequest, caller: keys.KeyCaller) -> Any:
         """Answer in this thread."""
-        return self.write(predict.predict(self.read(request, caller)))
+        return predict.predict(self.read(request, caller), lambda answer: as_response(self.write(answer)))
+
+
+def as_response(body: Any) -> HttpResponse:
+    """JSON values of an answer, or a response."""
+    return (
+        body
+        if isinstance(body, HttpResponse)
+        else HttpResponse(as_json(body), content_type="application/json")
+    )
 
 
 def as_json(body: Any) -> bytes:

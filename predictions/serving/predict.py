@@ -6,11 +6,11 @@ turn. The views read the call before, and write the answer after.
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import orjson
@@ -38,6 +38,7 @@ from training.ml.tables.contract import FeatureProblem
 
 # records; from here on checks by column are faster than checks by record
 ROWS_FOR_COLUMNS = 100
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,11 @@ class Answer:
         return [list(orjson.loads(text).values()) for text in self.rows.probabilities]
 
 
-def predict(query: Query) -> Answer:
+def predict(query: Query, write: Callable[[Answer], T]) -> T:
     """Answer and log records in this thread.
+
+    Args:
+        write: writes the answer while the database stores the rows; it is returned once they are stored.
 
     Raises:
         InvalidInput: a record does not fit the contract; nothing was stored. Unavailable: the log did not take them.
@@ -111,10 +115,10 @@ def predict(query: Query) -> Answer:
     live, checked = query.live, check(query)
     rows = rows_of(checked, score(checked), timezone.now())
     began = time.perf_counter()
-    group_commit.record(rows)
+    written = group_commit.record(rows, lambda: write(Answer(live, rows)))
     metrics.step("commit", time.perf_counter() - began, live.classifier)
     count(live, rows, checked.unseen)
-    return Answer(live, rows)
+    return written
 
 
 @dataclass(frozen=True)

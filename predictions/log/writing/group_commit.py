@@ -9,8 +9,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import (
@@ -27,6 +28,7 @@ from predictions.log.writing.rows import LogRows, write
 from predictions.serving import metrics
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 ROWS_PER_COMMIT = 5_000
 RETRY_SECONDS = 0.2
@@ -35,18 +37,21 @@ IDLE_SECONDS = 30.0
 FAULT_SECONDS = 10.0
 
 
-def record(rows: LogRows) -> None:
+def record(rows: LogRows, meanwhile: Callable[[], T]) -> T:
     """Commit the rows of a call, all or none. When this returns, they survive a crash.
 
     Within a transaction of the caller, they become part of that transaction.
+
+    Args:
+        meanwhile: what this thread does while the database stores the rows; its result is returned.
 
     Raises:
         Unavailable: the database did not store them in time. DatabaseError: it refuses these rows.
     """
     if connection.in_atomic_block:
         write([rows])
-    else:
-        log.submit(rows)
+        return meanwhile()
+    return log.submit(rows, meanwhile)
 
 
 class Waiting:
@@ -116,19 +121,21 @@ class GroupCommit:
         """The number of waiting rows."""
         return self._rows
 
-    def submit(self, rows: LogRows) -> None:
+    def submit(self, rows: LogRows, meanwhile: Callable[[], T]) -> T:
         """Wait in this thread until these rows are committed; see `record`."""
         seconds = settings.CLFSITE_LOG_SECONDS
         waiting = Blocked(rows, time.monotonic() + seconds)
         self.reserve(waiting)
         try:
             self.put([waiting])
-            if not waiting.wait(seconds):
+            result = meanwhile()
+            if not waiting.wait(max(0.0, waiting.deadline - time.monotonic())):
                 raise self.lateness()
         finally:
             self.release(waiting)
         if failure := waiting.failure():
             raise failure
+        return result
 
     def reserve(self, waiting: Waiting) -> None:
         """Count the rows of a call as waiting, before they are put; `release` ends that.

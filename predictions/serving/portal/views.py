@@ -145,7 +145,7 @@ def _answer(request: StaffRequest, live: Live, form: FeaturesForm) -> str | None
 
     def answer() -> str:
         query = services.Query(live, [form.cleaned_data], Prediction.Source.FORM, request.user.get_username())
-        (key,) = services.predict(query).rows.ids
+        (key,) = services.predict(query, lambda answer: answer.rows.ids)
         return f"{reverse('predictions:predict')}?{urlencode({'prediction': key})}"
 
     try:

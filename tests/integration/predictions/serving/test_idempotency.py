@@ -82,10 +82,10 @@ def test_a_call_under_way_is_a_conflict(
     answers: list[Any] = []
     predict = services.predict
 
-    def predict_and_ask_again(query: services.Query) -> services.Answer:
+    def predict_and_ask_again(query: services.Query, write: Any) -> Any:
         monkeypatch.setattr(services, "predict", predict)
         answers.append(post("/predict", {"features": example}, **ONCE))
-        return predict(query)
+        return predict(query, write)
 
     monkeypatch.setattr(services, "predict", predict_and_ask_again)
     assert post("/predict", {"features": example}, **ONCE).status_code == 200

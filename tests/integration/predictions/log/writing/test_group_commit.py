@@ -63,6 +63,10 @@ def refused(version: Version) -> LogRows:
     return replace(log_rows(version), version_id=version.pk + 1_000_000)
 
 
+def record(rows: LogRows) -> None:
+    group_commit.record(rows, lambda: None)
+
+
 def commits() -> float:
     """How many commits of the log this process has made."""
     samples = [sample for metric in metrics.commit_rows.collect() for sample in metric.samples]
@@ -101,7 +105,7 @@ def test_rows_come_back_as_they_went_in(version: Version, rows: int) -> None:
     made = replace(
         log_rows(version, rows), labels=[r"\N", "a\tb\r\n\\.", r"\."][:rows] + ["yes"] * (rows - 3)
     )
-    group_commit.record(made)
+    record(made)
     assert Prediction.objects.count() == counted() == rows
     assert list(Prediction.objects.order_by("id").values_list("label", flat=True)) == made.labels
     for key in (made.ids[0], made.ids[-1]):
@@ -127,7 +131,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
     def work() -> None:
         for _ in range(10):
-            group_commit.record(log_rows(version))
+            record(log_rows(version))
         connections.close_all()
 
     threads = [threading.Thread(target=work) for _ in range(16)]
@@ -141,7 +145,7 @@ def test_requests_at_once_share_commits_and_lose_nothing(version: Version) -> No
 
 def test_rows_of_a_transaction_go_with_it(version: Version) -> None:
     with transaction.atomic():
-        group_commit.record(log_rows(version))
+        record(log_rows(version))
         transaction.set_rollback(True)
     assert Prediction.objects.count() == counted() == 0
 
@@ -155,7 +159,7 @@ def test_a_row_that_the_database_refuses_fails_alone(version: Version) -> None:
     def work(made: LogRows) -> None:
         gate.wait()
         try:
-            group_commit.record(made)
+            record(made)
         except IntegrityError as error:
             errors.append(error)
         connections.close_all()
@@ -213,9 +217,22 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(
             raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(group_commit, "write", write_and_lose)
-    group_commit.record(log_rows(version, 2))
+    record(log_rows(version, 2))
     assert lost
     assert Prediction.objects.count() == counted() == 2
+
+
+def test_an_answer_is_written_while_its_rows_are_stored_and_given_only_then(version: Version) -> None:
+    made = log_rows(version)
+    with locked_log() as unlock:
+
+        def write_answer() -> str:
+            unlock()
+            return "written"
+
+        # nothing else ends the lock in time
+        assert group_commit.record(made, write_answer) == "written"
+    assert Prediction.objects.filter(pk=made.ids[0]).exists()
 
 
 def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
@@ -225,43 +242,43 @@ def test_a_database_that_does_not_answer_in_time_is_told_and_recovers(
     with locked_log():
         began = time.monotonic()
         with pytest.raises(Unavailable, match="did not confirm"):
-            group_commit.record(log_rows(version))
+            record(log_rows(version))
         assert time.monotonic() - began < 3
     settings.CLFSITE_LOG_SECONDS = 10
     after = log_rows(version)
-    group_commit.record(after)
+    record(after)
     assert Prediction.objects.filter(pk=after.ids[0]).exists()
 
 
 def test_more_rows_than_may_wait_are_refused_at_once(version: Version, settings: Settings) -> None:
     settings.CLFSITE_LOG_ROWS = 10
     log = group_commit.GroupCommit()
-    log.submit(log_rows(version))
+    log.submit(log_rows(version), list)
     log._rows = 10
     with pytest.raises(Unavailable, match="already waiting for the log"):
-        log.submit(log_rows(version))
+        log.submit(log_rows(version), list)
     log.stop()
 
 
 def test_a_broken_connection_is_replaced(version: Version) -> None:
-    group_commit.record(log_rows(version))
+    record(log_rows(version))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-    group_commit.record(log_rows(version))
+    record(log_rows(version))
     assert Prediction.objects.count() == counted() == 2
 
 
 def test_another_process_begins_a_writer_of_its_own(version: Version) -> None:
-    group_commit.record(log_rows(version))
+    record(log_rows(version))
     first = group_commit.log._thread
     group_commit.log.stop()
     # what a fork inherits: the thread's object, and not the thread
     group_commit.log._owner = -1
-    group_commit.record(log_rows(version))
+    record(log_rows(version))
     assert group_commit.log._thread is not first
     assert Prediction.objects.count() == 2
 
@@ -275,9 +292,9 @@ def test_a_writer_that_fails_is_told_of_and_shows_until_it_succeeds(
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "write", fail)
         with pytest.raises(Unavailable, match="could not be written"):
-            group_commit.record(log_rows(version))
+            record(log_rows(version))
     assert "could not be written" in group_commit.log.problem()
-    group_commit.record(log_rows(version))
+    record(log_rows(version))
     assert group_commit.log.problem() == ""
 
 
@@ -295,8 +312,8 @@ def test_a_writer_that_died_shows_and_is_begun_anew(
     with monkeypatch.context() as patch:
         patch.setattr(group_commit, "write", die)
         with pytest.raises(Unavailable, match="did not confirm"):
-            group_commit.record(log_rows(version))
+            record(log_rows(version))
     assert "was restarted" in group_commit.log.problem()
     assert group_commit.log.problem() == ""
-    group_commit.record(log_rows(version))
+    record(log_rows(version))
     assert Prediction.objects.count() == counted() == 1
