@@ -76,6 +76,9 @@ def pages() -> Iterator[tuple[str, str]]:
     for period in ("24h", "7d", "90d", "365d"):
         yield f"analytics, {period}", f"{analytics}?period={period}"
     yield "analytics, one version, 90d", f"{analytics}?version=2&period=90d"
+    monitoring = reverse("predictions:monitoring")
+    for classifier, days in (("churn", 7), ("wide", 1), ("wide", 7)):
+        yield f"monitoring, {classifier}, {days} d", f"{monitoring}?classifier={classifier}&days={days}"
     log = reverse("predictions:prediction-list")
     yield "explorer, first page", log
     thousandth = keys[PAGE * 999 - 1 : PAGE * 999].get()

@@ -11,6 +11,7 @@ import copy
 import io
 import os
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ from numpy.typing import NDArray
 DAYS = 90
 ROWS_AT_ONCE = 50_000
 RECORDS = 500
+# inputs of the widest classifier
+WIDE = 100
 SHARDS = 4
 JUDGED = 0.02
 RIGHT = 0.8
@@ -73,6 +76,8 @@ def main() -> None:
     began = time.perf_counter()
     versions = prepare()
     written = seed(versions, options.rows, options.days)
+    bins(versions[1], options.rows // 2, options.days)
+    bins(wide(), options.rows, options.days)
     print(f"{written:,} predictions over {options.days} days in {time.perf_counter() - began:.0f} s")
 
 
@@ -132,6 +137,39 @@ def seed(versions: list[Any], rows: int, days: int) -> int:
         for table in ("predictions_prediction", "predictions_feedback", *(table for table, _, _ in COUNTED)):
             cursor.execute(f"VACUUM ANALYZE {table}")
     return rows
+
+
+def wide() -> Any:
+    """An active version of a classifier with many inputs; its predictions are counted, but not logged."""
+    from training.models import Version
+
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(2_000, WIDE)), columns=[f"x{number}" for number in range(WIDE)])
+    table["label"] = np.where(table["x0"] + random.normal(size=len(table)) > 0, "Yes", "No")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/wide.csv"
+        table.to_csv(path, index=False)
+        fast = {"estimator": "logistic_regression", "space": '{"C": [1.0]}', "activate": True}
+        call_command("train", path, target="label", **fast, stdout=io.StringIO(), stderr=io.StringIO())
+    return Version.objects.get(classifier__name="wide")
+
+
+def bins(version: Any, rows: int, days: int) -> None:
+    """Count that many predictions of a version by bin, distributed as in its training table, one row for each hour."""
+    from predictions.models import HourlyBin, hour_of
+    from predictions.monitoring.bins import pack
+
+    random, reference, now = np.random.default_rng(0), version.reference, hour_of(datetime.now(UTC))
+    parts = [*map(np.array, reference.counts), reference.cells.rows.ravel()]
+    of_hour = rows // (days * 24)
+    HourlyBin.objects.bulk_create(
+        HourlyBin(
+            version=version,
+            hour=now - timedelta(hours=hour),
+            counts=pack(np.concatenate([random.multinomial(of_hour, part / part.sum()) for part in parts])),
+        )
+        for hour in range(days * 24)
+    )
 
 
 def sample_records(version: Any) -> list[str]:
