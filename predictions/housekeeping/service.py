@@ -16,8 +16,9 @@ from clfsite.core.jobs.models import Chore
 from predictions.housekeeping import batch_files, log, others, space, versions
 
 NAME = "housekeeping"
-# seconds between two steps, in which other writers have their turn
-PAUSE_SECONDS = 0.02
+# how many times as long as a step the pause after it is, so that calls keep most of the machine and of the database, and the
+# most seconds of a pause
+PAUSES, LONGEST_PAUSE = 5, 1.0
 # a run by the worker ends after this time; the rest follows a day later
 LONGEST = timedelta(hours=2)
 
@@ -55,13 +56,15 @@ def clean(*, is_trial: bool = False, is_stopping: Callable[[], bool] = lambda: F
     """
     result = {kind: Removed() for kind in KINDS}
     for kind, steps in KINDS.items():
+        began = time.monotonic()
         for items, size_bytes in steps(is_trial):
             result[kind].items += items
             result[kind].size_bytes += size_bytes
             if is_stopping():
                 return result
             if not is_trial:
-                time.sleep(PAUSE_SECONDS)
+                time.sleep(min(PAUSES * (time.monotonic() - began), LONGEST_PAUSE))
+            began = time.monotonic()
     return result
 
 

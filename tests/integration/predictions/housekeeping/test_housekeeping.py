@@ -5,7 +5,7 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ LONG_AGO = NOW - timedelta(days=400)
 
 @pytest.fixture(autouse=True)
 def _does_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(service, "PAUSES", 0)
 
 
 @pytest.fixture
@@ -154,6 +154,30 @@ def scored(version: Version, finished_at: datetime) -> Batch:
     for name in (batch.source_name, batch.part_name(0)):
         batches.files().save(name, ContentFile(b"a\n1\n"))
     return batch
+
+
+def test_steps_take_a_sixth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pauses = [100.0], list[float]()
+
+    def steps(is_trial: bool) -> Iterator[tuple[int, int]]:
+        for seconds in (0.01, 0.1, 60.0):
+            clock[0] += seconds
+            yield 1, 1
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        pauses.append(seconds)
+
+    monkeypatch.setattr(service, "KINDS", {"rows": steps})
+    monkeypatch.setattr(service, "PAUSES", 5)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    service.clean()
+    # a step that waited long for others delays the end no further
+    assert pauses == pytest.approx([0.05, 0.5, service.LONGEST_PAUSE])
+    pauses.clear()
+    service.clean(is_trial=True)
+    assert pauses == []
 
 
 def test_files_of_old_batches_go_and_say_so(version: Version) -> None:
