@@ -1,5 +1,6 @@
 """The forms to upload a file and to save it as a dataset."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -7,10 +8,11 @@ from django.http import QueryDict
 from django.template.defaultfilters import capfirst
 
 from clfsite.core.errors import ProblemError
-from clfsite.core.web.forms import TextChoiceField, UploadForm
+from clfsite.core.web.forms import TextChoiceField, UploadForm, read_text
 from training.datasets.uploads import Preview
 from training.ml.files.options import Options
 from training.ml.files.reading import TableError
+from training.names import check_name
 from training.runs.forms import NAME_HINT
 
 LONGEST_LIST = 100_000  # characters
@@ -109,11 +111,13 @@ class DatasetForm(forms.Form):
         strip=False,
     )
 
-    def __init__(self, preview: Preview, data: QueryDict | None, *, name: str, target: str) -> None:
-        super().__init__(data, initial={"name": name, "target": target or preview.target})
+    def __init__(self, preview: Preview, data: QueryDict | None, *, initial: Mapping[str, str]) -> None:
+        """Show a form for the columns of a preview; `initial` are the values of fields by name."""
+        super().__init__(data, initial={"target": preview.target, **initial})
         self.problems: list[dict[str, Any]] = []
-        self.fields["target"].offer([column.name for column in preview.columns])  # type: ignore[attr-defined]
-        chosen = self["target"].value()
+        self.columns = [column.name for column in preview.columns]
+        self.fields["target"].offer(self.columns)  # type: ignore[attr-defined]
+        chosen = read_text(self["target"].value() or "", self.columns)
         labels = next((column.labels for column in preview.columns if column.name == chosen), [])
         guess = [("", "Default: yes, or the rarer class")]
         if len(labels) == 2:  # noqa: PLR2004
@@ -121,11 +125,24 @@ class DatasetForm(forms.Form):
         else:
             del self.fields["positive"]
 
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            check_name(name, "dataset")
+        except ProblemError as error:
+            raise forms.ValidationError(capfirst(str(error))) from error
+        return name
+
     def clean_categories(self) -> list[str]:
-        return [name for name in self.cleaned_data["categories"].splitlines() if name.strip()]
+        names = [name for name in self.cleaned_data["categories"].splitlines() if name.strip()]
+        unknown = [name for name in names if name not in self.columns]
+        if unknown:
+            raise forms.ValidationError(
+                f"No such column: {', '.join(unknown)}. The table has: {', '.join(self.columns)}."
+            )
+        return names
 
     def refuse(self, error: ProblemError) -> None:
         """Show the problems that a service found in the table."""
         self.problems = error.errors
-        about_name = "cannot name a dataset" in str(error)
-        self.add_error("name" if about_name else None, f"{capfirst(str(error))}")
+        self.add_error(None, capfirst(str(error)))

@@ -96,8 +96,11 @@ def upload_detail(request: StaffRequest, pk: str) -> HttpResponse:
         form = DatasetForm(
             shown,
             request.POST if request.method == "POST" else None,
-            name=_plain_name(upload.name),
-            target=request.GET.get("target", ""),
+            # what was filled in stays when the file is read again
+            initial={
+                "name": _plain_name(upload.name),
+                **{key: text for key, text in request.GET.items() if text},
+            },
         )
         if options_form.is_valid() and form.is_valid():
             with path.open("rb") as file:

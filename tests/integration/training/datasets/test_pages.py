@@ -91,8 +91,10 @@ def test_faults_are_listed_by_line_and_column(trainer: Client) -> None:
 
 
 def test_all_that_is_wrong_is_said_at_once_and_the_file_is_not_asked_for_again(trainer: Client) -> None:
-    response = upload(trainer, tiny_csv(), name="", target="", delimiter="x")
-    assert list(response.context["form"].errors) == ["name", "target"]
+    response = upload(trainer, tiny_csv(), name="a b", target="", categories="plan\nzip\ncode", delimiter="x")
+    errors = response.context["form"].errors
+    assert list(errors) == ["name", "target", "categories"]
+    assert "No such column: zip, code. The table has: " in str(errors["categories"])
     assert list(response.context["options_form"].errors) == ["delimiter"]
     address = reverse("training:upload-detail", args=[Upload.objects.get().pk])
     assert trainer.post(address, {"name": "customers", "target": "left"}).status_code == 302
@@ -116,6 +118,13 @@ def test_a_file_is_shown_as_it_is_read_before_it_is_saved(trainer: Client) -> No
     assert (form["name"].value(), form["target"].value()) == ("my-customers-2026", "churned")
     assert [label for label, _ in form.fields["positive"].choices] == ["", "no", "yes"]
     assert not Dataset.objects.exists()
+
+
+def test_the_classes_to_choose_from_are_those_of_the_target(trainer: Client) -> None:
+    address = send(trainer, b"left,vip,n\nyes,TRUE,1\nno,FALSE,2\n").redirect_chain[-1][0]
+    form = trainer.get(address, {"target": "vip", "name": "mine"}).context["form"]
+    assert [label for label, _ in form.fields["positive"].choices] == ["", "FALSE", "TRUE"]
+    assert form["name"].value() == "mine"
 
 
 def test_the_preview_reads_a_file_as_it_will_be_saved(trainer: Client) -> None:
