@@ -1,5 +1,6 @@
 """How long a run will take: from the size of its table, the speed of the machine, and the runs that it has finished."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -31,8 +32,9 @@ class Past:
 
 
 def past() -> list[Past]:
-    """The last runs that succeeded, the newest first."""
-    rows = Run.objects.filter(state=Run.State.SUCCEEDED).select_related("dataset").order_by("-id")
+    """The last runs that succeeded and that nobody ended early, the newest first."""
+    ended = Run.objects.filter(state=Run.State.SUCCEEDED, stop_requested_at=None)
+    rows = ended.select_related("dataset").order_by("-id")
     needed = ("recipe_data", "started_at", "finished_at", "dataset__rows", "dataset__contract_data")
     return [
         Past(run.recipe, size_of(run.dataset), run.seconds or 0)
@@ -49,19 +51,29 @@ def seconds(size: Size, recipe: Recipe, runs: Sequence[Past], machine: MachineSp
 
     Args:
         size: that of its table.
-        runs: what `past` returns. Runs with the same search count alone, if there are any.
+        runs: what `past` returns. Runs with the same search count alone, if there are any. A portfolio, which goes on for as
+            long as it finds better models, has nothing in common with the others.
         machine: the machine that will execute it; None for that of the constants with the cores of this one.
     """
-    alike = [run for run in runs if _kind(run.recipe) == _kind(recipe)] or runs
-    factors = [run.seconds / _expected(run.recipe, run.size, machine) for run in alike]
+    alike = [run for run in runs if _kind(run.recipe) == _kind(recipe)]
+    if not alike and recipe.search != PORTFOLIO:
+        alike = [run for run in runs if run.recipe.search != PORTFOLIO]
+    # a run that used all of its time says nothing about how long it would have gone on
+    factors = [
+        run.seconds / min(_expected(run.recipe, run.size, machine), _limit(run.recipe)) for run in alike
+    ]
     factor = median(factors) if factors else 1.0
-    estimate = _expected(recipe, size, machine) * min(max(factor, FASTEST), SLOWEST)
+    return min(_expected(recipe, size, machine) * min(max(factor, FASTEST), SLOWEST), _limit(recipe))
+
+
+def _limit(recipe: Recipe) -> float:
+    """The seconds that a run takes at most within its budget of time."""
     if recipe.budget_minutes is None:
-        return estimate
+        return math.inf
     if recipe.search == PORTFOLIO:
-        return min(estimate, 60 * recipe.budget_minutes)
+        return 60 * recipe.budget_minutes
     # the best model is fitted and judged after the search, which takes about a fifth of its time
-    return min(estimate, START_SECONDS + 60 * recipe.budget_minutes * 1.2)
+    return START_SECONDS + 60 * recipe.budget_minutes * 1.2
 
 
 def _kind(recipe: Recipe) -> tuple[str, str]:

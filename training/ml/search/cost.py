@@ -31,8 +31,9 @@ LIGHTGBM = 0.65
 FOLD_SECONDS, FOLD_CELL_SECONDS = 0.04, 1.0e-7
 # parts of the full fits that halving does; it does most fits on few rows
 HALVING = 0.4
-# settings after which the search of a portfolio ends because nothing better is found, if it has the time
-SETTLED = 120
+# settings after which the search of a portfolio ends because nothing better is found, if it has the time; with more rows than
+# these boosting tends to win, which has more parameters to try
+SETTLED, SETTLED_MANY, MANY_ROWS = 120, 400, 1_000
 # numbers that a date becomes, at most
 DATE_WIDTH = 5
 # rows and features of the tables on which a machine is measured
@@ -118,7 +119,8 @@ def search_seconds(recipe: Recipe, size: Size, speeds: Mapping[str, float]) -> f
     if recipe.search == PORTFOLIO:
         family = BOOSTING if BOOSTING in recipe.spaces else PLAIN_BOOSTING
         seconds = fit_seconds(family, fold) + FOLD_SECONDS
-        return SETTLED * recipe.folds * seconds * speeds.get(family, 1.0)
+        settled = SETTLED_MANY if size.rows > MANY_ROWS else SETTLED
+        return settled * recipe.folds * seconds * speeds.get(family, 1.0)
     share = recipe.candidates / recipe.size
     total = 0.0
     for family, space in recipe.spaces.items():

@@ -53,6 +53,17 @@ def test_a_run_like_one_before_takes_as_long_on_the_same_machine(factor: float) 
     assert estimate.seconds(size(), DRAWN, [before, other]) == pytest.approx(50)
 
 
+def test_a_portfolio_is_not_estimated_from_other_searches_nor_from_runs_that_used_all_their_time() -> None:
+    usual = estimate.seconds(size(5_000), BALANCED, [])
+    grid = Past(GRID, size(), 0.2 * estimate.seconds(size(), GRID, []))
+    cut_off = Past(QUICK, size(5_000), 60.0)
+    assert estimate.seconds(size(5_000), BALANCED, [grid]) == usual
+    assert estimate.seconds(size(5_000), BALANCED, [cut_off]) == usual
+    assert estimate.seconds(size(), GRID, [cut_off]) == estimate.seconds(size(), GRID, [])
+    settled = Past(THOROUGH, size(5_000), 100.0)
+    assert estimate.seconds(size(5_000), BALANCED, [settled]) == pytest.approx(100.0)
+
+
 def test_a_slow_machine_and_one_with_many_cores_are_told_apart() -> None:
     usual, slow, wide = (
         estimate.seconds(
@@ -74,6 +85,7 @@ def test_the_last_runs_that_succeeded_are_read() -> None:
     run = RunFactory.create(succeeded=True)
     Run.objects.filter(pk=run.pk).update(started_at=now - timedelta(seconds=30), finished_at=now)
     RunFactory.create(failed=True)
+    RunFactory.create(succeeded=True, stop_requested_at=now)
     (past,) = estimate.past()
     assert past.seconds == pytest.approx(30)
     assert (past.size.rows, past.size.inputs) == (run.dataset.rows, len(run.dataset.contract.features))
