@@ -52,7 +52,7 @@ FINALISTS = 6
 FINAL = 0.35
 # best settings of each family that may be members of a mix
 OF_A_FAMILY = 4
-# candidates that a run shows
+# candidates that a run shows, beside the best one of each family
 SHOWN = 100
 REPORT_SECONDS = 0.5
 
@@ -130,8 +130,8 @@ class Search:
         # the best one first, although others may have been judged on more folds
         ranked = sorted(
             self._judged(), key=lambda contender: (contender is best, *contender.order), reverse=True
-        )[:SHOWN]
-        candidates = [_candidate(contender, rank) for rank, contender in enumerate(ranked, start=1)]
+        )
+        candidates = _shown([_candidate(contender, rank) for rank, contender in enumerate(ranked, start=1)])
         proba = self._joined(
             best.level, {fold: best.probas[best.level, fold] for fold in best.folds(best.level)}
         )
@@ -142,7 +142,7 @@ class Search:
             importance_seconds=min(BUDGET_SECONDS, IMPORTANCE * self.clock.budget / self.race.delay),
             warnings=self._told(),
         )
-        found = self._mixed(single, self._mixable(ranked), lambda: self.clock.is_over)
+        found = self._mixed(single, self._mixable(ranked[:SHOWN]), lambda: self.clock.is_over)
         self.note(Progress(done, done, found.candidates[0].mean))
         return found, done
 
@@ -321,14 +321,17 @@ class Search:
 
     def _step_of_tuning(self) -> Step:
         """The most rows and folds on which there is time for some settings, and on which others were judged."""
-        steps = [Step(self.race.last, self.all_folds)]
-        steps += [self._start(level) for level in range(self.race.last, -1, -1)]
-        possible = [step for step in steps if self._known(step)]
+        possible = [step for step in self._steps() if self._known(step)]
         for step in possible:
             seconds = self.race.predict(self.best.setting, step.level) * len(step.folds)
             if seconds * TRIALS < self.clock.left:
                 return step
         return possible[-1]
+
+    def _steps(self) -> list[Step]:
+        """All that settings are judged on, the most rows and folds first."""
+        steps = [Step(self.race.last, self.all_folds)]
+        return steps + [self._start(level) for level in range(self.race.last, -1, -1)]
 
     def _families(self, step: Step) -> list[str]:
         """The families of the best settings at a step, the best one first, without those that are far behind."""
@@ -423,15 +426,34 @@ class Search:
         if now - self.noted < REPORT_SECONDS:
             return
         self.noted = now
-        judged, done = self._judged(), self.race.fits
+        done = self.race.fits
         spent = now - self.began
         total = done + round(done / max(spent, 1e-3) * max(min(self.clock.left, self.whole), 0.0))
-        self.note(Progress(done, total, self.best.score(self.best.level) if judged else None))
+        self.note(Progress(done, total, self._best_score()))
+
+    def _best_score(self) -> float | None:
+        """The best score on the most rows and folds on which a setting was judged; None before the first.
+
+        Scores of settings that were judged on others are not compared, so this one falls only where more rows or folds
+        are used.
+        """
+        for step in self._steps():
+            if known := self._known(step):
+                return max(contender.score(*step) for contender in known)
+        return None
 
 
 def _waves(folds: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for first in range(0, len(folds), size):
         yield folds[first : first + size]
+
+
+def _shown(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The first candidates, and the best one of each family."""
+    firsts: dict[str, int] = {}
+    for candidate in candidates:
+        firsts.setdefault(candidate.family, candidate.rank)
+    return [item for item in candidates if item.rank <= SHOWN or item.rank == firsts[item.family]]
 
 
 def _candidate(contender: Contender, rank: int) -> Candidate:

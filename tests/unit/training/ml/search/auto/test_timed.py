@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from training.ml.search.auto import race
 from training.ml.search.auto.pace import CAUTION, Pace
 from training.ml.search.auto.portfolio import PORTFOLIO, RANGES, Setting, in_ranges, settings
 from training.ml.search.auto.race import Contender
-from training.ml.search.auto.timed import Search
+from training.ml.search.auto.timed import SHOWN, Search, _shown
 from training.ml.search.auto.tuning import PATIENCE, REFUSED, Step, Tuning
 from training.ml.search.cost import Size
 from training.ml.search.estimators import check_parameter, fit_mix
 from training.ml.search.families import AUTO, BOOSTING, CATBOOST, FAMILIES, PLAIN_BOOSTING, families_of
 from training.ml.search.recipe import PORTFOLIO_MINUTES, Recipe, RecipeError
+from training.ml.search.searches import Candidate
 from training.ml.serve.artifact import digest, dump, libraries, load
 from training.ml.tables.inference import infer
 from training.ml.trainer import Trained, _Part, _task, train
@@ -190,6 +192,35 @@ def test_a_setting_that_is_clearly_better_on_fewer_folds_is_the_best() -> None:
     assert search.best is complete
     search.contenders.append(better)
     assert search.best is better
+
+
+def test_the_best_score_falls_only_where_more_folds_are_judged() -> None:
+    search = object.__new__(Search)
+    search.race = SimpleNamespace(last=1, first_folds=lambda level: [0])  # type: ignore[assignment]
+    search.all_folds = [0, 1, 2]
+    search.contenders = []
+    scores = []
+    for contender in (
+        judged([0.7], level=0),
+        judged([0.95]),
+        judged([0.90, 0.99]),
+        judged([0.88, 0.80, 0.84]),
+        judged([0.99]),
+        judged([0.85, 0.85, 0.85]),
+    ):
+        search.contenders.append(contender)
+        scores.append(round(search._best_score() or 0, 4))
+    assert scores == [0.7, 0.95, 0.95, 0.84, 0.84, 0.85]
+
+
+def test_the_best_setting_of_each_family_is_shown_however_many_are_better() -> None:
+    families = ["lightgbm"] * SHOWN + ["lightgbm", "extra_trees", "extra_trees"]
+    candidates = [
+        Candidate(family, {}, mean=0.5, std=0.1, rank=rank, seconds=1.0)
+        for rank, family in enumerate(families, start=1)
+    ]
+    shown = [(item.family, item.rank) for item in _shown(candidates)[SHOWN:]]
+    assert shown == [("extra_trees", SHOWN + 2)]
 
 
 def test_a_family_that_is_far_behind_is_not_searched() -> None:
