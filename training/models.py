@@ -13,7 +13,7 @@ from clfsite.core.jobs.models import Job
 from training.ml.judge.costs import Costs
 from training.ml.judge.sets import LEVELS
 from training.ml.progress import Phase, Progress
-from training.ml.search.recipe import Recipe
+from training.ml.search.recipe import PORTFOLIO, Recipe
 from training.ml.tables.contract import Contract
 from training.ml.tables.corrections import Choice, Corrections
 from training.ml.watch.reference import Reference, taken_over
@@ -280,6 +280,11 @@ class Run(Archivable, Job):
     def phase_number(self) -> int:
         """The position of the current phase, from 1; 0 before the first."""
         return Phase(self.phase).number if self.phase else 0
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the search goes on for a time, so the number of models to fit is not known before its end."""
+        return self.recipe_data["search"] == PORTFOLIO
 
     @property
     def percent(self) -> int:

@@ -5,11 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from clfsite.core.web.charts import Chart, chart, plot, scatter
+from training.ml.search.recipe import PORTFOLIO
 from training.models import Run, Version
 from training.templatetags.titles import metric
 
 # least range of the axis of scores, whose ticks have three decimals
 LEAST_SPAN = 0.02
+# why the best score of a search may fall
+ANEW = {
+    "halving": "; each round of halving starts again with more rows",
+    PORTFOLIO: "; settings are judged on a part of the folds or rows first, then the best ones on all",
+}
 
 
 class Event(NamedTuple):
@@ -57,11 +63,7 @@ def best_so_far(run: Run) -> Chart | None:
         return None
     seconds, done, scores = (list(values) for values in zip(*run.history, strict=True))
     title = metric(run.recipe_data["scoring"])
-    anew = (
-        "; each round of halving starts again with more rows"
-        if run.recipe_data["search"] == "halving"
-        else ""
-    )
+    anew = ANEW.get(run.recipe_data["search"], "")
     # extend the line to the current fit
     ends = max(run.fits_done, done[-1])
     figure = plot(
@@ -75,7 +77,10 @@ def best_so_far(run: Run) -> Chart | None:
             hovertemplate="%{y:.4f}<br>%{x:,} models, %{customdata:.1f} s<extra></extra>",
         ),
         {
-            "xaxis": {"title": {"text": "Models fitted"}, "range": [0, max(run.fits_total, ends)]},
+            "xaxis": {
+                "title": {"text": "Models fitted"},
+                "range": [0, ends if run.is_timed else max(run.fits_total, ends)],
+            },
             "yaxis": {"title": {"text": title}, "tickformat": ".3f", **_around(scores)},
             "showlegend": False,
         },

@@ -19,7 +19,7 @@ from clfsite.core.web.sent_forms import form_data, send_once
 from clfsite.core.web.staff import StaffRequest, staff
 from training.efforts import machine
 from training.ml.progress import Phase
-from training.ml.search.families import FAMILIES, families_of
+from training.ml.search.families import BOOSTING, FAMILIES, PLAIN_BOOSTING, families_of
 from training.ml.tables.corrections import AS_INFERRED, Corrections
 from training.models import Run, Version
 from training.runs import progress
@@ -177,19 +177,24 @@ def run_detail(request: StaffRequest, pk: str) -> HttpResponse:
         "best": progress.best_so_far(run),
         "phases": len(Phase),
         "candidates": candidates,
-        "untried": _untried(run) if run.state == Run.State.SUCCEEDED else [],
+        **(_untried(run) if run.state == Run.State.SUCCEEDED else {}),
         "sort": sort,
     }
     return render(request, "training/runs/run_detail.html", context)
 
 
-def _untried(run: Run) -> list[str]:
-    """The families of a run over several of which no setting was tried within its budget."""
+def _untried(run: Run) -> dict[str, Any]:
+    """The families of a run over several of which no setting was tried: for want of time, and because another has its place."""
     tried = {row.get("family") for row in run.candidates}
     # early runs have no family, because all their candidates had the same
     if None in tried:
-        return []
-    return [FAMILIES[name].title for name in families_of(run.recipe_data["estimator"]) if name not in tried]
+        return {}
+    missing = [name for name in families_of(run.recipe_data["estimator"]) if name not in tried]
+    is_replaced = run.is_timed and BOOSTING in tried and PLAIN_BOOSTING in missing
+    return {
+        "untried": [FAMILIES[name].title for name in missing if not (is_replaced and name == PLAIN_BOOSTING)],
+        "replaced": FAMILIES[PLAIN_BOOSTING].title if is_replaced else "",
+    }
 
 
 def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, Any]]]:
@@ -205,9 +210,9 @@ def _candidates(request: StaffRequest, run: Run) -> tuple[str, Page[dict[str, An
 @staff()
 @require_safe
 def run_progress(request: StaffRequest, pk: str) -> HttpResponse:
-    """The fragment that is fetched every second; when the run has ended, the page is reloaded."""
+    """The fragment that is fetched every second; when the run has ended or its buttons change, the page is reloaded."""
     run = get_object_or_404(Run.objects.select_related("created_by").defer("candidates"), pk=pk)
-    if run.is_over:
+    if run.is_over or request.GET.get("can_stop", str(run.can_stop)) != str(run.can_stop):
         return HttpResponseClientRefresh()
     context = {
         "run": run,

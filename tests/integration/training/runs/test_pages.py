@@ -13,6 +13,7 @@ from predictions.keys import service as keys
 from tests.support.factories import RunFactory, VersionFactory
 from tests.support.portal import staff_client
 from training.ml.progress import Phase, Progress
+from training.ml.search.recipe import Recipe
 from training.models import Run
 
 LIST = reverse("training:run-list")
@@ -33,7 +34,7 @@ def detail(client: Client, run: Run) -> Any:
 def test_a_run_under_way_fetches_its_progress_until_it_is_over(trainer: Client) -> None:
     run = RunFactory.create(running=True, fits_total=60, fits_done=15, best_score=0.8123)
     progress = reverse("training:run-progress", args=[run.pk])
-    assert f'hx-get="{progress}"' in detail(trainer, run).content.decode()
+    assert f'hx-get="{progress}?' in detail(trainer, run).content.decode()
     piece = trainer.get(progress).content.decode()
     assert "15 of 60 models fitted" in piece
     assert 'value="25"' in piece
@@ -172,6 +173,30 @@ def test_the_time_left_follows_from_the_fits_done_and_the_budget(
     assert (" left" in shown) == words.startswith("about")
 
 
+def test_a_search_for_a_time_promises_no_number_of_models(trainer: Client) -> None:
+    run = RunFactory.create(running=True, recipe_data=Recipe("auto").to_dict())
+    run.note(Progress(0, 10_000))
+    Run.objects.filter(pk=run.pk).update(phase_at=timezone.now() - timedelta(seconds=100))
+    run.refresh_from_db()
+    run.note(Progress(1_500, 2_000, 0.8))
+    shown = trainer.get(reverse("training:run-progress", args=[run.pk])).content.decode()
+    assert "Searching for the best model, 1,500 models fitted, at most " in shown
+    assert "2,000" not in shown
+    assert "Portfolio, as many models as there is time for" in detail(trainer, run).content.decode()
+
+
+def test_the_page_is_loaded_again_when_the_search_can_be_stopped(trainer: Client) -> None:
+    recipe = Recipe("auto").to_dict()
+    queued = RunFactory.create(recipe_data=recipe)
+    address = reverse("training:run-progress", args=[queued.pk])
+    assert f'hx-get="{address}?can_stop=False"' in detail(trainer, queued).content.decode()
+    assert "HX-Refresh" not in trainer.get(address, {"can_stop": "False"})
+    running = RunFactory.create(running=True, recipe_data=recipe)
+    address = reverse("training:run-progress", args=[running.pk])
+    assert "HX-Refresh" in trainer.get(address, {"can_stop": "False"})
+    assert "Stop and keep the best so far" in detail(trainer, running).content.decode()
+
+
 def test_a_run_tells_its_warnings_its_attempts_and_where_it_is_tracked(trainer: Client) -> None:
     url = "https://wandb.example/runs/7"
     run = RunFactory.create(
@@ -205,6 +230,17 @@ def test_families_that_the_budget_left_out_are_named(trainer: Client) -> None:
     shown = detail(trainer, run).content.decode()
     assert "Not tried within the budget: Extra trees," in shown
     assert "Not tried" not in detail(trainer, RunFactory.create(succeeded=True)).content.decode()
+
+
+def test_a_family_whose_place_another_takes_is_named_with_the_reason(trainer: Client) -> None:
+    run = RunFactory.create(succeeded=True)
+    names = ("lightgbm", "random_forest", "extra_trees", "logistic_regression")
+    tried = [{**run.candidates[0], "family": family} for family in names]
+    recipe = {**run.recipe_data, "estimator": "auto", "search": "portfolio"}
+    Run.objects.filter(pk=run.pk).update(candidates=tried, recipe_data=recipe)
+    shown = detail(trainer, run).content.decode()
+    assert "Histogram gradient boosting was not tried: LightGBM takes its place" in shown
+    assert "within the budget" not in shown
 
 
 @pytest.mark.parametrize(
