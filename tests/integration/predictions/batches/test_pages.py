@@ -1,7 +1,9 @@
 """Batches in the portal: upload, progress, charts, download."""
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -253,6 +255,17 @@ def test_the_answers_come_as_a_file_with_a_harmless_name(analyst: Client, versio
     assert [answer["label"] for answer in answers] == list(
         Prediction.objects.order_by("row").values_list("label", flat=True)
     )
+
+
+def test_the_page_of_a_batch_leads_to_a_file_for_its_true_labels(version: Version) -> None:
+    judge = staff_client("predictions.add_batch", "predictions.add_feedback")
+    batch = scored(rows(3))
+    pattern = rf'href="({reverse("predictions:prediction-export-unjudged")}[^"]*)"'
+    (address,) = re.findall(pattern, page(judge, batch).content.decode())
+    response = judge.get(html.unescape(address))
+    assert response.status_code == 200
+    lines = list(csv.DictReader(io.StringIO(response.getvalue().decode())))
+    assert [line["truth"] for line in lines] == [""] * 3
 
 
 def test_answers_of_an_unfinished_batch_or_a_lost_file_are_not_found(
