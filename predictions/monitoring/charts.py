@@ -22,6 +22,7 @@ from predictions.batches.charts import SHARES, SHOWN_CLASSES
 # number of colours in the palette; the last one is for all other series
 SHOWN_SERIES = 7
 REST = "others"
+GREY = "var(--chart-7)"
 TIME = {"title": {"text": "Time (UTC)"}, "type": "date", "showgrid": False}
 
 
@@ -200,7 +201,7 @@ def against_training(expected: Mapping[str, float], counts: Mapping[str, int], n
         if left_out
         else note,
         figure=_mixes(
-            shown,
+            {label: class_colour(list(counts).index(label)) if label in counts else GREY for label in shown},
             {label: counts.get(label, 0) / total for label in shown},
             {label: expected.get(label, 0.0) for label in shown},
         ),
@@ -219,11 +220,19 @@ def against_training(expected: Mapping[str, float], counts: Mapping[str, int], n
     )
 
 
-def _mixes(shown: Sequence[str], live: Mapping[str, float], held_out: Mapping[str, float]) -> dict[str, Any]:
+def _mixes(
+    colours: Mapping[str, str], live: Mapping[str, float], held_out: Mapping[str, float]
+) -> dict[str, Any]:
+    """Two mixes of labels side by side.
+
+    Args:
+        colours: the labels in order, with the colours of their classes.
+    """
+    shown = list(colours)
     named = [html.escape(label, quote=False) for label in shown]
-    groups = (
-        ("predictions in this period", "var(--chart-1)", live),
-        ("predictions on held-out rows", "var(--chart-7)", held_out),
+    groups: tuple[tuple[str, str | list[str], Mapping[str, float]], ...] = (
+        ("predictions in this period", list(colours.values()), live),
+        ("predictions on held-out rows", GREY, held_out),
     )
     return plot(
         [
@@ -308,7 +317,7 @@ def _spread(
                 y=list(held_out),
                 mode="lines+markers",
                 name="held-out rows",
-                line={"color": "var(--chart-7)", "dash": "dot"},
+                line={"color": GREY, "dash": "dot"},
                 customdata=ranges,
                 hovertemplate="%{customdata}: %{y:.1%} of held-out rows<extra></extra>",
             )

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import plotly.graph_objects as go
 import pytest
 
-from clfsite.core.web.charts import Chart, chart
+from clfsite.core.web.charts import Chart, chart, class_colour
 from predictions.batches import charts
 from predictions.batches import counts as batch_counts
 from predictions.monitoring import charts as traffic_charts
@@ -143,6 +143,12 @@ def test_every_function_that_draws_has_an_example_here() -> None:
     put_together = {chart, training_charts.of_held_out, training_charts.overlaid}
     assert drawing - put_together == set(EXAMPLES)
     assert set(METRIC_TITLES) == set(METRICS)
+
+
+def test_a_class_has_its_colour_in_the_mix_of_labels() -> None:
+    drawn = traffic_charts.against_training({"no": 0.7, "yes": 0.2, "old": 0.1}, {"no": 5, "yes": 5}, "note")
+    colours = drawn["figure"]["data"][0]["marker"]["color"]
+    assert colours == [class_colour(0), class_colour(1), traffic_charts.GREY]
 
 
 @pytest.mark.parametrize("chart", DRAWN)
