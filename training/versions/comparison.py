@@ -13,7 +13,11 @@ LONGEST_NUMBER = 18
 
 
 class Figure(TypedDict):
-    """One metric of one version; `difference` is relative to the first version, `best` marks the highest value, unless several have it."""
+    """One metric of one version.
+
+    `difference` is relative to the first version; `best` marks the highest value that only one version has, if all of them
+    predict the same.
+    """
 
     version: int
     value: float
@@ -84,12 +88,13 @@ def _figures(
     interval: Callable[..., list[float] | None] = lambda version: None,
 ) -> list[Figure]:
     values = [value(version) for version in versions]
+    is_same = len(_asked(versions)) == 1
     return [
         {
             "version": version.pk,
             "value": figure,
             "difference": figure - values[0],
-            "best": figure == max(values) and values.count(figure) == 1,
+            "best": is_same and figure == max(values) and values.count(figure) == 1,
             "std": std(version),
             "interval": interval(version),
         }
@@ -97,15 +102,19 @@ def _figures(
     ]
 
 
+def _asked(versions: Sequence[Version]) -> set[tuple[str, tuple[str, ...]]]:
+    """What these versions predict: target and classes."""
+    return {(version.contract.target, version.contract.classes) for version in versions}
+
+
 def remarks(versions: Sequence[Version]) -> list[str]:
     """Return the reasons why metrics and curves of these versions are not directly comparable."""
     texts = []
     first = versions[0]
-    asks = {(version.contract.target, version.contract.classes) for version in versions}
     positives = dict.fromkeys(version.contract.positive for version in versions)
     tables = {version.run.dataset_id: str(version.run.dataset) for version in versions}
     folds = {version.run.recipe.folds for version in versions}
-    if len(asks) > 1:
+    if len(_asked(versions)) > 1:
         texts.append(
             "They predict different classes or different columns, so their metrics cannot be compared."
         )

@@ -112,7 +112,7 @@ class FigureSerializer(serializers.Serializer[Any]):
     value = serializers.FloatField()
     difference = serializers.FloatField(help_text="Difference to the first version.")
     best = serializers.BooleanField(
-        help_text="Whether this is the highest value, which no other version has."
+        help_text="Whether this is the highest value, which no other version has; false if they predict different classes."
     )
     std = serializers.FloatField(
         allow_null=True, help_text="Standard deviation over the folds; null for held-out rows."

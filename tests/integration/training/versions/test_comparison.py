@@ -101,6 +101,16 @@ def test_figures_have_spread_interval_difference_and_the_best_is_marked(
     assert "\u2212" in shown
 
 
+def test_no_value_is_the_best_where_different_classes_are_predicted(
+    viewer: Client, pair: list[Version]
+) -> None:
+    other = change(pair[1], contract_data={**pair[1].contract_data, "target": "gone"})
+    response = look(viewer, [pair[0], other])
+    figures = [figure for row in response.context["metrics"] for figure in row["held_out"]]
+    assert not any(figure["best"] for figure in figures)
+    assert "so their metrics cannot be compared" in response.content.decode()
+
+
 def test_the_positive_class_is_named_and_two_different_ones_are_told(
     viewer: Client, pair: list[Version]
 ) -> None:
