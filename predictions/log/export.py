@@ -81,7 +81,8 @@ def write_unjudged(
         cells = (
             [
                 *(row.pk, None, row.label, row.probability, row.created_at.isoformat()),
-                *(row.row, row.reference),
+                # from 1, as in the result of the batch
+                *(None if row.row is None else row.row + 1, row.reference),
                 *_inputs(row, names),
             ]
             for row in rows

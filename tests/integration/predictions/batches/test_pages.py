@@ -265,7 +265,7 @@ def test_the_page_of_a_batch_leads_to_a_file_for_its_true_labels(version: Versio
     response = judge.get(html.unescape(address))
     assert response.status_code == 200
     lines = list(csv.DictReader(io.StringIO(response.getvalue().decode())))
-    assert [line["truth"] for line in lines] == [""] * 3
+    assert [(line["row"], line["truth"]) for line in lines] == [("1", ""), ("2", ""), ("3", "")]
 
 
 def test_answers_of_an_unfinished_batch_or_a_lost_file_are_not_found(
