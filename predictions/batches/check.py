@@ -27,6 +27,8 @@ from training.ml.tables.contract import WRITTEN, Contract, Feature
 KEPT_PROBLEMS = 100
 # most columns of a file that are compared with the name of a missing one
 MOST_COMPARED = 200
+# most columns that a message names
+NAMED = 5
 LISTED_PROBLEMS = 1_000_000
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_CHARACTERS = 10, 100, 60
 ERRORS_HEADER = ("line", "column", "code", "message")
@@ -115,8 +117,13 @@ def recognise(path: Path, reading: dict[str, Any], contract: Contract) -> dict[s
     return {**reading, "columns": columns, "notes": [*reading["notes"], *map(vars, notes)]}
 
 
-def check_columns(path: Path, contract: Contract, delimiter: str = "") -> list[str]:
+def check_columns(
+    path: Path, contract: Contract, delimiter: str = "", *, model: str = "the model"
+) -> list[str]:
     """Return the names of a file's columns.
+
+    Args:
+        model: the name of the classifier, for the error.
 
     Raises:
         InvalidInput: the file is not CSV, or a feature has no column.
@@ -135,9 +142,10 @@ def check_columns(path: Path, contract: Contract, delimiter: str = "") -> list[s
             _problem(1, shorten(name), "unknown_column", "this column is not a feature of the model")
             for name in mistyped
         ]
-        reasons = [f"no column for {', '.join(missing[:5])}"]
-        reasons += [f"no feature named {', '.join(map(shorten, mistyped[:5]))}"] if mistyped else []
-        raise InvalidInput(f"the columns do not fit the model: {'; '.join(reasons)}", problems[:MAX_PROBLEMS])
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        reasons = [f"no column for {', '.join(missing[:NAMED])}{more}"]
+        reasons += [f"no feature named {', '.join(map(shorten, mistyped[:NAMED]))}"] if mistyped else []
+        raise InvalidInput(f"the columns do not fit {model}: {'; '.join(reasons)}", problems[:MAX_PROBLEMS])
     return header
 
 

@@ -83,7 +83,7 @@ def create_batch(
     live = live_models.get(model, version)
     with uploaded_path(source) as upload, scratch() as folder:
         path, reading = read_form(upload, folder, live.contract)
-        header = check_columns(path, live.contract, reading["delimiter"])
+        header = check_columns(path, live.contract, reading["delimiter"], model=live.classifier)
         reading = recognise(path, reading, live.contract)
         batch = Batch(
             version_id=live.version_id,
@@ -117,7 +117,7 @@ def fitting(source: File, lives: Sequence[Live]) -> str | None:  # type: ignore[
             part.mkdir()
             with contextlib.suppress(InvalidInput):
                 path, reading = read_form(upload, part, live.contract)
-                check_columns(path, live.contract, reading["delimiter"])
+                check_columns(path, live.contract, reading["delimiter"], model=live.classifier)
                 found = live.classifier
                 break
     source.seek(0)

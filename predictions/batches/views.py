@@ -67,14 +67,16 @@ def batch_list(request: StaffRequest) -> HttpResponse:
 def _create(request: StaffRequest, form: BatchForm) -> str | None:
     """Return the address of the queued batch, or None if the form has errors."""
 
+    model, lives = form.cleaned_data["model"], live_models.all()
+
     def create() -> str:
-        source, model = form.cleaned_data["file"], form.cleaned_data["model"]
-        if not model and (model := batches.fitting(source, live_models.all())):
-            messages.info(request, f"The file fits {model}.")
+        source, name = form.cleaned_data["file"], model
+        if not name and (name := batches.fitting(source, lives)):
+            messages.info(request, f"The file fits {name}.")
         batch = batches.create_batch(
             source=source,
             caller=request.user.get_username(),
-            model=model or None,
+            model=name or None,
             hold=True,
             user=request.user,
         )
@@ -84,6 +86,11 @@ def _create(request: StaffRequest, form: BatchForm) -> str | None:
         return send_once(request, create)
     except ProblemError as error:
         form.refuse(error)
+        is_about_columns = any(problem.get("code") == "no_column" for problem in error.errors)
+        if is_about_columns and not model and len(lives) > 1:
+            form.add_error(
+                "file", "They fit no other classifier either. Choose one to see which columns it lacks."
+            )
         return None
 
 

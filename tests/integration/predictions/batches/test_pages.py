@@ -103,7 +103,11 @@ def test_without_a_choice_the_columns_of_a_file_choose_the_classifier(
     shown = analyst.get(upload(analyst, rows(3), model="")["Location"]).content.decode()
     assert "The file fits churn." in shown
     refused = upload(analyst, "no,such,columns\n1,2,3\n", model="")
-    assert "the columns do not fit the model" in refused.content.decode().lower()
+    first, second = refused.context["form"].errors["file"]
+    assert first == "The columns do not fit churn: no column for spend, tenure, member, plan"
+    assert second.startswith("They fit no other classifier either.")
+    (alone,) = upload(analyst, "no,such,columns\n1,2,3\n", model="other").context["form"].errors["file"]
+    assert alone.startswith("The columns do not fit other: ")
 
 
 def test_an_upload_becomes_a_queued_batch_of_its_uploader(
