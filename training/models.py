@@ -284,7 +284,7 @@ class Run(Archivable, Job):
     @property
     def is_timed(self) -> bool:
         """Whether the search goes on for a time, so the number of models to fit is not known before its end."""
-        return self.recipe_data["search"] == PORTFOLIO
+        return self.recipe.search == PORTFOLIO
 
     @property
     def percent(self) -> int:

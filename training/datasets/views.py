@@ -99,7 +99,7 @@ def upload_detail(request: StaffRequest, pk: str) -> HttpResponse:
             # what was filled in stays when the file is read again
             initial={
                 "name": _plain_name(upload.name),
-                **{key: text for key, text in request.GET.items() if text},
+                **{key: str(text) for key, text in request.GET.items() if text},
             },
         )
         if options_form.is_valid() and form.is_valid():
