@@ -44,7 +44,9 @@ def _view(kind: type[service.Row], page: str, listed: str) -> "AnyView[str]":
         except ProblemError as error:
             messages.error(request, f"Nothing was changed: {error}.")
         else:
-            messages.success(request, f"{capfirst(str(row))} {result}.")
+            # the others begin with a name, whose capitals are kept
+            title = capfirst(str(row)) if kind is Run else str(row)
+            messages.success(request, f"{title} {result}.")
             if name == "delete":
                 return redirect(listed)
         return redirect(page, row.pk)

@@ -146,6 +146,7 @@ def test_the_page_offers_what_is_possible() -> None:
     page, post = (reverse(f"training:dataset-{name}", args=[dataset.pk]) for name in ("detail", "archive"))
     assert 'value="archive"' in client.get(page).content.decode()
     shown = client.post(post, {"action": "archive"}, follow=True).content.decode()
+    assert f"{dataset} is archived." in shown
     assert 'value="restore"' in shown
     assert 'value="delete"' in shown
     client.post(post, {"action": "delete"})
