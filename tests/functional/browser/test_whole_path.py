@@ -210,8 +210,8 @@ def stop(page: Page) -> None:
     """End a search that has found something, as who is in a hurry does; on a busy machine it may be over by itself."""
     over = page.get_by_role("link", name="Review and activate version 1")
     expect(page.get_by_text("so far: 0.").or_(over).first).to_be_visible(timeout=TRAINING_MS)
-    page.reload()
     button = page.get_by_role("button", name="Stop and keep the best so far")
+    expect(button.or_(over).first).to_be_visible()
     if button.is_visible():
         button.click()
 
