@@ -33,7 +33,7 @@ def test_each_value_of_a_call_is_counted_with_its_log(rows: int) -> None:
     version = trained_version(activate=True, default=True)
     live_models.forget()
     records = [{**tiny().contract.example, "tenure": 1 + row % 60} for row in range(rows)]
-    predict(Query(live_models.get(), records, Prediction.Source.API, "tests"))
+    predict(Query(live_models.get(), records, Prediction.Source.API, "tests"), lambda answer: answer)
     counts, reference = counts_of(version), version.reference
     assert reference.bins.cells(counts).sum() == rows
     assert [reference.bins.of_column(counts, place).sum() for place in range(4)] == [rows] * 4

@@ -45,7 +45,7 @@ def version() -> Version:
         }
         for place in range(600)
     ]
-    predict(Query(live_models.get(), records, Prediction.Source.API, "tests"))
+    predict(Query(live_models.get(), records, Prediction.Source.API, "tests"), lambda answer: answer)
     rows = list(Prediction.objects.all())
     assert len(rows) == 600
     Feedback.objects.bulk_create(

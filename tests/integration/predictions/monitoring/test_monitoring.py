@@ -129,8 +129,11 @@ def test_refused_records_are_counted_by_reason(client: Client, version: Version)
     live, good = live_models.get(), tiny().contract.example
     for _ in range(3):
         with pytest.raises(InvalidInput):
-            predict(Query(live, [good, {**good, "tenure": "many"}], Prediction.Source.API, "tests"))
-    predict(Query(live, [good], Prediction.Source.API, "tests"))
+            predict(
+                Query(live, [good, {**good, "tenure": "many"}], Prediction.Source.API, "tests"),
+                lambda answer: answer,
+            )
+    predict(Query(live, [good], Prediction.Source.API, "tests"), lambda answer: answer)
     refusals.flush()
     assert dict(HourlyRefusal.objects.values_list("code", "predictions")) == {"not_a_number": 3}
     assert ask(client).json()["quality"]["refused"] == pytest.approx(0.75)

@@ -13,6 +13,7 @@ from predictions.keys import service as keys
 from tests.support.factories import RunFactory, VersionFactory
 from tests.support.portal import staff_client
 from training.ml.progress import Phase, Progress
+from training.ml.search.families import AUTO, PLAIN_BOOSTING, families_of
 from training.ml.search.recipe import Recipe
 from training.models import Run
 
@@ -234,7 +235,7 @@ def test_families_that_the_budget_left_out_are_named(trainer: Client) -> None:
 
 def test_a_family_whose_place_another_takes_is_named_with_the_reason(trainer: Client) -> None:
     run = RunFactory.create(succeeded=True)
-    names = ("lightgbm", "random_forest", "extra_trees", "logistic_regression")
+    names = [name for name in families_of(AUTO) if name != PLAIN_BOOSTING]
     tried = [{**run.candidates[0], "family": family} for family in names]
     recipe = {**run.recipe_data, "estimator": "auto", "search": "portfolio"}
     Run.objects.filter(pk=run.pk).update(candidates=tried, recipe_data=recipe)
