@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ml.judge.importance import BUDGET_SECONDS
+from training.ml.judge.importance import BUDGET_SECONDS, EFFORTS
 from training.ml.progress import Progress
 from training.ml.search.auto import mixing
 from training.ml.search.auto.mixing import MOST_MEMBERS, Mix
@@ -44,6 +44,8 @@ KEPT = 0.5
 FAMILIES_SEARCHED = 2
 # how far the score of a family may be behind that of the best one
 WITHIN_REACH = 0.03
+# how much better a score must be to count as progress; less is chance
+PROGRESS = 0.0005
 # fits that a search at a level has time for, at least; if it has less, the level before is searched
 TRIALS = 12
 # settings that are judged on all folds at the end, if there is time
@@ -70,6 +72,9 @@ class Clock:
         self.budget = 60 * (task.recipe.budget_minutes or math.inf)
         self.ends = began + self.budget
         self.held_out = round(len(task.y) * HOLD_OUT / (1 - HOLD_OUT))
+        most = EFFORTS[0]
+        # rows that are scored for the importance of inputs, at most
+        self.shuffled = len(task.contract.features) * most.repeats * min(self.held_out, most.rows)
         self.reserved = AFTER_SECONDS + AFTER_ROW * self.held_out + IMPORTANCE * self.budget
 
     @property
@@ -94,7 +99,10 @@ class Clock:
             delay: how much longer everything takes because of other work on the machine.
         """
         rows = AFTER_ROW * delay + AFTER_PASSES * contender.seconds_per_row
-        return AFTER_SECONDS * delay + self.held_out * rows + IMPORTANCE * self.budget + refit * MARGIN
+        importance = min(
+            IMPORTANCE * self.budget, self.shuffled * (AFTER_ROW * delay + contender.seconds_per_row)
+        )
+        return AFTER_SECONDS * delay + self.held_out * rows + importance + refit * MARGIN
 
 
 def find(task: Task, began: float, report: Callable[[Progress], None]) -> tuple[SearchResult, int]:
@@ -280,7 +288,7 @@ class Search:
         kept = self._mix_seconds()
         if len(step.folds) < len(self.all_folds):
             kept += self.clock.left * FINAL
-        top = max(contender.score(*step) for contender in known)
+        reached = top = max(contender.score(*step) for contender in known)
         tunings = [Tuning(family, known, step, self.task.recipe.seed) for family in self._families(step)]
         has_time = True
         while tunings and not self._is_spent(step, kept):
@@ -296,14 +304,17 @@ class Search:
             if len(contender.folds(step.level)) == len(step.folds):
                 known.append(contender)
                 is_better = contender.score(*step) > top
-            tuning.tell(contender.score(step.level), is_better=is_better)
+            is_progress = is_better and contender.score(*step) > reached + PROGRESS
+            tuning.tell(contender.score(step.level), is_progress=is_progress)
             tunings.insert(0 if is_better else len(tunings), tuning)
             tunings = [item for item in tunings if item.has_hope]
+            if is_progress:
+                reached = contender.score(*step)
             if is_better:
                 top = contender.score(*step)
                 self._judge(contender, self._start(self.race.last), until=kept)
         if not tunings and has_time:
-            self.warnings.append("the search ended early, because many settings in a row were no better")
+            self.warnings.append("the search ended early, because many settings in a row were hardly better")
 
     def _known(self, step: Step) -> list[Contender]:
         """The settings that were judged at such a step."""

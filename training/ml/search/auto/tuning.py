@@ -8,7 +8,7 @@ from training.ml.search.auto.race import Contender
 
 # settings that are drawn at random before the others are chosen by what came before, known ones included
 STARTUP_TRIALS = 8
-# settings in a row, for each parameter of a family, of which none is better, after which its search ends
+# settings in a row, for each parameter of a family, without progress, after which its search ends
 PATIENCE = 15
 # settings in a row for which there was no time, after which the search ends
 REFUSED = 5
@@ -59,10 +59,10 @@ class Tuning:
         self.trial = self.study.ask()
         return draw(self.trial, self.family)
 
-    def tell(self, score: float, *, is_better: bool) -> None:
-        """Note the score of the last setting, and whether it was better than all before."""
+    def tell(self, score: float, *, is_progress: bool) -> None:
+        """Note the score of the last setting, and whether it was clearly better than all before."""
         self.study.tell(self.trial, score)
-        self.since, self.refused = 0 if is_better else self.since + 1, 0
+        self.since, self.refused = 0 if is_progress else self.since + 1, 0
 
     def give_up(self) -> None:
         """Note that there was no time to judge the last setting."""

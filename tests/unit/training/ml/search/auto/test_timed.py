@@ -96,7 +96,7 @@ def test_a_search_around_a_family_ends_when_nothing_better_comes_or_there_is_no_
         assert tuning.has_hope
         (low, high) = (RANGES["logistic_regression"]["C"].low, RANGES["logistic_regression"]["C"].high)
         assert low <= tuning.ask().params["C"] <= high
-        tuning.tell(0.7, is_better=False)
+        tuning.tell(0.7, is_progress=False)
     assert not tuning.has_hope
     for _ in range(REFUSED):
         assert tuning.has_time
@@ -126,7 +126,7 @@ def test_time_that_is_up_leaves_the_first_setting_and_is_told() -> None:
 def test_a_search_that_finds_nothing_better_ends_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.ml.search.auto.tuning.PATIENCE", 1)
     trained = run(tables.numbers(), Recipe("auto", folds=2, max_minutes=60))
-    assert trained.warnings == ["the search ended early, because many settings in a row were no better"]
+    assert trained.warnings == ["the search ended early, because many settings in a row were hardly better"]
     # the whole portfolio on both folds, and settings around the best of it
     assert trained.fits > 2 * len(settings())
 
