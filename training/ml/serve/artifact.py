@@ -6,7 +6,8 @@ import io
 import platform
 import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 import joblib
@@ -70,7 +71,13 @@ def libraries(pipeline: Any) -> dict[str, str]:
     """Return the versions of the libraries that a pipeline trained here depends on."""
     steps = {type(step).__module__.partition(".")[0] for step in pipeline.get_params().values()}
     known = [*LIBRARIES, *(name for name in OPTIONAL_LIBRARIES if name in steps)]
-    return {"python": platform.python_version(), **{name: version(name) for name in known}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in known}}
+
+
+@cache
+def _version(library: str) -> str:
+    """The version of an installed library; what describes it is a file that takes a millisecond to read."""
+    return metadata.version(library)
 
 
 def record_golden(pipeline: Any, held_out: pd.DataFrame) -> dict[str, Any]:
