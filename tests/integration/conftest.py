@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.conf import settings as default_settings
 from django.core.files.storage import storages
 from django.core.management.commands import flush
 from django.db import connections
@@ -80,15 +81,20 @@ def _queue_in_memory() -> None:
     celery_app.conf.update(broker_url="memory://localhost/")
 
 
+def in_folder(state: Path) -> dict[str, Any]:
+    """The settings that keep what a site stores in this folder."""
+    result: dict[str, Any] = {**default_settings.STORAGES}
+    result["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    for name in PRIVATE_FOLDERS:
+        result[name] = {**result[name], "OPTIONS": {"location": state / name}}
+    return {"STORAGES": result, "STATE_DIR": state}
+
+
 @pytest.fixture(autouse=True)
 def _private_files(settings: Settings, tmp_path: Path) -> None:
     """Every test has folders of its own; the settings fixture tells Django's storages to forget the old ones."""
-    storages: dict[str, Any] = {**settings.STORAGES}
-    storages["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    for name in PRIVATE_FOLDERS:
-        storages[name] = {**storages[name], "OPTIONS": {"location": tmp_path / "state" / name}}
-    settings.STORAGES = storages
-    settings.STATE_DIR = tmp_path / "state"
+    for name, value in in_folder(tmp_path / "state").items():
+        setattr(settings, name, value)
     settings.CLFSITE_WANDB_MODE = "disabled"
     # made to be slow, which a test need not wait for
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -4,9 +4,11 @@
 # drf-spectacular types its classes and not these functions
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -18,11 +20,12 @@ import schemathesis
 from django.core.files.base import ContentFile
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections
-from django.test import Client
+from django.db import close_old_connections, transaction
+from django.test import Client, override_settings
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from pytest_django import DjangoDbBlocker, Settings
 from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
@@ -38,6 +41,7 @@ from predictions.batches.service import create_batch, execute_batch
 from predictions.feedback.service import give_feedback
 from predictions.keys import service as keys
 from predictions.models import Feedback, Prediction
+from tests.integration.conftest import in_folder
 from tests.support.factories import (
     BatchFactory,
     ClassifierFactory,
@@ -140,9 +144,36 @@ class There:
         return values | ({"id": str(row.pk)} if row else {})
 
 
+@pytest.fixture(scope="module")
+def stored(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[There, Path]]:
+    """What all tests find, with the folder of its files, in a transaction around those of the tests."""
+    state = tmp_path_factory.mktemp("openapi")
+    around = transaction.atomic()
+    with django_db_blocker.unblock(), override_settings(**in_folder(state)):
+        around.__enter__()
+        result = fill()
+    yield result, state
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        around.__exit__(None, None, None)
+
+
 @pytest.fixture
-def there(db: None) -> Iterator[There]:
-    """Something behind each address, and a key that may do everything, in the test's own transaction."""
+def there(stored: tuple[There, Path], settings: Settings, db: None) -> Iterator[There]:
+    """What is stored, for a test that may change it, while requests leave the connection of its transaction open."""
+    result, state = stored
+    shutil.copytree(state, settings.STATE_DIR)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield result
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+def fill() -> There:
+    """Store something behind each address, and a key that may do everything."""
     versions = [
         trained_version(classifier="churn", activate=active, default=active) for active in (True, False)
     ]
@@ -152,8 +183,6 @@ def there(db: None) -> Iterator[There]:
     sync(versions[0], [Finding("drift", "tenure has moved.", "tenure")], {"drift"})
     dataset = versions[1].run.dataset
     keys.create(name="schemathesis", scopes=list(SCOPES), secret=SECRET)
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
     batch = create_batch(
         source=ContentFile(csv_of([versions[0].contract.example] * 3) + b"short\n"),
         caller="tests",
@@ -164,7 +193,7 @@ def there(db: None) -> Iterator[There]:
     cancelled, cancelled_run = BatchFactory.create(version=versions[0]), RunFactory.create(dataset=dataset)
     for job in (cancelled, cancelled_run):
         job.request_cancel()
-    yield There(
+    return There(
         prediction,
         [RunFactory.create(dataset=dataset)],
         versions,
@@ -181,8 +210,6 @@ def there(db: None) -> Iterator[There]:
             versions[0].classifier, until=timezone.now() + timedelta(days=1), reason="a test", actor="tests"
         ),
     )
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 def test_every_call_answers_as_documented(operation: Any, document: BaseSchema, there: There) -> None:
