@@ -24,7 +24,7 @@ from tests.support.site import KEY, ROOT, Site
 RUN = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "ignore", "-c"]}
 # minutes of a training, and those that it gets here: what it finds in them is not what a page shows
 BUDGET = re.compile(r"(?<=--max-minutes )\d+")
-SHORTER = "0.1"
+SHORTER = "0.02"
 # such a block runs in the environment of the clients
 OF_A_CLIENT = re.compile(r"^from (mlflow|tritonclient|kserve)\b", re.MULTILINE)
 # what is set or shown, and not run
