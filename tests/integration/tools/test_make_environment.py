@@ -37,7 +37,11 @@ def quick(tmp_path: Path) -> str:
     path = tmp_path / "quick-python"
     path.write_text(
         f"""#!/bin/sh
-if [ "$1 $2" = "-m venv" ]; then shift 2; set -- -m venv --without-pip "$@"; fi
+case "$1 $2" in
+  "-m venv") shift 2; set -- -m venv --without-pip "$@" ;;
+  # tools/find-python asks for the path of the base interpreter, which would put pip in
+  *_base_executable*) {sys.executable} "$@" > /dev/null && echo "$0"; exit ;;
+esac
 exec {sys.executable} "$@"
 """
     )
