@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+import botocore.session
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -85,6 +87,8 @@ def _one_demo_for_all_sites(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    """An S3 server of the test session."""
-    with buckets.s3_server() as url:
+    """An S3 server of the test session, for clients that share what boto reads of the service's description."""
+    shared = cache(botocore.session.create_loader)
+    with buckets.s3_server() as url, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", shared)
         yield url

@@ -14,7 +14,7 @@ import yaml
 
 from tests.ops import dashboards
 from tests.support import services
-from tests.support.site import ROOT, Site, demo_site, free_port, wait_for
+from tests.support.site import ROOT, Site, demo_site, free_port, trust, wait_for
 
 pytestmark = pytest.mark.site
 
@@ -33,7 +33,9 @@ class Prometheus:
     began: float
 
     def get(self, path: str, **params: Any) -> Any:
-        response = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False, timeout=10)
+        response = httpx.get(
+            f"{self.url}/api/v1/{path}", params=params, trust_env=False, timeout=10, verify=trust()
+        )
         assert response.is_success, response.text
         return response.json()["data"]
 
@@ -99,7 +101,7 @@ def prometheus(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def _is_ready(server: Prometheus) -> bool:
     try:
-        return httpx.get(f"{server.url}/-/ready", trust_env=False).is_success
+        return httpx.get(f"{server.url}/-/ready", trust_env=False, verify=trust()).is_success
     except httpx.TransportError:
         return False
 

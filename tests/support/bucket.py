@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import httpx
 
-from tests.support.site import free_port, wait_for
+from tests.support.site import free_port, trust, wait_for
 
 REGION = "eu-central-1"
 SECRET = "a-secret-key-of-the-bucket"
@@ -30,9 +30,10 @@ def s3_server(port: int = 0) -> Iterator[str]:
     def answers() -> bool:
         assert server.poll() is None, "the S3 server ended by itself"
         try:
-            return httpx.get(url, timeout=2, trust_env=False).status_code < httpx.codes.INTERNAL_SERVER_ERROR
+            answer = httpx.get(url, timeout=2, trust_env=False, verify=trust())
         except httpx.TransportError:
             return False
+        return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
 
     try:
         wait_for(answers, "the S3 server")
