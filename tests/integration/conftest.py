@@ -72,7 +72,8 @@ def _rows_deleted(connection: Any, style: object, tables: list[str], **options: 
     The permissions and the types that they belong to stay, as the code alone determines them: to make them anew took most
     of the time.
     """
-    return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables if table not in KEPT]  # noqa: S608
+    result = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables if table not in KEPT]  # noqa: S608
+    return ["; ".join(result)] if connection.vendor == "postgresql" else result
 
 
 @pytest.fixture(scope="session", autouse=True)
