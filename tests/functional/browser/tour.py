@@ -32,7 +32,7 @@ from predictions.monitoring.inspection.service import inspect
 from predictions.roles import ROLES
 from training.archive.service import archive
 from training.datasets.uploads import store_upload
-from training.models import Classifier, Run, Version
+from training.models import Classifier, MachineSpeed, Run, Version
 from training.runs.service import request_run
 from training.sources.service import import_query
 from training.versions.service import activate_version
@@ -86,6 +86,8 @@ call_command("housekeeping")
 serving.contract_data["protected"] = [serving.contract.categories[0]]
 serving.save()
 inspect(serving)
+# a worker would measure it for seconds, as soon as the form of a run is opened
+MachineSpeed.objects.create(host="here", cores=2, factors={{}}, measured_at=timezone.now())
 AccessAttempt.objects.create(
     username="nobody", ip_address="203.0.113.7", failures_since_start=5, user_agent="Mozilla/5.0 (X11; Linux x86_64)",
     path_info="/accounts/login/",
