@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.dialect]
 
 
 @pytest.fixture(autouse=True)
-def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Child processes use this test's database and folders."""
+def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Child processes use this test's database and folders, and the worker goes on after the test."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         url = f"sqlite:///{name}"
@@ -45,6 +45,7 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLFSITE_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.2)
+    yield
     lifecycle.stopping.clear()
 
 
