@@ -6,6 +6,8 @@ from typing import Any
 EXACT = 2**53
 # from here on Python writes floats with an exponent
 LARGEST_PLAIN = 1e16
+# from here on thousands are grouped; below, a whole number may be a year or a code
+GROUPED = 10_000
 # significant digits that are enough to distinguish any two floats
 ALL = 17
 
@@ -34,11 +36,16 @@ def apart(*numbers: float, digits: int = 6) -> list[str]:
 
 
 def _rounded(number: float, digits: int) -> str:
-    """Format a number with commas between thousands; digits before the decimal point are never rounded."""
+    """Format a number, a large one with commas between thousands; digits before the decimal point are never rounded."""
     if isinstance(number, int) or (number.is_integer() and abs(number) < LARGEST_PLAIN):
-        return f"{int(number):,}"
+        return f"{int(number):{_mark(number)}}"
     before = len(str(abs(int(number)))) if abs(number) < EXACT else 0
     text = repr(float(f"{number:.{max(digits, before)}g}")).removesuffix(".0")
     if "e" in text:
         return text
-    return f"{float(text):,.{len(text.partition('.')[2])}f}"
+    return f"{float(text):{_mark(float(text))}.{len(text.partition('.')[2])}f}"
+
+
+def _mark(number: float) -> str:
+    """Return the mark between the thousands of a number."""
+    return "," if abs(number) >= GROUPED else ""
