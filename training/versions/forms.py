@@ -26,7 +26,7 @@ class ReasonForm(forms.Form):
 
 
 class DecisionForm(ReasonForm):
-    """The reason, with the threshold of two classes, or with the choice of the cheapest label of more."""
+    """The reason, with the threshold of two classes, or with the choice of the cheapest label of more if costs are known."""
 
     threshold = forms.FloatField(
         required=False,
@@ -40,9 +40,14 @@ class DecisionForm(ReasonForm):
         help_text="If not selected, the most probable label is answered.",
     )
 
-    def __init__(self, data: Any = None, *, version: Version, initial: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, data: Any = None, *, version: Version, has_costs: bool, initial: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(data, version=version, initial=initial)
-        del self.fields["threshold" if version.threshold is None else "by_costs"]
+        if version.threshold is None:
+            del self.fields["threshold"]
+        if version.threshold is not None or not has_costs:
+            del self.fields["by_costs"]
 
 
 class CostsForm(forms.Form):

@@ -139,6 +139,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
     form = DecisionForm(
         form_data(request),
         version=version,
+        has_costs=said is not None,
         initial={
             "threshold": curve.cheapest if curve and said and is_by_costs else threshold,
             "by_costs": is_by_costs or bool(in_force and in_force.costs_data),
@@ -153,6 +154,7 @@ def version_detail(request: StaffRequest, pk: str) -> HttpResponse:
     context = {
         "version": version,
         "form": form,
+        "has_decision": len(form.fields) > 1,
         "contract": version.contract,
         "newest": version.run.dataset.newest,
         "confusion": charts.confusion(version.held_out["confusion"], version.contract.classes),

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from itertools import permutations
 from typing import Any
 
 import joblib
@@ -392,6 +393,25 @@ def test_the_threshold_of_the_active_version_is_changed_with_a_reason(approver: 
     assert "threshold 0.25" in response.content.decode()
     assert response.context["costs_form"].initial["cost-1-0"] == 20
     assert response.context["trials"][response.context["own"]]["threshold"] == 0.25
+
+
+def test_the_cheapest_label_of_many_classes_is_offered_once_costs_are_known(approver: Client) -> None:
+    two = VersionFactory.create()
+    version = VersionFactory.create(
+        contract_data={**two.contract_data, "classes": ["high", "low", "middle"], "positive": None},
+        held_out={**two.held_out, "confusion": [[3, 0, 0], [0, 3, 0], [0, 1, 2]]},
+        threshold=None,
+    )
+    offer = "Answer the label with the least expected cost"
+    mistakes = {f"cost-{actual}-{label}": "1" for actual, label in permutations(range(3), 2)}
+    for _ in range(2):
+        first = approver.get(path(version)).content.decode()
+        assert offer not in first
+        assert ('id="decision"' in first) != Activation.objects.exists(), (
+            "an active version has no other choice"
+        )
+        assert offer in approver.get(path(version), mistakes).content.decode()
+        ActivationFactory.create(version=version)
 
 
 def test_a_mix_is_shown_by_its_members_and_weights(approver: Client) -> None:
