@@ -24,7 +24,7 @@ from predictions.report.drawing import (
     whole,
 )
 from training.ml.tables import times
-from training.ml.tables.contract import Kind
+from training.ml.tables.contract import Kind, top_values
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#eef5fa", MAIN])
 # classes, inputs, settings and curves that a chart shows at most
@@ -86,7 +86,7 @@ def _spread(axes: Axes, column: Mapping[str, Any]) -> None:
         width = 0.8 / len(groups)
         middles = [at + (place - (len(groups) - 1) / 2) * width for at in range(min(len(heights), 5))]
         axes.bar(middles, heights[: len(middles)], width * 0.92, label=label, color=color)
-        names = [cut(str(value))[:12] for value, _ in column["top"][: len(middles)]]
+        names = [cut(value)[:12] for value, _ in top_values(column)[: len(middles)]]
         axes.set_xticks(range(len(names)), names, fontsize=7)
         axes.grid(visible=False, axis="x")
     axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))

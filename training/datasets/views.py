@@ -23,7 +23,7 @@ from training.datasets.forms import DatasetForm, FileForm, OptionsForm
 from training.datasets.service import import_dataset
 from training.datasets.uploads import delete_upload, opened, preview, store_upload
 from training.ml.files.options import AUTOMATIC, Options
-from training.ml.tables.contract import Contract, Kind
+from training.ml.tables.contract import Contract, Kind, top_values
 from training.ml.tables.digits import apart
 from training.models import Dataset, Upload, Version
 from training.sources.forms import QueryForm
@@ -211,7 +211,7 @@ def _column(profile: dict[str, Any], rows: int, contract: Contract) -> dict[str,
         "feature": next((feature for feature in contract.features if feature.name == name), None),
         "reason": contract.left_out.get(name),
         "missing_share": profile["missing"] / max(rows, 1),
-        "top": [(value, count / present) for value, count in profile.get("top", [])],
+        "top": [(value, count / present) for value, count in top_values(profile)],
         "bars": charts.spark(profile.get("counts", [])),
         "classes": _classes(profile),
     }
@@ -222,7 +222,7 @@ def _classes(profile: dict[str, Any]) -> list[dict[str, Any]]:
     classes = profile.get("by_class", [])
     shares = [[count / max(item["rows"], 1) for count in item["counts"]] for item in classes]
     highest = max((share for row in shares for share in row), default=0)
-    values = [value for value, _ in profile.get("top", [])]
+    values = [value for value, _ in top_values(profile)]
     known = [item["median"] for item in classes if item.get("median") is not None]
     shown = known if profile.get("kind") == Kind.DATE else apart(*known)
     medians = dict(zip(known, shown, strict=True))

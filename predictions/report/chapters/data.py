@@ -9,7 +9,7 @@ from clfsite.core.web import numbers
 from predictions.report import charts, drawing
 from predictions.report.blocks import Block, Chapter, Figure, Heading, Items, Pairs, Remark, Table, Text
 from predictions.report.facts import Facts
-from training.ml.tables.contract import Feature, Kind
+from training.ml.tables.contract import Feature, Kind, top_values
 from training.templatetags.values import span, spread
 
 # most columns in the report, because tables can have thousands
@@ -96,7 +96,7 @@ def _of(total: int) -> str:
 def _values(column: Mapping[str, Any]) -> str:
     if "quantiles" in column:
         return spread(column["quantiles"])
-    shown = [str(value) for value, _ in column.get("top", [])[:4]]
+    shown = [value for value, _ in top_values(column)[:4]]
     more = ", ..." if column.get("distinct", 0) > len(shown) else ""
     return ", ".join(drawing.cut(value) for value in shown) + more
 

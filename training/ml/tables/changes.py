@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.files.dates import days
-from training.ml.tables.contract import LONGEST_VALUE, MOMENTS, Kind, labels
+from training.ml.tables.contract import LONGEST_VALUE, MOMENTS, Kind, labels, top_values
 from training.ml.tables.profile import DAY
 from training.ml.tables.shift import MISSING, OTHER, ColumnChange, Shift, distance, groups
 
@@ -75,15 +75,16 @@ def _of_numbers(old: Profile, new: Profile, values: pd.Series) -> Shift:
 
 
 def _of_texts(old: Profile, rows: int, values: pd.Series) -> Shift:
-    then: Counter[Any] = Counter(dict(map(tuple, old["top"])))
+    write = str.lower if old["kind"] == Kind.BOOLEAN else str
+    then: Counter[Any] = Counter(dict(top_values(old)))
     then[OTHER] = rows - old["missing"] - then.total()
     then[MISSING] = old["missing"]
     now: Counter[Any] = Counter()
     for value, count in values.value_counts().items():
-        text = str(value)[:LONGEST_VALUE]
+        text = write(str(value)[:LONGEST_VALUE])
         now[text if text in then else OTHER] += int(count)
     now[MISSING] = len(values) - now.total()
-    first = old["top"][0][0]
+    first = top_values(old)[0][0]
     return Shift(
         *distance(then, now),
         then=then[first] / max(rows, 1),

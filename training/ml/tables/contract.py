@@ -565,6 +565,15 @@ def labels(column: "pd.Series") -> "pd.Series":
     return column.astype(str)
 
 
+def top_values(profile: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the most frequent values of a column with their counts; none for numbers and dates.
+
+    Truth values are as in JSON and in forms; profiles of earlier releases have True and False.
+    """
+    write = str.lower if profile.get("kind") == Kind.BOOLEAN else str
+    return [(write(text), count) for text, count in profile.get("top", [])]
+
+
 def with_label(table: "pd.DataFrame", target: str) -> "pd.DataFrame":
     """Return the rows of a table that have a label."""
     has_label = table[target].notna()

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.ml.files.dates import days, is_of_days, texts
-from training.ml.tables.contract import LONGEST_VALUE, Kind, labels
+from training.ml.tables.contract import LONGEST_VALUE, Kind, labels, top_values
 from training.ml.tables.inference import kind_of
 
 TOP_VALUES = 10  # most frequent values of a column
@@ -92,6 +92,8 @@ def _describe(column: pd.Series, classes: Classes | None) -> dict[str, Any]:
         "distinct": len(uniques),
         "top": [[str(uniques[place])[:LONGEST_VALUE], int(counts[place])] for place in order],
     }
+    if profile["kind"] == Kind.BOOLEAN:
+        profile["top"] = [list(pair) for pair in top_values(profile)]
     if classes is None or not len(values):
         return profile
     counted = present & (classes.codes >= 0)

@@ -190,6 +190,17 @@ def test_every_column_has_its_profile(trainer: Client) -> None:
     assert 'class="spark"' in response.content.decode()
 
 
+def test_truth_values_are_written_as_in_the_form_also_those_of_earlier_releases(trainer: Client) -> None:
+    dataset = DatasetFactory.create()
+    (member,) = (column for column in dataset.profile if column["name"] == "member")
+    assert {value for value, _ in member["top"]} == {"true", "false"}
+    member["top"] = [[value.capitalize(), count] for value, count in member["top"]]
+    dataset.save()
+    shown = trainer.get(reverse("training:dataset-detail", args=[dataset.pk])).content.decode()
+    assert "true <span" in shown
+    assert "True" not in shown
+
+
 def test_columns_are_told_by_class_but_for_the_target(trainer: Client) -> None:
     dataset = DatasetFactory.create()
     response = trainer.get(reverse("training:dataset-detail", args=[dataset.pk]))

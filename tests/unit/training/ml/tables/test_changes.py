@@ -112,6 +112,23 @@ def test_moved_columns_come_first_with_their_middles(table: pd.DataFrame) -> Non
     assert member.moved == pytest.approx(1 - (table["member"]).mean(), abs=0.01)
 
 
+def test_truth_values_are_compared_with_those_of_earlier_profiles(table: pd.DataFrame) -> None:
+    """Releases up to 0.2.0 wrote True and False."""
+    before = describe(table, "left")
+    early = [
+        {**column, "top": [[text.capitalize(), count] for text, count in column["top"]]}
+        if column["kind"] == Kind.BOOLEAN
+        else column
+        for column in before
+    ]
+    for profiles in (before, early):
+        found = compare_columns(profiles, before, len(table), table)
+        shift = next(change.shift for change in found if change.name == "member")
+        assert shift
+        assert (shift.moved, shift.value) == (0, before[3]["top"][0][0])
+        assert shift.value in {"true", "false"}
+
+
 def test_columns_that_came_went_or_are_read_otherwise_are_named_first(table: pd.DataFrame) -> None:
     later = table.drop(columns="plan").assign(more=1.5, amount=table["amount"].round().astype(int))
     later["since"] = "unknown"

@@ -35,7 +35,7 @@ def test_text_is_described_by_its_most_frequent_values() -> None:
 
 
 def test_boolean_is_described_by_its_values() -> None:
-    assert profile([True, False, True])["top"] == [["True", 2], ["False", 1]]
+    assert profile([True, False, True])["top"] == [["true", 2], ["false", 1]]
 
 
 def test_only_the_most_frequent_values_are_kept_and_long_ones_are_cut() -> None:
