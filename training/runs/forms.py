@@ -68,6 +68,8 @@ class RunForm(forms.Form):
             *((name, f"{effort.title}: {effort.hint}") for name, effort in EFFORTS.items()),
             (CUSTOM, "My own settings, under Advanced"),
         ],
+        help_text="The first three end early if no better model is found for some time, so Balanced and "
+        "Thorough may take the same time.",
         widget=forms.RadioSelect,
     )
     estimator = forms.ChoiceField(

@@ -72,6 +72,7 @@ def test_the_form_begins_with_sensible_values_and_says_how_much_work_they_are(tr
     assert f'<option value="{newest.pk}">newest v1: 60 rows, predicts left</option>' in shown
     assert "The run takes at most 5 minutes" in shown
     assert "Balanced: a search around the best of them" in shown
+    assert "The first three end early if no better model is found" in shown
 
 
 def test_the_address_may_name_the_dataset(trainer: Client) -> None:

@@ -182,6 +182,7 @@ def test_a_search_for_a_time_promises_no_number_of_models(trainer: Client) -> No
     run.note(Progress(1_500, 2_000, 0.8))
     shown = trainer.get(reverse("training:run-progress", args=[run.pk])).content.decode()
     assert "Searching for the best model, 1,500 models fitted, at most " in shown
+    assert " left, less if nothing better is found" in shown
     assert "2,000" not in shown
     assert "Portfolio, as many models as there is time for" in detail(trainer, run).content.decode()
 
