@@ -223,29 +223,39 @@ def against_training(expected: Mapping[str, float], counts: Mapping[str, int], n
 def _mixes(
     colours: Mapping[str, str], live: Mapping[str, float], held_out: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Two mixes of labels side by side.
+    """Two mixes of labels side by side, that of held-out rows hatched.
 
     Args:
         colours: the labels in order, with the colours of their classes.
     """
     shown = list(colours)
     named = [html.escape(label, quote=False) for label in shown]
-    groups: tuple[tuple[str, str | list[str], Mapping[str, float]], ...] = (
-        ("predictions in this period", list(colours.values()), live),
-        ("predictions on held-out rows", GREY, held_out),
+    groups: tuple[tuple[str, dict[str, Any], Mapping[str, float]], ...] = (
+        ("predictions in this period", {}, live),
+        ("predictions on held-out rows", {"pattern": {"shape": "/"}}, held_out),
     )
-    return plot(
-        [
+    traces = []
+    for name, hatch, shares in groups:
+        shared = {
+            "name": name,
+            "offsetgroup": name,
+            "legendgroup": name,
+            "hovertemplate": "%{customdata}: %{y:.1%}<extra>%{fullData.name}</extra>",
+        }
+        traces += [
             bars(
                 x=list(range(len(shown))),
                 y=[shares[label] for label in shown],
-                name=name,
-                marker={"color": color},
+                marker={"color": list(colours.values()), **hatch},
                 customdata=named,
-                hovertemplate="%{customdata}: %{y:.1%}<extra>%{fullData.name}</extra>",
-            )
-            for name, color, shares in groups
-        ],
+                showlegend=False,
+                **shared,
+            ),
+            # The legend would show the colour of the first class; it shows that of a bar without a height instead.
+            bars(x=[0], y=[None], marker={"color": GREY, **hatch}, **shared),
+        ]
+    return plot(
+        traces,
         {
             "xaxis": labelled_axis("Label", shown),
             "yaxis": {"title": {"text": "Share of predictions"}, "rangemode": "tozero", "tickformat": ".0%"},

@@ -147,8 +147,14 @@ def test_every_function_that_draws_has_an_example_here() -> None:
 
 def test_a_class_has_its_colour_in_the_mix_of_labels() -> None:
     drawn = traffic_charts.against_training({"no": 0.7, "yes": 0.2, "old": 0.1}, {"no": 5, "yes": 5}, "note")
-    colours = drawn["figure"]["data"][0]["marker"]["color"]
-    assert colours == [class_colour(0), class_colour(1), traffic_charts.GREY]
+    colours = [class_colour(0), class_colour(1), traffic_charts.GREY]
+    now, now_in_legend, held_out, held_out_in_legend = drawn["figure"]["data"]
+    assert now["marker"] == {"color": colours}
+    assert held_out["marker"] == {"color": colours, "pattern": {"shape": "/"}}
+    # no colour of a class stands for all of them in the legend
+    assert now_in_legend["marker"] == {"color": traffic_charts.GREY}
+    assert held_out_in_legend["marker"] == {"color": traffic_charts.GREY, "pattern": {"shape": "/"}}
+    assert [trace.get("showlegend") for trace in (now, held_out)] == [False, False]
 
 
 @pytest.mark.parametrize("chart", DRAWN)
