@@ -1,6 +1,6 @@
 """The values of one prediction, compared with the training data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clfsite.core.web.charts import spark
@@ -15,8 +15,8 @@ class Input:
     """One value: `bars` is the histogram of the training table and `mark` the position of the value in it, in
     bars.
 
-    `share` is the share of training rows with this value; both are None if the table's profile does not have
-    them.
+    `share` is the share of training rows with this value, or with one of `rarer` values if the table's profile counts
+    them together. All are None if the profile does not have them.
     """
 
     feature: Feature
@@ -25,6 +25,13 @@ class Input:
     bars: list[dict[str, float]] | None = None
     mark: float | None = None
     share: float | None = None
+    rarer: int | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the value is a category that training did not have."""
+        is_category = self.feature.kind is Kind.CATEGORY and isinstance(self.value, str)
+        return is_category and self.feature.spelled(self.value) not in self.feature.categories
 
     @property
     def is_outside(self) -> bool:
@@ -74,4 +81,11 @@ def _input(feature: Feature, value: Any, remark: str, column: dict[str, Any], ro
         return Input(feature, value, remark, share=column["missing"] / rows if column else None)
     top = {str(text).lower(): count for text, count in column.get("top", [])}
     count = top.get(str(value).lower())
-    return Input(feature, value, remark, share=count / rows if count is not None else None)
+    if count is not None:
+        return Input(feature, value, remark, share=count / rows)
+    found = Input(feature, value, remark)
+    rarer = column.get("distinct", 0) - len(column.get("top", []))
+    if feature.kind is not Kind.CATEGORY or found.is_new or not top or rarer < 1:
+        return found
+    others = rows - column["missing"] - sum(count for _, count in column["top"])
+    return replace(found, share=others / rows, rarer=rarer)

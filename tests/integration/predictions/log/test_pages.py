@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from predictions.feedback.files import import_feedback
 from predictions.feedback.service import give_feedback
@@ -398,6 +400,34 @@ def test_each_value_has_its_place_among_those_of_training(row: Version) -> None:
     }
     assert (member.share, plan.share) == (counted["member"], counted["plan"])
     assert "7 among the values in training" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("top", "distinct", "plan", "words"),
+    [
+        ([["basic", 40], ["plus", 8]], 14, "pro", "one of 12 rarer values, together 10.0\u202f% of the rows"),
+        ([["basic", 40], ["plus", 8]], 3, "pro", "10.0\u202f% of the rows"),
+        ([["basic", 40], ["plus", 8]], 14, "trial", "not in training"),
+        ([], 3, "pro", "not compared"),
+    ],
+)
+def test_a_rarer_value_is_compared_as_far_as_it_was_counted(
+    top: list[list[Any]], distinct: int, plan: str, words: str, row: Version
+) -> None:
+    dataset = row.run.dataset
+    dataset.profile = [
+        {**column, "top": top, "distinct": distinct, "missing": 6} if column["name"] == "plan" else column
+        for column in dataset.profile
+    ]
+    dataset.save()
+    features = {"spend": 10.0, "tenure": 7, "member": True, "plan": plan}
+    prediction = PredictionFactory.create(version=row, features=features)
+    response = staff_client().get(reverse("predictions:prediction-detail", args=[prediction.pk]))
+    cells = re.findall(
+        r'data-label="Compared with training">(.*?)</td>', response.content.decode(), re.DOTALL
+    )
+    assert strip_tags(cells[-1]).strip() == words
+    assert all(strip_tags(cell).strip() or "<svg" in cell for cell in cells)
 
 
 def test_a_prediction_of_a_batch_names_its_row(row: Version) -> None:
