@@ -42,6 +42,20 @@ GRAVE = {"serious", "critical"}
 CUT_TABLES = """() => [...document.querySelectorAll(".table-responsive:not(.chart-data *)")]
   .filter((each) => each.scrollWidth > each.clientWidth && !each.querySelector(".table-names"))
   .map((each) => `a table is wider than its place: ${each.textContent.trim().slice(0, 60)}`)"""
+BROKEN_DATES = """() => {
+  const broken = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    for (const { 0: date, index } of texts.currentNode.data.matchAll(/\\d{4}-\\d\\d-\\d\\d/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, index);
+      range.setEnd(texts.currentNode, index + date.length);
+      const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+      if (lines.size > 1) broken.push(`${date} is broken: ${texts.currentNode.parentElement.outerHTML.slice(0, 100)}`);
+    }
+  }
+  return broken;
+}"""
 # Plotly follows a new width a moment later
 FITTED = """() => [...document.querySelectorAll(".chart .main-svg")].every((svg) =>
     svg.getBoundingClientRect().width <= svg.closest(".chart").getBoundingClientRect().width)"""
@@ -143,7 +157,11 @@ def test_a_page_is_in_order(stop: Stop, lively: Lively, pages: dict[str, Page]) 
             for size in sizes:
                 page.set_viewport_size(size)
                 page.wait_for_function(FITTED)
-                result = [*grave_findings(page, rules), *page.evaluate(CHART_FAULTS)]
+                result = [
+                    *grave_findings(page, rules),
+                    *page.evaluate(CHART_FAULTS),
+                    *page.evaluate(BROKEN_DATES),
+                ]
                 result += page.evaluate(CUT_TABLES) if size is WIDE else []
                 faults += [f"{theme}, {size['width']} px: {fault}" for fault in result]
                 width = page.evaluate("document.documentElement.scrollWidth")

@@ -1,16 +1,20 @@
 """Template filters for numbers and lookups."""
 
 import json
+import re
 import uuid
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import escape, format_html, format_html_join
 
 from clfsite.core.web import numbers
 from clfsite.core.web.sent_forms import FIELD
 
 register = template.Library()
+
+# Browsers break a line after a hyphen between digits.
+DATE = re.compile(r"(\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d\.\d+)")
 
 
 @register.simple_tag
@@ -35,6 +39,14 @@ for written in (
 def as_json(value: Any) -> str:
     """A value as JSON for the API."""
     return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def whole(text: Any) -> str:
+    """A text with its dates in elements that keep them in one line."""
+    parts = DATE.split(str(text))
+    dates = zip(parts[::2], parts[1::2], strict=False)
+    return format_html_join("", '{}<span class="whole">{}</span>', dates) + escape(parts[-1])
 
 
 @register.filter
