@@ -122,6 +122,11 @@ class LiveModels:
     def _default_name(self) -> str:
         return Classifier.objects.filter(is_default=True).values_list("name", flat=True).first() or ""
 
+    def look(self) -> None:
+        """Look for new activations now, for a page that is opened right after one."""
+        with self._lock:
+            self._look()
+
     def refresh(self) -> None:
         """Look for new activations and load them. Until then, requests use the loaded versions.
 

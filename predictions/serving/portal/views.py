@@ -34,7 +34,7 @@ def predict(request: StaffRequest) -> HttpResponse:
     shown = _shown(request.GET.get("prediction", ""))
     model = shown.version.classifier.name if shown else request.GET.get("model")
     try:
-        live = live_models.get(model)
+        live = _live(model)
     except NotFound as error:
         raise Http404 from error
     except Unavailable as error:
@@ -75,6 +75,15 @@ def predict_what_if(request: StaffRequest) -> HttpResponse:
     form = FeaturesForm(live.contract, request.POST)
     context = {"live": live, **_tried(live, form, _shown(request.GET.get("prediction", "")))}
     return render(request, "predictions/serving/_what_if.html", context)
+
+
+def _live(model: str | None) -> Live:
+    """The active version, also if it was activated so recently that this process has not noticed yet."""
+    try:
+        return live_models.get(model)
+    except Unavailable:
+        live_models.look()
+        return live_models.get(model)
 
 
 def _examples(live: Live) -> list[ExampleRow]:

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from clfsite.core.web import metrics
 from predictions.models import HourlyCount, Prediction
+from predictions.serving.live_models import live_models
 from predictions.serving.portal.forms import FeaturesForm
 from predictions.serving.portal.views import ranked
 from tests.support.factories import ClassifierFactory, PredictionFactory, trained_version
@@ -41,6 +42,13 @@ def test_the_form_has_a_field_for_every_feature_filled_with_its_default(
     assert f"Training saw {tenure.low} to {tenure.high}." in shown
     assert 'step="1"' in shown
     assert 'step="any"' in shown
+
+
+def test_the_form_is_there_right_after_the_first_activation(analyst: Client) -> None:
+    # a thread of the web process looks for activations from now on, and the page may be earlier
+    live_models.refresh()
+    trained_version(classifier="churn", activate=True, default=True)
+    assert 'name="feature-tenure"' in analyst.get(PREDICT, {"model": "churn"}).content.decode()
 
 
 def test_an_answer_is_logged_and_shown_beside_the_values_it_was_asked_with(
