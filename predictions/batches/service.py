@@ -117,7 +117,7 @@ def fitting(source: File, lives: Sequence[Live]) -> str | None:  # type: ignore[
             part.mkdir()
             with contextlib.suppress(InvalidInput):
                 path, reading = read_form(upload, part, live.contract)
-                check_columns(path, live.contract, reading["delimiter"], model=live.classifier)
+                check_columns(path, live.contract, reading["delimiter"])
                 found = live.classifier
                 break
     source.seek(0)

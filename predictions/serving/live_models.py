@@ -132,9 +132,8 @@ class LiveModels:
 
         After the first call, requests do not look for activations themselves.
         """
-        with self._lock:
-            self._look()
-            self._is_followed = True
+        self.look()
+        self._is_followed = True
 
     def _catch_up(self) -> None:
         """Look for new activations at most once a second, if no thread does."""

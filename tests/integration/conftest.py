@@ -69,7 +69,7 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 def _rows_deleted(connection: Any, style: object, tables: list[str], **options: bool) -> list[str]:
     """What empties tables after a test that commits: PostgreSQL's TRUNCATE takes a second for as many, however empty.
 
-    The permissions and the types that they belong to stay, as the code alone determines them: to make them anew took most
+    The permissions and the types that they belong to stay, as the code alone determines them: making them again took most
     of the time.
     """
     result = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables if table not in KEPT]  # noqa: S608

@@ -12,7 +12,7 @@ from training.templatetags.titles import metric
 # least range of the axis of scores, whose ticks have three decimals
 LEAST_SPAN = 0.02
 # why the best score of a search may fall
-ANEW = {
+FALLS = {
     "halving": "; each round of halving starts again with more rows",
     PORTFOLIO: "; settings are judged on a part of the folds or rows first, then the best ones on all",
 }
@@ -63,7 +63,7 @@ def best_so_far(run: Run) -> Chart | None:
         return None
     seconds, done, scores = (list(values) for values in zip(*run.history, strict=True))
     title = metric(run.recipe_data["scoring"])
-    anew = ANEW.get(run.recipe_data["search"], "")
+    why = FALLS.get(run.recipe_data["search"], "")
     # extend the line to the current fit
     ends = max(run.fits_done, done[-1])
     figure = plot(
@@ -88,7 +88,7 @@ def best_so_far(run: Run) -> Chart | None:
     return chart(
         name="best-so-far",
         title="Best score over time" if run.is_over else "Best score so far",
-        note=f"The best mean {title} over the folds{anew}.",
+        note=f"The best mean {title} over the folds{why}.",
         figure=figure,
         table={
             "headers": ["Models fitted", "Seconds", f"Best {title}"],

@@ -21,6 +21,8 @@ COLUMNS = (
     "version_id", "latency_ms", "source", "caller", "batch_id", "request_id", "created_at", "reference",
     "activation_id",
 )  # fmt: skip
+# their values are JSON texts
+JSON_COLUMNS = ("features", "probabilities", "warnings")
 # rows; from here on COPY is faster than INSERT in PostgreSQL
 ROWS_FOR_COPY = 100
 # rows that PostgreSQL gets at once, and inserts while the next ones are written out
@@ -176,16 +178,9 @@ def at_once(blocks: Sequence[Block]) -> tuple[str, list[Any]]:
     The rows are one value, a JSON array of objects, because the driver takes longer to write sixteen values for each row than
     PostgreSQL takes to read them from JSON.
     """
-    rows = [
-        {
-            **dict(zip(COLUMNS, row, strict=True)),
-            "features": orjson.Fragment(row[1]),
-            "probabilities": orjson.Fragment(row[4]),
-            "warnings": orjson.Fragment(row[5]),
-        }
-        for block in blocks
-        for row in block.values()
-    ]
+    rows = [dict(zip(COLUMNS, row, strict=True)) for block in blocks for row in block.values()]
+    for row in rows:
+        row.update({name: orjson.Fragment(row[name]) for name in JSON_COLUMNS})
     insert = (_insert_of_json(), [orjson.dumps(rows).decode()])
     return counts.joined([insert, *_counting(blocks)])
 

@@ -76,7 +76,8 @@ def _of_numbers(old: Profile, new: Profile, values: pd.Series) -> Shift:
 
 def _of_texts(old: Profile, rows: int, values: pd.Series) -> Shift:
     write = str.lower if old["kind"] == Kind.BOOLEAN else str
-    then: Counter[Any] = Counter(dict(top_values(old)))
+    top = top_values(old)
+    then: Counter[Any] = Counter(dict(top))
     then[OTHER] = rows - old["missing"] - then.total()
     then[MISSING] = old["missing"]
     now: Counter[Any] = Counter()
@@ -84,7 +85,7 @@ def _of_texts(old: Profile, rows: int, values: pd.Series) -> Shift:
         text = write(str(value)[:LONGEST_VALUE])
         now[text if text in then else OTHER] += int(count)
     now[MISSING] = len(values) - now.total()
-    first = top_values(old)[0][0]
+    first = top[0][0]
     return Shift(
         *distance(then, now),
         then=then[first] / max(rows, 1),
