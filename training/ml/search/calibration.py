@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from threadpoolctl import threadpool_limits
 
 from training.ml.judge.calibration import calibration_error
 from training.ml.judge.curves import reliability
@@ -141,7 +142,9 @@ def _fit(method: str, y: NDArray[np.object_], proba: NDArray[np.float64]) -> Cal
     rows = np.arange(len(y))
     # one split, because the probabilities are out-of-fold already
     stand_in = CalibratedClassifierCV(_Scores(), method=method, cv=[(rows, rows)], ensemble=False)
-    return stand_in.fit(_scores(proba), y)
+    # A sigmoid has two parameters: threads of the linear algebra would take ten times as long to wake as to compute.
+    with threadpool_limits(1, user_api="blas"):
+        return stand_in.fit(_scores(proba), y)
 
 
 def _scores(proba: NDArray[np.float64]) -> NDArray[np.float64]:
