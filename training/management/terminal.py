@@ -3,6 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import IO, Any, cast
 
 from django.core.management.base import CommandError, OutputWrapper
@@ -16,6 +17,7 @@ from clfsite.core.web.numbers import duration
 from training.management import columns
 from training.ml.judge.names import METRICS
 from training.ml.progress import Phase, Progress
+from training.ml.search.families import MIX
 from training.models import Run, Version
 from training.runs.execution import execute_run
 from training.versions.service import artifact_path
@@ -122,10 +124,12 @@ def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bo
         stdout.write(json.dumps(outcome(version, round(seconds, 2))))
         return
     console = Console(file=cast(IO[str], stdout), markup=False, highlight=False)
-    title = f"{version}: {version.family}, {version.params}"
+    console.print(f"{version}: {_in_words(version.family, version.params)}")
     if version.contract.positive is not None:
-        title += f"; positive class {version.contract.positive}, predicted from a probability of {version.threshold!r}"
-    metrics = Table("metric", "cross-validation", "held out", title=title, title_justify="left")
+        console.print(
+            f"positive class {version.contract.positive}, predicted from a probability of {version.threshold!r}"
+        )
+    metrics = Table("metric", "cross-validation", "held out")
     for name in METRICS:
         fold = version.cross_validation[name]
         metrics.add_row(name, f"{fold['mean']:.4f} +- {fold['std']:.4f}", f"{version.metrics[name]:.4f}")
@@ -139,6 +143,17 @@ def show(version: Version, seconds: float, stdout: OutputWrapper, *, as_json: bo
     columns.show_left_out(version.contract, console)
     state = "active now" if version.is_active else "not active; add --activate, or activate it in the portal"
     console.print(f"{version} registered in {seconds:.1f} s, {state}")
+
+
+def _in_words(family: str, params: Mapping[str, Any]) -> str:
+    """Return an estimator and its settings in one line, or the members of a mix with their weights, a line each."""
+    if family == MIX:
+        lines = (
+            f"  {member['weight']:.0%} {_in_words(member['family'], member['params'])}"
+            for member in params["members"]
+        )
+        return "\n".join(["mix of models", *lines])
+    return ", ".join([family, *(f"{name} = {value}" for name, value in params.items())])
 
 
 def outcome(version: Version, seconds: float) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """A run as the terminal tells of it: how many fits, the best so far, and how long it still takes."""
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.management.base import OutputWrapper
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from predictions.keys import service as keys
-from tests.support.factories import RunFactory
+from tests.support.factories import RunFactory, VersionFactory
 from tests.support.portal import staff_client
 from training.management import terminal
 from training.ml.progress import Phase, Progress
@@ -80,6 +82,22 @@ def test_on_a_terminal_the_bar_says_the_same(
         "about 6 h 0 min left",
     ):
         assert words in shown
+
+
+def test_the_members_of_a_mix_are_lines_of_their_own() -> None:
+    out = StringIO()
+    members = [
+        {"family": "lightgbm", "params": {"num_leaves": 8, "max_depth": None}, "weight": 2 / 3},
+        {"family": "logistic_regression", "params": {"C": 0.1}, "weight": 1 / 3},
+    ]
+    version = VersionFactory.create(family="mix", params={"members": members})
+    terminal.show(version, 1.0, OutputWrapper(out), as_json=False)
+    assert out.getvalue().splitlines()[:4] == [
+        f"{version}: mix of models",
+        "  67% lightgbm, num_leaves = 8, max_depth = None",
+        "  33% logistic_regression, C = 0.1",
+        "positive class yes, predicted from a probability of 0.5",
+    ]
 
 
 def test_quiet_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
