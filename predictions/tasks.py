@@ -18,6 +18,7 @@ from predictions.serving import idempotency
 
 worker.every_hour(idempotency.forget_old)
 worker.every_hour(sent_forms.forget_old)
+worker.every_hour(counts.collect)
 worker.every_hour(counts.fold)
 worker.every_hour(bins.merge_all)
 worker.every_hour_apart(rules.evaluate_all)

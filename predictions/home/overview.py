@@ -150,6 +150,7 @@ def glances(now: datetime, classifiers: QuerySet[Classifier] | None = None) -> l
 
 
 def _add_traffic(glances: Mapping[int, Glance], now: datetime) -> None:
+    counts.bring_up_to_date()
     first = hour_of(now) - timedelta(hours=HOURS - 1)
     recent = {"hour__gte": first, "version__classifier__in": list(glances)}
     counted = HourlyCount.objects.filter(**recent).order_by()

@@ -16,6 +16,7 @@ from clfsite.core.storage import files
 from predictions.batches.models import Batch
 from predictions.housekeeping.stored import size_of
 from predictions.models import HourlyCount
+from predictions.monitoring import counts
 from training.models import Activation, Classifier, Version
 
 # files that a killed step left are looked for this long
@@ -32,6 +33,7 @@ def steps(is_trial: bool) -> Iterator[tuple[int, int]]:
     if not days:
         return
     end = timezone.now() - timedelta(days=days)
+    counts.collect()
     for version in unneeded(end).only("pk", "classifier", "artifacts"):
         if not is_trial:
             with transaction.atomic():

@@ -120,6 +120,7 @@ def find(
     oldest_first: bool = False,
 ) -> Page:
     """Find a page of predictions: the first page, or the predictions before or after an id."""
+    counts.bring_up_to_date()
     ascending = after is not None or (oldest_first and before is None)
     start = after if ascending else before
     rows, end = _walk(wanted, size=size, start=start, ascending=ascending)

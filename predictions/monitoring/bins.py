@@ -1,12 +1,15 @@
-"""Counts of predictions by bin: stored with the log, merged by hour, and read for a window.
+"""Counts of predictions by bin: packed, added up by hour, and read for a window.
 
-`counts` of an `HourlyBin` are little-endian integers without signs. The first is the number of bytes of each further one: these
-are the counts of all places, or, after a 0, pairs of 32 bits of those places that have any: the place and its count.
+Packed counts are little-endian integers without signs. The first is the number of bytes of each further one: these
+are the counts of all places, or, after a 0, pairs of 32 bits of those places that have any: the place and its count. After a 1
+follow places of 32 bits, each as often as it occurs.
 """
 
+import struct
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from django.db import transaction
@@ -14,22 +17,14 @@ from django.db.models import Count
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from clfsite.core.storage.database import dialect
-from predictions.models import HourlyBin, hour_of
+from predictions.models import HourlyBin
 
-_TABLE = HourlyBin._meta.db_table
-_PAIR = np.dtype("<u4")
+_PLACE = np.dtype("<u4")
 _HEAD = 4  # bytes
 # bytes of a count, and the numbers that they can hold
 _WIDTHS = (2, 4, 8)
-
-
-class Binned(NamedTuple):
-    """Logged predictions of a version with the places of their values; a place may occur many times."""
-
-    created_at: datetime
-    version_id: int
-    places: Sequence[int] | NDArray[np.intp]
+# places up to which they are not counted
+_MOST_PLACES = 256
 
 
 def pack(counts: NDArray[np.int64]) -> bytes:
@@ -37,53 +32,48 @@ def pack(counts: NDArray[np.int64]) -> bytes:
     places = np.flatnonzero(counts)
     most = int(counts.max(initial=0))
     width = next(width for width in _WIDTHS if most < 256**width)
-    if most >= 256**_PAIR.itemsize or len(places) * 2 * _PAIR.itemsize > len(counts) * width:
+    if most >= 256**_PLACE.itemsize or len(places) * 2 * _PLACE.itemsize > len(counts) * width:
         return width.to_bytes(_HEAD, "little") + counts.astype(f"<u{width}").tobytes()
     pairs = np.stack([places, counts[places]], axis=1)
-    return bytes(_HEAD) + pairs.astype(_PAIR).tobytes()
+    return bytes(_HEAD) + pairs.astype(_PLACE).tobytes()
+
+
+def pack_places(places: Iterable[Sequence[int] | NDArray[np.intp]]) -> bytes:
+    """Return packed counts of places, each given as often as it occurs; empty if there are none."""
+    held = [some for some in places if len(some)]
+    count = sum(map(len, held))
+    if not count:
+        return b""
+    if count > _MOST_PLACES:
+        return pack(np.bincount(np.concatenate([np.asarray(some, dtype=np.intp) for some in held])))
+    # numpy takes longer to count so few
+    return struct.pack(f"<{1 + count}I", 1, *chain.from_iterable(held))
 
 
 def unpack(data: bytes | memoryview, size: int) -> NDArray[np.int64]:
     """Return the counts of all places, shape (size,)."""
     width, counts = int.from_bytes(data[:_HEAD], "little"), np.zeros(size, dtype=np.int64)
-    if width:
+    if width == 1:
+        each = np.bincount(np.frombuffer(data, _PLACE, offset=_HEAD))
+        counts[: len(each)] = each
+    elif width:
         dense = np.frombuffer(data, f"<u{width}", offset=_HEAD)
         counts[: len(dense)] = dense
     else:
-        places, numbers = np.frombuffer(data, _PAIR, offset=_HEAD).reshape(-1, 2).T
+        places, numbers = np.frombuffer(data, _PLACE, offset=_HEAD).reshape(-1, 2).T
         counts[places] = numbers
     return counts
 
 
-def statements(blocks: Iterable[Binned]) -> list[tuple[str, list[Any]]]:
-    """The statement that stores the bins of logged predictions, with its values; empty if there are none."""
-    rows: list[Any] = []
-    for (hour, version), places in _by_hour(blocks).items():
-        counts = np.bincount(np.concatenate(places))
-        rows += [dialect().ops.adapt_datetimefield_value(hour), version, pack(counts)]
-    if not rows:
-        return []
-    values = ", ".join(["(%s, %s, %s)"] * (len(rows) // 3))
-    return [(f"INSERT INTO {_TABLE} (hour, version_id, counts) VALUES {values}", rows)]  # noqa: S608  names of our own
-
-
-def _by_hour(blocks: Iterable[Binned]) -> dict[tuple[datetime, int], list[Any]]:
-    grouped: dict[tuple[datetime, int], list[Any]] = {}
-    for created_at, version, places in blocks:
-        if len(places):
-            grouped.setdefault((hour_of(created_at), version), []).append(np.asarray(places, dtype=np.intp))
-    return grouped
-
-
-def merge(version: int, hour: datetime) -> None:
-    """Replace the rows of a version's hour by one row with their sums."""
+def add(version: int, hour: datetime, counted: Sequence[bytes] = ()) -> None:
+    """Add packed counts to those of a version's hour, and leave one row of them."""
     with transaction.atomic():
-        # rows that are committed meanwhile are left for later, and another process that merges finds none of these
+        # rows that another process adds meanwhile are left for later, and if it merges these, it finds none of them
         kept = HourlyBin.objects.filter(version=version, hour=hour).select_for_update()
         rows = dict(kept.values_list("pk", "counts"))
-        if len(rows) > 1:
+        if counted or len(rows) > 1:
             HourlyBin.objects.filter(pk__in=rows).delete()
-            total = _sum([bytes(counts) for counts in rows.values()])
+            total = _sum([*counted, *map(bytes, rows.values())])
             HourlyBin.objects.create(version_id=version, hour=hour, counts=pack(total))
 
 
@@ -98,9 +88,10 @@ def _sum(rows: Sequence[bytes]) -> NDArray[np.int64]:
 def _reach(data: bytes) -> int:
     """The number of places that packed counts need."""
     width = int.from_bytes(data[:_HEAD], "little")
-    if width:
+    if width > 1:
         return (len(data) - _HEAD) // width
-    return int(np.frombuffer(data, _PAIR, offset=_HEAD)[::2].max(initial=0)) + 1
+    places = np.frombuffer(data, _PLACE, offset=_HEAD)
+    return int((places if width else places[::2]).max(initial=0)) + 1
 
 
 def merge_all(before: datetime | None = None) -> None:
@@ -108,7 +99,7 @@ def merge_all(before: datetime | None = None) -> None:
     over = before or timezone.now() - timedelta(minutes=1)
     several = HourlyBin.objects.filter(hour__lte=over).order_by().values_list("version", "hour")
     for version, hour, _ in list(several.annotate(rows=Count("pk")).filter(rows__gt=1)):
-        merge(version, hour)
+        add(version, hour)
 
 
 class Hours(NamedTuple):

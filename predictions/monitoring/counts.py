@@ -1,23 +1,36 @@
-"""Counts that are updated in the transactions of the log, so no page or metric has to count the log."""
+"""Counts of the log by hour, so no page or metric has to count the log.
+
+Each commit of the log adds a `CommitCount`, which `collect` moves into the counts by hour.
+"""
 
 import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
-from django.db import connection, transaction
+import numpy as np
+import orjson
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from numpy.typing import NDArray
 
 from clfsite.core.storage.database import dialect
-from predictions.models import HourlyCount, HourlyLatency, HourlyRefusal, hour_of
+from predictions.models import CommitCount, HourlyCount, HourlyLatency, HourlyRefusal, hour_of
+from predictions.monitoring import bins
 
 SHARDS = 8
+# commits that are collected in one transaction
+PIECE = 1_000
 # milliseconds; upper bounds of the latency buckets, three per power of ten; the last bucket has none
 LATENCY_MS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 DECILES = 10
+
+_TABLE = CommitCount._meta.db_table
+_COLUMNS = ("hour", "version_id", "source", "labels", "latencies", "bins")
+_NAMES = ", ".join(_COLUMNS)
 
 Sharded: TypeAlias = type[HourlyCount | HourlyLatency | HourlyRefusal]
 _COUNTED: tuple[tuple[Sharded, tuple[str, ...]], ...] = (
@@ -31,13 +44,16 @@ SHARDED: tuple[tuple[Sharded, tuple[str, ...]], ...] = (
 
 
 class Counted(NamedTuple):
-    """Counts by label and decile of logged predictions that are equal in all other columns."""
+    """Logged predictions of the same time, version, source and latency: their counts by label and decile, and the places of
+    their values among the bins of the version, which may occur many times.
+    """
 
     created_at: datetime
     version_id: int
     source: str
     latency_ms: float
     tenths: Mapping[tuple[str, int], int]
+    places: Sequence[int] | NDArray[np.intp] = ()
 
 
 def decile(probability: float) -> int:
@@ -45,48 +61,90 @@ def decile(probability: float) -> int:
     return min(int(probability * DECILES), DECILES - 1)
 
 
-def tenths(labels: Iterable[str], probability: Iterable[float]) -> Counter[tuple[str, int]]:
+def tenths(labels: Iterable[str], probability: Iterable[float]) -> dict[tuple[str, int], int]:
     """The number of predictions by label and decile."""
-    return Counter(zip(labels, map(decile, probability), strict=True))
+    counted: dict[tuple[str, int], int] = {}
+    for kind in zip(labels, map(decile, probability), strict=True):
+        counted[kind] = counted.get(kind, 0) + 1
+    return counted
+
+
+def insertion(blocks: Iterable[Counted]) -> tuple[str, list[Any]]:
+    """The statement that counts logged predictions, with its values; for the transaction that logs them."""
+    grouped: dict[tuple[datetime, int, str], list[Counted]] = {}
+    for block in blocks:
+        grouped.setdefault((hour_of(block.created_at), block.version_id, block.source), []).append(block)
+    values: list[Any] = []
+    for (hour, version, source), counted in grouped.items():
+        labels: dict[tuple[str, int], int] = {}
+        latencies: dict[int, int] = {}
+        for block in counted:
+            bucket = bisect_left(LATENCY_MS, block.latency_ms)
+            for kind, number in block.tenths.items():
+                labels[kind] = labels.get(kind, 0) + number
+                latencies[bucket] = latencies.get(bucket, 0) + number
+        values += [
+            dialect().ops.adapt_datetimefield_value(hour),
+            version,
+            source,
+            orjson.dumps([(*kind, number) for kind, number in labels.items()]).decode(),
+            orjson.dumps(list(latencies.items())).decode(),
+            bins.pack_places(block.places for block in counted),
+        ]
+    rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(grouped))
+    return f"INSERT INTO {_TABLE} ({_NAMES}) VALUES {rows}", values  # noqa: S608  names of our own
 
 
 def add(blocks: Iterable[Counted]) -> None:
-    """Count logged predictions; call it in the transaction that logs them."""
+    """Count predictions by hour, at once."""
     with connection.cursor() as cursor:
-        execute(cursor, statements(blocks))
+        cursor.execute(*insertion(blocks))
+    collect()
 
 
-def execute(cursor: Any, counting: Sequence[tuple[str, list[Any]]]) -> None:
-    """Execute statements, on PostgreSQL as one message."""
-    if connection.vendor == "postgresql":
-        cursor.execute(*joined(counting))
-        return
-    for statement, values in counting:
-        cursor.execute(statement, values)
+def collect() -> None:
+    """Move the counts of all commits into the counts by hour.
+
+    Raises:
+        DatabaseError: the database did not store them; they stay where they are.
+    """
+    while CommitCount.objects.exists():
+        with transaction.atomic():
+            # another process that collects waits here, and then does not find these rows
+            waiting = CommitCount.objects.order_by("pk").select_for_update()[:PIECE]
+            rows = list(waiting.values_list("pk", *_COLUMNS))
+            _add_up([row[1:] for row in rows])
+            CommitCount.objects.filter(pk__in=[row[0] for row in rows]).delete()
+        if len(rows) < PIECE:
+            return
 
 
-def joined(statements: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
-    """Statements as one message with all values, which PostgreSQL executes as one transaction if none is open."""
-    return "; ".join(text for text, _ in statements), list(
-        chain.from_iterable(values for _, values in statements)
-    )
+def bring_up_to_date() -> None:
+    """Collect before counts by hour are read; a database that takes no changes has those of half a second ago."""
+    with suppress(DatabaseError):
+        collect()
 
 
-def statements(blocks: Iterable[Counted]) -> list[tuple[str, list[Any]]]:
-    """The statements that count predictions, with their values; empty if there are none."""
+def _add_up(rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add the columns of commits to the counts by hour."""
     counts: Counter[tuple[Any, ...]] = Counter()
     latencies: Counter[tuple[Any, ...]] = Counter()
+    packed: dict[tuple[int, datetime], list[bytes]] = {}
     shard = own_shard()
-    for created_at, version, source, latency_ms, tenths in blocks:
-        hour = hour_of(created_at)
-        for (label, tenth), number in tenths.items():
+    for hour, version, source, labels, buckets, binned in rows:
+        for label, tenth, number in labels:
             counts[hour, version, source, label, tenth, shard] += number
-        latencies[hour, version, source, bisect_left(LATENCY_MS, latency_ms), shard] += sum(tenths.values())
-    return [
-        upsert(model, columns, counted)
-        for (model, columns), counted in zip(_COUNTED, (counts, latencies), strict=True)
-        if counted
-    ]
+        for bucket, number in buckets:
+            latencies[hour, version, source, bucket, shard] += number
+        if binned:
+            packed.setdefault((version, hour), []).append(bytes(binned))
+    with connection.cursor() as cursor:
+        for (model, columns), counted in zip(_COUNTED, (counts, latencies), strict=True):
+            if counted:
+                cursor.execute(*upsert(model, columns, counted))
+    # always in the same order, because otherwise two processes can deadlock
+    for (version, hour), added in sorted(packed.items()):
+        bins.add(version, hour, added)
 
 
 def own_shard() -> int:
@@ -104,7 +162,7 @@ def upsert(
         f"INSERT INTO {table} ({', '.join(columns)}, predictions) VALUES {', '.join([row] * len(counts))} "  # noqa: S608  names of our own
         f"ON CONFLICT ({', '.join(columns)}) DO UPDATE SET predictions = {table}.predictions + excluded.predictions"
     )
-    # always in the same order, because otherwise two writers can deadlock
+    # always in the same order, because otherwise two processes can deadlock
     values, adapted = [], dialect().ops.adapt_datetimefield_value
     for key in sorted(counts):
         hour, *rest = key

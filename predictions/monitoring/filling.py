@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from predictions.models import HourlyBin, HourlyCount, Prediction, first_id
 from predictions.monitoring.bins import pack, unpack
+from predictions.monitoring.counts import collect
 from training.ml.watch.bins import Binner
 from training.models import Version
 
@@ -45,6 +46,7 @@ def fill(version: Version, now: datetime | None = None) -> Iterator[Filled]:
     Args:
         version: loaded with its run's dataset.
     """
+    collect()
     size = version.reference.bins.size
     binner = Binner(version.reference.bins, version.contract)
     hours = _lacking(version, size, now or timezone.now())

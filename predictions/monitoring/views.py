@@ -23,6 +23,7 @@ from training.versions.charts import confusion
 @require_safe
 def analytics_page(request: StaffRequest) -> HttpResponse:
     """Charts of a classifier's versions in a period, or advice if there are no predictions."""
+    counts.bring_up_to_date()
     form = AnalyticsForm(request.GET)
     context: dict[str, Any] = {"form": form}
     if form.chosen:

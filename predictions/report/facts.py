@@ -13,7 +13,7 @@ from django.utils import timezone
 from predictions.batches.models import Batch
 from predictions.models import FeedbackCount, HourlyBin, HourlyCount, HourlyLatency, Prediction
 from predictions.monitoring import quality
-from predictions.monitoring.counts import DECILES, LATENCY_MS
+from predictions.monitoring.counts import DECILES, LATENCY_MS, bring_up_to_date
 from predictions.monitoring.evaluation.evaluate import evaluate
 from predictions.monitoring.evaluation.facts import Evaluation
 from predictions.monitoring.evaluation.shifts import HOUR
@@ -124,6 +124,7 @@ def collect(version: Version) -> Facts:
     Args:
         version: loaded with its classifier and its run's dataset.
     """
+    bring_up_to_date()
     classifier = version.classifier
     versions = list(
         Version.objects.with_active()

@@ -1,5 +1,5 @@
-"""Threads of each process that follow keys, activations and the state of the database, and store the counts of refused
-records, independent of requests.
+"""Threads of each process that follow keys, activations and the state of the database, and keep counts by hour, independent
+of requests.
 
 Only a web server starts them (`clfsite.rsgi`); other processes look up versions and keys on request.
 """
@@ -15,7 +15,7 @@ from django.db import Error, close_old_connections, connection
 
 from clfsite.core.storage import database
 from predictions.keys import service as keys
-from predictions.monitoring import refusals
+from predictions.monitoring import counts, refusals
 from predictions.serving.live_models import live_models
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def start() -> None:
         # a big model takes seconds to load, which must not delay keys and pages; a request for a prediction
         # waits for the first lookup, see `LiveModels.get`
         _thread("versions", _look_up_versions, first=_load_versions).start()
-        _thread("refusals", _store_refusals).start()
+        _thread("counts", _keep_counts).start()
 
 
 def load() -> None:
@@ -79,8 +79,9 @@ def _look_up_versions() -> None:
     _look(live_models.refresh)
 
 
-def _store_refusals() -> None:
+def _keep_counts() -> None:
     _look(refusals.flush)
+    _look(counts.collect)
 
 
 def _load_versions() -> None:

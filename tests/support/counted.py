@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
-from django.db import connection
 
-from predictions.monitoring import bins
+from predictions.monitoring.counts import Counted, add
 from training.ml.watch.bins import Bins
 from training.models import Version
 
@@ -42,9 +41,7 @@ def serve(
     cells = cells.ravel()
     counts[layout.offsets[-1] :] += random.multinomial(rows, cells / cells.sum())
     places = np.repeat(np.arange(layout.size), counts)
-    ((statement, values),) = bins.statements([bins.Binned(hour, version.pk, places)])
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    add([Counted(hour, version.pk, "api", 1.0, {}, places)])
 
 
 def only(size: int, place: int) -> list[float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from predictions.log.writing.rows import NULL, escaped, nullable
 from predictions.models import Prediction
-from predictions.monitoring import bins, counts
+from predictions.monitoring import counts
 from training.ml.files.cells.cells import HEAD, Cells
 from training.ml.files.cells.joining import Piece, content, join
 
@@ -100,7 +100,7 @@ class LogColumns:
 
     @property
     def counted(self) -> counts.Counted:
-        """The data for the hourly counts."""
+        """The data for the counts by hour."""
         tenths = np.minimum((self.probability * counts.DECILES).astype(np.intp), counts.DECILES - 1)
         table = np.bincount(self.places * counts.DECILES + tenths).tolist()
         numbers = {
@@ -108,12 +108,9 @@ class LogColumns:
             for place, number in enumerate(table)
             if number
         }
-        return counts.Counted(self.created_at, self.version_id, self.source, self.latency_ms, numbers)
-
-    @property
-    def binned(self) -> bins.Binned:
-        """The data for the counts by bin."""
-        return bins.Binned(self.created_at, self.version_id, self.binned_at)
+        return counts.Counted(
+            self.created_at, self.version_id, self.source, self.latency_ms, numbers, self.binned_at
+        )
 
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of COLUMNS, with values for the database driver."""

@@ -1,4 +1,4 @@
-"""Writing rows of the log without the ORM, column by column, with the hourly counts in the same transaction."""
+"""Writing rows of the log without the ORM, column by column, counted in the same transaction."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clfsite.core.storage.database import dialect
 from predictions.models import Prediction
-from predictions.monitoring import bins, counts
+from predictions.monitoring import counts
 
 COLUMNS = (
     "id", "features", "label", "probability", "probabilities", "warnings", "row",
@@ -43,11 +43,7 @@ class Block(Protocol):
 
     @property
     def counted(self) -> counts.Counted:
-        """The data for the hourly counts."""
-
-    @property
-    def binned(self) -> bins.Binned:
-        """The data for the counts by bin."""
+        """The data for the counts by hour."""
 
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of COLUMNS, with values for the database driver."""
@@ -87,14 +83,11 @@ class LogRows:
 
     @property
     def counted(self) -> counts.Counted:
-        """The data for the hourly counts."""
+        """The data for the counts by hour."""
         tenths = counts.tenths(self.labels, self.probability)
-        return counts.Counted(self.created_at, self.version_id, self.source, self.latency_ms, tenths)
-
-    @property
-    def binned(self) -> bins.Binned:
-        """The data for the counts by bin."""
-        return bins.Binned(self.created_at, self.version_id, self.places())
+        return counts.Counted(
+            self.created_at, self.version_id, self.source, self.latency_ms, tenths, self.places()
+        )
 
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of COLUMNS, with values for the database driver."""
@@ -181,8 +174,8 @@ def at_once(blocks: Sequence[Block]) -> tuple[str, list[Any]]:
     rows = [dict(zip(COLUMNS, row, strict=True)) for block in blocks for row in block.values()]
     for row in rows:
         row.update({name: orjson.Fragment(row[name]) for name in JSON_COLUMNS})
-    insert = (_insert_of_json(), [orjson.dumps(rows).decode()])
-    return counts.joined([insert, *_counting(blocks)])
+    counting, values = _counting(blocks)
+    return f"{_insert_of_json()}; {counting}", [orjson.dumps(rows).decode(), *values]
 
 
 @cache
@@ -198,7 +191,7 @@ def _insert(blocks: Sequence[Block]) -> None:
     rows, counting = [row for block in blocks for row in block.values()], _counting(blocks)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(_INSERT + _ROW, rows)
-        counts.execute(cursor, counting)
+        cursor.execute(*counting)
 
 
 def _copy(blocks: Sequence[Block]) -> None:
@@ -207,7 +200,7 @@ def _copy(blocks: Sequence[Block]) -> None:
     With the text format, PostgreSQL inserts rows after each 64 KB; with the binary format, it would collect 1,000 rows
     first.
     """
-    counting: list[tuple[str, list[Any]]] = []
+    counting: list[Any] = []
 
     def pieces() -> Iterator[bytes]:
         for block in blocks:
@@ -224,15 +217,12 @@ def _copy(blocks: Sequence[Block]) -> None:
             if feed.error:
                 raise feed.error from error
             raise
-        counts.execute(cursor, counting)
+        cursor.execute(*counting)
 
 
-def _counting(blocks: Sequence[Block]) -> list[tuple[str, list[Any]]]:
-    """The statements that count blocks by hour and by bin."""
-    return [
-        *counts.statements(block.counted for block in blocks),
-        *bins.statements(block.binned for block in blocks),
-    ]
+def _counting(blocks: Sequence[Block]) -> tuple[str, list[Any]]:
+    """The statement that counts blocks, with its values."""
+    return counts.insertion(block.counted for block in blocks)
 
 
 class _Feed:

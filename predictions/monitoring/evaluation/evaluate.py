@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from predictions.models import hour_of
 from predictions.monitoring import bins as binned
+from predictions.monitoring.counts import bring_up_to_date
 from predictions.monitoring.evaluation.accuracy import accuracy_of
 from predictions.monitoring.evaluation.data_quality import data_quality
 from predictions.monitoring.evaluation.facts import Evaluation
@@ -40,6 +41,7 @@ def evaluate(version: Version, *, days: int = 7, until: datetime | None = None) 
         until: now if it is None.
     """
     end = until or timezone.now()
+    bring_up_to_date()
     reference = version.reference
     decision = decided([version.pk]).get(version.pk)
     if decision:

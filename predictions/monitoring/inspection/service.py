@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from clfsite.core.errors import ProblemError
 from predictions.models import HourlyCount
+from predictions.monitoring import counts
 from predictions.monitoring.evaluation.shifts import groups_of
 from predictions.monitoring.inspection.models import Inspection
 from predictions.monitoring.inspection.sample import Logged, at_random, with_truth
@@ -62,6 +63,7 @@ def inspect(version: Version, now: datetime | None = None) -> Inspection:
         version: loaded with its classifier and its run's dataset.
     """
     end = now or timezone.now()
+    counts.bring_up_to_date()
     drawn = at_random(version, end - COMPARED, end, MOST_COMPARED)
     known = with_truth(version, end - JUDGED, MOST_JUDGED)
     rows = _Rows(version, drawn, known)

@@ -19,8 +19,15 @@ QUERIES = {
         WHERE %s IN ('', p.caller)
     """,
     "by caller": "SELECT caller, COUNT(*) FROM predictions_prediction GROUP BY caller",
-    "counted": "SELECT COALESCE(SUM(predictions), 0) FROM predictions_hourlycount",
-    "timed": "SELECT COALESCE(SUM(predictions), 0) FROM predictions_hourlylatency",
+    # by hour, and in commits that are not added to those yet; in one statement, because they move
+    "counted": """
+        SELECT SUM(predictions), '[]' FROM predictions_hourlycount
+        UNION ALL SELECT 0, CAST(labels AS text) FROM predictions_commitcount
+    """,
+    "timed": """
+        SELECT SUM(predictions), '[]' FROM predictions_hourlylatency
+        UNION ALL SELECT 0, CAST(latencies AS text) FROM predictions_commitcount
+    """,
 }
 
 
@@ -92,7 +99,10 @@ def compare(ledger: Ledger, database_url: str, before: int = 0, caller: str = ""
             if logged[name] != line[name]
         ]
     for name in ("counted", "timed"):
-        [[number]] = _query(database_url, QUERIES[name])
+        number = sum(
+            (hourly or 0) + sum(kind[-1] for kind in json.loads(of_commit))
+            for hourly, of_commit in _query(database_url, QUERIES[name])
+        )
         if number != logged_rows:
             faults.append(f"{name} {number} predictions, the log has {logged_rows}")
     result.faults = faults

@@ -4,13 +4,12 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from predictions.alerts import rules
 from predictions.alerts.models import Alert
 from predictions.models import hour_of
-from predictions.monitoring import bins
+from predictions.monitoring.counts import Counted, add
 from tests.support.factories import trained_version
 from training.models import Version
 
@@ -41,9 +40,7 @@ def serve(version: Version, hours: range, moved: str = "") -> None:
         counts[layout.offsets[-1] :] += random.multinomial(100, cells / cells.sum())
         places = np.repeat(np.arange(layout.size), counts)
         hour = hour_of(timezone.now()) - ago * HOUR
-        ((statement, values),) = bins.statements([bins.Binned(hour, version.pk, places)])
-        with connection.cursor() as cursor:
-            cursor.execute(statement, values)
+        add([Counted(hour, version.pk, "api", 1.0, {}, places)])
 
 
 def found() -> set[tuple[str, str]]:

@@ -20,6 +20,7 @@ from predictions.batches.scoring import Scorer
 from predictions.batches.service import create_batch, execute_batch, help_with_batch
 from predictions.log.writing import rows as log
 from predictions.models import HourlyCount, Prediction
+from predictions.monitoring.counts import collect
 from training.ml.files import blocks
 from training.models import Version
 
@@ -72,6 +73,7 @@ def while_first_part_is_logged(monkeypatch: pytest.MonkeyPatch, others: Any) -> 
 def is_whole(batch: Batch) -> bool:
     """Whether each row is logged and counted once."""
     rows = list(Prediction.objects.filter(batch=batch).order_by("row").values_list("row", flat=True))
+    collect()
     counted = sum(HourlyCount.objects.values_list("predictions", flat=True))
     return rows == list(range(ROWS)) and counted == Prediction.objects.count()
 

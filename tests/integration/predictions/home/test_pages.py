@@ -225,5 +225,5 @@ def test_more_of_everything_takes_no_more_queries(
     BatchFactory.create_batch(3, version=version, succeeded=True)
     live_models.live_models.get()
     client = staff_client()
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(22):
         assert len(client.get(HOME).context["glances"]) == 9

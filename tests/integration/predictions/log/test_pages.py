@@ -444,9 +444,9 @@ def test_more_predictions_take_no_more_queries(row: Version, django_assert_max_n
     PredictionFactory.create_batch(20, version=row)
     PredictionFactory.create_batch(5)
     client = staff_client()
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert len(search_log(client).rows) == 25
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert (
             len(search_log(client, classifier=row.classifier.name, label="yes", feedback="without").rows)
             == 20

@@ -114,7 +114,7 @@ def test_the_page_shows_a_chart_of_each_kind_and_reads_no_log(row: Version) -> N
     client = staff_client()
     with CaptureQueriesContext(connection) as queries:
         response = client.get(ANALYTICS)
-    assert len(queries) <= 14
+    assert len(queries) <= 15
     assert not [query for query in queries if '"predictions_prediction"' in query["sql"]]
     names = [chart["id"] for chart in response.context["charts"]]
     assert names == [
@@ -153,7 +153,7 @@ def test_many_versions_take_no_more_queries(row: Version, django_assert_max_num_
         version = VersionFactory.create(classifier=row.classifier)
         PredictionFactory.create(version=version, created_at=timezone.now())
     client = staff_client()
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert client.get(ANALYTICS).context["report"].total == 9
 
 

@@ -1,13 +1,13 @@
-"""The hourly counts beside the log."""
+"""The counts beside the log: of each commit, and collected by hour."""
 
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Sum
 
-from predictions.models import HourlyCount, HourlyLatency
+from predictions.models import CommitCount, HourlyCount, HourlyLatency
 from predictions.monitoring import counts
 from tests.support.factories import VersionFactory
 
@@ -70,26 +70,73 @@ def test_a_transaction_that_fails_takes_its_counts_back() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_writers_at_once_lose_no_count() -> None:
+def test_eight_writers_lose_no_count_while_two_threads_collect() -> None:
     version = VersionFactory.create()
     row = counted(NOON, version.pk, "api", "yes", 0.5, 1.0)
-    other = counted(NOON, version.pk, "api", "no", 0.5, 1.0)
+    other = counted(NOON, version.pk, "csv", "no", 0.5, 1.0)
+    over = threading.Event()
 
-    def work(rows: list[counts.Counted]) -> None:
+    def write(rows: list[counts.Counted]) -> None:
         for _ in range(20):
-            with transaction.atomic():
-                counts.add(rows)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(*counts.insertion(rows))
         connections.close_all()
 
-    threads = [
-        threading.Thread(target=work, args=([row, other] if number % 2 else [other, row],))
+    def collect() -> None:
+        while not over.is_set():
+            counts.collect()
+        connections.close_all()
+
+    writers = [
+        threading.Thread(target=write, args=([row, other] if number % 2 else [other, row],))
         for number in range(8)
     ]
-    for thread in threads:
+    collectors = [threading.Thread(target=collect) for _ in range(2)]
+    for thread in (*writers, *collectors):
         thread.start()
-    for thread in threads:
+    for thread in writers:
         thread.join()
-    assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 8 * 20 * 2
+    over.set()
+    for thread in collectors:
+        thread.join()
+    counts.collect()
+    for model in (HourlyCount, HourlyLatency):
+        assert model.objects.aggregate(total=Sum("predictions"))["total"] == 8 * 20 * 2
+    assert not CommitCount.objects.exists()
+
+
+@pytest.mark.django_db
+def test_commits_of_more_than_one_transaction_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "PIECE", 3)
+    version = VersionFactory.create()
+    with connection.cursor() as cursor:
+        for _ in range(7):
+            cursor.execute(*counts.insertion([counted(NOON, version.pk, "api", "yes", 0.5, 1.0)]))
+    counts.collect()
+    assert HourlyCount.objects.get().predictions == 7
+    assert not CommitCount.objects.exists()
+
+
+@pytest.mark.django_db
+def test_counts_stay_where_they_are_and_can_be_read_while_the_database_takes_no_changes() -> None:
+    row = counted(NOON, VersionFactory.create().pk, "api", "yes", 0.5, 1.0)
+    counts.add([row])
+    with connection.cursor() as cursor:
+        cursor.execute(*counts.insertion([row]))
+        is_postgresql = connection.vendor == "postgresql"
+        refuse, allow = (
+            ("SET LOCAL transaction_read_only = on", "ROLLBACK TO SAVEPOINT writable")
+            if is_postgresql
+            else ("PRAGMA query_only = ON", "PRAGMA query_only = OFF")
+        )
+        if is_postgresql:
+            cursor.execute("SAVEPOINT writable")
+        cursor.execute(refuse)
+        counts.bring_up_to_date()
+        assert HourlyCount.objects.get().predictions == 1
+        cursor.execute(allow)
+    counts.bring_up_to_date()
+    assert HourlyCount.objects.get().predictions == 2
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ from predictions.alerts import rules
 from predictions.alerts.models import Alert
 from predictions.feedback.service import give_feedback
 from predictions.models import ApiKey, Feedback, HourlyCount, Prediction
+from predictions.monitoring.counts import collect
 from predictions.monitoring.inspection import sample, service
 from predictions.monitoring.inspection.look import look
 from predictions.monitoring.inspection.models import Inspection
@@ -46,6 +47,7 @@ def version() -> Version:
         for place in range(600)
     ]
     predict(Query(live_models.get(), records, Prediction.Source.API, "tests"), lambda answer: answer)
+    collect()
     rows = list(Prediction.objects.all())
     assert len(rows) == 600
     Feedback.objects.bulk_create(

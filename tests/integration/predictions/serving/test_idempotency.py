@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from predictions.models import HourlyCount, KeptAnswer, Prediction
+from predictions.monitoring.counts import collect
 from predictions.serving import idempotency
 from predictions.serving import predict as services
 from tests.integration.conftest import Post, problem_of
@@ -111,4 +112,5 @@ def test_sixteen_retries_at_once_make_one_prediction(example: dict[str, Any]) ->
         thread.join()
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
+    collect()
     assert Prediction.objects.count() == HourlyCount.objects.get().predictions == 1

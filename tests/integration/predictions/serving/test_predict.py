@@ -244,8 +244,8 @@ def test_a_warm_prediction_costs_one_message_on_postgresql_and_a_transaction_on_
 ) -> None:
     post("/predict", {"features": example})
     live_models._checked += 60  # the look for a new activation is not due
-    # the row and its two kinds of counts; SQLite's in a savepoint of the test's transaction
-    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 6):
+    # the row and its count; SQLite's in a savepoint of the test's transaction
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 4):
         post("/predict", {"features": example})
 
 

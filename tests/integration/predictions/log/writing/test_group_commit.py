@@ -18,6 +18,7 @@ from clfsite.core.errors import Unavailable
 from predictions.log.writing import group_commit
 from predictions.log.writing.rows import ROWS_FOR_COPY, ROWS_OF_PIECE, LogRows, write
 from predictions.models import HourlyCount, Prediction
+from predictions.monitoring import counts
 from predictions.serving import metrics
 from tests.support.factories import VersionFactory
 from training.models import Version
@@ -74,6 +75,7 @@ def commits() -> float:
 
 
 def counted() -> int:
+    counts.collect()
     return HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] or 0
 
 

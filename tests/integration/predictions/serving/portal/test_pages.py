@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from clfsite.core.web import metrics
 from predictions.models import HourlyCount, Prediction
+from predictions.monitoring.counts import collect
 from predictions.serving.live_models import live_models
 from predictions.serving.portal.forms import FeaturesForm
 from predictions.serving.portal.views import ranked
@@ -190,6 +191,7 @@ def test_what_if_answers_as_a_prediction_would_and_leaves_no_trace(analyst: Clie
     assert "outside the training range" in warned
     assert "Not logged. Select Predict" in warned
     assert Prediction.objects.count() == 1
+    collect()
     assert HourlyCount.objects.aggregate(total=Sum("predictions"))["total"] == 1
     assert series() == before
 
