@@ -72,10 +72,12 @@ class Application:
         # the database may not answer, which must not delay the calls that do not need it
         threading.Thread(target=follower.start, name="start", daemon=True).start()
         self._serving.open()
+        access_log.lines.start(loop)
         deferred.start(loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """End the process; called once by the server, after the last answer."""
+        access_log.lines.flush()
         deferred.flush()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:

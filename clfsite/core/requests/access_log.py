@@ -7,9 +7,11 @@ of a request: no query string, no body, no key.
 Scoring a row takes some hundred microseconds, so a line is written past `logging`, which would double its time.
 """
 
+import asyncio
 import logging
 import os
 import re
+import select
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -157,7 +159,7 @@ def _write_json(call: Call, status: int, level: str, milliseconds: float) -> Non
     }
     if call.host:
         line["host"] = _cut(call.host)
-    _write(orjson.dumps(line) + b"\n")
+    lines.write(orjson.dumps(line) + b"\n")
 
 
 def _write_text(call: Call, status: int, level: str, milliseconds: float) -> None:
@@ -174,7 +176,7 @@ def _write_text(call: Call, status: int, level: str, milliseconds: float) -> Non
         f"to {host}" if host else "",
         f"id {call.id}",
     ]
-    _write(f"{' '.join(filter(None, parts))}\n".encode())
+    lines.write(f"{' '.join(filter(None, parts))}\n".encode())
 
 
 def _now() -> str:
@@ -197,7 +199,43 @@ def _cut(text: str) -> str:
     )
 
 
-def _write(line: bytes) -> None:
-    """Write a line in one piece, so lines of several processes do not mix; one that cannot be written is lost."""
+class _Lines:
+    """Lines on their way to the log. On an event loop, those of one turn are written together, because writing one takes as long
+    as making it.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[bytes] = []
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let lines wait for the end of the turn of a loop; from now on, only its thread ends calls."""
+        self._loop = loop
+
+    def write(self, line: bytes) -> None:
+        """Write a line soon."""
+        if self._loop and not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting.append(line)
+        if not self._loop:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the waiting lines, none of them in two pieces, so lines of several processes do not mix."""
+        lines, self._waiting = self._waiting, []
+        piece = b""
+        for line in lines:
+            if len(piece) + len(line) > select.PIPE_BUF:
+                _write(piece)
+                piece = b""
+            piece += line
+        _write(piece)
+
+
+lines = _Lines()
+
+
+def _write(piece: bytes) -> None:
+    """Write lines; those that cannot be written are lost."""
     with suppress(OSError):
-        os.write(_STANDARD_ERROR, line)
+        os.write(_STANDARD_ERROR, piece)

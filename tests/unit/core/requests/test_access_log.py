@@ -157,3 +157,24 @@ def test_calls_side_by_side_keep_their_ids() -> None:
     with ThreadPoolExecutor(1) as pool:
         assert not pool.submit(access_log.current_id).result()
     assert access_log.current_id() == "mine"
+
+
+def test_lines_of_a_turn_are_written_together_and_none_in_two_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces: list[bytes] = []
+    monkeypatch.setattr(access_log, "_write", pieces.append)
+    lines = access_log._Lines()
+    turn = [b"%d" % number + b"x" * 1_000 + b"\n" for number in range(9)]
+
+    async def turns() -> None:
+        lines.start(asyncio.get_running_loop())
+        for line in turn:
+            lines.write(line)
+        assert pieces == []
+        await asyncio.sleep(0)
+        lines.write(b"later\n")
+        await asyncio.sleep(0)
+
+    asyncio.run(turns())
+    assert pieces == [b"".join(turn[first : first + 4]) for first in (0, 4, 8)] + [b"later\n"]
