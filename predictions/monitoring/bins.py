@@ -2,11 +2,12 @@
 
 Packed counts are little-endian integers without signs. The first is the number of bytes of each further one: these
 are the counts of all places, or, after a 0, pairs of 32 bits of those places that have any: the place and its count. After a 1
-follow places of 32 bits, each as often as it occurs.
+follow places of 16 bits, each as often as it occurs.
 """
 
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 
 from predictions.models import HourlyBin
 
-_PLACE = np.dtype("<u4")
+_PLACE, _SHORT = np.dtype("<u4"), np.dtype("<u2")
 _HEAD = 4  # bytes
+_EACH = (1).to_bytes(_HEAD, "little")
 # bytes of a count, and the numbers that they can hold
 _WIDTHS = (2, 4, 8)
 # places up to which they are not counted
-_MOST_PLACES = 256
+_MOST_PLACES = 512
 
 
 def pack(counts: NDArray[np.int64]) -> bytes:
@@ -44,17 +46,18 @@ def pack_places(places: Iterable[Sequence[int] | NDArray[np.intp]]) -> bytes:
     count = sum(map(len, held))
     if not count:
         return b""
-    if count > _MOST_PLACES:
-        return pack(np.bincount(np.concatenate([np.asarray(some, dtype=np.intp) for some in held])))
-    # numpy takes longer to count so few
-    return struct.pack(f"<{1 + count}I", 1, *chain.from_iterable(held))
+    if count <= _MOST_PLACES:
+        # numpy takes longer to count so few
+        with suppress(struct.error):
+            return _EACH + struct.pack(f"<{count}H", *chain.from_iterable(held))
+    return pack(np.bincount(np.concatenate([np.asarray(some, dtype=np.intp) for some in held])))
 
 
 def unpack(data: bytes | memoryview, size: int) -> NDArray[np.int64]:
     """Return the counts of all places, shape (size,)."""
     width, counts = int.from_bytes(data[:_HEAD], "little"), np.zeros(size, dtype=np.int64)
-    if width == 1:
-        each = np.bincount(np.frombuffer(data, _PLACE, offset=_HEAD))
+    if data[:_HEAD] == _EACH:
+        each = np.bincount(np.frombuffer(data, _SHORT, offset=_HEAD))
         counts[: len(each)] = each
     elif width:
         dense = np.frombuffer(data, f"<u{width}", offset=_HEAD)
@@ -78,20 +81,23 @@ def add(version: int, hour: datetime, counted: Sequence[bytes] = ()) -> None:
 
 
 def _sum(rows: Sequence[bytes]) -> NDArray[np.int64]:
-    size = max(_reach(data) for data in rows)
-    total = np.zeros(size, dtype=np.int64)
-    for data in rows:
-        total += unpack(data, size)
+    # those of places are many, one for each commit
+    places = b"".join(data[_HEAD:] for data in rows if data.startswith(_EACH))
+    others = [data for data in rows if not data.startswith(_EACH)]
+    each = np.bincount(np.frombuffer(places, _SHORT))
+    total = np.zeros(max([len(each), *map(_reach, others)]), dtype=np.int64)
+    total[: len(each)] = each
+    for data in others:
+        total += unpack(data, len(total))
     return total
 
 
 def _reach(data: bytes) -> int:
-    """The number of places that packed counts need."""
+    """The number of places that packed counts of all places, or pairs, need."""
     width = int.from_bytes(data[:_HEAD], "little")
-    if width > 1:
+    if width:
         return (len(data) - _HEAD) // width
-    places = np.frombuffer(data, _PLACE, offset=_HEAD)
-    return int((places if width else places[::2]).max(initial=0)) + 1
+    return int(np.frombuffer(data, _PLACE, offset=_HEAD)[::2].max(initial=0)) + 1
 
 
 def merge_all(before: datetime | None = None) -> None:
