@@ -101,7 +101,8 @@ def _from_json(cells: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
     if len(values) != len(cells):  # a decimal comma would split one number into two
         return None
     array = np.array(values)
-    if array.dtype == np.int64 and np.abs(array).max() <= EXACT:
+    # the least integer of 64 bits has no positive counterpart
+    if array.dtype == np.int64 and -EXACT <= array.min() and array.max() <= EXACT:
         return array, True
     if array.dtype != np.float64 or (np.abs(array).max() >= EXACT and any(map(is_too_long, cells))):
         return None

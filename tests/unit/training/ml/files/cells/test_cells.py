@@ -105,6 +105,7 @@ def test_decimals_are_the_nearest_floats(parts: list[tuple[int, int]]) -> None:
 @example(["", ""], 1.0)
 @example(["1e5", "", "NA"], 1.0)
 @example(["9007199254740993", "1.5"], 1.0)
+@example(["0"] * 9 + ["-9223372036854775808"], 0.1)
 def test_numbers_are_read_as_from_texts(cells: list[str], few: float) -> None:
     cells = [cell.replace("\n", "").replace("\r", "").replace(",", ".") for cell in cells]
     expected = plain_numbers(cells)
