@@ -102,7 +102,7 @@ def _from_json(cells: Sequence[str]) -> tuple[NDArray[Any], bool] | None:
         return None
     array = np.array(values)
     # the least integer of 64 bits has no positive counterpart
-    if array.dtype == np.int64 and -EXACT <= array.min() and array.max() <= EXACT:
+    if array.dtype == np.int64 and array.min() >= -EXACT and array.max() <= EXACT:
         return array, True
     if array.dtype != np.float64 or (np.abs(array).max() >= EXACT and any(map(is_too_long, cells))):
         return None
