@@ -89,6 +89,14 @@ def asked(site: Site) -> tuple[Any, list[Any]]:
 
 def rows(state: Path, database: dict[str, str]) -> dict[str, list[str]]:
     """Every row of every table, apart from when a chore was done last."""
+    result = tables(state, database)
+    assert result.pop("jobs_chore")
+    assert result["predictions_prediction"]
+    return result
+
+
+def tables(state: Path, database: dict[str, str]) -> dict[str, list[str]]:
+    """Every row of every table."""
     if database:
         connection: Any = psycopg2.connect(database["DATABASE_URL"])
         names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
@@ -102,15 +110,13 @@ def rows(state: Path, database: dict[str, str]) -> dict[str, list[str]]:
         for (name,) in cursor.fetchall():
             cursor.execute(f'SELECT * FROM "{name}"')  # noqa: S608
             result[name] = sorted(repr([_plain(value) for value in row]) for row in cursor.fetchall())
-    del result["jobs_chore"]
-    assert result["predictions_prediction"]
     return result
 
 
 def wait_until_counted(state: Path, database: dict[str, str]) -> None:
     """Wait until a site has added the counts of its last commit to those by hour, which it does by itself."""
     until = time.monotonic() + COUNTED_SECONDS
-    while rows(state, database)["predictions_commitcount"]:
+    while tables(state, database)["predictions_commitcount"]:
         assert time.monotonic() < until, "the counts of a commit were not added to those by hour"
         time.sleep(0.1)
 
